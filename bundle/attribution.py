@@ -1,0 +1,170 @@
+"""Feature attribution (FA) maps of trained networks.
+
+A map is the translated scan minus a reference: the scan itself ("input", as in the paper), or its own reconstruction
+("reconstruction", ours), which leaves out what the decoder cannot draw.
+
+Source: Bass et al., NeurIPS 2020, Sec. 3.2 and 3.3 (https://arxiv.org/abs/2006.08287).
+"""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from monai.networks.utils import eval_mode
+from torch import Tensor
+
+from bundle.networks import ICAM
+from bundle.sampling import sample_attributes
+from bundle.structures import AttributionMaps, Latents
+
+REFERENCES = ("reconstruction", "input")
+
+
+def exemplar_maps(
+    network: ICAM, image: Tensor, attribute: Tensor, target: Tensor, reference: str = "reconstruction"
+) -> AttributionMaps:
+    """Explain scans by giving them the attributes of other scans.
+
+    Source: Bass et al., NeurIPS 2020, Sec. 3.1 (https://arxiv.org/abs/2006.08287).
+
+    Args:
+        network: trained network.
+        image: scans, intensities in [-1, 1], shape (B, C, H, W[, D]).
+        attribute: attribute means of the reference scans, shape (B, 1, H/16, W/16[, D/16]).
+        target: classes of the reference scans, shape (B,).
+        reference: what is subtracted, "reconstruction" or "input".
+
+    Returns:
+        Maps with zero variance.
+
+    Raises:
+        ValueError: When `reference` is neither.
+    """
+    with eval_mode(network), torch.inference_mode():
+        latents = network.encode(image)
+        translated = network.decode(latents.content, attribute)
+        mean = translated - _reference_image(network, image, latents, reference)
+    return AttributionMaps(target, mean, torch.zeros_like(mean), translated)
+
+
+def sampled_maps(
+    network: ICAM,
+    image: Tensor,
+    target: Tensor,
+    num_samples: int = 50,
+    threshold: float = 0.5,
+    seed: int = 0,
+    chunk_size: int = 10,
+    reference: str = "reconstruction",
+) -> AttributionMaps:
+    """Explain scans by giving them attributes drawn for a class; mean and variance over the draws.
+
+    The draws depend on `seed` and the target class alone: every scan is given the same ones, so a map depends neither on the
+    batch that its scan comes in nor on that batch's size. Memory does not grow with `num_samples`.
+
+    Source: Bass et al., NeurIPS 2020, Sec. 3.2, Fig. 4 (https://arxiv.org/abs/2006.08287).
+
+    Args:
+        network: trained network.
+        image: scans, intensities in [-1, 1], shape (B, C, H, W[, D]).
+        target: classes to translate to, shape (B,).
+        num_samples: number of draws, N, at least 2.
+        threshold: class probability that a draw exceeds.
+        seed: seed of the draws.
+        chunk_size: draws decoded at once, for each scan.
+        reference: what is subtracted, "reconstruction" or "input".
+
+    Returns:
+        Mean map, unbiased variance and mean translated scan.
+
+    Raises:
+        ValueError: When `num_samples` is below 2, `reference` is unknown, or a class cannot be drawn.
+    """
+    if num_samples < 2:
+        raise ValueError(f"num_samples must be at least 2 for a variance, got {num_samples}")
+    with eval_mode(network), torch.inference_mode():
+        latents = network.encode(image)
+        origin = _reference_image(network, image, latents, reference)
+        draws = _draw_for(network, target, num_samples, threshold, seed)  # (B, N, 1, H/16, W/16[, D/16])
+        mean, squares = torch.zeros_like(origin), torch.zeros_like(origin)
+        for count, translated in _decode_each(network, latents.content, draws, chunk_size):
+            delta = translated - origin - mean
+            mean += delta / count
+            squares += delta * (translated - origin - mean)  # Welford's update
+    return AttributionMaps(target, mean, squares / (num_samples - 1), mean + origin)
+
+
+def interpolate(network: ICAM, image: Tensor, start: Tensor, end: Tensor, num_steps: int = 7) -> Tensor:
+    """Decode the content of scans with attributes on the line from `start` to `end`.
+
+    Source: Bass et al., NeurIPS 2020, Sec. 4.2, interpolation between and within classes (https://arxiv.org/abs/2006.08287).
+
+    Args:
+        network: trained network.
+        image: scans that give the content, shape (B, C, H, W[, D]).
+        start: first attributes, shape (B, 1, H/16, W/16[, D/16]).
+        end: last attributes, same shape.
+        num_steps: images of the strip, at least 2.
+
+    Returns:
+        Strips of shape (B, num_steps, C, H, W[, D]).
+
+    Raises:
+        ValueError: When `num_steps` is below 2.
+    """
+    if num_steps < 2:
+        raise ValueError(f"num_steps must be at least 2, got {num_steps}")
+    with eval_mode(network), torch.inference_mode():
+        content = network.encode(image).content
+        shares = torch.linspace(0, 1, num_steps, device=image.device)
+        return torch.stack([network.decode(content, torch.lerp(start, end, share)) for share in shares], dim=1)
+
+
+def draw_attributes(
+    network: ICAM, labels: Sequence[int], num_samples: int, threshold: float = 0.5, seed: int = 0
+) -> dict[int, Tensor]:
+    """Draw attributes of each class of `labels`, each class from a generator of its own.
+
+    Source: Bass et al., NeurIPS 2020, Sec. 3.2 (https://arxiv.org/abs/2006.08287).
+
+    Args:
+        network: trained network.
+        labels: classes.
+        num_samples: number of draws a class, N.
+        threshold: class probability that a draw exceeds.
+        seed: seed of the draws.
+
+    Returns:
+        Draws of shape (N, 1, H/16, W/16[, D/16]) by class.
+
+    Raises:
+        ValueError: When a class cannot be drawn.
+    """
+    classifier, shape = network.attribute_encoder.classifier, network.attribute_encoder.latent_shape
+    draws = {}
+    for label in sorted(set(labels)):
+        generator = torch.Generator().manual_seed(seed + label)
+        flat = sample_attributes(classifier.weight, classifier.bias, torch.tensor([label]), num_samples, threshold, generator)
+        draws[label] = flat.view(num_samples, *shape)
+    return draws
+
+
+def _draw_for(network: ICAM, target: Tensor, num_samples: int, threshold: float, seed: int) -> Tensor:
+    draws = draw_attributes(network, target.tolist(), num_samples, threshold, seed)
+    return torch.stack([draws[label] for label in target.tolist()])
+
+
+def _decode_each(network: ICAM, content: Tensor, draws: Tensor, chunk_size: int) -> Iterator[tuple[int, Tensor]]:
+    """Yield the number of a draw, from 1, and the translations (B, C, H, W[, D]) with it."""
+    count = 0
+    for chunk in draws.split(chunk_size, dim=1):
+        num = chunk.shape[1]
+        images = network.decode(content.repeat_interleave(num, dim=0), chunk.flatten(0, 1))
+        for translated in images.unflatten(0, (-1, num)).unbind(1):
+            count += 1
+            yield count, translated
+
+
+def _reference_image(network: ICAM, image: Tensor, latents: Latents, reference: str) -> Tensor:
+    if reference not in REFERENCES:
+        raise ValueError(f"reference must be one of {', '.join(REFERENCES)}, got {reference!r}")
+    return network.decode(latents.content, latents.mean) if reference == "reconstruction" else image

@@ -1,0 +1,78 @@
+"""Files that are either complete or absent."""
+
+import gzip
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import nibabel
+import numpy as np
+
+TEMPORARY_PREFIX = ".partial-"
+
+
+@contextmanager
+def write_atomically(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`, renamed to `path` when the block ends without an error.
+
+    The temporary name keeps every suffix (`.nii.gz`, `.tsv`), so that writers which look at the suffix work.
+
+    Args:
+        path: Final name of the file; its folder is made when absent.
+
+    Yields:
+        The name to write to. It is removed when the block raises, and the file under `path` is then as before.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{TEMPORARY_PREFIX}{os.getpid()}-{path.name}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def write_folder_atomically(folder: str | Path) -> Iterator[Path]:
+    """Yield an empty folder `<folder>.partial`, renamed to `folder` when the block ends without an error.
+
+    What a killed run left under the partial name is removed first.
+
+    Args:
+        folder: Final name of the folder; it must not exist, except as an empty folder.
+
+    Yields:
+        The folder to write into. It is removed when the block raises.
+
+    Raises:
+        FileExistsError: When `folder` exists and is not empty.
+    """
+    folder = Path(folder)
+    if folder.exists() and any(folder.iterdir()):
+        raise FileExistsError(f"{folder} is not empty: give a new or an empty folder")
+    partial = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        os.replace(partial, folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def write_nifti(path: str | Path, array: np.ndarray, affine: np.ndarray) -> None:
+    """Write an array as NIfTI, the same bytes for the same array.
+
+    Args:
+        path: Name ending in `.nii.gz`.
+        array: Image, shape (H, W, D); its dtype is kept.
+        affine: Voxel to world matrix in mm (RAS), shape (4, 4).
+    """
+    image = nibabel.Nifti1Image(array, affine)
+    image.header.set_xyzt_units("mm")
+    compressed = gzip.compress(image.to_bytes(), compresslevel=1, mtime=0)
+    with write_atomically(path) as temporary:
+        temporary.write_bytes(compressed)

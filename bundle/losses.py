@@ -1,0 +1,82 @@
+"""Loss terms of ICAM that PyTorch does not have; each is a mean, so that its weight depends on no batch or latent size."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class KLLoss(nn.Module):
+    """Kullback-Leibler divergence of the encoded attribute from N(0, I), a latent element.
+
+    Source: Bass et al., NeurIPS 2020, Sec. 3.2, VAE loss (https://arxiv.org/abs/2006.08287).
+    """
+
+    def forward(self, mean: Tensor, log_variance: Tensor) -> Tensor:
+        """Return mean((mu^2 + sigma^2 - 1 - log sigma^2) / 2) over batch and latent.
+
+        Args:
+            mean: means, shape (B, 1, H/16, W/16[, D/16]).
+            log_variance: log-variances, same shape.
+
+        Raises:
+            ValueError: When the shapes differ.
+        """
+        _check_same_shape(mean, log_variance)
+        return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean()
+
+
+class UniformClassLoss(nn.Module):
+    """Divergence of predicted class probabilities from the uniform distribution: zero when they tell nothing of the class.
+
+    The cross entropy to the uniform distribution, less its smallest value log K.
+
+    Source: Bass et al., NeurIPS 2020, Eq. 1, the content encoder's part (https://arxiv.org/abs/2006.08287).
+    """
+
+    def forward(self, logits: Tensor) -> Tensor:
+        """Return the mean divergence of logits of shape (B, K).
+
+        Raises:
+            ValueError: When the logits have not two dimensions.
+        """
+        if logits.ndim != 2:
+            raise ValueError(f"logits must have shape (B, K), got {tuple(logits.shape)}")
+        return -(functional.log_softmax(logits, dim=1).mean() + torch.tensor(float(logits.shape[1])).log())
+
+
+class AdversarialLoss(nn.Module):
+    """Binary cross entropy of the logit of being real.
+
+    Source: Bass et al., NeurIPS 2020, Sec. 3.3, domain adversarial loss (https://arxiv.org/abs/2006.08287).
+    """
+
+    def forward(self, logits: Tensor, real: bool) -> Tensor:
+        """Return the mean cross entropy of logits, any shape, to all real or all generated.
+
+        Raises:
+            ValueError: When there are no logits.
+        """
+        if not logits.numel():
+            raise ValueError("logits must not be empty")
+        return functional.softplus(-logits if real else logits).mean()
+
+
+class MapLoss(nn.Module):
+    """Size of a feature attribution map, which is asked to be small.
+
+    Source: Bass et al., NeurIPS 2020, Sec. 3.3, FA map loss (https://arxiv.org/abs/2006.08287).
+    """
+
+    def forward(self, translated: Tensor, reference: Tensor) -> Tensor:
+        """Return mean |translated - reference| of images of shape (B, C, H, W[, D]).
+
+        Raises:
+            ValueError: When the shapes differ.
+        """
+        _check_same_shape(translated, reference)
+        return functional.l1_loss(translated, reference)
+
+
+def _check_same_shape(first: Tensor, second: Tensor) -> None:
+    if first.shape != second.shape:
+        raise ValueError(f"shapes must be equal, got {tuple(first.shape)} and {tuple(second.shape)}")

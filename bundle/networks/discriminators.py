@@ -1,0 +1,75 @@
+"""Discriminators of the content latent and of the image domain, D_c and D."""
+
+from collections.abc import Sequence
+
+from monai.networks.blocks import Convolution
+from monai.networks.layers.factories import Pool
+from torch import Tensor, nn
+
+from bundle.structures import DomainLogits
+
+
+class ContentDiscriminator(nn.Module):
+    """Tell the class of a scan from its content latent, which the content encoder learns to prevent.
+
+    Source: Bass et al., NeurIPS 2020, Eq. 1 (https://arxiv.org/abs/2006.08287).
+
+    Args:
+        spatial_dims: 2 or 3.
+        in_channels: channels of the content latent.
+        num_classes: number of classes, K.
+        channels: channels of each strided convolution.
+    """
+
+    def __init__(
+        self, spatial_dims: int, in_channels: int, num_classes: int = 2, channels: Sequence[int] = (64, 64, 64)
+    ) -> None:
+        super().__init__()
+        self.features = _strided(spatial_dims, in_channels, channels)
+        self.pool = Pool[Pool.ADAPTIVEAVG, spatial_dims](1)
+        self.classifier = nn.Linear(channels[-1], num_classes)
+
+    def forward(self, content: Tensor) -> Tensor:
+        """Return class logits, shape (B, K), of content of shape (B, C, H/4, W/4[, D/4])."""
+        return self.classifier(self.pool(self.features(content)).flatten(1))
+
+
+class DomainDiscriminator(nn.Module):
+    """Tell real scans from generated ones, and of which class they are.
+
+    Source: Bass et al., NeurIPS 2020, Sec. 3.3, domain loss (https://arxiv.org/abs/2006.08287).
+
+    Args:
+        spatial_dims: 2 or 3.
+        in_channels: channels of the image.
+        num_classes: number of classes, K.
+        channels: channels of each strided convolution.
+    """
+
+    def __init__(
+        self,
+        spatial_dims: int,
+        in_channels: int = 1,
+        num_classes: int = 2,
+        channels: Sequence[int] = (16, 32, 64, 128, 256, 256),
+    ) -> None:
+        super().__init__()
+        self.features = _strided(spatial_dims, in_channels, channels)
+        self.real = Convolution(spatial_dims, channels[-1], 1, kernel_size=1, conv_only=True)
+        self.label = Convolution(spatial_dims, channels[-1], num_classes, kernel_size=1, conv_only=True)
+
+    def forward(self, image: Tensor) -> DomainLogits:
+        """Judge images of shape (B, C, H, W[, D])."""
+        features = self.features(image)
+        return DomainLogits(real=self.real(features).flatten(2).mean(2), label=self.label(features).flatten(2).mean(2))
+
+
+def _strided(spatial_dims: int, in_channels: int, channels: Sequence[int]) -> nn.Sequential:
+    """Convolutions of stride 2 with leaky ReLU, one for each entry of `channels`."""
+    sizes = (in_channels, *channels)
+    return nn.Sequential(
+        *(
+            Convolution(spatial_dims, before, after, strides=2, adn_ordering="A", act=("leakyrelu", {"negative_slope": 0.2}))
+            for before, after in zip(sizes, sizes[1:], strict=False)
+        )
+    )

@@ -1,0 +1,121 @@
+"""Content and attribute encoders, E_c and E_a."""
+
+from collections.abc import Sequence
+from math import prod
+
+import torch
+from monai.networks.blocks import Convolution
+from torch import Tensor, nn
+
+from bundle.networks.blocks import DownBlock, ResidualBlock
+
+CONTENT_STRIDE = 4  # image size / content latent size
+ATTRIBUTE_STRIDE = 16  # image size / attribute latent size
+
+
+class ContentEncoder(nn.Module):
+    """Encode an image into its class-irrelevant content latent, z_c.
+
+    Gaussian noise is added to the latent while training, so that it keeps a scale worth decoding.
+
+    Source: Bass et al., NeurIPS 2020, Sec. 3.2 (https://arxiv.org/abs/2006.08287).
+
+    Args:
+        spatial_dims: 2 or 3.
+        in_channels: channels of the image.
+        channels: channels after the first convolution; the latent has four times as many.
+        num_blocks: residual blocks on the latent's grid.
+        noise: standard deviation of the noise, in units of the latent.
+    """
+
+    def __init__(
+        self, spatial_dims: int, in_channels: int = 1, channels: int = 16, num_blocks: int = 4, noise: float = 1.0
+    ) -> None:
+        super().__init__()
+        self.out_channels = 4 * channels
+        self.noise = noise
+        self.stem = nn.Sequential(
+            Convolution(spatial_dims, in_channels, channels, norm="instance", act="relu"),
+            Convolution(spatial_dims, channels, 2 * channels, strides=2, norm="instance", act="relu"),
+            Convolution(spatial_dims, 2 * channels, 4 * channels, strides=2, norm="instance", act="relu"),
+        )
+        self.blocks = nn.Sequential(
+            *(ResidualBlock(spatial_dims, 4 * channels, 4 * channels) for _ in range(num_blocks))
+        )
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Encode images of shape (B, C, H, W[, D]) into content of shape (B, 4 * channels, H/4, W/4[, D/4])."""
+        content = self.blocks(self.stem(image))
+        if self.training:
+            content = content + self.noise * torch.randn_like(content)
+        return content
+
+
+class AttributeEncoder(nn.Module):
+    """Encode an image into its class-relevant attribute latent, z_a, and classify that latent.
+
+    The latent keeps its spatial layout. Its classifier is one linear layer, so that "is of class k" is a half-space
+    (two classes) or a polytope (several) in the latent space.
+
+    Source: Bass et al., NeurIPS 2020, Sec. 3.2 (https://arxiv.org/abs/2006.08287).
+
+    Args:
+        spatial_dims: 2 or 3.
+        image_size: voxels along each spatial axis, multiples of 16.
+        num_classes: number of classes, K.
+        in_channels: channels of the image.
+        channels: channels after the first convolution; the others are multiples of it.
+        regression: whether a second linear layer predicts a scalar, such as the age in years.
+
+    Raises:
+        ValueError: When `image_size` has another number of axes than `spatial_dims`, or is no multiple of 16.
+    """
+
+    def __init__(
+        self,
+        spatial_dims: int,
+        image_size: Sequence[int],
+        num_classes: int = 2,
+        in_channels: int = 1,
+        channels: int = 16,
+        regression: bool = False,
+    ) -> None:
+        super().__init__()
+        if len(image_size) != spatial_dims or any(size < 1 or size % ATTRIBUTE_STRIDE for size in image_size):
+            raise ValueError(
+                f"image_size must be {spatial_dims} multiples of {ATTRIBUTE_STRIDE}, got {list(image_size)}"
+            )
+        self.image_size = tuple(image_size)
+        self.latent_shape = (1, *(size // ATTRIBUTE_STRIDE for size in image_size))
+        self.trunk = nn.Sequential(
+            Convolution(spatial_dims, in_channels, channels, kernel_size=4, strides=2, padding=1, conv_only=True),
+            DownBlock(spatial_dims, channels, 2 * channels),
+            DownBlock(spatial_dims, 2 * channels, 3 * channels),
+        )
+        self.mean = DownBlock(spatial_dims, 3 * channels, 1)
+        self.log_variance = DownBlock(spatial_dims, 3 * channels, 1)
+        self.classifier = nn.Linear(prod(self.latent_shape), num_classes)
+        self.regressor = nn.Linear(prod(self.latent_shape), 1) if regression else None
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Encode images of shape (B, C, H, W[, D]).
+
+        Returns:
+            Mean and log-variance, each (B, 1, H/16, W/16[, D/16]).
+        """
+        features = self.trunk(image)  # (B, 3 * channels, H/8, W/8[, D/8])
+        return self.mean(features), self.log_variance(features)
+
+    def classify(self, attribute: Tensor) -> Tensor:
+        """Return class logits, shape (B, K), of attributes of shape (B, 1, H/16, W/16[, D/16])."""
+        return self.classifier(attribute.flatten(1))
+
+    def regress(self, attribute: Tensor) -> Tensor:
+        """Return the regressed scalar, shape (B,), of attributes of shape (B, 1, H/16, W/16[, D/16]).
+
+        Raises:
+            ValueError: When the encoder was built with `regression=False`.
+        """
+        if self.regressor is None:
+            raise ValueError("regress needs an AttributeEncoder built with regression=True")
+        return self.regressor(attribute.flatten(1)).flatten()

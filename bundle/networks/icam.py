@@ -1,0 +1,75 @@
+"""ICAM: two encoders and a generator as one network."""
+
+import torch
+from torch import Tensor, nn
+
+from bundle.networks.encoders import AttributeEncoder, ContentEncoder
+from bundle.networks.generator import Generator
+from bundle.structures import Latents
+
+
+class ICAM(nn.Module):
+    """Classify a scan and show what makes it diseased by translating it to another class.
+
+    Source: Bass et al., NeurIPS 2020, Sec. 3.1 (https://arxiv.org/abs/2006.08287).
+
+    Args:
+        content_encoder: E_c.
+        attribute_encoder: E_a with its latent classifier.
+        generator: G.
+        momentum: share of the old value that a class attribute keeps at each update.
+    """
+
+    def __init__(
+        self,
+        content_encoder: ContentEncoder,
+        attribute_encoder: AttributeEncoder,
+        generator: Generator,
+        momentum: float = 0.99,
+    ) -> None:
+        super().__init__()
+        self.content_encoder = content_encoder
+        self.attribute_encoder = attribute_encoder
+        self.generator = generator
+        self.momentum = momentum
+        self.class_attributes: Tensor  # running mean of the attributes of each class, (K, 1, H/16, W/16[, D/16])
+        num_classes = attribute_encoder.classifier.out_features
+        self.register_buffer("class_attributes", torch.zeros(num_classes, *attribute_encoder.latent_shape))
+
+    def encode(self, image: Tensor) -> Latents:
+        """Encode images of shape (B, C, H, W[, D]) into content and attribute."""
+        mean, log_variance = self.attribute_encoder(image)
+        return Latents(self.content_encoder(image), mean, log_variance)
+
+    def classify(self, attribute: Tensor) -> Tensor:
+        """Return class logits, shape (B, K), of attributes of shape (B, 1, H/16, W/16[, D/16])."""
+        return self.attribute_encoder.classify(attribute)
+
+    def decode(self, content: Tensor, attribute: Tensor) -> Tensor:
+        """Return images of shape (B, C, H, W[, D]) with the given content and attribute."""
+        return self.generator(content, attribute)
+
+    def translate(self, image: Tensor, attribute: Tensor) -> Tensor:
+        """Return `image` with another attribute, same shape."""
+        return self.decode(self.content_encoder(image), attribute)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return the feature attribution map towards the most likely other class, shape of `image`.
+
+        The map is what changes when the scan's own attribute gives way to the running mean of the other class. It is
+        deterministic, takes nothing but the scan, and is what exported models and viewers show.
+        """
+        content, attribute, _ = self.encode(image)
+        target = self.classify(attribute).topk(2, dim=1).indices[:, 1]  # the runner-up class
+        return self.decode(content, self.class_attributes[target]) - self.decode(content, attribute)
+
+    @torch.no_grad()
+    def update_class_attributes(self, attribute: Tensor, labels: Tensor) -> None:
+        """Move the running mean of each class towards that of a batch.
+
+        Args:
+            attribute: attribute means, shape (B, 1, H/16, W/16[, D/16]).
+            labels: their classes, shape (B,).
+        """
+        for label in labels.unique().tolist():
+            self.class_attributes[label].lerp_(attribute[labels == label].mean(0).float(), 1 - self.momentum)

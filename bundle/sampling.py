@@ -1,0 +1,161 @@
+"""Exact draws of an attribute whose class is the asked one.
+
+The latent classifier is linear, so "class k is at least as likely as t against every other class" is an intersection of K - 1
+half-spaces. Only the K - 1 directions normal to them matter: the prior is truncated there and left alone elsewhere. With two
+classes that is one truncated normal, drawn by inversion; with more it is a polytope, drawn by bounded rejection and, for what
+rejection leaves, by hit-and-run moves.
+
+Source: Bass et al., NeurIPS 2020, Sec. 3.2, "rejection sampling" (https://arxiv.org/abs/2006.08287).
+"""
+
+import math
+
+import numpy as np
+import torch
+from scipy.optimize import linprog
+from torch import Tensor
+
+REJECTION_ROUNDS = 64  # draws tried for each wanted sample before hit-and-run takes over
+HIT_AND_RUN_MOVES = 64  # moves from a first point to a draw
+TAIL = 4.0  # standard deviations beyond which the truncated normal is inverted in log space
+
+
+def sample_attributes(
+    weight: Tensor,
+    bias: Tensor,
+    target: Tensor,
+    num_samples: int = 1,
+    threshold: float = 0.5,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Draw attributes from N(0, I), conditional on the class that the linear classifier gives them.
+
+    Source: Bass et al., NeurIPS 2020, Sec. 3.2 (https://arxiv.org/abs/2006.08287); drawn exactly instead of by rejection alone.
+
+    Args:
+        weight: the classifier's weight, shape (K, N).
+        bias: its bias, shape (K,).
+        target: wanted classes, shape (B,).
+        num_samples: draws for each entry of `target`, S.
+        threshold: probability that the target exceeds against each other class, in (0, 1); 0.5 is "the predicted class".
+        generator: source of randomness on the CPU, so that every device draws the same.
+
+    Returns:
+        Flat attributes of shape (B, S, N), dtype and device of `weight`.
+
+    Raises:
+        ValueError: When `threshold` is not in (0, 1), a target is no class, or the classifier gives a target to no attribute.
+    """
+    if not 0 < threshold < 1:
+        raise ValueError(f"threshold must lie between 0 and 1, got {threshold}")
+    num_classes, size = weight.shape
+    if target.numel() and not 0 <= int(target.min()) <= int(target.max()) < num_classes:
+        raise ValueError(f"target classes must be 0 to {num_classes - 1}, got {target.unique().tolist()}")
+    normals, offsets = weight.detach().double().cpu(), bias.detach().double().cpu()
+    draws = torch.randn(target.numel(), num_samples, size, dtype=torch.float64, generator=generator)
+    for label in target.unique().tolist():
+        rows = (target == label).cpu()
+        draws[rows] = _condition(draws[rows].flatten(0, 1), normals, offsets, label, threshold, generator).view(
+            -1, num_samples, size
+        )
+    return draws.to(weight)
+
+
+def _condition(
+    draws: Tensor, weight: Tensor, bias: Tensor, label: int, threshold: float, generator: torch.Generator | None
+) -> Tensor:
+    """Replace the components of normal draws (M, N) that decide the class by draws from their conditional distribution."""
+    others = [k for k in range(weight.shape[0]) if k != label]
+    normals = weight[label] - weight[others]  # (K - 1, N); wanted: normals @ z >= bounds
+    bounds = math.log(threshold / (1 - threshold)) - (bias[label] - bias[others])
+    basis, factor = torch.linalg.qr(normals.T)  # (N, R), (R, K - 1) with R = min(N, K - 1)
+    cuts = factor.T  # the half-spaces in the coordinates of the basis: cuts @ y >= bounds
+    if cuts.shape == (1, 1) and cuts[0, 0] != 0:
+        inside = _truncated_normal(cuts[0, 0].sign() * bounds / cuts[0, 0].abs(), cuts[0, 0].sign(), len(draws), generator)
+    else:
+        inside = _polytope_normal(cuts, bounds, len(draws), label, generator)
+    return draws + (inside - draws @ basis) @ basis.T
+
+
+def _truncated_normal(bound: Tensor, sign: Tensor, count: int, generator: torch.Generator | None) -> Tensor:
+    """Draw (count, 1) of y ~ N(0, 1) given sign * y >= sign * bound, by inversion."""
+    uniform = torch.rand(count, dtype=torch.float64, generator=generator)
+    return (sign * truncated_normal_quantile(uniform, sign * bound)).unsqueeze(1)
+
+
+def truncated_normal_quantile(uniform: Tensor, lower: Tensor) -> Tensor:
+    """Return x such that a standard normal above `lower` exceeds x with probability `uniform`.
+
+    In the far tail, where the probability underflows, the survival function is inverted in log space by Newton's method.
+
+    Args:
+        uniform: probabilities in [0, 1], any shape, double precision.
+        lower: truncation point in standard deviations, broadcastable to `uniform`.
+
+    Returns:
+        Quantiles, at least `lower`, shape of `uniform`.
+    """
+    uniform = uniform.clamp(min=torch.finfo(uniform.dtype).tiny)
+    lower = lower.to(uniform).expand_as(uniform)
+    body = -torch.special.ndtri(uniform * torch.special.ndtr(-lower))
+    log_survival = uniform.log() + torch.special.log_ndtr(-lower)
+    tail = (lower.square() - 2 * uniform.log()).sqrt()  # exact as lower grows
+    for _ in range(6):
+        survival = torch.special.log_ndtr(-tail)
+        log_density = -0.5 * tail.square() - 0.5 * math.log(2 * math.pi)
+        tail = tail + (survival - log_survival) * (survival - log_density).exp()
+    return torch.where(lower > TAIL, tail, body).maximum(lower)
+
+
+def _polytope_normal(cuts: Tensor, bounds: Tensor, count: int, label: int, generator: torch.Generator | None) -> Tensor:
+    """Draw (count, R) of y ~ N(0, I) given cuts @ y >= bounds, by rejection and then hit-and-run."""
+    dims = cuts.shape[1]
+    accepted: list[Tensor] = []
+    missing = count
+    for _ in range(REJECTION_ROUNDS):
+        candidates = torch.randn(count, dims, dtype=torch.float64, generator=generator)
+        accepted.append(candidates[(candidates @ cuts.T >= bounds).all(1)][:missing])
+        missing -= len(accepted[-1])
+        if missing == 0:
+            return torch.cat(accepted)
+    accepted.append(_hit_and_run(cuts, bounds, missing, label, generator))
+    return torch.cat(accepted)
+
+
+def _hit_and_run(cuts: Tensor, bounds: Tensor, count: int, label: int, generator: torch.Generator | None) -> Tensor:
+    """Move `count` chains from an interior point along random directions, each move an exact conditional draw."""
+    state = _interior_point(cuts, bounds, label).expand(count, -1)
+    for _ in range(HIT_AND_RUN_MOVES):
+        direction = torch.randn(state.shape, dtype=torch.float64, generator=generator)
+        direction = direction / direction.norm(dim=1, keepdim=True)
+        slope, slack = direction @ cuts.T, bounds - state @ cuts.T  # wanted: step * slope >= slack
+        ratio = slack / slope
+        low = ratio.masked_fill(slope <= 0, -math.inf).amax(1)
+        high = ratio.masked_fill(slope >= 0, math.inf).amin(1)
+        centre = -(state * direction).sum(1)  # along the line the prior is N(centre, 1)
+        step = centre + _between(low - centre, high - centre, generator)
+        state = state + step.clamp(low, high).unsqueeze(1) * direction
+    return state
+
+
+def _between(low: Tensor, high: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Draw standard normals between `low` and `high`, from the side where the tail is long."""
+    flip = low + high < 0  # mirror, so that the interval lies on the positive side or around zero
+    near, far = torch.where(flip, -high, low), torch.where(flip, -low, high)
+    outside = (torch.special.log_ndtr(-far) - torch.special.log_ndtr(-near)).exp()  # share beyond the far end
+    uniform = outside + (1 - outside) * torch.rand(low.shape, dtype=torch.float64, generator=generator)
+    draw = truncated_normal_quantile(uniform, near)
+    return torch.where(flip, -draw, draw)
+
+
+def _interior_point(cuts: Tensor, bounds: Tensor, label: int) -> Tensor:
+    """Return a point well inside the polytope (the centre of a ball of radius up to 1), shape (1, R)."""
+    radii = cuts.norm(dim=1, keepdim=True)
+    rows = np.hstack([-cuts.numpy(), radii.numpy()])  # -cuts @ y + radius * |cuts| <= -bounds
+    goal = np.zeros(rows.shape[1])
+    goal[-1] = -1.0
+    limits = [(None, None)] * cuts.shape[1] + [(0.0, 1.0)]
+    answer = linprog(goal, A_ub=rows, b_ub=-bounds.numpy(), bounds=limits)
+    if answer.status != 0 or (answer.x[-1] <= 0 and bool((radii > 0).any())):
+        raise ValueError(f"the latent classifier gives class {label} to no attribute, so none can be drawn")
+    return torch.from_numpy(answer.x[:-1]).unsqueeze(0)

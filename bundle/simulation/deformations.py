@@ -1,0 +1,167 @@
+"""Random affine maps and diffeomorphisms on the voxel grid, in 2D and 3D."""
+
+from collections.abc import Sequence
+
+import torch
+from torch.nn import functional
+
+SQUARING_STEPS = 6
+MAX_DRAWS = 20
+
+
+def sample_smooth_noise(
+    spatial_size: Sequence[int], num_channels: int, sigma: float, generator: torch.Generator | None = None
+) -> torch.Tensor:
+    """Draw Gaussian noise smoothed by a Gaussian, scaled to a root mean square of 1 per channel.
+
+    Args:
+        spatial_size: Size of the grid, H, W[, D].
+        num_channels: Number of independent fields, C.
+        sigma: Standard deviation of the smoothing in voxels.
+        generator: Source of randomness.
+
+    Returns:
+        Smooth noise, shape (1, C, H, W[, D]), periodic at the border.
+    """
+    noise = torch.randn((1, num_channels, *spatial_size), generator=generator)
+    dims = tuple(range(2, noise.ndim))
+    spectrum = torch.fft.fftn(noise, dim=dims)
+    for dim, size in zip(dims, spatial_size, strict=True):
+        response = torch.exp(-2 * (torch.pi * sigma * torch.fft.fftfreq(size)) ** 2)
+        spectrum = spectrum * response.reshape([-1 if d == dim else 1 for d in range(noise.ndim)])
+    smooth = torch.fft.ifftn(spectrum, dim=dims).real
+    return smooth / smooth.square().mean(dim=dims, keepdim=True).sqrt()
+
+
+def make_grid(spatial_size: Sequence[int]) -> torch.Tensor:
+    """Make the voxel coordinates of a grid, shape (1, spatial_dims, H, W[, D])."""
+    axes = [torch.arange(size, dtype=torch.float32) for size in spatial_size]
+    return torch.stack(torch.meshgrid(*axes, indexing="ij"))[None]
+
+
+def sample_at(
+    image: torch.Tensor, positions: torch.Tensor, mode: str = "bilinear", padding_mode: str = "zeros"
+) -> torch.Tensor:
+    """Read an image at positions given in its voxel coordinates.
+
+    Args:
+        image: Shape (B, C, H, W[, D]).
+        positions: Voxel coordinates, shape (B, spatial_dims, H', W'[, D']).
+        mode: `bilinear` (multilinear) or `nearest`.
+        padding_mode: What lies outside the image, `zeros` or `border`.
+
+    Returns:
+        Shape (B, C, H', W'[, D']).
+    """
+    sizes = torch.tensor(image.shape[2:], dtype=torch.float32)
+    scale = (2 / (sizes - 1)).reshape(1, -1, *[1] * (positions.ndim - 2))
+    normalised = (positions * scale - 1).flip(1)  # grid_sample counts axes from the last to the first
+    grid = normalised.movedim(1, -1)  # (B, H', W'[, D'], spatial_dims)
+    return functional.grid_sample(image, grid, mode=mode, padding_mode=padding_mode, align_corners=True)
+
+
+def warp(image: torch.Tensor, displacement: torch.Tensor, mode: str = "bilinear") -> torch.Tensor:
+    """Pull an image back along a displacement: the result at x is the image at x + u(x).
+
+    Args:
+        image: Shape (B, C, H, W[, D]).
+        displacement: Displacement u in voxels, shape (B, spatial_dims, H, W[, D]).
+        mode: `bilinear` or `nearest`.
+
+    Returns:
+        Warped image, shape (B, C, H, W[, D]); the border is repeated outwards.
+    """
+    return sample_at(image, make_grid(image.shape[2:]) + displacement, mode, padding_mode="border")
+
+
+def integrate_velocity(velocity: torch.Tensor, num_steps: int = SQUARING_STEPS) -> torch.Tensor:
+    """Integrate a stationary velocity field over unit time by scaling and squaring.
+
+    Source: Arsigny et al., MICCAI 2006 (https://doi.org/10.1007/11866565_113).
+
+    Args:
+        velocity: Velocity in voxels, shape (B, spatial_dims, H, W[, D]).
+        num_steps: Number of squarings.
+
+    Returns:
+        Displacement in voxels, shape (B, spatial_dims, H, W[, D]).
+    """
+    displacement = velocity / 2**num_steps
+    for _ in range(num_steps):
+        displacement = displacement + warp(displacement, displacement)
+    return displacement
+
+
+def compute_jacobian_determinant(displacement: torch.Tensor) -> torch.Tensor:
+    """Compute the local change of volume of x + u(x); values at or below 0 are folds.
+
+    Args:
+        displacement: Displacement u in voxels, shape (B, spatial_dims, H, W[, D]).
+
+    Returns:
+        Determinant, shape (B, H, W[, D]).
+    """
+    spatial_dims = displacement.shape[1]
+    rows = [torch.stack(torch.gradient(displacement[:, i], dim=list(range(1, spatial_dims + 1))), dim=-1)
+            for i in range(spatial_dims)]  # fmt: skip
+    jacobian = torch.stack(rows, dim=-2) + torch.eye(spatial_dims)  # (B, H, W[, D], spatial_dims, spatial_dims)
+    return torch.linalg.det(jacobian)
+
+
+def draw_affine(
+    spatial_dims: int, deviation: float = 0.025, shift: float = 0.0, generator: torch.Generator | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Draw a random affine map near the identity.
+
+    Args:
+        spatial_dims: 2 or 3.
+        deviation: Standard deviation of each entry of the matrix around the identity.
+        shift: Standard deviation of the translation in voxels.
+        generator: Source of randomness.
+
+    Returns:
+        Matrix, shape (spatial_dims, spatial_dims), and translation, shape (spatial_dims,).
+    """
+    matrix = torch.eye(spatial_dims) + deviation * torch.randn((spatial_dims, spatial_dims), generator=generator)
+    return matrix, shift * torch.randn(spatial_dims, generator=generator)
+
+
+def draw_deformation(
+    spatial_size: Sequence[int],
+    scales: Sequence[tuple[float, float]],
+    affine_deviation: float = 0.025,
+    affine_shift: float = 1.0,
+    smallest_jacobian: float = 0.2,
+    generator: torch.Generator | None = None,
+) -> torch.Tensor:
+    """Draw a random smooth deformation: a diffeomorphism followed by an affine map about the centre.
+
+    Args:
+        spatial_size: Size of the grid, H, W[, D].
+        scales: One velocity field per pair of smoothing sigma and root mean square length, both in voxels.
+        affine_deviation: Standard deviation of the entries of the affine matrix.
+        affine_shift: Standard deviation of the translation in voxels.
+        smallest_jacobian: A draw with a smaller Jacobian determinant anywhere is drawn again.
+        generator: Source of randomness.
+
+    Returns:
+        Displacement in voxels, shape (1, spatial_dims, H, W[, D]).
+
+    Raises:
+        RuntimeError: When no draw reaches the smallest Jacobian.
+    """
+    spatial_dims = len(spatial_size)
+    grid = make_grid(spatial_size)
+    centre = (torch.tensor(spatial_size) - 1).reshape(1, -1, *[1] * spatial_dims) / 2
+    for _ in range(MAX_DRAWS):
+        velocity = torch.zeros(())
+        for sigma, length in scales:
+            noise = sample_smooth_noise(spatial_size, spatial_dims, sigma, generator)
+            velocity = velocity + length / spatial_dims**0.5 * noise
+        matrix, shift = draw_affine(spatial_dims, affine_deviation, affine_shift, generator)
+        positions = grid + integrate_velocity(velocity) - centre
+        moved = torch.einsum("ij,bj...->bi...", matrix, positions) + centre + shift.reshape(centre.shape)
+        displacement = moved - grid
+        if compute_jacobian_determinant(displacement).min() > smallest_jacobian:
+            return displacement
+    raise RuntimeError(f"no deformation with a Jacobian above {smallest_jacobian} in {MAX_DRAWS} draws: lower scales")

@@ -1,0 +1,47 @@
+"""Named results that travel between the modules."""
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+class Latents(NamedTuple):
+    """What the two encoders make of a batch of images.
+
+    Attributes:
+        content: class-irrelevant latent, z_c, shape (B, C, H/4, W/4[, D/4]).
+        mean: mean of the class-relevant latent, z_a, shape (B, 1, H/16, W/16[, D/16]).
+        log_variance: its log-variance, same shape.
+    """
+
+    content: Tensor
+    mean: Tensor
+    log_variance: Tensor
+
+
+class DomainLogits(NamedTuple):
+    """Verdict of the domain discriminator.
+
+    Attributes:
+        real: logit of being a real scan, shape (B, 1).
+        label: class logits, shape (B, K).
+    """
+
+    real: Tensor
+    label: Tensor
+
+
+class AttributionMaps(NamedTuple):
+    """Feature attribution of a batch of scans, translated to `target`.
+
+    Attributes:
+        target: class that was asked for, shape (B,).
+        mean: mean FA map over the samples, signed, intensity units of the scan, shape (B, C, H, W[, D]).
+        variance: unbiased variance over the samples, same shape; zero for a single exemplar.
+        translated: mean translated scan, same shape.
+    """
+
+    target: Tensor
+    mean: Tensor
+    variance: Tensor
+    translated: Tensor

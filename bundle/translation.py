@@ -1,0 +1,119 @@
+"""Translation of a batch of scans between classes, as one training step needs it."""
+
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from bundle.networks import ICAM, DomainDiscriminator
+from bundle.sampling import sample_attributes
+from bundle.structures import DomainLogits, Latents
+
+
+class Translation:
+    """A batch of scans, encoded, reconstructed and translated; what nobody asks for is not computed, and nothing is computed twice.
+
+    Every scan borrows the attribute of a partner of another class ("exemplar") and an attribute drawn for that class ("sampled").
+    Images have shape (B, C, H, W[, D]), latents those of `Latents`.
+
+    Source: Bass et al., NeurIPS 2020, Sec. 3.1 and Fig. 3 (https://arxiv.org/abs/2006.08287).
+
+    Args:
+        network: encoders and generator.
+        image: scans, intensities in [-1, 1], as many of each class, grouped by class.
+        labels: their classes, shape (B,), in ascending order.
+        values: a quantity to regress, one a scan, shape (B,), such as the age in years; None without regression.
+
+    Raises:
+        ValueError: When the batch is not class-balanced or not sorted by class.
+    """
+
+    def __init__(self, network: ICAM, image: Tensor, labels: Tensor, values: Tensor | None = None) -> None:
+        self.network = network
+        self.image = image
+        self.labels = labels
+        self.values = values
+        self.partner = _partners(labels)
+        self.target = labels[self.partner]
+        self._verdicts: dict[str, DomainLogits] = {}
+
+    @cached_property
+    def latents(self) -> Latents:
+        """Content, attribute mean and log-variance."""
+        return self.network.encode(self.image)
+
+    @cached_property
+    def attribute(self) -> Tensor:
+        """Attribute drawn from its posterior."""
+        _, mean, log_variance = self.latents
+        return mean + (0.5 * log_variance).exp() * torch.randn_like(mean)
+
+    @cached_property
+    def logits(self) -> Tensor:
+        """Class logits of the attribute, shape (B, K)."""
+        return self.network.classify(self.attribute)
+
+    @cached_property
+    def predicted_values(self) -> Tensor:
+        """Regressed quantity, shape (B,)."""
+        return self.network.attribute_encoder.regress(self.attribute)
+
+    @cached_property
+    def reconstruction(self) -> Tensor:
+        """Own content, own attribute."""
+        return self.network.decode(self.latents.content, self.attribute)
+
+    @cached_property
+    def exemplar(self) -> Tensor:
+        """Own content, attribute of the partner."""
+        return self.network.decode(self.latents.content, self.attribute[self.partner])
+
+    @cached_property
+    def drawn(self) -> Tensor:
+        """Attributes drawn from the prior given the target class."""
+        classifier = self.network.attribute_encoder.classifier
+        flat = sample_attributes(classifier.weight, classifier.bias, self.target)
+        return flat.view_as(self.latents.mean).to(self.latents.mean)
+
+    @cached_property
+    def sampled(self) -> Tensor:
+        """Own content, drawn attribute."""
+        return self.network.decode(self.latents.content, self.drawn)
+
+    @cached_property
+    def recovered(self) -> Tensor:
+        """Attribute mean of the sampled translation, which should be the drawn attribute."""
+        return self.network.attribute_encoder(self.sampled)[0]
+
+    @cached_property
+    def cycle(self) -> Tensor:
+        """Content of the exemplar translation with the attribute that its borrower carries: the scan itself, ideally."""
+        content, mean, _ = self.network.encode(self.exemplar)
+        return self.network.decode(content, mean[self.partner.argsort()])
+
+    @cached_property
+    def translated(self) -> Tensor:
+        """Exemplar and sampled translations in one batch, shape (2B, C, H, W[, D])."""
+        return torch.cat([self.exemplar, self.sampled])
+
+    def judged_by(self, discriminator: DomainDiscriminator) -> DomainLogits:
+        """Return the discriminator's verdict on `translated`, computed once."""
+        return self._judge("translated", discriminator)
+
+    def image_judged_by(self, discriminator: DomainDiscriminator) -> DomainLogits:
+        """Return the discriminator's verdict on `image`, computed once."""
+        return self._judge("image", discriminator)
+
+    def _judge(self, which: str, discriminator: DomainDiscriminator) -> DomainLogits:
+        if which not in self._verdicts:
+            self._verdicts[which] = discriminator(getattr(self, which))
+        return self._verdicts[which]
+
+
+def _partners(labels: Tensor) -> Tensor:
+    """Return for each scan the index of one of another class: the batch shifted by a random number of whole classes."""
+    classes, counts = labels.unique_consecutive(return_counts=True)
+    if len(classes) < 2 or len(counts.unique()) > 1 or bool((classes.diff() <= 0).any()):
+        raise ValueError(f"a batch needs the same number of scans of each class, sorted by class, got {labels.tolist()}")
+    shift = int(torch.randint(1, len(classes), ())) * int(counts[0])
+    return torch.arange(len(labels), device=labels.device).roll(-shift)
