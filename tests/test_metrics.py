@@ -1,0 +1,157 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from ignite.engine import Engine
+from monai.handlers import IgniteMetricHandler
+from scipy import stats
+
+from bundle.metrics import NCCMetric, bootstrap_interval, compute_ncc
+
+SHAPES = [(3, 1, 7, 9), (3, 1, 5, 6, 4)]  # 2D and 3D
+
+
+def random_images(shape: tuple[int, ...], seed: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    maps = torch.randn(shape, generator=generator)
+    truth = (torch.rand(shape, generator=generator) > 0.7).float()
+    mask = (torch.rand(shape, generator=generator) > 0.4).float()
+    return maps, truth, mask
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_ncc_is_pearson_correlation_of_magnitudes_in_scipy(shape):
+    maps, truth, _ = random_images(shape)
+    expected = [
+        stats.pearsonr(m.abs().flatten().double().numpy(), t.flatten().double().numpy()).statistic
+        for m, t in zip(maps, truth, strict=True)
+    ]
+    assert compute_ncc(maps, truth).tolist() == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_ncc_within_a_mask_is_pearson_correlation_of_the_masked_voxels(shape):
+    maps, truth, mask = random_images(shape)
+    expected = [
+        np.corrcoef(m.abs()[inside > 0].double().numpy(), t[inside > 0].double().numpy())[0, 1]
+        for m, t, inside in zip(maps, truth, mask, strict=True)
+    ]
+    assert compute_ncc(maps, truth, mask).tolist() == pytest.approx(expected, abs=1e-12)
+
+
+def test_ncc_of_four_voxels_equals_the_value_by_hand():
+    maps = torch.tensor([[[[0.0, -2.0], [1.0, 1.0]]]])  # |map| - 1 = (-1, 1, 0, 0)
+    truth = torch.tensor([[[[0.0, 1.0], [1.0, 0.0]]]])  # truth - 1/2 = (-1, 1, 1, -1) / 2
+    assert compute_ncc(maps, truth).item() == pytest.approx(1 / math.sqrt(2))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_ncc_of_a_perfect_map_is_one_whatever_its_sign_and_scale(shape):
+    _, truth, mask = random_images(shape)
+    assert compute_ncc(-0.01 * truth, truth, mask).tolist() == pytest.approx([1.0] * 3)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_ncc_of_a_batch_equals_that_of_single_scans(shape):
+    maps, truth, mask = random_images(shape)
+    maps = maps * torch.tensor([1.0, 100.0, 0.01]).view(-1, *[1] * (len(shape) - 1))  # a flattened batch would see the scales
+    single = [compute_ncc(m[None], t[None], k[None]).item() for m, t, k in zip(maps, truth, mask, strict=True)]
+    assert compute_ncc(maps, truth, mask).tolist() == single
+
+
+def test_ncc_has_a_gradient_that_raises_it():
+    maps, truth, mask = random_images((1, 1, 8, 8))
+    maps = maps.double().requires_grad_()
+    before = compute_ncc(maps, truth, mask)
+    before.sum().backward()
+    assert compute_ncc(maps + 0.1 * maps.grad, truth, mask).item() > before.item()
+
+
+def test_ncc_is_undefined_for_an_empty_truth_a_constant_map_and_an_empty_mask():
+    maps, truth, mask = random_images((3, 1, 8, 8))
+    truth[0], maps[1], mask[2] = 0, 0.1, 0
+    assert compute_ncc(maps, truth, mask).isnan().all()
+
+
+def test_ncc_does_not_read_what_lies_outside_the_mask():
+    maps, truth, mask = random_images((2, 1, 8, 8))
+    spoiled = maps.masked_fill(mask == 0, torch.nan)
+    assert torch.equal(compute_ncc(spoiled, truth, mask), compute_ncc(maps, truth, mask))
+
+
+def test_ncc_is_undefined_where_a_counted_voxel_is_not_finite():
+    maps, truth, _ = random_images((2, 1, 8, 8))
+    maps[0, 0, 0, 0] = torch.nan
+    assert compute_ncc(maps, truth).isnan().tolist() == [True, False]
+
+
+def test_ncc_of_a_small_lesion_on_a_large_offset_keeps_its_precision():
+    truth = torch.zeros(1, 1, 64, 64)
+    truth[..., :2, :2] = 1
+    assert compute_ncc(1000 + 0.001 * truth, truth).item() == pytest.approx(1, abs=1e-3)
+
+
+def test_ncc_of_images_of_different_shape_raises():
+    with pytest.raises(ValueError, match=r"shapes must be equal, got \(2, 1, 8, 8\) and \(2, 1, 8, 9\)"):
+        compute_ncc(torch.zeros(2, 1, 8, 8), torch.zeros(2, 1, 8, 9))
+
+
+def test_interval_of_many_normal_values_is_the_closed_form_one():
+    values = np.random.default_rng(1).normal(3.0, 2.0, size=4000)
+    half = 1.96 * values.std() / math.sqrt(values.size)
+    low, high = bootstrap_interval(values)
+    assert low == pytest.approx(values.mean() - half, abs=0.05 * half)
+    assert high == pytest.approx(values.mean() + half, abs=0.05 * half)
+
+
+def test_interval_agrees_with_scipy():
+    values = np.random.default_rng(2).exponential(size=60)
+    expected = stats.bootstrap((values,), np.mean, method="percentile", n_resamples=20000, rng=3).confidence_interval
+    assert bootstrap_interval(values, num_resamples=20000) == pytest.approx(tuple(expected), abs=0.01)
+
+
+def test_interval_ignores_undefined_values_and_is_the_same_for_the_same_seed():
+    values = torch.tensor([0.1, torch.nan, 0.5, 0.9])
+    assert bootstrap_interval(values) == bootstrap_interval(values[~values.isnan()])
+    assert bootstrap_interval(np.arange(50.0), seed=0) != bootstrap_interval(np.arange(50.0), seed=1)
+
+
+@pytest.mark.parametrize("values", [[], [0.5], [0.5, math.nan]])
+def test_interval_of_fewer_than_two_values_is_undefined(values):
+    assert all(math.isnan(end) for end in bootstrap_interval(values))
+
+
+@pytest.mark.parametrize(("arguments", "message"), [({"level": 95}, "level must lie"), ({"num_resamples": 0}, "num_resamples")])
+def test_interval_with_an_impossible_setting_raises(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        bootstrap_interval([0.0, 1.0], **arguments)
+
+
+def run_handler(metric: NCCMetric, batches: list) -> float:
+    evaluator = Engine(lambda _, batch: batch)
+    evaluator.state.metric_details = {}
+    IgniteMetricHandler(metric_fn=metric).attach(evaluator, "ncc")
+    return evaluator.run(batches).metrics["ncc"]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_metric_through_the_handler_of_monai_is_the_mean_over_scans_of_all_batches(shape):
+    batches = [random_images(shape, seed)[:2] for seed in range(2)]
+    batches.append(tuple(list(images) for images in random_images(shape, 2)[:2]))  # decollated
+    batches[0][1][0] = 0  # an empty truth is left out
+    values = torch.cat([compute_ncc(*(torch.as_tensor(x) if torch.is_tensor(x) else torch.stack(x) for x in b)) for b in batches])
+    assert run_handler(NCCMetric(), batches) == pytest.approx(values.nanmean().item())
+
+
+def test_masked_metric_reads_the_mask_behind_the_truth():
+    maps, truth, mask = random_images((3, 1, 8, 8))
+    result = run_handler(NCCMetric(masked=True), [(maps, torch.cat([truth, mask], 1))])
+    assert result == pytest.approx(compute_ncc(maps, truth, mask).mean().item())
+
+
+def test_metric_is_undefined_without_scans_and_raises_without_truth():
+    metric = NCCMetric()
+    assert metric.aggregate().isnan()
+    with pytest.raises(ValueError, match="needs the truth"):
+        metric(torch.zeros(1, 1, 8, 8))
