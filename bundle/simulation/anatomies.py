@@ -17,8 +17,8 @@ GRID_SHAPE = (193, 229, 193)  # 1 mm grid of all anatomies, symmetric about x = 
 GRID_ORIGIN = (-96, -132, -78)  # world coordinates of voxel (0, 0, 0) in mm (RAS)
 SULCUS_RADIUS = 5  # mm; sulci up to twice as wide belong to the brain mask
 CSF_RIM = 1  # mm of fluid around the cortex
-PARCEL_REACH = 3  # mm; an anatomy's own cortex this near to an atlas parcel belongs to the parcel
-MOST_OTHER = 0.7  # fraction of fluid or of white matter up to which a voxel can be cortex
+PARCEL_REACH = 4  # mm; an anatomy's own cortex this near to an atlas parcel belongs to the parcel
+MOST_OTHER = 0.8  # fraction of fluid or of white matter up to which a voxel can be cortex
 
 
 class AnatomySource(NamedTuple):

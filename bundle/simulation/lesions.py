@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from bundle.simulation.anatomies import PARCELS
 
-EDGE_WIDTH = 1.5  # mm from the border of a parcel to the full lesion
+EDGE_WIDTH = 1.0  # mm from the border of a parcel to the full lesion
 LEAST_OCCUPANCY = 0.5  # part of a voxel that a parcel must fill
 LEAST_CHANGE = 40.0  # scanner units; voxels that would change less are no part of a lesion
 LEAST_VOXELS = 12  # per parcel in 2D

@@ -14,7 +14,7 @@ from bundle.simulation.lesions import LEAST_CHANGE, Lesions, compute_weights, ha
 
 SCALES = ((18.0, 4.0), (8.0, 1.6))  # mm: smoothing of a velocity field and its root mean square length
 AFFINE_SHIFT = 2.0  # mm
-PLANE_RANGE = (13.0, 17.0)  # mm: height of an axial slice that crosses all parcels
+PLANE_RANGE = (13.0, 16.5)  # mm: height of an axial slice that crosses all parcels
 TILT_DEVIATION = 0.02  # radians, per axis
 CENTRE = (0.0, -18.0, 8.0)  # mm: centre of the field of view
 FINENESS = 2  # samples per voxel along each axis

@@ -1,0 +1,1 @@
+"""Cohorts with exact ground truth: lesions on real anatomies, and squares on noise."""
