@@ -41,7 +41,7 @@ def draw_montage(dataset_dir: str | Path, num_subjects: int = 8) -> Figure:
 
 def _read_slice(path: Path) -> np.ndarray:
     """Read an image and take its middle axial slice, shape (H, W)."""
-    voxels = np.asarray(nibabel.load(path).dataobj)
+    voxels = nibabel.nifti1.load(path).get_fdata()
     return voxels[..., voxels.shape[-1] // 2]
 
 

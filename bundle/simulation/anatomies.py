@@ -1,7 +1,7 @@
 """Real anatomies in MNI space that come with Python packages, with the four cortical parcels that are lesioned."""
 
 import importlib.util
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -78,7 +78,7 @@ def list_anatomies() -> list[str]:
     return [name + suffix for name in present for suffix in ("", MIRRORED)]
 
 
-@cache
+@lru_cache(maxsize=2)  # an original is at hand for its mirror image, and memory stays small
 def load_anatomy(name: str, slab: tuple[int, int] | None = None) -> Anatomy:
     """Load an anatomy with its tissues, brain mask and parcels.
 
@@ -100,8 +100,8 @@ def load_anatomy(name: str, slab: tuple[int, int] | None = None) -> Anatomy:
     if name.endswith(MIRRORED):
         original = load_anatomy(name.removesuffix(MIRRORED), slab)
         # The grid is symmetric about x = 0, so that reversing the first spatial axis mirrors the brain.
-        flipped = [np.flip(volume, -3).copy() for volume in (original.tissues, original.brain_mask, original.parcels)]
-        return Anatomy(name, *flipped, original.origin)
+        tissues, brain_mask, parcels = (np.flip(volume, -3).copy() for volume in original[1:4])
+        return Anatomy(name, tissues, brain_mask, parcels, original.origin)
     if name not in SOURCES:
         raise ValueError(f"anatomy must be one of {', '.join(SOURCES)} (or these with {MIRRORED}), got {name}")
     source = SOURCES[name]
@@ -115,7 +115,7 @@ def load_anatomy(name: str, slab: tuple[int, int] | None = None) -> Anatomy:
     return Anatomy(name, tissues, _close(head_mask), parcels.astype(np.uint8), (*GRID_ORIGIN[:2], lowest))
 
 
-@cache
+@lru_cache(maxsize=1)
 def _grow_parcels(slab: tuple[int, int] | None) -> np.ndarray:
     """Grow the atlas regions into what they leave free and keep the four parcels, shape (X, Y, Z), uint8."""
     atlas = _read(*ATLAS_PATH, slab).round().astype(np.int16)

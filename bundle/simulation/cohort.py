@@ -1,19 +1,14 @@
 """The simulated lesion cohort on disk."""
 
-import hashlib
-import json
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
-from bundle.files import write_folder_atomically, write_nifti
 from bundle.simulation.anatomies import PARCELS, list_anatomies, load_anatomy
-from bundle.simulation.lesions import select_parcels
+from bundle.simulation.storage import is_written, write_cohort
 from bundle.simulation.subjects import Subject, simulate_subject
 
 logger = logging.getLogger(__name__)
@@ -21,9 +16,8 @@ logger = logging.getLogger(__name__)
 UNSEEN_ANATOMY = "colin27"
 CERTAIN_PARCEL = "MT"  # lesioned in every disease state; each other parcel with probability 0.5
 SLICE_SLAB = (-5, 35)  # mm, all that an axial slice can touch
+VERSION = 1  # raised when the same settings give other images
 GROUPS = ("train", "validation", "test", "unseen")
-NUM_WORKERS = 2
-DESCRIPTION = "dataset_description.json"
 
 
 def simulate_lesion_cohort(
@@ -60,57 +54,57 @@ def simulate_lesion_cohort(
         The folder of the cohort.
 
     Raises:
-        ValueError: When the folder holds a cohort with other settings, or an anatomy is unknown.
+        ValueError: When the folder holds a cohort with other settings, an anatomy is not installed, or a
+            number or size is impossible.
     """
     dataset_dir = Path(dataset_dir)
-    seen = [name for name in anatomies or list_anatomies() if not name.startswith(UNSEEN_ANATOMY)]
-    unseen = [name for name in list_anatomies() if name.startswith(UNSEEN_ANATOMY)]
-    numbers = dict(zip(GROUPS, (num_train, num_validation, num_test, num_unseen), strict=True))
+    seen, unseen = _choose_anatomies(anatomies)
+    numbers = check_numbers(num_train, num_validation, num_test, num_unseen)
+    if len(spatial_size) not in (2, 3):
+        raise ValueError(f"spatial_size must have 2 or 3 entries, got {list(spatial_size)}")
     settings = {
-        "simulation": "lesions", "version": 1, "spatial_size": list(spatial_size), "voxel_size": voxel_size,
+        "simulation": "lesions", "version": VERSION, "spatial_size": list(spatial_size), "voxel_size": voxel_size,
         "numbers": numbers, "seed": seed, "anatomies": seen, "unseen_anatomies": unseen,
     }  # fmt: skip
     if is_written(dataset_dir, settings):
         return dataset_dir
-    logger.info("Simulating a lesion cohort in %s on the anatomies %s; unseen %s", dataset_dir, seen, unseen)
+    logger.info("Simulating lesions in %s on %s; unseen %s", dataset_dir, ", ".join(seen), ", ".join(unseen))
     table = plan_subjects(numbers, seed, seen, unseen)
     slab = SLICE_SLAB if len(spatial_size) == 2 else None
+    brains = {name: load_anatomy(name, slab) for name in sorted({*table["anatomy"]})}
 
     def simulate(row: dict) -> Subject:
-        return simulate_subject(load_anatomy(row["anatomy"], slab), spatial_size, voxel_size, row["seed"])
+        return simulate_subject(brains[row["anatomy"]], spatial_size, voxel_size, row["seed"])
 
-    for name in sorted({*table["anatomy"]}):
-        load_anatomy(name, slab)
-    write_cohort(dataset_dir, table, simulate, settings)
+    write_cohort(dataset_dir, table, simulate, list(PARCELS), settings)
     return dataset_dir
 
 
-def is_written(dataset_dir: Path, settings: dict) -> bool:
-    """Tell whether a folder already holds the cohort.
-
-    Args:
-        dataset_dir: Folder of the cohort.
-        settings: What determines the cohort.
-
-    Returns:
-        True when the cohort was written with the same settings, False when the folder is absent or empty.
+def check_numbers(num_train: int, num_validation: int, num_test: int, num_unseen: int = 0) -> dict[str, int]:
+    """Name the group sizes by `GROUPS`.
 
     Raises:
-        ValueError: When the folder holds something else.
+        ValueError: When a number is negative or all are zero.
     """
-    description = dataset_dir / DESCRIPTION
-    if not description.is_file():
-        if dataset_dir.is_dir() and any(dataset_dir.iterdir()):
-            raise ValueError(f"{dataset_dir} holds files but no {DESCRIPTION}: give an empty or a new dataset_dir")
-        return False
-    found = json.loads(description.read_text()).get("Simulation")
-    if found != settings:
-        different = [key for key in settings if not isinstance(found, dict) or found.get(key) != settings[key]]
-        raise ValueError(
-            f"{dataset_dir} holds a cohort with other settings ({', '.join(different)}): "
-            "remove the folder or give another dataset_dir"
-        )
-    return True
+    numbers = dict(zip(GROUPS, (num_train, num_validation, num_test, num_unseen), strict=True))
+    if min(numbers.values()) < 0 or not any(numbers.values()):
+        raise ValueError(f"the numbers of subjects must be 0 or more and not all 0, got {numbers}")
+    return numbers
+
+
+def _choose_anatomies(anatomies: Sequence[str] | None) -> tuple[list[str], list[str]]:
+    """Choose the anatomies to train on and the unseen ones.
+
+    Raises:
+        ValueError: When an anatomy is not installed, or is kept for the unseen test.
+    """
+    installed = list_anatomies()
+    possible = [name for name in installed if not name.startswith(UNSEEN_ANATOMY)]
+    seen = possible if anatomies is None else list(anatomies)
+    wrong = [name for name in seen if name not in possible]
+    if wrong or not seen:
+        raise ValueError(f"anatomies must be of {', '.join(possible)}, got {', '.join(wrong) or 'none'}")
+    return seen, [name for name in installed if name.startswith(UNSEEN_ANATOMY)]
 
 
 def plan_subjects(numbers: dict[str, int], seed: int, seen: Sequence[str], unseen: Sequence[str]) -> pd.DataFrame:
@@ -137,75 +131,9 @@ def plan_subjects(numbers: dict[str, int], seed: int, seen: Sequence[str], unsee
             parcels = [name for name in PARCELS if name == CERTAIN_PARCEL or random.random() < 0.5]
             rows.append({
                 "label": int(index % 2 == flip), "split": "test" if group == "unseen" else group,
-                "anatomy": names[random.integers(len(names))], "seed": int(random.integers(2**31)),
+                "anatomy": names[int(random.integers(len(names)))], "seed": int(random.integers(2**31)),
                 "parcels": "+".join(parcels),
             })  # fmt: skip
     table = pd.DataFrame(rows)
     table.insert(0, "participant_id", [f"sub-{number:04d}" for number in range(1, len(table) + 1)])
     return table
-
-
-def write_cohort(
-    dataset_dir: Path, table: pd.DataFrame, simulate: Callable[[dict], Subject], settings: dict
-) -> None:
-    """Simulate and write all subjects, their table and the description; all or nothing.
-
-    Args:
-        dataset_dir: Folder of the cohort.
-        table: The plan, one row per subject.
-        simulate: Makes the subject of a row.
-        settings: What determines the cohort.
-    """
-    with write_folder_atomically(dataset_dir) as partial, ThreadPoolExecutor(NUM_WORKERS) as executor:
-        rows = table.to_dict("records")
-        jobs = executor.map(lambda row: write_subject(partial, row, simulate(row)), rows)
-        paths = list(tqdm(jobs, total=len(rows), desc=f"simulating {dataset_dir.name}", unit="subject"))
-        complete = pd.concat([table, pd.DataFrame(paths)], axis=1)
-        complete.to_csv(partial / "participants.tsv", sep="\t", index=False, na_rep="n/a")
-        description = {"Name": "Simulated cohort", "BIDSVersion": "1.9.0", "DatasetType": "derivative",
-                       "Simulation": settings, "Checksum": compute_checksum(partial)}  # fmt: skip
-        (partial / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n")
-
-
-def write_subject(dataset_dir: Path, row: dict, subject: Subject) -> dict[str, str | None]:
-    """Write a subject's images and name them.
-
-    Args:
-        dataset_dir: Folder of the cohort.
-        row: The subject's row of the plan.
-        subject: The simulated subject.
-
-    Returns:
-        Paths relative to `dataset_dir` by column; the mask of a control is None.
-    """
-    name, diseased = row["participant_id"], row["label"] == 1
-    lesion = select_parcels(subject.parcel_map, row["parcels"])
-    images = {
-        "control_image": ("desc-control_T2w", subject.control),
-        "disease_image": ("desc-disease_T2w", subject.control + subject.effect * lesion),
-        "parcel_map": ("desc-parcels_dseg", subject.parcel_map),
-        "effect": ("desc-effect_T2w", subject.effect),
-        "brain_mask": ("desc-brain_mask", subject.brain_mask),
-    }
-    if diseased:
-        images["mask"] = ("desc-lesion_mask", lesion.astype(np.uint8))
-    paths: dict[str, str | None] = {}
-    for column, (suffix, array) in images.items():
-        paths[column] = f"{name}/anat/{name}_{suffix}.nii.gz"
-        write_nifti(dataset_dir / str(paths[column]), array, subject.affine)
-    shown = paths["disease_image" if diseased else "control_image"]
-    return {"image": shown, "mask": paths.get("mask"), **{key: paths[key] for key in images if key != "mask"}}
-
-
-def compute_checksum(dataset_dir: Path) -> str:
-    """Compute one SHA-256 over the names and bytes of all files."""
-    digest = hashlib.sha256()
-    for path in _list_files(dataset_dir):
-        digest.update(path.relative_to(dataset_dir).as_posix().encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
-def _list_files(folder: Path) -> Iterator[Path]:
-    """List the files below a folder in a fixed order."""
-    return (path for path in sorted(folder.rglob("*")) if path.is_file())

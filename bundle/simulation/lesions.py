@@ -12,7 +12,7 @@ from bundle.simulation.anatomies import PARCELS
 EDGE_WIDTH = 1.0  # mm from the border of a parcel to the full lesion
 LEAST_OCCUPANCY = 0.5  # part of a voxel that a parcel must fill
 LEAST_CHANGE = 40.0  # scanner units; voxels that would change less are no part of a lesion
-LEAST_VOXELS = 12  # per parcel in 2D
+LEAST_EXTENT = 6.9  # mm; a parcel has at least the size of a square or cube with this edge
 LEAST_MEAN_EFFECT = 150.0  # scanner units, per parcel: about a tenth of the CSF level
 
 
@@ -66,30 +66,19 @@ def compute_weights(parcels: torch.Tensor, voxel_size: float, factor: int) -> tu
     return parcel_map, weight
 
 
-def have_effect(lesions: Lesions) -> bool:
-    """Tell whether every parcel is large enough and changes the image enough to be seen."""
-    for label in range(1, len(PARCELS) + 1):
-        change = lesions.effect[lesions.parcel_map == label]
-        if len(change) < LEAST_VOXELS or change.mean() < LEAST_MEAN_EFFECT:
-            return False
-    return True
-
-
-def select_parcels(parcel_map: np.ndarray, parcels: str) -> np.ndarray:
-    """Mark the voxels of a set of parcels.
+def have_effect(lesions: Lesions, voxel_size: float) -> bool:
+    """Tell whether every parcel is large enough and changes the image enough to be seen.
 
     Args:
-        parcel_map: Label map of the parcels, any shape.
-        parcels: Names joined by `+`, for example `MT+OP1`.
+        lesions: The lesions of a subject.
+        voxel_size: Edge of a voxel in mm.
 
     Returns:
-        Mask of the same shape, bool.
-
-    Raises:
-        ValueError: When a name is not one of `PARCELS`.
+        True when no parcel is smaller than `LEAST_EXTENT` or changes less than `LEAST_MEAN_EFFECT` on average.
     """
-    names = parcels.split("+")
-    unknown = sorted(set(names) - set(PARCELS))
-    if unknown:
-        raise ValueError(f"parcels must be of {', '.join(PARCELS)} joined by '+', got {parcels}")
-    return np.isin(parcel_map, [list(PARCELS).index(name) + 1 for name in names])
+    least_voxels = (LEAST_EXTENT / voxel_size) ** (lesions.effect.ndim - 2)
+    for label in range(1, len(PARCELS) + 1):
+        change = lesions.effect[lesions.parcel_map == label]
+        if len(change) < least_voxels or change.mean() < LEAST_MEAN_EFFECT:
+            return False
+    return True

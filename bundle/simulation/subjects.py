@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from bundle.simulation.anatomies import GRID_ORIGIN, Anatomy
+from bundle.simulation.anatomies import Anatomy
 from bundle.simulation.appearance import SHARPNESS_SIGMA, draw_appearance, mix_tissues, render, sharpen
 from bundle.simulation.deformations import draw_deformation, make_grid, sample_at
 from bundle.simulation.lesions import LEAST_CHANGE, Lesions, compute_weights, have_effect
@@ -62,9 +62,13 @@ def simulate_subject(anatomy: Anatomy, spatial_size: Sequence[int], voxel_size: 
     for _ in range(MAX_DRAWS):
         positions, affine = _draw_positions(spatial_size, voxel_size, generator)
         sampled = _sample_anatomy(anatomy, positions)
-        subject, lesions = _render_states(*sampled, voxel_size, generator)
-        if have_effect(lesions):
-            return subject._replace(affine=affine)
+        scan, lesions, brain_mask = _render_states(*sampled, voxel_size, generator)
+        if have_effect(lesions, voxel_size):
+            shape = [*spatial_size, 1][:3]
+            control, effect, parcel_map, mask = (
+                tensor.reshape(shape).numpy() for tensor in (scan, lesions.effect, lesions.parcel_map, brain_mask)
+            )
+            return Subject(control, effect, parcel_map, mask, affine)
     raise RuntimeError(f"{anatomy.name} shows not all parcels at size {spatial_size}, voxel size {voxel_size} mm")
 
 
@@ -112,17 +116,30 @@ def _sample_anatomy(anatomy: Anatomy, positions: torch.Tensor) -> tuple[torch.Te
     """
     voxels = positions - torch.tensor(anatomy.origin).reshape(1, 3, 1, 1, 1)
     tissues = sample_at(torch.from_numpy(anatomy.tissues)[None], voxels, padding_mode="border")
-    volumes = np.stack([anatomy.brain_mask, anatomy.parcels]).astype(np.float32)
-    labels = sample_at(torch.from_numpy(volumes)[None], voxels, mode="nearest")
-    if tissues.shape[-1] == 1:
-        tissues, labels = tissues[..., 0], labels[..., 0]
-    return tissues, labels[:, :1], labels[:, 1:]
+    limits = torch.tensor(anatomy.parcels.shape).reshape(3, 1, 1, 1) - 1
+    nearest = tuple(voxels[0].round().long().clamp(torch.zeros_like(limits), limits))
+    brain = torch.from_numpy(anatomy.brain_mask)[nearest][None, None].float()
+    parcels = torch.from_numpy(anatomy.parcels)[nearest][None, None]
+    if brain.shape[-1] == 1:
+        tissues, brain, parcels = tissues[..., 0], brain[..., 0], parcels[..., 0]
+    return tissues, brain, parcels
 
 
 def _render_states(
     tissues: torch.Tensor, brain: torch.Tensor, parcels: torch.Tensor, voxel_size: float, generator: torch.Generator
-) -> tuple[Subject, Lesions]:
-    """Render the control state and the effect of all lesions; the affine is still to be set."""
+) -> tuple[torch.Tensor, Lesions, torch.Tensor]:
+    """Render the control state and the effect of all lesions.
+
+    Args:
+        tissues: Tissue fractions on the fine grid, shape (1, 3, H * F, W * F[, D * F]).
+        brain: Brain mask on the fine grid.
+        parcels: Label map on the fine grid.
+        voxel_size: Edge of a voxel of the image in mm.
+        generator: Source of randomness.
+
+    Returns:
+        Control state, lesions, and brain mask, each (1, 1, H, W[, D]).
+    """
     pool = {2: functional.avg_pool2d, 3: functional.avg_pool3d}[brain.ndim - 2]
     brain_mask = pool(brain, FINENESS) >= 0.5
     appearance = draw_appearance(tuple(brain_mask.shape[2:]), voxel_size, generator)
@@ -134,6 +151,4 @@ def _render_states(
     changed = brain_mask & (effect >= LEAST_CHANGE)
     lesions = Lesions(parcel_map * changed, effect * changed)
     scan = (render(control, appearance) + appearance.noise).clamp(min=1) * brain_mask  # brain voxels stay above 0
-    arrays = [scan, lesions.effect, lesions.parcel_map, brain_mask.to(torch.uint8)]
-    shaped = [array[0, 0].reshape([*brain_mask.shape[2:], 1][:3]).numpy() for array in arrays]
-    return Subject(*shaped, affine=np.eye(4)), lesions
+    return scan, lesions, brain_mask.to(torch.uint8)
