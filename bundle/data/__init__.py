@@ -1,0 +1,21 @@
+"""Scans: their tables, their files, their grids and intensities, and their order in training."""
+
+from bundle.data.intensities import ScaleForeground, ScaleForegroundd
+from bundle.data.manifest import datalist, read_manifest
+from bundle.data.resampling import ResampleToGrid, ResampleToGridd
+from bundle.data.samplers import BalancedBatchSampler
+from bundle.data.scans import LoadScan, LoadScand, check_mask, check_scan
+
+__all__ = [
+    "BalancedBatchSampler",
+    "LoadScan",
+    "LoadScand",
+    "ResampleToGrid",
+    "ResampleToGridd",
+    "ScaleForeground",
+    "ScaleForegroundd",
+    "check_mask",
+    "check_scan",
+    "datalist",
+    "read_manifest",
+]

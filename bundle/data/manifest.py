@@ -1,0 +1,185 @@
+"""The table of a cohort: which scans there are, of which class, in which split."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+MANIFEST = "participants.tsv"
+MISSING = ("n/a", "")
+SPLITS = ("train", "validation", "test")
+REQUIRED = ("participant_id", "label", "split", "image")
+PATHS = ("image", "mask", "brain_mask", "effect", "parcel_map", "control_image", "disease_image")
+NUMBERS = ("age",)  # years
+OTHERS = ("anatomy", "parcels", "session_id", "sex")
+
+
+def read_manifest(dataset_dir: str | Path, num_classes: int | None = None) -> pd.DataFrame:
+    """Read and check the table `participants.tsv` of a cohort.
+
+    Args:
+        dataset_dir: Folder of the cohort.
+        num_classes: Number of classes, K; None to take it from the largest label.
+
+    Returns:
+        One row a scan; labels are integers, paths absolute, missing values NaN.
+
+    Raises:
+        FileNotFoundError: When folder, table or a file named in it is absent.
+        ValueError: When the table lacks a column, or a row is wrong, contradicts another or repeats it.
+    """
+    path = Path(dataset_dir).expanduser().resolve() / MANIFEST
+    manifest = read_table(path)
+    _check_columns(manifest, path)
+    _check_splits(manifest, path)
+    _check_repeats(manifest, path)
+    manifest["label"] = _read_labels(manifest, path, num_classes)
+    for column in (name for name in NUMBERS if name in manifest):
+        manifest[column] = _read_numbers(manifest, column, path)
+    for column in (name for name in PATHS if name in manifest):
+        manifest[column] = manifest[column].map(lambda value: str(path.parent / value), na_action="ignore")
+    check_files((value for name in PATHS if name in manifest for value in manifest[name].dropna()), path)
+    return manifest
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read a tab-separated table as text.
+
+    Args:
+        path: Its file.
+
+    Returns:
+        The table; missing values ("n/a" or nothing) are NaN.
+
+    Raises:
+        FileNotFoundError: When the folder or the file is absent.
+        ValueError: When the file is no such table or has no row.
+    """
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"dataset_dir {path.parent} does not exist: give a folder that holds {path.name}")
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist: dataset_dir must be a folder that holds {path.name}")
+    try:
+        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except (ValueError, OSError) as error:  # pandas' ParserError and EmptyDataError are ValueErrors
+        raise ValueError(
+            f"{path} is no tab-separated table ({error}): accepted are a header and one row a scan"
+        ) from error
+    if table.empty:
+        raise ValueError(f"{path} has no rows: accepted are a header and one row a scan")
+    return table.mask(table.isin(MISSING))
+
+
+def datalist(manifest: pd.DataFrame, split: str, keys: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    """Return the scans of a split as a MONAI data list.
+
+    Args:
+        manifest: Table from `read_manifest`.
+        split: "train", "validation" or "test".
+        keys: Keys that every item shall have; None for all that its row has a value for.
+
+    Returns:
+        Items with `image` (path), `label`, `participant_id`, and where present the other columns.
+
+    Raises:
+        ValueError: When the split is unknown or has no scan, or an item has no value for a wanted key.
+    """
+    if split not in SPLITS:
+        raise ValueError(f"split must be one of {', '.join(SPLITS)}, got {split!r}")
+    rows = manifest[manifest["split"] == split]
+    if rows.empty:
+        raise ValueError(f"{MANIFEST} has no row whose split is {split}")
+    known = [name for name in (*REQUIRED, *PATHS[1:], *NUMBERS, *OTHERS) if name in rows and name != "split"]
+    items = [{key: row[key] for key in known if not pd.isna(row[key])} for row in rows.to_dict("records")]
+    if keys is None:
+        return items
+    for item in items:
+        if absent := [key for key in keys if key not in item]:
+            raise ValueError(f"{MANIFEST} gives {item['participant_id']} no {absent[0]}, which is needed here")
+    return [{key: item[key] for key in keys} for item in items]
+
+
+def check_files(paths: Iterable[str], source: Path) -> None:
+    """Refuse a list of files of which some are absent.
+
+    Args:
+        paths: Files.
+        source: Table that names them, for the message.
+
+    Raises:
+        FileNotFoundError: When a file is absent; the message names the first and says how many there are.
+    """
+    absent = [path for path in paths if not Path(path).is_file()]
+    if absent:
+        raise FileNotFoundError(f"{source} names {len(absent)} files that do not exist, the first is {absent[0]}")
+
+
+def _check_columns(manifest: pd.DataFrame, path: Path) -> None:
+    """Refuse a table without a required column or value."""
+    if absent := [name for name in REQUIRED if name not in manifest]:
+        raise ValueError(f"{path} lacks the column {absent[0]}: required are {', '.join(REQUIRED)} (tab-separated)")
+    for column in REQUIRED:
+        empty = manifest[column].isna().to_numpy().nonzero()[0]
+        if len(empty):
+            name = manifest.fillna({"participant_id": "the scan"})["participant_id"].iloc[empty[0]]
+            raise ValueError(
+                f"{path} gives {name} in line {empty[0] + 2} no {column}: accepted is a value in every row"
+            )
+
+
+def _check_splits(manifest: pd.DataFrame, path: Path) -> None:
+    """Refuse unknown splits and subjects that are in two of them."""
+    unknown = manifest[~manifest["split"].isin(SPLITS)]
+    if len(unknown):
+        row = unknown.iloc[0]
+        raise ValueError(
+            f"{path} puts {row['participant_id']} in the split {row['split']!r}: accepted are {', '.join(SPLITS)}"
+        )
+    splits = manifest.groupby("participant_id")["split"].unique()
+    torn = splits[splits.map(len) > 1]
+    if len(torn):
+        raise ValueError(
+            f"{path} puts {torn.index[0]} in the splits {' and '.join(sorted(torn.iloc[0]))} ({len(torn)} such subjects):"
+            " all scans of a subject belong in one"
+        )
+
+
+def _check_repeats(manifest: pd.DataFrame, path: Path) -> None:
+    """Refuse a scan that is listed twice."""
+    repeated = manifest[manifest["image"].duplicated()]
+    if len(repeated):
+        raise ValueError(f"{path} lists {repeated['image'].iloc[0]} more than once: one row a scan is accepted")
+
+
+def _read_labels(manifest: pd.DataFrame, path: Path, num_classes: int | None) -> list[int]:
+    """Return the labels as integers, all classes of which are in the training split, if there is one."""
+    wrong = manifest[~manifest["label"].str.fullmatch(r"\d+")]
+    if len(wrong):
+        row = wrong.iloc[0]
+        raise ValueError(
+            f"{path} gives {row['participant_id']} the label {row['label']!r}: accepted are integers from 0"
+        )
+    labels = manifest["label"].astype(int)
+    count = num_classes or int(labels.max()) + 1
+    if labels.max() >= count:
+        row = manifest.iloc[int(labels.to_numpy().argmax())]
+        raise ValueError(
+            f"{path} gives {row['participant_id']} the label {row['label']}: accepted with num_classes {count}"
+            f" are 0 to {count - 1}"
+        )
+    train = labels[manifest["split"] == "train"]
+    absent = [label for label in range(max(count, 2)) if label not in set(train)]
+    if len(train) and absent:
+        raise ValueError(f"{path} has no scan of class {absent[0]} in the split train: every class needs some")
+    return labels.tolist()
+
+
+def _read_numbers(manifest: pd.DataFrame, column: str, path: Path) -> pd.Series:
+    """Return a column as numbers."""
+    numbers = pd.to_numeric(manifest[column], errors="coerce")
+    wrong = manifest[numbers.isna() & manifest[column].notna()]
+    if len(wrong):
+        row = wrong.iloc[0]
+        raise ValueError(f"{path} gives {row['participant_id']} the {column} {row[column]!r}: accepted are numbers")
+    return numbers.astype(float)

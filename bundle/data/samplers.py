@@ -1,0 +1,79 @@
+"""Batches with as many scans of each class."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from torch.utils.data import Sampler
+
+
+class BalancedBatchSampler(Sampler[list[int]]):
+    """Draw batches that hold the same number of scans of each class, sorted by class.
+
+    An epoch shows the scans of the largest class once; the others are shown again, in a new order each time, until the
+    epoch is full. The batches of an epoch depend on seed and epoch only, so that training can be taken up anywhere.
+
+    Args:
+        labels: class of each scan, integers 0 to K - 1.
+        batch_size: scans in a batch, a multiple of K.
+        seed: determines the order.
+        num_batches: batches of an epoch; None for as many as show the largest class once.
+
+    Raises:
+        ValueError: When a class has no scan, there is one class only, or `batch_size` is no multiple of K.
+    """
+
+    def __init__(self, labels: Sequence[int], batch_size: int, seed: int = 0, num_batches: int | None = None) -> None:
+        values = np.asarray(labels, dtype=int)
+        num_classes = int(values.max(initial=-1)) + 1
+        self.members = [np.flatnonzero(values == label) for label in range(num_classes)]
+        if num_classes < 2 or any(not len(members) for members in self.members):
+            counts = {label: len(members) for label, members in enumerate(self.members)}
+            raise ValueError(f"labels must show at least classes 0 and 1 and skip none, got {counts} scans by class")
+        if batch_size < num_classes or batch_size % num_classes:
+            raise ValueError(f"batch_size must be a multiple of the {num_classes} classes, got {batch_size}")
+        if num_batches is not None and num_batches < 1:
+            raise ValueError(f"num_batches must be at least 1 or null, got {num_batches}")
+        self.share = batch_size // num_classes
+        self.seed = seed
+        self.epoch = 0
+        self.first = 0
+        self.num_batches = num_batches or -(-max(map(len, self.members)) // self.share)
+
+    def __len__(self) -> int:
+        """Return the number of batches of a whole epoch."""
+        return self.num_batches
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch that the next iteration gives.
+
+        Args:
+            epoch: Its number.
+        """
+        self.epoch = epoch
+
+    def start(self, batch: int) -> None:
+        """Leave out the first batches of the next iteration; later iterations are whole again.
+
+        Args:
+            batch: Number of batches already done in this epoch.
+
+        Raises:
+            ValueError: When the epoch has not that many batches.
+        """
+        if not 0 <= batch <= self.num_batches:
+            raise ValueError(f"batch must be 0 to {self.num_batches}, got {batch}")
+        self.first = batch
+
+    def __iter__(self) -> Iterator[list[int]]:
+        """Yield the batches of the epoch as lists of indices."""
+        first, self.first = self.first, 0
+        columns = [self._order(label).reshape(-1, self.share) for label in range(len(self.members))]
+        for batch in np.concatenate(columns, axis=1)[first:]:
+            yield batch.tolist()
+
+    def _order(self, label: int) -> np.ndarray:
+        """Return the scans of one class in the order of this epoch, as many as an epoch takes."""
+        random = np.random.default_rng([self.seed, self.epoch, label])
+        members, needed = self.members[label], self.num_batches * self.share
+        rounds = [random.permutation(members) for _ in range(-(-needed // len(members)))]
+        return np.concatenate(rounds)[:needed]

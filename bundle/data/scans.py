@@ -1,0 +1,161 @@
+"""Reading one scan and refusing what is none."""
+
+from collections.abc import Hashable, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from monai.config import KeysCollection
+from monai.data import MetaTensor, NibabelReader
+from monai.transforms import MapTransform, Transform
+from monai.transforms.utility.array import EnsureChannelFirst
+
+SUFFIXES = (".nii", ".nii.gz")
+
+
+class LoadScan(Transform):
+    """Read a NIfTI file with MONAI's reader; one sentence says what is wrong with a file that holds no scan.
+
+    Args:
+        constant: whether all voxels may be equal, as in an empty mask.
+    """
+
+    def __init__(self, constant: bool = False) -> None:
+        self.constant = constant
+        self.reader = NibabelReader()
+        self.channel_first = EnsureChannelFirst(channel_dim="no_channel")
+
+    def __call__(self, path: str | Path) -> MetaTensor:
+        """Return the file's image with its metadata.
+
+        Args:
+            path: NIfTI file of shape (H, W), (H, W, 1) or (H, W, D).
+
+        Returns:
+            Image of shape (1, H, W[, D]), float32, intensities as in the file.
+
+        Raises:
+            FileNotFoundError: When there is no such file.
+            ValueError: When it is no NIfTI image, not a single scan, or its intensities are not finite or all equal.
+        """
+        array, meta = self._read(Path(path))
+        check_scan(array, path, self.constant)
+        meta["filename_or_obj"] = str(path)
+        image = MetaTensor.ensure_torch_and_prune_meta(array.astype(np.float32), meta, simple_keys=True)
+        check_affine(image.affine.numpy(), path)
+        return cast(MetaTensor, self.channel_first(image))
+
+    def _read(self, path: Path) -> tuple[np.ndarray, dict]:
+        """Return array and metadata of a NIfTI file."""
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} does not exist: give a NIfTI file")
+        if not path.name.endswith(SUFFIXES):
+            raise ValueError(f"{path} is no NIfTI file: accepted are names ending in {' or '.join(SUFFIXES)}")
+        try:
+            return self.reader.get_data(self.reader.read(path))
+        except Exception as error:  # nibabel, gzip, zlib and NumPy each raise their own
+            raise ValueError(
+                f"{path} cannot be read as NIfTI ({str(error).splitlines()[0]}): is it complete?"
+            ) from error
+
+
+def check_scan(array: np.ndarray, path: str | Path, constant: bool = False) -> None:
+    """Refuse an array that is not one scan of finite intensities.
+
+    Args:
+        array: Image as it is in the file.
+        path: Its file, for the message.
+        constant: whether all voxels may be equal.
+
+    Raises:
+        ValueError: When the array has other than two or three axes, or its intensities are not finite or all equal.
+    """
+    if array.ndim not in (2, 3) or 0 in array.shape:
+        raise ValueError(
+            f"{path} has shape {array.shape}: accepted is one scan of shape (H, W), (H, W, 1) or (H, W, D)"
+        )
+    if not np.issubdtype(array.dtype, np.number) or np.iscomplexobj(array):
+        raise ValueError(f"{path} holds values of type {array.dtype}: accepted are real numbers")
+    if not np.isfinite(array).all():
+        raise ValueError(
+            f"{path} holds {np.count_nonzero(~np.isfinite(array))} NaN or infinite values: accepted are finite ones"
+        )
+    if not constant and array.min() == array.max():
+        raise ValueError(f"{path} is constant (all voxels are {array.flat[0]:g}): accepted is a scan with contrast")
+
+
+def check_affine(affine: np.ndarray, path: str | Path) -> None:
+    """Refuse an affine that does not place every voxel.
+
+    Args:
+        affine: Voxel to world matrix in mm (RAS), shape (4, 4).
+        path: Its file, for the message.
+
+    Raises:
+        ValueError: When the matrix has no finite inverse.
+    """
+    if affine.shape != (4, 4) or not np.isfinite(affine).all() or np.linalg.matrix_rank(affine) < 4:
+        raise ValueError(f"{path} has the affine {affine.tolist()}: accepted is an invertible 4x4 matrix in mm")
+
+
+def name_of(image: MetaTensor) -> str:
+    """Return the file that an image was read from, for messages.
+
+    Args:
+        image: Image with metadata.
+
+    Returns:
+        Path of the file, or "the scan" when unknown.
+    """
+    return str(image.meta.get("filename_or_obj", "the scan"))
+
+
+def check_mask(mask: Any, path: str | Path) -> None:
+    """Refuse an empty mask.
+
+    Args:
+        mask: Array or tensor that is non-zero where the mask is.
+        path: Its file, for the message.
+
+    Raises:
+        ValueError: When no voxel is marked.
+    """
+    if not (mask != 0).any():
+        raise ValueError(f"{path} is an empty mask: accepted is one that marks at least one voxel")
+
+
+class LoadScand(MapTransform):
+    """Dictionary version of `LoadScan`: paths become images of shape (1, H, W[, D]).
+
+    Args:
+        keys: keys of the paths.
+        constant: whether all voxels may be equal, for all keys or one a key.
+        allow_missing_keys: whether keys may be absent.
+    """
+
+    def __init__(
+        self, keys: KeysCollection, constant: bool | list[bool] = False, allow_missing_keys: bool = False
+    ) -> None:
+        super().__init__(keys, allow_missing_keys)
+        flags = constant if isinstance(constant, list) else [constant] * len(self.keys)
+        if len(flags) != len(self.keys):
+            raise ValueError(f"constant must be one flag or one for each of the {len(self.keys)} keys, got {constant}")
+        self.loaders = [LoadScan(flag) for flag in flags]
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Return `data` with the images instead of their paths.
+
+        Args:
+            data: Item of a data list.
+
+        Returns:
+            The item with images.
+
+        Raises:
+            FileNotFoundError: When a file is absent.
+            ValueError: When a file holds no scan.
+        """
+        item = dict(data)
+        for key, load in self.key_iterator(item, self.loaders):
+            item[key] = load(item[key])
+        return item
