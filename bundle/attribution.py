@@ -157,9 +157,8 @@ def _decode_each(network: ICAM, content: Tensor, draws: Tensor, chunk_size: int)
     """Yield the number of a draw, from 1, and the translations (B, C, H, W[, D]) with it."""
     count = 0
     for chunk in draws.split(chunk_size, dim=1):
-        num = chunk.shape[1]
-        images = network.decode(content.repeat_interleave(num, dim=0), chunk.flatten(0, 1))
-        for translated in images.unflatten(0, (-1, num)).unbind(1):
+        images = network.decode(content, chunk.transpose(0, 1).flatten(0, 1))  # (n * B, C, H, W[, D])
+        for translated in images.split(len(content)):
             count += 1
             yield count, translated
 

@@ -84,11 +84,11 @@ class GeneratorObjective(Objective):
 
     def content_adversarial(self, t: Translation) -> Tensor:
         """The content tells nothing of the class (Eq. 1)."""
-        return self.uniform_class(self.content_discriminator(t.latents.content))
+        return self.uniform_class(self.content_discriminator(t.content))
 
     def content_l2(self, t: Translation) -> Tensor:
         """The content stays small (Sec. 3.2)."""
-        return t.latents.content.square().mean()
+        return t.content.square().mean()
 
     def attribute_class(self, t: Translation) -> Tensor:
         """The attribute tells the class (Sec. 3.2)."""
@@ -96,7 +96,7 @@ class GeneratorObjective(Objective):
 
     def kl(self, t: Translation) -> Tensor:
         """The attribute is distributed as the prior (Sec. 3.2)."""
-        return self.divergence(t.latents.mean, t.latents.log_variance)
+        return self.divergence(*t.posterior)
 
     def latent_regression(self, t: Translation) -> Tensor:
         """A drawn attribute can be read from the scan made with it (Eq. 2)."""
@@ -169,7 +169,7 @@ class DiscriminatorObjective(Objective):
 
     def content_class(self, t: Translation) -> Tensor:
         """The class is told from the content (Eq. 1)."""
-        return functional.cross_entropy(self.content_discriminator(t.latents.content.detach()), t.labels)
+        return functional.cross_entropy(self.content_discriminator(t.content.detach()), t.labels)
 
     def domain_adversarial(self, t: Translation) -> Tensor:
         """Real scans are told from translations, which count as much together."""

@@ -7,14 +7,14 @@ from torch import Tensor
 
 from bundle.networks import ICAM, DomainDiscriminator
 from bundle.sampling import sample_attributes
-from bundle.structures import DomainLogits, Latents
+from bundle.structures import DomainLogits
 
 
 class Translation:
     """A batch of scans, encoded, reconstructed and translated; what nobody asks for is not computed, and nothing is computed twice.
 
     Every scan borrows the attribute of a partner of another class ("exemplar") and an attribute drawn for that class ("sampled").
-    Images have shape (B, C, H, W[, D]), latents those of `Latents`.
+    Images have shape (B, C, H, W[, D]), contents (B, C, H/4, W/4[, D/4]), attributes (B, 1, H/16, W/16[, D/16]).
 
     Source: Bass et al., NeurIPS 2020, Sec. 3.1 and Fig. 3 (https://arxiv.org/abs/2006.08287).
 
@@ -33,19 +33,24 @@ class Translation:
         self.image = image
         self.labels = labels
         self.values = values
-        self.partner = _partners(labels)
+        self.partner = pair_classes(labels)
         self.target = labels[self.partner]
         self._verdicts: dict[str, DomainLogits] = {}
 
     @cached_property
-    def latents(self) -> Latents:
-        """Content, attribute mean and log-variance."""
-        return self.network.encode(self.image)
+    def content(self) -> Tensor:
+        """Content latent, z_c."""
+        return self.network.content_encoder(self.image)
+
+    @cached_property
+    def posterior(self) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance of the attribute latent."""
+        return self.network.attribute_encoder(self.image)
 
     @cached_property
     def attribute(self) -> Tensor:
-        """Attribute drawn from its posterior."""
-        _, mean, log_variance = self.latents
+        """Attribute drawn from its posterior, z_a."""
+        mean, log_variance = self.posterior
         return mean + (0.5 * log_variance).exp() * torch.randn_like(mean)
 
     @cached_property
@@ -61,24 +66,29 @@ class Translation:
     @cached_property
     def reconstruction(self) -> Tensor:
         """Own content, own attribute."""
-        return self.network.decode(self.latents.content, self.attribute)
-
-    @cached_property
-    def exemplar(self) -> Tensor:
-        """Own content, attribute of the partner."""
-        return self.network.decode(self.latents.content, self.attribute[self.partner])
+        return self.network.decode(self.content, self.attribute)
 
     @cached_property
     def drawn(self) -> Tensor:
         """Attributes drawn from the prior given the target class."""
         classifier = self.network.attribute_encoder.classifier
         flat = sample_attributes(classifier.weight, classifier.bias, self.target)
-        return flat.view_as(self.latents.mean).to(self.latents.mean)
+        return flat.view_as(self.posterior[0])
 
     @cached_property
+    def translated(self) -> Tensor:
+        """Own content, first with the attribute of the partner, then with the drawn attribute, shape (2B, C, H, W[, D])."""
+        return self.network.decode(self.content, torch.cat([self.attribute[self.partner], self.drawn]))
+
+    @property
+    def exemplar(self) -> Tensor:
+        """Own content, attribute of the partner."""
+        return self.translated[: len(self.labels)]
+
+    @property
     def sampled(self) -> Tensor:
         """Own content, drawn attribute."""
-        return self.network.decode(self.latents.content, self.drawn)
+        return self.translated[len(self.labels) :]
 
     @cached_property
     def recovered(self) -> Tensor:
@@ -91,11 +101,6 @@ class Translation:
         content, mean, _ = self.network.encode(self.exemplar)
         return self.network.decode(content, mean[self.partner.argsort()])
 
-    @cached_property
-    def translated(self) -> Tensor:
-        """Exemplar and sampled translations in one batch, shape (2B, C, H, W[, D])."""
-        return torch.cat([self.exemplar, self.sampled])
-
     def judged_by(self, discriminator: DomainDiscriminator) -> DomainLogits:
         """Return the discriminator's verdict on `translated`, computed once."""
         return self._judge("translated", discriminator)
@@ -104,16 +109,32 @@ class Translation:
         """Return the discriminator's verdict on `image`, computed once."""
         return self._judge("image", discriminator)
 
+    def forget_verdicts(self) -> None:
+        """Have the discriminators judge anew, after they have changed."""
+        self._verdicts.clear()
+
     def _judge(self, which: str, discriminator: DomainDiscriminator) -> DomainLogits:
         if which not in self._verdicts:
             self._verdicts[which] = discriminator(getattr(self, which))
         return self._verdicts[which]
 
 
-def _partners(labels: Tensor) -> Tensor:
-    """Return for each scan the index of one of another class: the batch shifted by a random number of whole classes."""
+def pair_classes(labels: Tensor, shift: int | None = None) -> Tensor:
+    """Return for each scan of a batch the index of one of another class: the batch shifted by whole classes.
+
+    Args:
+        labels: classes, shape (B,), as many scans of each, in ascending order.
+        shift: by how many classes, 1 to K - 1; None draws it.
+
+    Returns:
+        A permutation of the batch, shape (B,).
+
+    Raises:
+        ValueError: When the batch is not class-balanced or not sorted by class.
+    """
     classes, counts = labels.unique_consecutive(return_counts=True)
     if len(classes) < 2 or len(counts.unique()) > 1 or bool((classes.diff() <= 0).any()):
         raise ValueError(f"a batch needs the same number of scans of each class, sorted by class, got {labels.tolist()}")
-    shift = int(torch.randint(1, len(classes), ())) * int(counts[0])
-    return torch.arange(len(labels), device=labels.device).roll(-shift)
+    if shift is None:
+        shift = int(torch.randint(1, len(classes), ()))
+    return torch.arange(len(labels), device=labels.device).roll(-shift * int(counts[0]))

@@ -2,7 +2,7 @@
 
 from bundle.networks.discriminators import ContentDiscriminator, DomainDiscriminator
 from bundle.networks.encoders import AttributeEncoder, ContentEncoder
-from bundle.networks.generator import Generator
+from bundle.networks.generator import Generator, ResidualGenerator
 from bundle.networks.icam import ICAM
 
-__all__ = ["ICAM", "AttributeEncoder", "ContentDiscriminator", "ContentEncoder", "DomainDiscriminator", "Generator"]
+__all__ = ["ICAM", "AttributeEncoder", "ContentDiscriminator", "ContentEncoder", "DomainDiscriminator", "Generator", "ResidualGenerator"]

@@ -1,4 +1,4 @@
-"""Generator, G."""
+"""Generators, G: the paper's, and one that draws the class apart from the anatomy."""
 
 import torch
 from monai.networks.blocks import Convolution
@@ -9,7 +9,7 @@ from bundle.networks.encoders import ATTRIBUTE_STRIDE, CONTENT_STRIDE
 
 
 class Generator(nn.Module):
-    """Decode a content and an attribute latent into an image.
+    """Decode a content and an attribute latent into an image, both through the same layers.
 
     Source: Bass et al., NeurIPS 2020, Sec. 3.1 and 3.3 (https://arxiv.org/abs/2006.08287).
 
@@ -33,27 +33,85 @@ class Generator(nn.Module):
     ) -> None:
         super().__init__()
         channels = content_channels + attribute_channels
-        self.widen = nn.Sequential(
-            nn.Upsample(scale_factor=float(ATTRIBUTE_STRIDE // CONTENT_STRIDE)),
-            ResidualBlock(spatial_dims, 1, attribute_channels, norm=norm),
-        )
-        self.blocks = nn.Sequential(
-            *(ResidualBlock(spatial_dims, channels, channels, norm=norm) for _ in range(num_blocks))
-        )
-        self.up = nn.Sequential(
-            _up_block(spatial_dims, channels, channels // 2),
-            _up_block(spatial_dims, channels // 2, channels // 4),
-        )
-        self.head = Convolution(spatial_dims, channels // 4, out_channels, kernel_size=1, adn_ordering="A", act="tanh")
+        self.widen = _widen(spatial_dims, attribute_channels, norm)
+        self.draw = _draw(spatial_dims, channels, channels, num_blocks, out_channels, norm)
 
     def forward(self, content: Tensor, attribute: Tensor) -> Tensor:
-        """Decode content (B, C, H/4, W/4[, D/4]) and attribute (B, 1, H/16, W/16[, D/16]).
+        """Decode contents (B, C, H/4, W/4[, D/4]), each with n attributes (n * B, 1, H/16, W/16[, D/16]).
+
+        Attribute number i goes with content number i modulo B.
 
         Returns:
-            Images in [-1, 1] of shape (B, out_channels, H, W[, D]).
+            Images in [-1, 1] of shape (n * B, out_channels, H, W[, D]).
         """
-        latent = torch.cat([content, self.widen(attribute)], dim=1)  # (B, channels, H/4, W/4[, D/4])
-        return self.head(self.up(self.blocks(latent)))
+        content = _repeat(content, len(attribute) // len(content))
+        latent = torch.cat([content, self.widen(attribute)], dim=1)  # (n * B, channels, H/4, W/4[, D/4])
+        return self.draw(latent).tanh()
+
+
+class ResidualGenerator(nn.Module):
+    """Decode the content into an image, and content and attribute into what the class changes in it.
+
+    What does not depend on the attribute is drawn once for all attributes of a scan and cancels exactly in the difference of two
+    translations before the last non-linearity, so that maps are free of its errors. Ours, not the paper's.
+
+    Args:
+        spatial_dims: 2 or 3.
+        content_channels: channels of the content latent.
+        out_channels: channels of the image.
+        attribute_channels: channels that the attribute is widened to before it meets the content.
+        channels: channels of the branch that draws the change.
+        num_blocks: residual blocks on the content's grid, of each branch.
+        norm: normalisation of the residual blocks, None for none.
+    """
+
+    def __init__(
+        self,
+        spatial_dims: int,
+        content_channels: int,
+        out_channels: int = 1,
+        attribute_channels: int = 16,
+        channels: int = 24,
+        num_blocks: int = 3,
+        norm: str | tuple | None = "instance",
+    ) -> None:
+        super().__init__()
+        self.widen = _widen(spatial_dims, attribute_channels, norm)
+        self.draw_anatomy = _draw(spatial_dims, content_channels, content_channels, num_blocks, out_channels, norm)
+        self.draw_change = _draw(
+            spatial_dims, content_channels + attribute_channels, channels, num_blocks, out_channels, norm
+        )
+
+    def forward(self, content: Tensor, attribute: Tensor) -> Tensor:
+        """Decode contents (B, C, H/4, W/4[, D/4]), each with n attributes (n * B, 1, H/16, W/16[, D/16]).
+
+        Attribute number i goes with content number i modulo B.
+
+        Returns:
+            Images in [-1, 1] of shape (n * B, out_channels, H, W[, D]).
+        """
+        repeats = len(attribute) // len(content)
+        latent = torch.cat([_repeat(content, repeats), self.widen(attribute)], dim=1)  # (n * B, C, H/4, W/4[, D/4])
+        return (_repeat(self.draw_anatomy(content), repeats) + self.draw_change(latent)).tanh()
+
+
+def _widen(spatial_dims: int, channels: int, norm: str | tuple | None) -> nn.Module:
+    """Bring an attribute to the content's grid and to `channels` channels."""
+    scale = float(ATTRIBUTE_STRIDE // CONTENT_STRIDE)
+    return nn.Sequential(nn.Upsample(scale_factor=scale), ResidualBlock(spatial_dims, 1, channels, norm=norm))
+
+
+def _draw(
+    spatial_dims: int, in_channels: int, channels: int, num_blocks: int, out_channels: int, norm: str | tuple | None
+) -> nn.Module:
+    """Residual blocks on the content's grid, two blocks that double it, and a 1x1 convolution to the image."""
+    sizes = [in_channels] + [channels] * num_blocks
+    return nn.Sequential(
+        *(ResidualBlock(spatial_dims, before, after, norm=norm) for before, after in zip(sizes, sizes[1:], strict=False)),
+        _up_block(spatial_dims, channels, channels // 2),
+        _up_block(spatial_dims, channels // 2, channels // 4),
+        Convolution(spatial_dims, channels // 4, out_channels, kernel_size=1, conv_only=True),
+    )
 
 
 def _up_block(spatial_dims: int, in_channels: int, out_channels: int) -> nn.Module:
@@ -70,3 +128,8 @@ def _up_block(spatial_dims: int, in_channels: int, out_channels: int) -> nn.Modu
         norm=("group", {"num_groups": 1}),
         act="leakyrelu",
     )
+
+
+def _repeat(batch: Tensor, times: int) -> Tensor:
+    """Repeat a batch as a whole."""
+    return torch.cat([batch] * times) if times > 1 else batch

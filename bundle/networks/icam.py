@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from bundle.networks.encoders import AttributeEncoder, ContentEncoder
-from bundle.networks.generator import Generator
+from bundle.networks.generator import Generator, ResidualGenerator
 from bundle.structures import Latents
 
 
@@ -24,7 +24,7 @@ class ICAM(nn.Module):
         self,
         content_encoder: ContentEncoder,
         attribute_encoder: AttributeEncoder,
-        generator: Generator,
+        generator: Generator | ResidualGenerator,
         momentum: float = 0.99,
     ) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class ICAM(nn.Module):
         return self.attribute_encoder.classify(attribute)
 
     def decode(self, content: Tensor, attribute: Tensor) -> Tensor:
-        """Return images of shape (B, C, H, W[, D]) with the given content and attribute."""
+        """Return images with the given contents (B, ...) and n attributes for each (n * B, ...), shape (n * B, C, H, W[, D])."""
         return self.generator(content, attribute)
 
     def translate(self, image: Tensor, attribute: Tensor) -> Tensor:
@@ -61,7 +61,8 @@ class ICAM(nn.Module):
         """
         content, attribute, _ = self.encode(image)
         target = self.classify(attribute).topk(2, dim=1).indices[:, 1]  # the runner-up class
-        return self.decode(content, self.class_attributes[target]) - self.decode(content, attribute)
+        translated, own = self.decode(content, torch.cat([self.class_attributes[target], attribute])).chunk(2)
+        return translated - own
 
     @torch.no_grad()
     def update_class_attributes(self, attribute: Tensor, labels: Tensor) -> None:

@@ -1,0 +1,9 @@
+"""Training: the engine, its validation, and what is kept of a run."""
+
+from bundle.training.checkpoints import BestModel, RunState
+from bundle.training.history import History
+from bundle.training.schedules import cosine_schedule
+from bundle.training.trainer import ICAMTrainer
+from bundle.training.validator import ICAMValidator
+
+__all__ = ["BestModel", "History", "ICAMTrainer", "ICAMValidator", "RunState", "cosine_schedule"]

@@ -1,0 +1,156 @@
+"""What is kept of a training run: its whole state, to resume it, and its best network, to use it."""
+
+import logging
+import math
+import random
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from ignite.engine import Engine, Events
+from monai.engines import Evaluator
+from torch import nn
+
+from bundle.files import write_atomically
+
+logger = logging.getLogger(__name__)
+
+
+class Stateful(Protocol):
+    """Anything with a state to save: networks, optimisers, schedules, engines, handlers."""
+
+    def state_dict(self) -> Mapping[str, Any]:
+        """Return the state."""
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> Any:
+        """Take the state over."""
+
+
+class RunState:
+    """Save the whole state of a run after every epoch, and take it up again at the start.
+
+    A run that was killed goes on from its last complete epoch, random state included, and gives the numbers that it would have
+    given. Attach it after the validation, so that what that changes is saved too.
+
+    Args:
+        path: file of the state.
+        objects: all that changes during a run, by name.
+        settings: what decides the result; a state with other settings is refused.
+        resume: whether a state at `path` is taken up; if not, it is replaced.
+    """
+
+    def __init__(self, path: str | Path, objects: Mapping[str, Stateful], settings: Mapping[str, Any], resume: bool = True) -> None:
+        self.path = Path(path)
+        self.objects = dict(objects)
+        self.settings = {name: str(value) for name, value in settings.items()}
+        self.resume = resume
+
+    def attach(self, engine: Engine) -> None:
+        """Register with a trainer."""
+        engine.add_event_handler(Events.STARTED, self.load)
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self.save)
+
+    def save(self, engine: Engine) -> None:
+        """Save the state of `engine` and of all objects."""
+        state = {name: thing.state_dict() for name, thing in self.objects.items()}
+        state |= {"engine": {"epoch": engine.state.epoch, "iteration": engine.state.iteration}}
+        state |= {"settings": self.settings, "random": _random_state()}
+        with write_atomically(self.path) as temporary:
+            torch.save(state, temporary)
+
+    def load(self, engine: Engine) -> None:
+        """Take up the state at `path`, if there is one.
+
+        Raises:
+            ValueError: When it belongs to a run with other settings.
+        """
+        if not (self.resume and self.path.is_file()):
+            return
+        state = torch.load(self.path, map_location=engine.state.device, weights_only=True)
+        changed = sorted(
+            key for key in self.settings.keys() | state["settings"].keys() if self.settings.get(key) != state["settings"].get(key)
+        )
+        if changed:
+            raise ValueError(
+                f"{self.path} is the state of a run with other {', '.join(changed)}: give another output_dir, or resume: false to replace it"
+            )
+        for name, thing in self.objects.items():
+            thing.load_state_dict(state[name])
+        engine.state.epoch, engine.state.iteration = state["engine"]["epoch"], state["engine"]["iteration"]
+        _restore_random_state(state["random"])
+        logger.info("Resuming %s after epoch %d of %d", self.path, engine.state.epoch, engine.state.max_epochs)
+
+
+class BestModel:
+    """Save a network whenever the key metric of its validation is the best so far, and stop when it has not been for long.
+
+    Attach it to the trainer, after the validation.
+
+    Args:
+        path: file of the network, a dictionary with the key `model`.
+        network: network to save.
+        validator: engine with the key metric; larger is better.
+        interval: epochs between validations.
+        patience: validations without a new best after which training stops.
+    """
+
+    def __init__(self, path: str | Path, network: nn.Module, validator: Evaluator, interval: int, patience: int) -> None:
+        self.path = Path(path)
+        self.network = network
+        self.validator = validator
+        self.interval = interval
+        self.patience = patience
+        self.best = float("-inf")
+        self.since = 0  # validations since the best one
+
+    def attach(self, engine: Engine) -> None:
+        """Register with a trainer."""
+        engine.add_event_handler(Events.EPOCH_COMPLETED(every=self.interval), self)
+
+    def __call__(self, engine: Engine) -> None:
+        """Save the network if the key metric is a new best.
+
+        Raises:
+            ValueError: When the validation has no such figure.
+        """
+        name = self.validator.state.key_metric_name
+        score = float(self.validator.state.metrics[name])
+        if math.isnan(score):
+            raise ValueError(f"the validation split gives no {name}: set key_metric to one that it gives, such as accuracy")
+        self.since += 1
+        if score > self.best:
+            self.best, self.since = score, 0
+            with write_atomically(self.path) as temporary:
+                torch.save({"model": self.network.state_dict()}, temporary)
+        if self.since >= self.patience:
+            logger.warning("Stopping after epoch %d: no better %s for %d validations", engine.state.epoch, name, self.since)
+            engine.terminate()
+
+    def state_dict(self) -> dict[str, float]:
+        """Return the best score so far and the number of validations since."""
+        return {"best": self.best, "since": self.since}
+
+    def load_state_dict(self, state_dict: Mapping[str, float]) -> None:
+        """Take the best score over."""
+        self.best, self.since = state_dict["best"], int(state_dict["since"])
+
+
+def _random_state() -> dict[str, Any]:
+    name, keys, *rest = np.random.get_state()
+    version, numbers, gauss = random.getstate()
+    return {
+        "python": [version, list(numbers), gauss],
+        "numpy": [name, keys.tolist(), *rest],
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all(),
+    }
+
+
+def _restore_random_state(state: Mapping[str, Any]) -> None:
+    version, numbers, gauss = state["python"]
+    random.setstate((version, tuple(numbers), gauss))
+    np.random.set_state(tuple(state["numpy"]))
+    torch.set_rng_state(state["torch"].cpu())
+    torch.cuda.set_rng_state_all([each.cpu() for each in state["cuda"]])

@@ -1,0 +1,58 @@
+"""The table of a training run: a row an epoch."""
+
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import pandas as pd
+from ignite.engine import Engine, Events
+from monai.utils.enums import GanKeys
+
+from bundle.files import write_atomically
+
+
+class History:
+    """Write the mean of every loss and the validation's figures of each epoch to a CSV file.
+
+    Columns: epoch, iteration, seconds (of this epoch), the losses, and the validation's metrics with the prefix `val_`. Attach it
+    after the validation. A resumed run keeps the rows of the epochs that it does not repeat.
+
+    Args:
+        path: file to write.
+        validator: engine whose metrics are added; None for none.
+    """
+
+    def __init__(self, path: str | Path, validator: Engine | None = None) -> None:
+        self.path = Path(path)
+        self.validator = validator
+        self.sums: dict[str, float] = defaultdict(float)
+        self.started = time.monotonic()
+
+    def attach(self, engine: Engine) -> None:
+        """Register with a trainer."""
+        engine.add_event_handler(Events.EPOCH_STARTED, self.start)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self.add)
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self.write)
+
+    def start(self, engine: Engine) -> None:
+        """Forget the last epoch."""
+        self.sums.clear()
+        self.started = time.monotonic()
+
+    def add(self, engine: Engine) -> None:
+        """Add the losses of an iteration."""
+        for name, value in engine.state.output[GanKeys.LOSSES].items():
+            self.sums[name] += value / engine.state.epoch_length
+
+    def write(self, engine: Engine) -> None:
+        """Add the row of this epoch to the file."""
+        epoch, seconds = engine.state.epoch, round(time.monotonic() - self.started, 1)
+        metrics = {} if self.validator is None else self.validator.state.metrics
+        row = {"epoch": epoch, "iteration": engine.state.iteration, "seconds": seconds, **self.sums}
+        row |= {f"val_{name}": float(value) for name, value in metrics.items()}
+        table = pd.DataFrame([row])
+        if self.path.is_file() and epoch > 1:
+            earlier = pd.read_csv(self.path)
+            table = pd.concat([earlier[earlier["epoch"] < epoch], table])
+        with write_atomically(self.path) as temporary:
+            table.to_csv(temporary, index=False, float_format="%.6g")

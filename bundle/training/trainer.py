@@ -1,0 +1,159 @@
+"""Training engine of ICAM."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from ignite.engine import Events
+from monai.engines import Trainer
+from monai.engines.utils import IterationEvents
+from monai.transforms import Randomizable
+from monai.utils.enums import CommonKeys, GanKeys
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.utils.data import DataLoader
+
+from bundle.networks import ICAM, ContentDiscriminator, DomainDiscriminator
+from bundle.objective import DiscriminatorObjective, GeneratorObjective
+from bundle.translation import Translation
+
+
+class ICAMTrainer(Trainer):
+    """Alternate discriminator and generator steps; one translation of the batch serves both.
+
+    During the first `warmup_epochs` only the terms of `warmup_weights` count, so that the attribute tells the class before
+    anything is translated with it.
+
+    Source: Bass et al., NeurIPS 2020, Eq. 5 (https://arxiv.org/abs/2006.08287).
+
+    Args:
+        device: where to train.
+        max_epochs: epochs to train in all.
+        train_data_loader: class-balanced batches, sorted by class, with keys `image` and `label`, and `value` for regression.
+        network: encoders and generator.
+        content_discriminator: D_c.
+        domain_discriminator: D.
+        generator_optimizer: optimiser of `network`.
+        discriminator_optimizer: optimiser of both discriminators.
+        loss_weights: weights of the generator's terms, see `GeneratorObjective`.
+        discriminator_weights: weights of the discriminators' terms, see `DiscriminatorObjective`.
+        schedulers: learning-rate schedules, stepped after every iteration.
+        warmup_epochs: epochs of the warm-up.
+        warmup_weights: weights of the generator's terms during the warm-up.
+        clip_norm: largest gradient norm of the network and of the discriminators; None for no clipping.
+        augmentation: random transform of the training set, reseeded each epoch so that a resumed run repeats it.
+        seed: seed of batches and augmentation.
+        amp: mixed precision, float16 on a GPU and bfloat16 on a CPU.
+        train_handlers: Ignite or MONAI handlers.
+        **kwargs: further arguments of `monai.engines.Trainer`.
+
+    Raises:
+        ValueError: When a weight names no term, or a loss is not finite.
+    """
+
+    def __init__(
+        self,
+        device: torch.device | str,
+        max_epochs: int,
+        train_data_loader: DataLoader,
+        network: ICAM,
+        content_discriminator: ContentDiscriminator,
+        domain_discriminator: DomainDiscriminator,
+        generator_optimizer: Optimizer,
+        discriminator_optimizer: Optimizer,
+        loss_weights: Mapping[str, float],
+        discriminator_weights: Mapping[str, float],
+        schedulers: Sequence[torch.optim.lr_scheduler.LRScheduler] = (),
+        warmup_epochs: int = 0,
+        warmup_weights: Mapping[str, float] | None = None,
+        clip_norm: float | None = None,
+        augmentation: Randomizable | None = None,
+        seed: int = 0,
+        amp: bool = False,
+        train_handlers: Sequence | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self.network = network
+        self.discriminators = nn.ModuleList([content_discriminator, domain_discriminator])
+        self.generator_optimizer = generator_optimizer
+        self.discriminator_optimizer = discriminator_optimizer
+        self.schedulers = schedulers
+        self.warmup_epochs = warmup_epochs
+        self.warmup = GeneratorObjective(warmup_weights or {}, content_discriminator, domain_discriminator)
+        self.generator_objective = GeneratorObjective(loss_weights, content_discriminator, domain_discriminator)
+        self.discriminator_objective = DiscriminatorObjective(
+            discriminator_weights, content_discriminator, domain_discriminator
+        )
+        self.clip_norm = clip_norm
+        self.augmentation = augmentation
+        self.seed = seed
+        self.grad_scaler = torch.amp.GradScaler(torch.device(device).type, enabled=amp and torch.device(device).type == "cuda")
+        super().__init__(device, max_epochs, train_data_loader, handlers=train_handlers, amp=amp, decollate=False, **kwargs)
+        self.add_event_handler(Events.EPOCH_STARTED, ICAMTrainer.start_epoch)
+
+    def run(self) -> None:
+        """Train until `max_epochs`."""
+        super(Trainer, self).run()  # Trainer.run would build a CUDA scaler of its own
+
+    def start_epoch(self) -> None:
+        """Seed what is random about the data of this epoch, so that it depends on the seed and the epoch alone."""
+        epoch = self.state.epoch
+        self.data_loader.batch_sampler.set_epoch(epoch)
+        if self.augmentation is not None:
+            self.augmentation.set_random_state(seed=self.seed + epoch)
+
+    def _iteration(self, engine: "ICAMTrainer", batchdata: Mapping[str, Tensor]) -> dict[str, Any]:
+        image, labels = (_plain(batchdata[key]).to(engine.state.device, non_blocking=True) for key in ("image", "label"))
+        values = _plain(batchdata["value"]).to(image) if "value" in batchdata else None
+        engine.network.train()
+        translation = Translation(engine.network, image, labels, values)
+        if engine.state.epoch <= engine.warmup_epochs:
+            losses = engine._step_generator(translation, engine.warmup)
+        else:
+            losses = engine._step_discriminators(translation)
+            losses |= engine._step_generator(translation, engine.generator_objective)
+        engine.grad_scaler.update()
+        for scheduler in engine.schedulers:
+            scheduler.step()
+        engine.network.update_class_attributes(translation.posterior[0].detach(), labels)
+        engine.fire_event(IterationEvents.MODEL_COMPLETED)
+        return {CommonKeys.LOSS: losses["loss"], GanKeys.LOSSES: losses}
+
+    def _step_discriminators(self, translation: Translation) -> dict[str, float]:
+        with self._autocast():
+            losses = self.discriminator_objective(translation)
+        self._step(self.discriminator_optimizer, losses["total"], self.discriminators)
+        return {f"discriminator_{name}": _finite(name, value) for name, value in losses.items() if name != "total"}
+
+    def _step_generator(self, translation: Translation, objective: GeneratorObjective) -> dict[str, float]:
+        translation.forget_verdicts()
+        self.discriminators.requires_grad_(False)
+        with self._autocast():
+            losses = objective(translation)
+        self._step(self.generator_optimizer, losses["total"], self.network)
+        self.discriminators.requires_grad_(True)
+        return {"loss" if name == "total" else name: _finite(name, value) for name, value in losses.items()}
+
+    def _step(self, optimizer: Optimizer, loss: Tensor, module: nn.Module) -> None:
+        optimizer.zero_grad(set_to_none=True)
+        self.grad_scaler.scale(loss).backward()
+        if self.clip_norm is not None:
+            self.grad_scaler.unscale_(optimizer)
+            nn.utils.clip_grad_norm_(module.parameters(), self.clip_norm)
+        self.grad_scaler.step(optimizer)
+
+    def _autocast(self) -> torch.autocast:
+        kind = self.state.device.type
+        return torch.autocast(kind, torch.float16 if kind == "cuda" else torch.bfloat16, enabled=self.amp)
+
+
+def _plain(tensor: Tensor) -> Tensor:
+    """Return a tensor without MONAI's metadata, which slows every operation down."""
+    return tensor.as_tensor() if hasattr(tensor, "as_tensor") else tensor
+
+
+def _finite(name: str, value: Tensor) -> float:
+    number = float(value)
+    if number != number or abs(number) == float("inf"):
+        raise ValueError(f"the loss term {name} is {number}: lower the learning rate, or clip gradients with clip_norm")
+    return number

@@ -1,0 +1,98 @@
+"""Validation engine of ICAM: classification and exemplar maps of held-out scans."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from monai.engines import Evaluator
+from monai.utils.enums import CommonKeys
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from bundle.attribution import exemplar_maps
+from bundle.networks import ICAM
+from bundle.translation import pair_classes
+
+
+class ICAMValidator(Evaluator):
+    """Translate each held-out scan with the attribute of a scan of the next class, and compare the map with the truth.
+
+    Its output has the keys `logits` (B, K), `label` (B,), `pred` (the map), `image`, `truth` (same shape as the image; constant,
+    hence without NCC, where the cohort has no truth).
+
+    Args:
+        device: where to compute.
+        val_data_loader: class-balanced batches, sorted by class, with keys `image`, `label` and, where known, `mask` and `parcel_map`.
+        network: network to validate.
+        reference: what is subtracted from the translated scan, "reconstruction" or "input".
+        **kwargs: further arguments of `monai.engines.Evaluator`.
+    """
+
+    def __init__(
+        self,
+        device: torch.device | str,
+        val_data_loader: DataLoader,
+        network: ICAM,
+        reference: str = "reconstruction",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(device, val_data_loader, decollate=False, **kwargs)
+        self.network = network
+        self.reference = reference
+
+    def _iteration(self, engine: "ICAMValidator", batchdata: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        batch = {
+            key: torch.as_tensor(batchdata[key]).to(engine.state.device)
+            for key in ("image", "label", "mask", "parcel_map")
+            if key in batchdata
+        }
+        image, labels = batch["image"], batch["label"]
+        partner = pair_classes(labels, shift=1)
+        with torch.inference_mode():
+            mean, _ = engine.network.eval().attribute_encoder(image)
+            maps = exemplar_maps(engine.network, image, mean[partner], labels[partner], engine.reference)
+            logits = engine.network.classify(mean)
+        truth = true_change(batch, partner) if "mask" in batch else torch.zeros_like(image)
+        return {"logits": logits, CommonKeys.LABEL: labels, CommonKeys.PRED: maps.mean, CommonKeys.IMAGE: image, "truth": truth}
+
+
+def true_change(batch: Mapping[str, Tensor], partner: Tensor) -> Tensor:
+    """Return where translation should change each scan.
+
+    A scan with a lesion mask loses its lesions. A scan without one gains those of its partner: in the partner's parcels on the
+    scan's own anatomy where there is a `parcel_map`, else in the partner's mask (the paper's protocol).
+
+    Args:
+        batch: `mask` and, where known, `parcel_map`, each (B, 1, H, W[, D]).
+        partner: index of the scan that lends its attribute, shape (B,).
+
+    Returns:
+        Mask of shape (B, 1, H, W[, D]).
+    """
+    mask = batch["mask"]
+    gained = mask[partner].clone()
+    if "parcel_map" in batch:
+        parcels = batch["parcel_map"]
+        lesioned = parcels * (mask > 0)
+        for row, other in enumerate(partner.tolist()):
+            names = lesioned[other].unique()
+            gained[row] = torch.isin(parcels[row], names[names > 0]).to(mask)
+    diseased = mask.flatten(1).amax(1) > 0
+    return torch.where(diseased.view(-1, *[1] * (mask.ndim - 1)), mask, gained)
+
+
+def direction(label: int) -> Any:
+    """Return an output transform that keeps maps and truth of the scans of one class, for metrics by direction.
+
+    Args:
+        label: class of the scans: 1 for NCC(-), 0 for NCC(+).
+
+    Returns:
+        A function from the validator's output to (maps, truth).
+    """
+
+    def keep(output: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        rows = output[CommonKeys.LABEL] == label
+        return output[CommonKeys.PRED][rows], output["truth"][rows]
+
+    return keep
