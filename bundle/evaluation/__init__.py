@@ -1,0 +1,5 @@
+"""Evaluation of a trained network: attribution maps, classes and latents, with trivial maps and ceilings beside them."""
+
+from bundle.evaluation.evaluator import Evaluation
+
+__all__ = ["Evaluation"]

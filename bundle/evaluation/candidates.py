@@ -1,0 +1,114 @@
+"""The maps that are compared: those of the network, trivial ones, and the exact change as a ceiling.
+
+A method's name says what it is; its kind says which truth it is compared with (see `truths.Truth`).
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bundle.attribution import exemplar_maps, sampled_maps
+from bundle.evaluation.pairing import Row
+from bundle.evaluation.truths import change_by, expect_change, knows_effect
+from bundle.networks import ICAM
+
+BACKGROUND = -1.0  # intensity outside the brain
+KINDS = {
+    "exemplar_reconstruction": "exemplar",
+    "exemplar_input": "exemplar",
+    "sampled_reconstruction": "sampled",
+    "sampled_input": "sampled",
+    "image": "both",
+    "image_minus_mean": "both",
+    "image_minus_random": "both",
+    "image_minus_reference": "both",
+    "noise": "both",
+    "oracle": "exemplar",
+    "oracle_expected": "sampled",
+}
+NETWORK_METHODS = ("exemplar_reconstruction", "exemplar_input", "sampled_reconstruction", "sampled_input")
+TRIVIAL_METHODS = ("image", "image_minus_mean", "image_minus_random", "image_minus_reference", "noise")
+ORACLES = ("oracle", "oracle_expected")
+
+
+def network_maps(
+    network: ICAM, image: Tensor, attribute: Tensor, target: Tensor, num_samples: int, threshold: float, seed: int, chunk_size: int
+) -> dict[str, Tensor]:
+    """Compute the FA maps of a batch, against its own reconstruction and against the input.
+
+    Source: Bass et al., NeurIPS 2020, Sec. 3.2 (https://arxiv.org/abs/2006.08287).
+
+    Args:
+        network: trained network.
+        image: scans, intensities in [-1, 1], shape (B, C, H, W[, D]).
+        attribute: attribute means of the reference scans, shape (B, 1, H/16, W/16[, D/16]).
+        target: classes of the reference scans, shape (B,).
+        num_samples: draws of a sampled map.
+        threshold: class probability that a draw exceeds.
+        seed: seed of the draws.
+        chunk_size: draws decoded at once.
+
+    Returns:
+        Maps by method, each of the shape of `image`.
+    """
+    exemplar = exemplar_maps(network, image, attribute, target)
+    sampled = sampled_maps(network, image, target, num_samples, threshold, seed, chunk_size)
+    return {
+        "exemplar_reconstruction": exemplar.mean,
+        "exemplar_input": exemplar.translated - image,
+        "sampled_reconstruction": sampled.mean,
+        "sampled_input": sampled.translated - image,
+    }
+
+
+def trivial_maps(image: Tensor, class_mean: Tensor, random_scan: Tensor, reference: Tensor, seed: Sequence[int]) -> dict[str, Tensor]:
+    """Compute maps that take no learning; a trained network means something only above them.
+
+    Args:
+        image: a scan, intensities in [-1, 1], shape (C, H, W[, D]).
+        class_mean: mean training scan of the target class, same shape.
+        random_scan: a training scan of the target class, same shape.
+        reference: the reference scan whose attribute the exemplar map borrows, same shape.
+        seed: seed of the noise.
+
+    Returns:
+        Maps by method: the intensity above the background, differences, and white noise.
+    """
+    noise = np.random.default_rng(seed).standard_normal(tuple(image.shape), dtype=np.float32)
+    return {
+        "image": image - BACKGROUND,
+        "image_minus_mean": image - class_mean,
+        "image_minus_random": image - random_scan,
+        "image_minus_reference": image - reference,
+        "noise": torch.from_numpy(noise),
+    }
+
+
+def oracle_maps(
+    scan: Row, reference: Row, parcel_names: Sequence[str], probabilities: Mapping[str, float] | None
+) -> dict[str, Tensor]:
+    """Return the exact change of the scan as maps: the best that any method could show; empty where it is not known.
+
+    Args:
+        scan: the scan, with its images loaded.
+        reference: scan of the target class.
+        parcel_names: names of the labels 1, 2, ... of `parcel_map`.
+        probabilities: of each parcel to be lesioned in the target class.
+
+    Returns:
+        `oracle`, the change that an exemplar map should show, and `oracle_expected`, that of a sampled map.
+    """
+    disease = scan if int(reference["label"]) == 0 else reference
+    if not knows_effect(scan) or not disease.get("parcels"):
+        return {}
+    if disease is scan:
+        change = change_by(scan, scan["parcels"], parcel_names)
+        return {"oracle": change, "oracle_expected": change}
+    if probabilities is None:
+        return {}
+    return {
+        "oracle": change_by(scan, reference["parcels"], parcel_names),
+        "oracle_expected": expect_change(scan, parcel_names, probabilities),
+    }

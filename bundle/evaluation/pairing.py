@@ -1,0 +1,70 @@
+"""Which test scans count as seen, and which scan lends its attribute to which."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+Row = Mapping[str, Any]  # a scan's entry of a datalist: image, label, participant_id and what else the cohort has
+
+
+def name_splits(test: Sequence[Row], train: Sequence[Row]) -> list[str]:
+    """Say of each test scan whether its anatomy was seen in training.
+
+    Args:
+        test: entries of the test split.
+        train: entries of the training split.
+
+    Returns:
+        "seen" or "unseen" for each entry of `test`; "test" for all when the cohort has no column `anatomy`.
+    """
+    if not all(row.get("anatomy") for row in test):
+        return ["test"] * len(test)
+    seen = {row.get("anatomy") for row in train}
+    return ["seen" if row["anatomy"] in seen else "unseen" for row in test]
+
+
+def draw_references(
+    rows: Sequence[Row], splits: Sequence[str], num_classes: int, seed: int = 0
+) -> list[dict[int, int]]:
+    """Draw for each scan one reference scan of each other class, from its own split and of another participant.
+
+    The draws depend on `seed` and on who is in the test split, not on the order of its rows or on batches.
+
+    Source: Bass et al., NeurIPS 2020, Sec. 4 (https://arxiv.org/abs/2006.08287), exemplar translation of test scans.
+
+    Args:
+        rows: entries of the test split.
+        splits: split of each entry.
+        num_classes: number of classes, K.
+        seed: seed of the draw.
+
+    Returns:
+        For each entry the index of its reference scan by target class.
+
+    Raises:
+        ValueError: When a split has no scan of a class that another participant could lend.
+    """
+    order = sorted(range(len(rows)), key=lambda i: (str(rows[i]["participant_id"]), int(rows[i]["label"])))
+    generator = np.random.default_rng(seed)
+    references: list[dict[int, int]] = [{} for _ in rows]
+    for index in order:
+        participant, label = rows[index]["participant_id"], int(rows[index]["label"])
+        for target in (target for target in range(num_classes) if target != label):
+            pool = [i for i in order if splits[i] == splits[index] and int(rows[i]["label"]) == target]
+            lenders = [i for i in pool if rows[i]["participant_id"] != participant]
+            if not lenders:
+                raise ValueError(
+                    f"no {splits[index]} scan of class {target} can be the reference of {participant}: the test split needs "
+                    "scans of each class, of two participants at least, on the seen and on the unseen anatomies"
+                )
+            references[index][target] = lenders[generator.integers(len(lenders))]
+    return references
+
+
+def name_direction(source: int, target: int, num_classes: int) -> str:
+    """Return "-" for removing disease (1 -> 0) and "+" for adding it (0 -> 1); "source>target" with more than two classes."""
+    if num_classes > 2:
+        return f"{source}>{target}"
+    return "-" if target == 0 else "+"
+

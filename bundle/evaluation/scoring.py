@@ -1,0 +1,77 @@
+"""Scores of the maps of one scan, and their summary over scans."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from bundle.evaluation.candidates import KINDS, TRIVIAL_METHODS
+from bundle.evaluation.truths import Truth
+from bundle.metrics import bootstrap_interval, compute_ncc
+
+METRICS = ("ncc_image", "ncc_brain")  # over the whole image; inside the brain mask of the scan
+COLUMNS = (
+    "cohort", "split", "protocol", "method", "direction", "metric", "mean", "std", "ci_low", "ci_high", "n",
+)  # fmt: skip
+
+
+def score_maps(maps: Mapping[str, Tensor], truths: Sequence[Truth], brain_mask: Tensor | None) -> list[dict[str, object]]:
+    """Compare the maps of a scan with the truths of their kind.
+
+    Trivial maps are compared with every truth. In the paired protocol they have a second row, `<method>_vs_change`, against the
+    truth of the sampled maps, where their first is against that of the exemplar maps.
+
+    Source: Bass et al., NeurIPS 2020, Sec. 4 (https://arxiv.org/abs/2006.08287).
+
+    Args:
+        maps: maps by method, signed, shape (C, H, W[, D]).
+        truths: what they should show.
+        brain_mask: 1 inside the brain, same shape; None when the cohort has none.
+
+    Returns:
+        One row for each protocol and method, with NCC over the whole image and, given a mask, inside the brain.
+    """
+    rows = []
+    for truth in truths:
+        methods = [method for method in maps if truth.kind == "both" or KINDS[method] in (truth.kind, "both")]
+        stacked = torch.stack([maps[method] for method in methods])  # (M, C, H, W[, D])
+        scores = {"ncc_image": compute_ncc(stacked, truth.image.expand_as(stacked))}
+        if brain_mask is not None:
+            scores["ncc_brain"] = compute_ncc(stacked, truth.image.expand_as(stacked), brain_mask.expand_as(stacked))
+        for position, method in enumerate(methods):
+            second = truth.kind == "sampled" and method in TRIVIAL_METHODS
+            row = {"protocol": truth.protocol, "method": f"{method}_vs_change" if second else method, "truth": truth.name}
+            rows.append(row | {metric: float(values[position]) for metric, values in scores.items()})
+    return rows
+
+
+def summarise(scans: pd.DataFrame, level: float = 0.95, num_resamples: int = 2000, seed: int = 0) -> pd.DataFrame:
+    """Summarise scores over scans.
+
+    Args:
+        scans: one row a scan, protocol, method and direction, with the columns of `METRICS` that could be computed.
+        level: probability that the interval covers the mean.
+        num_resamples: resamples of the bootstrap.
+        seed: seed of the bootstrap.
+
+    Returns:
+        Table with `COLUMNS`, less `cohort`; NaN scores are left out and `n` counts the others.
+    """
+    rows = []
+    keys = ["split", "protocol", "method", "direction"]
+    for names, group in scans.groupby(keys, sort=False):
+        for metric in (metric for metric in METRICS if metric in scans):
+            values = group[metric].to_numpy(dtype=np.float64)
+            low, high = bootstrap_interval(values, level, num_resamples, seed)
+            kept = values[~np.isnan(values)]
+            figures = {
+                "mean": kept.mean() if kept.size else np.nan,
+                "std": kept.std(ddof=1) if kept.size > 1 else np.nan,
+                "ci_low": low,
+                "ci_high": high,
+                "n": kept.size,
+            }
+            rows.append(dict(zip(keys, names, strict=True)) | {"metric": metric} | figures)
+    return pd.DataFrame(rows, columns=list(COLUMNS[1:]))

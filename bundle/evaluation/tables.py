@@ -1,0 +1,77 @@
+"""Results as text."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from bundle.evaluation.candidates import NETWORK_METHODS
+
+MAP_METRICS = ("ncc_image", "ncc_brain")
+
+
+def format_results(metrics: pd.DataFrame, headline: str, left_out: Sequence[str] = ()) -> str:
+    """Lay the results out for the terminal: for each split, maps (methods by protocol and direction) and classes.
+
+    Args:
+        metrics: contents of `metrics.csv`.
+        headline: metric of the maps that is shown.
+        left_out: sentences on what could not be computed.
+
+    Returns:
+        Plain text; a cell is the mean with its interval, and a star marks the network's own maps.
+    """
+    blocks = []
+    for split, group in metrics.groupby("split", sort=False):
+        cohort = group["cohort"].iloc[0]
+        maps = pivot_maps(group, headline)
+        if len(maps):
+            starred = maps.rename(index={method: f"{method} *" for method in NETWORK_METHODS})
+            blocks += [f"{cohort}, {split}: {headline}, mean [95 % interval]", _align(starred)]
+        blocks += [f"{cohort}, {split}: classes", _align(pivot_classes(group))]
+    return "\n".join(["", *blocks, *(f"Left out: {sentence}." for sentence in left_out)])
+
+
+def pivot_maps(metrics: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Return one row a method and one column for each protocol and direction of the maps of one split, as text.
+
+    Args:
+        metrics: rows of `metrics.csv`.
+        metric: metric that is shown.
+    """
+    rows = metrics[(metrics["metric"] == metric) & (metrics["protocol"] != "")]
+    columns = rows["protocol"] + " NCC(" + rows["direction"] + ")"
+    return _spread(rows, columns)
+
+
+def pivot_classes(metrics: pd.DataFrame) -> pd.DataFrame:
+    """Return one row a method and one column a figure of classifier and probes of one split, as text.
+
+    Args:
+        metrics: rows of `metrics.csv`.
+    """
+    rows = metrics[~metrics["metric"].isin(MAP_METRICS)]
+    return _spread(rows, rows["metric"])
+
+
+def format_figure(row: pd.Series) -> str:
+    """Return a figure as "0.53 [0.48, 0.57]", or "n/a".
+
+    Args:
+        row: row of `metrics.csv`.
+    """
+    if pd.isna(row["mean"]):
+        return "n/a"
+    return f"{row['mean']:.3f} [{row['ci_low']:.2f}, {row['ci_high']:.2f}]"
+
+
+def _spread(rows: pd.DataFrame, columns: pd.Series) -> pd.DataFrame:
+    cells = {
+        (row["method"], column): format_figure(row)
+        for (_, row), column in zip(rows.iterrows(), columns, strict=True)
+    }
+    methods, names = dict.fromkeys(rows["method"]), dict.fromkeys(columns)
+    return pd.DataFrame([[cells.get((m, c), "") for c in names] for m in methods], index=list(methods), columns=list(names))
+
+
+def _align(table: pd.DataFrame) -> str:
+    return "\n".join(f"  {line}" for line in table.to_string().splitlines()) + "\n"

@@ -1,0 +1,58 @@
+import pytest
+
+from bundle.evaluation.pairing import draw_references, name_direction, name_splits
+
+
+def rows_of(labels: list[int], anatomies: list[str] | None = None) -> list[dict]:
+    anatomies = anatomies or ["one"] * len(labels)
+    return [
+        {"participant_id": f"sub-{i:04d}", "label": label, "anatomy": anatomy}
+        for i, (label, anatomy) in enumerate(zip(labels, anatomies, strict=True))
+    ]
+
+
+def test_a_scan_is_unseen_when_its_anatomy_is_in_no_training_row():
+    train = rows_of([0, 1, 0], ["one", "two", "two"])
+    assert name_splits(rows_of([0, 1, 0], ["two", "three", "one"]), train) == ["seen", "unseen", "seen"]
+
+
+def test_without_anatomies_all_scans_are_of_one_split():
+    rows = [{"participant_id": "a", "label": 0}, {"participant_id": "b", "label": 1, "anatomy": "one"}]
+    assert name_splits(rows, rows_of([0, 1])) == ["test", "test"]
+
+
+def test_references_are_of_the_other_class_and_the_same_split():
+    rows, splits = rows_of([0, 1] * 6), ["seen"] * 6 + ["unseen"] * 6
+    for index, lent in enumerate(draw_references(rows, splits, num_classes=2)):
+        assert list(lent) == [1 - rows[index]["label"]]
+        assert all(rows[other]["label"] == target and splits[other] == splits[index] for target, other in lent.items())
+
+
+def test_references_are_of_another_participant():
+    rows = rows_of([0, 1, 0, 1])
+    rows[1]["participant_id"] = rows[0]["participant_id"]  # both classes of one person
+    for seed in range(10):
+        assert draw_references(rows, ["test"] * 4, 2, seed)[0] == {1: 3}
+
+
+def test_references_depend_on_the_seed_and_not_on_the_order_of_rows():
+    rows = rows_of([0, 1] * 10)
+    drawn = draw_references(rows, ["test"] * 20, 2, seed=1)
+    turned = draw_references(rows[::-1], ["test"] * 20, 2, seed=1)[::-1]
+    assert drawn == [{target: 19 - other for target, other in lent.items()} for lent in turned]
+    assert drawn != draw_references(rows, ["test"] * 20, 2, seed=2)
+
+
+def test_with_three_classes_every_scan_has_a_reference_of_both_others():
+    references = draw_references(rows_of([0, 1, 2] * 2), ["test"] * 6, num_classes=3)
+    assert [sorted(lent) for lent in references] == [[1, 2], [0, 2], [0, 1]] * 2
+
+
+def test_a_split_without_a_class_raises():
+    with pytest.raises(ValueError, match="no unseen scan of class 0 can be the reference of sub-0002"):
+        draw_references(rows_of([0, 1, 1]), ["seen", "seen", "unseen"], num_classes=2)
+
+
+@pytest.mark.parametrize(("source", "target", "count", "name"), [(1, 0, 2, "-"), (0, 1, 2, "+"), (2, 0, 3, "2>0")])
+def test_directions_have_the_signs_of_the_paper(source, target, count, name):
+    assert name_direction(source, target, count) == name

@@ -1,0 +1,36 @@
+import math
+
+import pandas as pd
+
+from bundle.evaluation.tables import format_results, pivot_classes, pivot_maps
+
+ROWS = [
+    ("seen", "paper", "exemplar_input", "-", "ncc_image", 0.5, 0.4, 0.6),
+    ("seen", "paper", "exemplar_input", "-", "ncc_brain", 0.1, 0.0, 0.2),
+    ("seen", "paired", "exemplar_input", "+", "ncc_image", 0.25, 0.2, 0.3),
+    ("seen", "paper", "noise", "-", "ncc_image", math.nan, math.nan, math.nan),
+    ("seen", "", "classifier", "", "accuracy", 0.9, 0.8, 1.0),
+]
+METRICS = pd.DataFrame(ROWS, columns=["split", "protocol", "method", "direction", "metric", "mean", "ci_low", "ci_high"])
+
+
+def test_maps_have_a_row_a_method_and_a_column_a_protocol_and_direction():
+    table = pivot_maps(METRICS, "ncc_image")
+    assert list(table.index) == ["exemplar_input", "noise"]
+    assert table.loc["exemplar_input"].to_dict() == {"paper NCC(-)": "0.500 [0.40, 0.60]", "paired NCC(+)": "0.250 [0.20, 0.30]"}
+    assert table.loc["noise"].to_dict() == {"paper NCC(-)": "n/a", "paired NCC(+)": ""}
+
+
+def test_classes_have_a_column_a_figure():
+    assert pivot_classes(METRICS).loc["classifier", "accuracy"] == "0.900 [0.80, 1.00]"
+
+
+def test_text_shows_the_headline_only_and_says_what_is_left_out():
+    text = format_results(METRICS.assign(cohort="tiny"), "ncc_image", ["no column brain_mask: nothing inside it"])
+    assert "0.500" in text and "0.100" not in text
+    assert text.endswith("Left out: no column brain_mask: nothing inside it.")
+
+
+def test_a_table_without_maps_shows_classes():
+    text = format_results(METRICS.assign(cohort="tiny").tail(1), "ncc_image")
+    assert "classifier" in text and "NCC" not in text
