@@ -1,10 +1,11 @@
 """The cohort that comes with the bundle, made where a user has none yet."""
 
+import json
 import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from bundle.simulation.storage import read_settings
+from bundle.simulation.storage import DESCRIPTION
 
 logger = logging.getLogger(__name__)
 
@@ -30,8 +31,15 @@ def find_cohort(dataset_dir: str | Path, simulate: Callable[..., Path]) -> Path:
     """
     folder = Path(dataset_dir).expanduser()
     if (folder / MANIFEST).is_file():
-        return simulate(dataset_dir=folder) if read_settings(folder) else folder
+        return simulate(dataset_dir=folder) if _is_simulated(folder) else folder
     if folder.is_dir() and any(folder.iterdir()):
-        raise FileNotFoundError(f"dataset_dir {folder} holds files but no {MANIFEST}: give a cohort with that table, or a new folder")
+        raise FileNotFoundError(
+            f"dataset_dir {folder} holds files but no {MANIFEST}: give a cohort with that table, or a new folder"
+        )
     logger.warning("No cohort in %s: simulating the embedded one there", folder)
     return simulate(dataset_dir=folder)
+
+
+def _is_simulated(folder: Path) -> bool:
+    description = folder / DESCRIPTION
+    return description.is_file() and "Simulation" in json.loads(description.read_text())

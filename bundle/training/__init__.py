@@ -4,6 +4,6 @@ from bundle.training.checkpoints import BestModel, RunState
 from bundle.training.history import History
 from bundle.training.schedules import cosine_schedule
 from bundle.training.trainer import ICAMTrainer
-from bundle.training.validator import ICAMValidator
+from bundle.training.validator import ICAMValidator, direction
 
-__all__ = ["BestModel", "History", "ICAMTrainer", "ICAMValidator", "RunState", "cosine_schedule"]
+__all__ = ["BestModel", "History", "ICAMTrainer", "ICAMValidator", "RunState", "cosine_schedule", "direction"]

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 from ignite.engine import Engine, Events
-from monai.utils.enums import GanKeys
 
 from bundle.files import write_atomically
+from bundle.training.trainer import LOSSES
 
 
 class History:
@@ -41,7 +41,7 @@ class History:
 
     def add(self, engine: Engine) -> None:
         """Add the losses of an iteration."""
-        for name, value in engine.state.output[GanKeys.LOSSES].items():
+        for name, value in engine.state.output[LOSSES].items():
             self.sums[name] += value / engine.state.epoch_length
 
     def write(self, engine: Engine) -> None:

@@ -8,14 +8,17 @@ from ignite.engine import Events
 from monai.engines import Trainer
 from monai.engines.utils import IterationEvents
 from monai.transforms import Randomizable
-from monai.utils.enums import CommonKeys, GanKeys
+from monai.utils.enums import CommonKeys
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
 from bundle.networks import ICAM, ContentDiscriminator, DomainDiscriminator
 from bundle.objective import DiscriminatorObjective, GeneratorObjective
 from bundle.translation import Translation
+
+LOSSES = "losses"  # key of the output: every loss by name
 
 
 class ICAMTrainer(Trainer):
@@ -37,7 +40,8 @@ class ICAMTrainer(Trainer):
         discriminator_optimizer: optimiser of both discriminators.
         loss_weights: weights of the generator's terms, see `GeneratorObjective`.
         discriminator_weights: weights of the discriminators' terms, see `DiscriminatorObjective`.
-        schedulers: learning-rate schedules, stepped after every iteration.
+        generator_schedule: learning rate of `generator_optimizer`, stepped with it; None for a constant one.
+        discriminator_schedule: the same of `discriminator_optimizer`.
         warmup_epochs: epochs of the warm-up.
         warmup_weights: weights of the generator's terms during the warm-up.
         clip_norm: largest gradient norm of the network and of the discriminators; None for no clipping.
@@ -63,7 +67,8 @@ class ICAMTrainer(Trainer):
         discriminator_optimizer: Optimizer,
         loss_weights: Mapping[str, float],
         discriminator_weights: Mapping[str, float],
-        schedulers: Sequence[torch.optim.lr_scheduler.LRScheduler] = (),
+        generator_schedule: LRScheduler | None = None,
+        discriminator_schedule: LRScheduler | None = None,
         warmup_epochs: int = 0,
         warmup_weights: Mapping[str, float] | None = None,
         clip_norm: float | None = None,
@@ -77,7 +82,7 @@ class ICAMTrainer(Trainer):
         self.discriminators = nn.ModuleList([content_discriminator, domain_discriminator])
         self.generator_optimizer = generator_optimizer
         self.discriminator_optimizer = discriminator_optimizer
-        self.schedulers = schedulers
+        self.schedules = {generator_optimizer: generator_schedule, discriminator_optimizer: discriminator_schedule}
         self.warmup_epochs = warmup_epochs
         self.warmup = GeneratorObjective(warmup_weights or {}, content_discriminator, domain_discriminator)
         self.generator_objective = GeneratorObjective(loss_weights, content_discriminator, domain_discriminator)
@@ -113,11 +118,9 @@ class ICAMTrainer(Trainer):
             losses = engine._step_discriminators(translation)
             losses |= engine._step_generator(translation, engine.generator_objective)
         engine.grad_scaler.update()
-        for scheduler in engine.schedulers:
-            scheduler.step()
         engine.network.update_class_attributes(translation.posterior[0].detach(), labels)
         engine.fire_event(IterationEvents.MODEL_COMPLETED)
-        return {CommonKeys.LOSS: losses["loss"], GanKeys.LOSSES: losses}
+        return {CommonKeys.LOSS: losses["loss"], LOSSES: losses}
 
     def _step_discriminators(self, translation: Translation) -> dict[str, float]:
         with self._autocast():
@@ -141,6 +144,8 @@ class ICAMTrainer(Trainer):
             self.grad_scaler.unscale_(optimizer)
             nn.utils.clip_grad_norm_(module.parameters(), self.clip_norm)
         self.grad_scaler.step(optimizer)
+        if (schedule := self.schedules[optimizer]) is not None:
+            schedule.step()
 
     def _autocast(self) -> torch.autocast:
         kind = self.state.device.type
@@ -153,7 +158,7 @@ def _plain(tensor: Tensor) -> Tensor:
 
 
 def _finite(name: str, value: Tensor) -> float:
-    number = float(value)
+    number = value.detach().item()
     if number != number or abs(number) == float("inf"):
         raise ValueError(f"the loss term {name} is {number}: lower the learning rate, or clip gradients with clip_norm")
     return number
