@@ -11,7 +11,7 @@ from torch import Tensor
 
 from bundle.attribution import exemplar_maps, sampled_maps
 from bundle.evaluation.pairing import Row
-from bundle.evaluation.truths import change_by, expect_change, knows_effect
+from bundle.evaluation.truths import change_like, expect_change, knows_effect, knows_parcels
 from bundle.networks import ICAM
 
 BACKGROUND = -1.0  # intensity outside the brain
@@ -86,29 +86,19 @@ def trivial_maps(image: Tensor, class_mean: Tensor, random_scan: Tensor, referen
     }
 
 
-def oracle_maps(
-    scan: Row, reference: Row, parcel_names: Sequence[str], probabilities: Mapping[str, float] | None
-) -> dict[str, Tensor]:
+def oracle_maps(scan: Row, reference: Row, frequencies: Mapping[int, float]) -> dict[str, Tensor]:
     """Return the exact change of the scan as maps: the best that any method could show; empty where it is not known.
 
     Args:
         scan: the scan, with its images loaded.
         reference: scan of the target class.
-        parcel_names: names of the labels 1, 2, ... of `parcel_map`.
-        probabilities: of each parcel to be lesioned in the target class.
+        frequencies: how often each parcel is lesioned in the target class, by its label; empty when unknown.
 
     Returns:
         `oracle`, the change that an exemplar map should show, and `oracle_expected`, that of a sampled map.
     """
-    disease = scan if int(reference["label"]) == 0 else reference
-    if not knows_effect(scan) or not disease.get("parcels"):
+    diseased = scan if int(reference["label"]) == 0 else reference
+    if not knows_effect(scan) or not knows_parcels(diseased):
         return {}
-    if disease is scan:
-        change = change_by(scan, scan["parcels"], parcel_names)
-        return {"oracle": change, "oracle_expected": change}
-    if probabilities is None:
-        return {}
-    return {
-        "oracle": change_by(scan, reference["parcels"], parcel_names),
-        "oracle_expected": expect_change(scan, parcel_names, probabilities),
-    }
+    change = change_like(scan, diseased)
+    return {"oracle": change, "oracle_expected": change if diseased is scan else expect_change(scan, frequencies)}

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 from monai.data import Dataset
@@ -15,7 +14,8 @@ from bundle.evaluation.candidates import network_maps, oracle_maps, trivial_maps
 from bundle.evaluation.encoding import plain, split_range, stack_images
 from bundle.evaluation.pairing import name_direction
 from bundle.evaluation.scoring import score_maps
-from bundle.evaluation.truths import estimate_probabilities, find_truths
+from bundle.evaluation.training_classes import TrainingClass, describe_class, pick_scan
+from bundle.evaluation.truths import find_truths
 from bundle.networks import ICAM
 
 TRUTH_KEYS = ("mask", "brain_mask", "effect", "parcel_map")
@@ -29,10 +29,9 @@ class Comparison:
     Args:
         network: trained network, on `device`.
         test: scans of the test split, transformed; its `data` are the entries of the data list.
-        train: scans of the training split, likewise: only `image` is read, for the trivial maps.
+        train: scans of the training split, likewise, for the trivial maps and the expected change.
         splits: "seen" or "unseen", one a test scan.
         references: for each test scan the index of its reference scan by target class.
-        parcel_names: names of the labels 1, 2, ... of the parcel maps.
         sampling: `num_samples`, `threshold`, `seed` and `chunk_size` of the sampled maps.
         batch_size: scans computed at once.
         device: where to compute.
@@ -45,14 +44,13 @@ class Comparison:
         train: Dataset,
         splits: Sequence[str],
         references: Sequence[Mapping[int, int]],
-        parcel_names: Sequence[str],
         sampling: Mapping[str, Any],
         batch_size: int = 8,
         device: torch.device | str = "cpu",
     ) -> None:
         self.network, self.device, self.batch_size = network, device, batch_size
         self.test, self.train, self.splits, self.references = test, train, splits, references
-        self.parcel_names, self.sampling = list(parcel_names), dict(sampling)
+        self.sampling = dict(sampling)
         self.num_classes = network.attribute_encoder.classifier.out_features
 
     def run(self, attribute: Tensor) -> pd.DataFrame:
@@ -72,9 +70,9 @@ class Comparison:
         rows: list[dict[str, Any]] = []
         for target in range(self.num_classes):
             sources = [i for i, row in enumerate(self.test.data) if int(row["label"]) != target]
-            mean = self._average_class(target)
+            known = describe_class(self.train, target)
             for positions in tqdm(list(split_range(len(sources), self.batch_size)), desc=f"maps to class {target}", unit="batch"):
-                rows += self._score_batch([sources[i] for i in positions], target, attribute, mean)
+                rows += self._score_batch([sources[i] for i in positions], target, attribute, known)
         return pd.DataFrame(rows)
 
     def load(self, index: int) -> dict[str, Any]:
@@ -105,21 +103,21 @@ class Comparison:
         maps = network_maps(self.network, image, borrowed, torch.full((len(indices),), target), **self.sampling)
         return {method: batch.cpu() for method, batch in maps.items()}
 
-    def _score_batch(self, indices: Sequence[int], target: int, attribute: Tensor, mean: Tensor) -> list[dict[str, Any]]:
+    def _score_batch(self, indices: Sequence[int], target: int, attribute: Tensor, known: TrainingClass) -> list[dict[str, Any]]:
         batch = self.make_maps(indices, target, attribute)
         rows = []
         for position, index in enumerate(indices):
             maps = {method: images[position] for method, images in batch.items()}
-            rows += self._score_scan(index, target, maps, mean)
+            rows += self._score_scan(index, target, maps, known)
         return rows
 
-    def _score_scan(self, index: int, target: int, maps: dict[str, Tensor], mean: Tensor) -> list[dict[str, Any]]:
+    def _score_scan(self, index: int, target: int, maps: dict[str, Tensor], known: TrainingClass) -> list[dict[str, Any]]:
         scan, reference = self.load(index), self.load(self.references[index][target])
-        probabilities = estimate_probabilities(self.train.data, target, self.parcel_names)
         seed = [self.sampling["seed"], index, target]
-        maps |= trivial_maps(scan["image"], mean, self._pick_training_scan(target, seed), reference["image"], seed)
-        maps |= oracle_maps(scan, reference, self.parcel_names, probabilities)
-        truths = find_truths(scan, reference, self.parcel_names, probabilities)
+        drawn = pick_scan(self.train, known.members, seed)
+        maps |= trivial_maps(scan["image"], known.mean, drawn, reference["image"], seed)
+        maps |= oracle_maps(scan, reference, known.frequencies)
+        truths = find_truths(scan, reference, known.frequencies)
         about = {
             "participant_id": scan["participant_id"],
             "split": self.splits[index],
@@ -128,17 +126,3 @@ class Comparison:
             "direction": name_direction(int(scan["label"]), target, self.num_classes),
         }
         return [about | scores for scores in score_maps(maps, truths, scan.get("brain_mask"))]
-
-    def _pick_training_scan(self, target: int, seed: Sequence[int]) -> Tensor:
-        members = self._members(target)
-        return plain(self.train[members[np.random.default_rng(seed).integers(len(members))]]["image"])
-
-    def _average_class(self, target: int) -> Tensor:
-        members = self._members(target)
-        total = torch.zeros_like(plain(self.train[members[0]]["image"]), dtype=torch.float64)
-        for index in tqdm(members, desc=f"mean of class {target}", unit="scan"):
-            total += plain(self.train[index]["image"])
-        return (total / len(members)).float()
-
-    def _members(self, target: int) -> list[int]:
-        return [i for i, row in enumerate(self.train.data) if int(row["label"]) == target]

@@ -1,7 +1,7 @@
 """Evaluation of a trained network on the test split of a cohort."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from monai.data import Dataset
 
-from bundle.evaluation.classification import score_predictions
+from bundle.evaluation.classification import FIGURES, score_predictions
 from bundle.evaluation.comparison import Comparison
 from bundle.evaluation.encoding import Encodings, encode_scans
 from bundle.evaluation.pairing import draw_references, name_splits
@@ -29,10 +29,9 @@ class Evaluation:
     Args:
         network: trained network.
         test: scans of the test split, transformed; its `data` are the entries of the data list.
-        train: scans of the training split, likewise: only `image` is read, for the trivial maps.
+        train: scans of the training split, likewise, for the trivial maps and the expected change.
         output_dir: folder that receives the subfolder `eval`.
         cohort: name of the cohort in the tables.
-        parcel_names: names of the labels 1, 2, ... of the parcel maps.
         device: where to compute.
         num_samples: draws of a sampled map.
         threshold: class probability that a draw exceeds.
@@ -54,7 +53,6 @@ class Evaluation:
         train: Dataset,
         output_dir: str | Path,
         cohort: str,
-        parcel_names: Sequence[str] = (),
         device: torch.device | str = "cpu",
         num_samples: int = 50,
         threshold: float = 0.5,
@@ -80,7 +78,7 @@ class Evaluation:
         references = draw_references(test.data, self.splits, num_classes, seed)
         sampling = {"num_samples": num_samples, "threshold": threshold, "seed": seed, "chunk_size": chunk_size}
         self.comparison = Comparison(
-            self.network, test, train, self.splits, references, parcel_names, sampling, batch_size, device
+            self.network, test, train, self.splits, references, sampling, batch_size, device
         )
 
     def run(self) -> pd.DataFrame:
@@ -123,8 +121,8 @@ class Evaluation:
         for split in sorted(set(self.splits)):
             rows = np.array(self.splits) == split
             for method, probabilities in predictions.items():
-                names = {} if method == "classifier" else {"names": ["balanced_accuracy"]}
-                table = score_predictions(self.labels[rows], probabilities[rows], **names, **self.interval)
+                names = tuple(FIGURES) if method == "classifier" else ("balanced_accuracy",)
+                table = score_predictions(self.labels[rows], probabilities[rows], names, **self.interval)
                 tables.append(table.assign(split=split, protocol="", method=method, direction=""))
         return pd.concat(tables, ignore_index=True)
 
@@ -155,8 +153,8 @@ class Evaluation:
 def _find_left_out(columns: set[str]) -> Iterator[str]:
     if "mask" not in columns:
         yield "no column mask: no NCC under the paper's protocol, and no NCC(-) of exemplar maps"
-    if not {"effect", "parcel_map", "parcels"} <= columns:
-        yield "no columns effect, parcel_map and parcels: no paired NCC(+), no exact change"
+    if not {"effect", "parcel_map", "mask"} <= columns:
+        yield "no columns effect, parcel_map and mask: no paired NCC(+), no exact change"
     if "brain_mask" not in columns:
         yield "no column brain_mask: no NCC inside the brain"
     if "anatomy" not in columns:

@@ -17,7 +17,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def score_maps(maps: Mapping[str, Tensor], truths: Sequence[Truth], brain_mask: Tensor | None) -> list[dict[str, object]]:
+def score_maps(maps: Mapping[str, Tensor], truths: Sequence[Truth], brain_mask: Tensor | None) -> list[dict[str, str | float]]:
     """Compare the maps of a scan with the truths of their kind.
 
     Trivial maps are compared with every truth. In the paired protocol they have a second row, `<method>_vs_change`, against the
@@ -33,7 +33,7 @@ def score_maps(maps: Mapping[str, Tensor], truths: Sequence[Truth], brain_mask: 
     Returns:
         One row for each protocol and method, with NCC over the whole image and, given a mask, inside the brain.
     """
-    rows = []
+    rows: list[dict[str, str | float]] = []
     for truth in truths:
         methods = [method for method in maps if truth.kind == "both" or KINDS[method] in (truth.kind, "both")]
         stacked = torch.stack([maps[method] for method in methods])  # (M, C, H, W[, D])
@@ -41,9 +41,10 @@ def score_maps(maps: Mapping[str, Tensor], truths: Sequence[Truth], brain_mask: 
         if brain_mask is not None:
             scores["ncc_brain"] = compute_ncc(stacked, truth.image.expand_as(stacked), brain_mask.expand_as(stacked))
         for position, method in enumerate(methods):
-            second = truth.kind == "sampled" and method in TRIVIAL_METHODS
-            row = {"protocol": truth.protocol, "method": f"{method}_vs_change" if second else method, "truth": truth.name}
-            rows.append(row | {metric: float(values[position]) for metric, values in scores.items()})
+            name = f"{method}_vs_change" if truth.kind == "sampled" and method in TRIVIAL_METHODS else method
+            row: dict[str, str | float] = {"protocol": truth.protocol, "method": name, "truth": truth.name}
+            row |= {metric: float(values[position]) for metric, values in scores.items()}
+            rows.append(row)
     return rows
 
 

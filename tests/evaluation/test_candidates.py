@@ -5,8 +5,8 @@ from bundle.evaluation.candidates import KINDS, NETWORK_METHODS, ORACLES, TRIVIA
 
 PARCEL_MAP = torch.tensor([[[0.0, 1, 2], [1, 2, 0]]])
 EFFECT = torch.tensor([[[0.0, 10, 20], [30, 40, 0]]])
-CONTROL = {"label": 0, "parcels": "OP1", "effect": EFFECT, "parcel_map": PARCEL_MAP}
-DISEASED = CONTROL | {"label": 1, "parcels": "MT"}
+CONTROL = {"label": 0, "effect": EFFECT, "parcel_map": PARCEL_MAP}
+DISEASED = CONTROL | {"label": 1, "mask": (PARCEL_MAP == 1).float()}
 
 
 @pytest.mark.parametrize("spatial_dims", [2, 3])
@@ -34,16 +34,16 @@ def test_trivial_maps_are_differences_and_reproducible_noise():
 
 
 def test_oracles_are_the_exact_changes():
-    removed = oracle_maps(DISEASED, CONTROL, ["MT", "OP1"], None)
-    added = oracle_maps(CONTROL, DISEASED, ["MT", "OP1"], {"MT": 1.0, "OP1": 0.5})
+    removed = oracle_maps(DISEASED, CONTROL, {})
+    added = oracle_maps(CONTROL, DISEASED, {1: 1.0, 2: 0.5})
     assert removed["oracle"].tolist() == removed["oracle_expected"].tolist() == [[[0, 10, 0], [30, 0, 0]]]
     assert added["oracle"].tolist() == [[[0, 10, 0], [30, 0, 0]]]
     assert added["oracle_expected"].tolist() == [[[0, 10, 10], [30, 20, 0]]]
 
 
 def test_there_is_no_oracle_where_the_change_is_unknown():
-    assert oracle_maps({"label": 1}, CONTROL, ["MT", "OP1"], None) == {}
-    assert oracle_maps(CONTROL, {"label": 1}, ["MT", "OP1"], {"MT": 1.0, "OP1": 0.5}) == {}
+    assert oracle_maps({"label": 1}, CONTROL, {}) == {}
+    assert oracle_maps(CONTROL, {"label": 1}, {}) == {}
 
 
 def test_every_method_has_a_kind():

@@ -6,11 +6,9 @@ import pytest
 from bundle.evaluation import Evaluation
 from bundle.evaluation.scoring import COLUMNS
 
-PARCELS = ["MT", "OP1"]
-
 
 def evaluate(network, cohort, folder, **arguments) -> pd.DataFrame:
-    settings = {"parcel_names": PARCELS, "num_samples": 4, "num_resamples": 50} | arguments
+    settings = {"num_samples": 4, "num_resamples": 50} | arguments
     return Evaluation(network, cohort.test, cohort.train, folder, "tiny", **settings).run()
 
 
