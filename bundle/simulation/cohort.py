@@ -48,7 +48,8 @@ def simulate_lesion_cohort(
         num_test: Number of test subjects on anatomies of the training set.
         num_unseen: Number of test subjects on the unseen anatomy.
         seed: Determines all subjects; a subject does not depend on how many others there are.
-        anatomies: Names of the training anatomies; None takes all that are installed.
+        anatomies: Names of the training anatomies; None takes all that are installed, or
+            a cohort already written on any of them.
 
     Returns:
         The folder of the cohort.
@@ -66,7 +67,7 @@ def simulate_lesion_cohort(
         "simulation": "lesions", "version": VERSION, "spatial_size": list(spatial_size), "voxel_size": voxel_size,
         "numbers": numbers, "seed": seed, "anatomies": seen, "unseen_anatomies": unseen,
     }  # fmt: skip
-    if is_written(dataset_dir, settings):
+    if is_written(dataset_dir, settings, ignored=["anatomies"] if anatomies is None else []):
         return dataset_dir
     logger.info("Simulating lesions in %s on %s; unseen %s", dataset_dir, ", ".join(seen), ", ".join(unseen))
     table = plan_subjects(numbers, seed, seen, unseen)

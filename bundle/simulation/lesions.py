@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from bundle.simulation.anatomies import PARCELS
 
-EDGE_WIDTH = 1.0  # mm from the border of a parcel to the full lesion
+EDGE_WIDTH = 1.0  # mm from the border of a parcel to the full lesion; at least one voxel
 LEAST_OCCUPANCY = 0.5  # part of a voxel that a parcel must fill
 LEAST_CHANGE = 40.0  # scanner units; voxels that would change less are no part of a lesion
 LEAST_EXTENT = 6.9  # mm; a parcel has at least the size of a square or cube with this edge
@@ -57,10 +57,11 @@ def compute_weights(parcels: torch.Tensor, voxel_size: float, factor: int) -> tu
     pool = {2: functional.avg_pool2d, 3: functional.avg_pool3d}[parcels.ndim - 2]
     parcel_map = torch.zeros([1, 1, *[size // factor for size in parcels.shape[2:]]], dtype=torch.uint8)
     weight = torch.zeros(parcel_map.shape)
+    fine_size = voxel_size / factor
     for label in range(1, len(PARCELS) + 1):
         parcel = parcels == label
         occupied = pool(parcel.float(), factor) >= LEAST_OCCUPANCY
-        soft = torch.from_numpy(soften(parcel[0, 0].numpy(), voxel_size / factor))[None, None]
+        soft = torch.from_numpy(soften(parcel[0, 0].numpy(), fine_size, max(EDGE_WIDTH, fine_size)))[None, None]
         parcel_map[occupied] = label
         weight = torch.where(occupied, pool(soft, factor), weight)
     return parcel_map, weight

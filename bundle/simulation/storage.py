@@ -17,12 +17,13 @@ NUM_WORKERS = 2
 DESCRIPTION = "dataset_description.json"
 
 
-def is_written(dataset_dir: Path, settings: dict) -> bool:
+def is_written(dataset_dir: Path, settings: dict, ignored: Sequence[str] = ()) -> bool:
     """Tell whether a folder already holds the cohort.
 
     Args:
         dataset_dir: Folder of the cohort.
         settings: What determines the cohort.
+        ignored: Settings that may be others than asked for.
 
     Returns:
         True when the cohort was written with the same settings, False when the folder is absent or empty.
@@ -36,8 +37,9 @@ def is_written(dataset_dir: Path, settings: dict) -> bool:
             raise ValueError(f"{dataset_dir} holds files but no {DESCRIPTION}: give an empty or a new dataset_dir")
         return False
     found = json.loads(description.read_text()).get("Simulation")
-    if found != settings:
-        different = [key for key in settings if not isinstance(found, dict) or found.get(key) != settings[key]]
+    known = found if isinstance(found, dict) else {}
+    different = [key for key in settings if known.get(key) != settings[key] and key not in ignored]
+    if different:
         raise ValueError(
             f"{dataset_dir} holds a cohort with other settings ({', '.join(different)}): "
             "remove the folder or give another dataset_dir"

@@ -17,7 +17,7 @@ AFFINE_SHIFT = 2.0  # mm
 PLANE_RANGE = (13.0, 16.5)  # mm: height of an axial slice that crosses all parcels
 TILT_DEVIATION = 0.02  # radians, per axis
 CENTRE = (0.0, -18.0, 8.0)  # mm: centre of the field of view
-FINENESS = 2  # samples per voxel along each axis
+FINENESS = {2: 2, 3: 1}  # samples per voxel along each axis; volumes are sampled once to take a second, not ten
 MAX_DRAWS = 200
 
 
@@ -89,7 +89,8 @@ def _draw_positions(
     deformation = draw_deformation(
         spatial_size, scales, affine_shift=AFFINE_SHIFT / voxel_size, generator=generator
     )  # (1, spatial_dims, H, W[, D])
-    fine = (make_grid([size * FINENESS for size in spatial_size]) + 0.5) / FINENESS - 0.5
+    fineness = FINENESS[spatial_dims]
+    fine = (make_grid([size * fineness for size in spatial_size]) + 0.5) / fineness - 0.5
     voxels = fine + sample_at(deformation, fine, padding_mode="border")
     middle = (torch.tensor(spatial_size) - 1).reshape(1, -1, *[1] * spatial_dims) / 2
     offsets = (voxels - middle) * voxel_size  # mm
@@ -140,12 +141,14 @@ def _render_states(
     Returns:
         Control state, lesions, and brain mask, each (1, 1, H, W[, D]).
     """
-    pool = {2: functional.avg_pool2d, 3: functional.avg_pool3d}[brain.ndim - 2]
-    brain_mask = pool(brain, FINENESS) >= 0.5
+    spatial_dims = brain.ndim - 2
+    fineness = FINENESS[spatial_dims]
+    pool = {2: functional.avg_pool2d, 3: functional.avg_pool3d}[spatial_dims]
+    brain_mask = pool(brain, fineness) >= 0.5
     appearance = draw_appearance(tuple(brain_mask.shape[2:]), voxel_size, generator)
-    mixed = mix_tissues(pool(tissues, FINENESS), appearance.levels)
+    mixed = mix_tissues(pool(tissues, fineness), appearance.levels)
     control = sharpen(mixed, appearance.sharpness, SHARPNESS_SIGMA / voxel_size)
-    parcel_map, weight = compute_weights(parcels, voxel_size, FINENESS)
+    parcel_map, weight = compute_weights(parcels, voxel_size, fineness)
     lesioned = control + weight * (appearance.levels[0] - control).clamp(min=0)
     effect = render(lesioned, appearance) - render(control, appearance)
     changed = brain_mask & (effect >= LEAST_CHANGE)

@@ -1,0 +1,187 @@
+"""The lesion cohort on disk."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pandas as pd
+import pytest
+
+from bundle.simulation import storage
+from bundle.simulation.anatomies import PARCELS
+from bundle.simulation.cohort import GROUPS, plan_subjects, simulate_lesion_cohort
+from bundle.simulation.storage import compute_checksum, select_parcels
+
+ANATOMIES = ["mni152-09a-sym"]
+SMALL = {
+    "spatial_size": (48, 56), "voxel_size": 4.0, "num_train": 6, "num_validation": 2, "num_test": 2, "num_unseen": 2,
+    "anatomies": ANATOMIES,
+}  # fmt: skip
+SEEN, UNSEEN = ["a", "b", "c"], ["u", "v"]
+NUMBERS = dict(zip(GROUPS, (400, 100, 100, 60), strict=True))
+
+
+def read_image(path: Path) -> np.ndarray:
+    """Read the voxels of an image."""
+    return np.asarray(nibabel.nifti1.load(path).dataobj)
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Simulate a small cohort."""
+    return simulate_lesion_cohort(tmp_path_factory.mktemp("cohorts") / "lesions", **SMALL)
+
+
+@pytest.fixture(scope="module")
+def table(cohort: Path) -> pd.DataFrame:
+    """Read its table."""
+    return pd.read_csv(cohort / "participants.tsv", sep="\t", na_values="n/a", keep_default_na=False)
+
+
+def test_same_seed_gives_the_same_bytes_and_another_seed_others(cohort: Path, tmp_path: Path) -> None:
+    again = simulate_lesion_cohort(tmp_path / "again", **SMALL)
+    other = simulate_lesion_cohort(tmp_path / "other", **SMALL, seed=1)
+    assert compute_checksum(again) == compute_checksum(cohort) != compute_checksum(other)
+
+
+def test_subject_does_not_depend_on_the_number_of_others(cohort: Path, tmp_path: Path) -> None:
+    fewer = simulate_lesion_cohort(tmp_path / "fewer", **{**SMALL, "num_train": 2, "num_unseen": 0})
+    for path in (fewer / "sub-0002").rglob("*.nii.gz"):
+        assert path.read_bytes() == (cohort / path.relative_to(fewer)).read_bytes()
+
+
+def test_disease_is_exactly_control_plus_effect_in_the_parcels(cohort: Path, table: pd.DataFrame) -> None:
+    for row in table.to_dict("records"):
+        images = {name: read_image(cohort / row[name]) for name in
+                  ("control_image", "disease_image", "effect", "parcel_map")}  # fmt: skip
+        lesion = select_parcels(images["parcel_map"], row["parcels"], list(PARCELS))
+        expected = images["control_image"] + images["effect"] * lesion
+        np.testing.assert_array_equal(images["disease_image"], expected)
+        assert images["effect"][lesion].min() > 0
+
+
+def test_image_and_mask_show_the_state_of_the_label(cohort: Path, table: pd.DataFrame) -> None:
+    for row in table.to_dict("records"):
+        assert row["image"] == row["disease_image" if row["label"] == 1 else "control_image"]
+        assert pd.isna(row["mask"]) == (row["label"] == 0)
+        if row["label"] == 1:
+            changed = read_image(cohort / row["disease_image"]) != read_image(cohort / row["control_image"])
+            np.testing.assert_array_equal(read_image(cohort / row["mask"]) > 0, changed)
+
+
+def test_unseen_anatomy_is_only_in_the_test_split(table: pd.DataFrame) -> None:
+    assert table["split"].value_counts().to_dict() == {"train": 6, "validation": 2, "test": 4}
+    unseen = table["anatomy"].str.startswith("colin27")
+    assert set(table[unseen]["split"]) == {"test"} and unseen.sum() == 2
+
+
+def test_missing_values_are_written_as_in_bids(cohort: Path) -> None:
+    assert "\tn/a\t" in (cohort / "participants.tsv").read_text()
+
+
+def test_written_cohort_is_found_again(cohort: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bundle.simulation.cohort.write_cohort", lambda *_: pytest.fail("written again"))
+    assert simulate_lesion_cohort(cohort, **SMALL) == cohort
+
+
+def test_cohort_is_found_again_where_other_anatomies_are_installed(
+    cohort: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bundle.simulation.cohort.write_cohort", lambda *_: pytest.fail("written again"))
+    assert simulate_lesion_cohort(cohort, **{**SMALL, "anatomies": None}) == cohort
+    with pytest.raises(ValueError, match=r"other settings \(anatomies\)"):
+        simulate_lesion_cohort(cohort, **{**SMALL, "anatomies": ["mni152-09a-sym-mirrored"]})
+
+
+def test_cohort_with_other_settings_is_an_error_that_names_them(cohort: Path) -> None:
+    with pytest.raises(ValueError, match=r"other settings \(seed\): remove the folder"):
+        simulate_lesion_cohort(cohort, **SMALL, seed=5)
+
+
+def test_folder_with_other_files_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(ValueError, match="no dataset_description.json"):
+        simulate_lesion_cohort(tmp_path, **SMALL)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"anatomies": ["colin27"]}, "anatomies must be of .*got colin27"),
+        ({"anatomies": []}, "got none"),
+        ({"num_train": -1}, "0 or more"),
+        ({"spatial_size": (48,)}, "2 or 3 entries"),
+    ],
+)
+def test_impossible_settings_are_an_error(tmp_path: Path, changes: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        simulate_lesion_cohort(tmp_path / "cohort", **{**SMALL, **changes})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(storage, "write_nifti", fail)
+    with pytest.raises(OSError, match="No space left"):
+        simulate_lesion_cohort(tmp_path / "cohort", **SMALL)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_killed_simulation_leaves_nothing_under_the_final_name(tmp_path: Path) -> None:
+    code = f"from bundle.simulation.cohort import *; simulate_lesion_cohort({str(tmp_path / 'cohort')!r})"
+    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL, cwd=Path(__file__).parents[2])
+    partial = tmp_path / "cohort.partial"
+    limit = time.monotonic() + 120
+    while not (partial / "sub-0002").exists() and time.monotonic() < limit:
+        time.sleep(0.1)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert partial.exists() and not (tmp_path / "cohort").exists()
+    simulate_lesion_cohort(tmp_path / "cohort", **SMALL)
+    assert not partial.exists() and json.loads((tmp_path / "cohort" / storage.DESCRIPTION).read_text())
+
+
+@pytest.fixture(scope="module")
+def plan() -> pd.DataFrame:
+    """Plan a larger cohort."""
+    return plan_subjects(NUMBERS, 0, SEEN, UNSEEN)
+
+
+def test_classes_are_balanced_in_every_split(plan: pd.DataFrame) -> None:
+    for _, rows in plan.groupby("split"):
+        assert (rows["label"] == 1).mean() == 0.5
+
+
+def test_subjects_and_seeds_are_unique(plan: pd.DataFrame) -> None:
+    assert plan["participant_id"].is_unique and plan["seed"].is_unique
+
+
+def test_mt_is_always_lesioned_and_the_others_in_half_of_the_subjects(plan: pd.DataFrame) -> None:
+    parcels = plan["parcels"].str.split("+")
+    assert parcels.map(lambda names: names[0] == "MT").all()
+    for name in ("OP1", "v23ab", "9a"):
+        number = parcels.map(lambda names, name=name: name in names).sum()
+        assert abs(number - len(plan) / 2) < 4 * np.sqrt(len(plan) / 4)
+
+
+@pytest.mark.parametrize("column", ["anatomy", "parcels"])
+def test_label_is_independent_of_anatomy_and_parcels(plan: pd.DataFrame, column: str) -> None:
+    counts = pd.crosstab(plan["label"], plan[column])
+    expected = np.outer(counts.sum(axis=1), counts.sum(axis=0)) / counts.to_numpy().sum()
+    statistic = float(((counts - expected) ** 2 / expected).to_numpy().sum())
+    freedom = counts.shape[1] - 1
+    assert statistic < freedom + 4 * np.sqrt(2 * freedom)
+
+
+def test_unknown_parcel_is_an_error() -> None:
+    with pytest.raises(ValueError, match=r"MT, OP1.*got MT\+V1"):
+        select_parcels(np.zeros((2, 2)), "MT+V1", list(PARCELS))

@@ -1,0 +1,66 @@
+"""Files are complete or absent."""
+
+import errno
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+
+from bundle.files import write_atomically, write_folder_atomically, write_nifti
+
+
+def test_file_appears_only_when_the_block_ends(tmp_path: Path) -> None:
+    target = tmp_path / "new" / "scan.nii.gz"
+    with write_atomically(target) as temporary:
+        temporary.write_text("complete")
+        assert temporary.parent == target.parent and temporary.name.endswith(".nii.gz")
+        assert not target.exists()
+    assert target.read_text() == "complete"
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_full_disk_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    target = tmp_path / "table.tsv"
+    target.write_text("old")
+    with pytest.raises(OSError, match="No space left"), write_atomically(target) as temporary:
+        temporary.write_text("half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_failed_folder_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No space left"), write_folder_atomically(tmp_path / "cohort") as partial:
+        (partial / "half").write_text("half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folder_takes_the_place_of_what_a_killed_run_left(tmp_path: Path) -> None:
+    (tmp_path / "cohort.partial").mkdir()
+    (tmp_path / "cohort.partial" / "half").write_text("half")
+    with write_folder_atomically(tmp_path / "cohort") as partial:
+        (partial / "whole").write_text("whole")
+    assert [path.name for path in tmp_path.rglob("*")] == ["cohort", "whole"]
+
+
+def test_folder_with_files_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(FileExistsError, match="is not empty"), write_folder_atomically(tmp_path):
+        pass
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.uint8])
+def test_nifti_keeps_voxels_dtype_and_affine_in_the_same_bytes(tmp_path: Path, dtype: type) -> None:
+    voxels = np.arange(24).reshape(4, 6, 1).astype(dtype)
+    affine = np.diag([2.0, 2.0, 2.0, 1.0])
+    affine[:3, 3] = [-95, -129, 14.5]
+    for name in ("first", "second"):
+        write_nifti(tmp_path / f"{name}.nii.gz", voxels, affine)
+    image = nibabel.nifti1.load(tmp_path / "first.nii.gz")
+    np.testing.assert_array_equal(np.asarray(image.dataobj), voxels)
+    np.testing.assert_allclose(image.affine, affine)
+    assert image.get_data_dtype() == dtype
+    assert (tmp_path / "first.nii.gz").read_bytes() == (tmp_path / "second.nii.gz").read_bytes()
