@@ -1,6 +1,6 @@
 """Scans: their tables, their files, their grids and intensities, and their order in training."""
 
-from bundle.data.intensities import ScaleForeground, ScaleForegroundd
+from bundle.data.intensities import RestoreIntensitiesd, ScaleForeground, ScaleForegroundd
 from bundle.data.manifest import datalist, read_manifest
 from bundle.data.resampling import ResampleToGrid, ResampleToGridd
 from bundle.data.samplers import BalancedBatchSampler
@@ -12,6 +12,7 @@ __all__ = [
     "LoadScand",
     "ResampleToGrid",
     "ResampleToGridd",
+    "RestoreIntensitiesd",
     "ScaleForeground",
     "ScaleForegroundd",
     "check_mask",

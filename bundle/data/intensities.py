@@ -86,3 +86,32 @@ class ScaleForegroundd(MapTransform):
         for key in self.key_iterator(item):
             item[key] = self.scale(item[key])
         return item
+
+
+class RestoreIntensitiesd(MapTransform):
+    """Undo `ScaleForegroundd` on images that a network drew, such as the translated scan; not meant for maps.
+
+    Args:
+        keys: keys of images in [-1, 1].
+        reference: key of the scan whose metadata has the range.
+        allow_missing_keys: whether keys may be absent.
+    """
+
+    def __init__(self, keys: KeysCollection, reference: str = "image", allow_missing_keys: bool = False) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.reference = reference
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Return `data` with images in the intensities of the reference scan.
+
+        Args:
+            data: Item with images and the reference.
+
+        Returns:
+            The item with restored images.
+        """
+        item = dict(data)
+        for key in self.key_iterator(item):
+            low, high = item[self.reference].meta[INTENSITY_RANGE].tolist()
+            item[key] = low + (item[key] + 1) / 2 * (high - low)
+        return item

@@ -1,0 +1,59 @@
+"""Reading trained weights."""
+
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def load_network(network: Network, path: str | Path, device: torch.device | str = "cpu") -> Network:
+    """Load weights into a network: all of them, and nothing but tensors is unpickled.
+
+    Args:
+        network: network of the checkpoint's architecture.
+        path: file that holds {"model": state_dict}, or a state_dict.
+        device: where the network goes.
+
+    Returns:
+        The same network, on `device`, in evaluation mode.
+
+    Raises:
+        FileNotFoundError: When there is no such file.
+        ValueError: When the file is no checkpoint, or its weights are those of another architecture.
+    """
+    weights = _read_weights(Path(path), device)
+    own = network.state_dict()
+    if weights.keys() != own.keys():
+        missing, unknown = sorted(own.keys() - weights.keys()), sorted(weights.keys() - own.keys())
+        differences = [f"{len(missing)} weights are missing (such as {missing[0]})"] if missing else []
+        differences += [f"{len(unknown)} are unknown (such as {unknown[0]})"] if unknown else []
+        raise ValueError(
+            f"{path} fits another architecture than the config's: {' and '.join(differences)};"
+            " give the config that it was trained with"
+        )
+    for name, weight in weights.items():
+        if weight.shape != own[name].shape:
+            raise ValueError(
+                f"{path} fits another architecture than the config's: {name} has shape {tuple(weight.shape)},"
+                f" accepted is {tuple(own[name].shape)}; give the config that it was trained with"
+            )
+    network.load_state_dict(weights, strict=True)
+    return network.to(device).eval()
+
+
+def _read_weights(path: Path, device: torch.device | str) -> dict[str, Tensor]:
+    """Return the state_dict in a file."""
+    if not path.is_file():
+        raise FileNotFoundError(f"checkpoint {path} does not exist: train first, or give the file of a trained network")
+    accepted = 'accepted is a file saved by torch that holds {"model": state_dict}'
+    try:
+        content = torch.load(path, map_location=device, weights_only=True)
+    except Exception as error:  # pickle, zipfile and torch each raise their own
+        raise ValueError(f"{path} is damaged or no checkpoint ({str(error).splitlines()[0]}): {accepted}") from error
+    weights = content.get("model", content) if isinstance(content, dict) else None
+    if not isinstance(weights, dict) or not weights or not all(isinstance(item, Tensor) for item in weights.values()):
+        raise ValueError(f"{path} holds no weights: {accepted}")
+    return weights

@@ -1,0 +1,113 @@
+"""From a scan to its class and its feature attribution (FA) maps."""
+
+from typing import Any
+
+import torch
+from monai.data import MetaTensor
+from monai.inferers import Inferer
+from monai.networks.utils import eval_mode
+from torch import Tensor
+
+from bundle.attribution import exemplar_maps, sampled_maps
+from bundle.networks import ICAM
+
+
+class ICAMInferer(Inferer):
+    """Classify scans and explain them by translation to another class.
+
+    Source: Bass et al., NeurIPS 2020, Sec. 3.2 (https://arxiv.org/abs/2006.08287).
+
+    Args:
+        num_samples: attributes drawn for each scan, over which the maps are averaged.
+        target: class that all scans are translated to; None for the most likely class that is not the predicted one.
+        threshold: class probability that a drawn attribute exceeds.
+        reference: what is subtracted from the translated scan, its own "reconstruction" or the "input".
+        exemplar: network input of a reference scan, shape (1, H, W[, D]), whose attribute gives a second map; None for none.
+        seed: seed of the draws.
+        chunk_size: draws decoded at once, for each scan.
+    """
+
+    def __init__(
+        self,
+        num_samples: int = 50,
+        target: int | None = None,
+        threshold: float = 0.5,
+        reference: str = "reconstruction",
+        exemplar: Tensor | None = None,
+        seed: int = 0,
+        chunk_size: int = 10,
+    ) -> None:
+        super().__init__()
+        self.target = target
+        self.exemplar = exemplar
+        self.reference = reference
+        self.sampling: dict[str, Any] = {
+            "num_samples": num_samples,
+            "threshold": threshold,
+            "seed": seed,
+            "chunk_size": chunk_size,
+            "reference": reference,
+        }
+
+    def __call__(  # type: ignore[override]  # our network only
+        self, inputs: Tensor, network: ICAM, *args: Any, **kwargs: Any
+    ) -> dict[str, Tensor]:
+        """Explain a batch of scans.
+
+        Args:
+            inputs: scans, intensities in [-1, 1], shape (B, 1, H, W[, D]).
+            network: trained network.
+            args: unused.
+            kwargs: unused.
+
+        Returns:
+            `probabilities` of the classes (B, K), `target` (B,), and images of the shape of `inputs`: `fa_mean`,
+            `fa_variance`, `translated`, and with an exemplar `fa_exemplar`.
+
+        Raises:
+            ValueError: When the target is no class, or a setting is not what `sampled_maps` takes.
+        """
+        image = _plain(inputs)
+        probabilities = self._classify(image, network)
+        target = self._choose_target(probabilities)
+        maps = sampled_maps(network, image, target, **self.sampling)
+        result = {
+            "probabilities": probabilities,
+            "target": target,
+            "fa_mean": maps.mean,
+            "fa_variance": maps.variance,
+            "translated": maps.translated,
+        }
+        if self.exemplar is not None:
+            result["fa_exemplar"] = self._explain_by_exemplar(image, network)
+        return {key: value.clone() for key, value in result.items()}  # outside inference mode: ordinary tensors
+
+    def _classify(self, image: Tensor, network: ICAM) -> Tensor:
+        """Return class probabilities, shape (B, K)."""
+        with eval_mode(network), torch.inference_mode():
+            return network.classify(network.encode(image).mean).softmax(dim=1)
+
+    def _choose_target(self, probabilities: Tensor) -> Tensor:
+        """Return the class that each scan is translated to, shape (B,)."""
+        num_classes = probabilities.shape[1]
+        if self.target is None:
+            return probabilities.topk(2, dim=1).indices[:, 1]
+        if not 0 <= self.target < num_classes:
+            raise ValueError(f"target must be a class, 0 to {num_classes - 1}, or null, got {self.target}")
+        return torch.full_like(probabilities[:, 0], self.target, dtype=torch.long)
+
+    def _explain_by_exemplar(self, image: Tensor, network: ICAM) -> Tensor:
+        """Return the maps that the reference scan's attribute gives."""
+        exemplar = _plain(self.exemplar).unsqueeze(0).to(image)
+        with eval_mode(network), torch.inference_mode():
+            attribute = network.encode(exemplar).mean
+            target = network.classify(attribute).argmax(dim=1)
+        count = len(image)
+        return exemplar_maps(
+            network, image, attribute.expand(count, *attribute.shape[1:]), target.expand(count), self.reference
+        ).mean
+
+
+def _plain(image: Tensor | None) -> Tensor:
+    """Return an image without its metadata."""
+    return image.as_tensor() if isinstance(image, MetaTensor) else torch.as_tensor(image)

@@ -1,0 +1,74 @@
+"""Pictures that show a result at a glance."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from bundle.files import write_atomically
+
+GREY = {"cmap": "gray", "vmin": -1.0, "vmax": 1.0}
+
+
+def save_overview(image: Tensor, explanation: dict[str, Tensor], result: dict[str, Any], path: str | Path) -> None:
+    """Draw a scan, its translation and its maps beside each other, on the network's grid; of a volume the middle slice.
+
+    Args:
+        image: Network input, shape (1, H, W[, D]).
+        explanation: Answer of `ICAMInferer` for this scan.
+        result: Classes and probabilities.
+        path: Name ending in `.png`.
+    """
+    label, target = result["predicted_class"], result["target_class"]
+    panels = [
+        (f"scan: class {label} (p = {result['probabilities'][label]:.2f})", image, GREY),
+        (f"translated to class {target}", explanation["translated"], GREY),
+        ("FA map, mean", explanation["fa_mean"], _signed(explanation["fa_mean"])),
+        ("FA map, variance", explanation["fa_variance"], {"cmap": "magma", "vmin": 0.0}),
+    ]
+    if "fa_exemplar" in explanation:
+        panels.append(("FA map, exemplar", explanation["fa_exemplar"], _signed(explanation["fa_exemplar"])))
+    figure = Figure(figsize=(3.2 * len(panels), 3.6), layout="constrained")
+    for axes, (title, picture, style) in zip(figure.subplots(1, len(panels)), panels, strict=True):
+        drawn = _draw(axes, picture, title, style)
+        if style is not GREY:
+            figure.colorbar(drawn, ax=axes, shrink=0.7, label="intensity (scan: -1 to 1)")
+    _save(figure, path)
+
+
+def save_strip(images: Tensor, titles: Sequence[str], path: str | Path) -> None:
+    """Draw images beside each other.
+
+    Args:
+        images: Intensities in [-1, 1], shape (S, 1, H, W[, D]).
+        titles: One an image.
+        path: Name ending in `.png`.
+    """
+    figure = Figure(figsize=(2.0 * len(images), 2.7), layout="constrained")
+    for axes, image, title in zip(np.atleast_1d(figure.subplots(1, len(images))), images, titles, strict=True):
+        _draw(axes, image, title, GREY)
+    _save(figure, path)
+
+
+def _draw(axes: Axes, image: Tensor, title: str, style: dict[str, Any]) -> Any:
+    """Draw an axial slice with the front up and the subject's left on the left."""
+    array = image.detach().cpu().numpy()[0]
+    array = array[..., array.shape[2] // 2] if array.ndim == 3 else array
+    axes.set_title(title, fontsize=9)
+    axes.set_axis_off()
+    return axes.imshow(array.T, origin="lower", interpolation="nearest", **style)
+
+
+def _signed(image: Tensor) -> dict[str, Any]:
+    """Return a style whose zero is white."""
+    limit = max(float(image.abs().max()), 1e-6)
+    return {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit}
+
+
+def _save(figure: Figure, path: str | Path) -> None:
+    with write_atomically(path) as temporary:
+        figure.savefig(temporary, dpi=100)

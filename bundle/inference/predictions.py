@@ -1,0 +1,124 @@
+"""The files that inference leaves behind."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from ignite.engine import Engine, Events
+from monai.data import MetaTensor
+from monai.utils.enums import CommonKeys as Keys
+
+from bundle.files import write_atomically, write_nifti
+from bundle.inference.overview import save_overview
+from bundle.inference.scans import FAILURE
+
+FILES = {Keys.PRED: "fa_mean", "fa_variance": "fa_variance", "translated": "translated", "fa_exemplar": "fa_exemplar"}
+
+logger = logging.getLogger(__name__)
+
+
+class Predictions:
+    """Write maps, overview and table row of each scan as soon as it is explained.
+
+    For a scan called NAME, `NAME_fa_mean.nii.gz`, `NAME_fa_variance.nii.gz`, `NAME_translated.nii.gz`, with a reference scan
+    `NAME_fa_exemplar.nii.gz`, and `NAME_overview.png`; for all scans `predictions.csv`. Maps are in the network's
+    intensity units, in which the range of a scan is 2, and the variance in their square; the translated scan is in the
+    intensities of the scan.
+
+    Args:
+        output_dir: folder to write to.
+        num_classes: number of classes, K.
+    """
+
+    def __init__(self, output_dir: str | Path, num_classes: int) -> None:
+        self.output_dir = Path(output_dir)
+        self.num_classes = num_classes
+        self.rows: list[dict[str, Any]] = []
+
+    def attach(self, engine: Engine) -> None:
+        """Let an evaluator call this handler after each batch.
+
+        Args:
+            engine: A `ScanEvaluator`.
+        """
+        engine.add_event_handler(Events.STARTED, self._start)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self)
+
+    def __call__(self, engine: Engine) -> None:
+        """Write what the last batch gave.
+
+        Args:
+            engine: The evaluator.
+        """
+        items: Any = engine.state.output
+        self.rows += [self._keep(item) for item in items]
+        with write_atomically(self.output_dir / "predictions.csv") as path:
+            self.table().to_csv(path, index=False)
+
+    def table(self) -> pd.DataFrame:
+        """Return the table of what is done so far.
+
+        Returns:
+            One row a scan: scan, name, status (done or failed), reason, predicted_class, probability_0, ..., target_class.
+        """
+        probabilities = [f"probability_{label}" for label in range(self.num_classes)]
+        columns = ["scan", "name", "status", "reason", "predicted_class", *probabilities, "target_class"]
+        table = pd.DataFrame(self.rows, columns=columns)
+        return table.astype({"predicted_class": "Int64", "target_class": "Int64"})
+
+    def finish(self) -> None:
+        """End the program with status 1 and one sentence when scans failed.
+
+        Raises:
+            SystemExit: When a scan failed; MONAI does not wrap it in messages of its own.
+        """
+        failed = [row for row in self.rows if row["status"] == "failed"]
+        if failed:
+            raise SystemExit(
+                f"{len(failed)} of {len(self.rows)} scans failed, the others are done (see"
+                f" {self.output_dir / 'predictions.csv'}); the first: {failed[0]['reason']}"
+            )
+
+    def _start(self) -> None:
+        self.rows = []
+
+    def _keep(self, item: dict[str, Any]) -> dict[str, Any]:
+        """Write the files of one scan and return its row."""
+        row = {"scan": item["scan"], "name": item["name"], "status": "done"}
+        if FAILURE not in item:
+            try:
+                self._write(item)
+            except OSError as error:  # a full disk, a folder without permission
+                item = {**item, FAILURE: f"{item['name']} could not be written: {error}"}
+        if FAILURE in item:
+            logger.warning("%s is left out: %s", item["scan"], item[FAILURE])
+            return row | {"status": "failed", "reason": item[FAILURE]}
+        result = item["result"]
+        probabilities = {f"probability_{label}": value for label, value in enumerate(result["probabilities"])}
+        return row | {key: result[key] for key in ("predicted_class", "target_class")} | probabilities
+
+    def _write(self, item: dict[str, Any]) -> None:
+        """Write the files of one scan: all of them or none."""
+        written: list[Path] = []
+        try:
+            for key, ending in FILES.items():
+                if key in item:
+                    written.append(self.output_dir / f"{item['name']}_{ending}.nii.gz")
+                    save_image(item[key], written[-1])
+            written.append(self.output_dir / f"{item['name']}_overview.png")
+            save_overview(item[Keys.IMAGE], item["explanation"], item["result"], written[-1])
+        except OSError:
+            for path in written:
+                path.unlink(missing_ok=True)
+            raise
+
+
+def save_image(image: MetaTensor, path: str | Path) -> None:
+    """Save an image of one channel as NIfTI, with its affine.
+
+    Args:
+        image: Shape (1, H, W[, D]).
+        path: Name ending in `.nii.gz`.
+    """
+    write_nifti(path, image.as_tensor()[0].float().numpy(), image.affine.numpy())

@@ -1,0 +1,151 @@
+"""Which scans to explain, and reading them such that a bad one does not stop the others."""
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from monai.data import Dataset, MetaTensor
+
+from bundle.data.manifest import MANIFEST, read_table
+from bundle.data.scans import SUFFIXES
+from bundle.files import TEMPORARY_PREFIX
+
+FAILURE = "failure"  # key of an item that says why its scan cannot be explained
+OUTPUTS = ("fa_mean", "fa_variance", "fa_exemplar", "translated", "interpolation")  # endings of the files we write
+
+
+def find_scans(dataset_dir: str | Path, split: str | None = None) -> list[dict[str, str]]:
+    """List the scans of a folder or a table.
+
+    A folder that holds `participants.tsv`, or a file ending in `.tsv`, is read as a table with the column `image` (paths
+    relative to the table). Of another folder all NIfTI files are taken, at any depth, except those that this bundle writes.
+
+    Args:
+        dataset_dir: Folder or table.
+        split: Value of the table's column `split` to take; None for all rows.
+
+    Returns:
+        Items with `image` and `scan` (both the path) and `name`, unique, which mirrors the folder's structure.
+
+    Raises:
+        FileNotFoundError: When there is no such folder or table.
+        ValueError: When there is no scan in it, or the table lacks a column or value.
+    """
+    source = Path(dataset_dir).expanduser().resolve()
+    if source.suffix != ".tsv" and not source.is_dir():
+        raise FileNotFoundError(f"dataset_dir {source} does not exist: give a folder of NIfTI files or a .tsv table")
+    table = source if source.suffix == ".tsv" else source / MANIFEST
+    folder = table.parent
+    paths = _paths_of_table(table, split) if table == source or table.is_file() else _paths_of_folder(folder)
+    if not paths:
+        raise ValueError(f"dataset_dir {source} holds no scan: accepted are files ending in {' or '.join(SUFFIXES)}")
+    names = _unique(_name_of(path, folder) for path in paths)
+    return [{"image": str(path), "scan": str(path), "name": name} for path, name in zip(paths, names, strict=True)]
+
+
+def attempt(transform: Callable[[Any], Any], item: dict[str, Any]) -> dict[str, Any]:
+    """Apply a transform to an item; when it fails, return the item with the reason under the key `failure`.
+
+    Args:
+        transform: Dictionary transform.
+        item: Item of a data list; one that has already failed is returned as it is.
+
+    Returns:
+        Transformed or failed item.
+    """
+    if FAILURE in item:
+        return item
+    try:
+        return transform(item)
+    except Exception as error:  # noqa: BLE001  whatever is wrong with one scan, the others are still to be explained
+        return {**item, FAILURE: _reason(error)}
+
+
+class ScanDataset(Dataset):
+    """Items whose transforms may fail; those that do say why under the key `failure`.
+
+    Args:
+        data: items from `find_scans`.
+        transform: the preprocessing.
+    """
+
+    def __init__(self, data: Sequence[dict[str, Any]], transform: Callable[[Any], Any]) -> None:
+        super().__init__(data, transform)
+
+    def _transform(self, index: int) -> dict[str, Any]:
+        return attempt(self.transform, dict(self.data[index]))
+
+
+def load_scan(path: str | Path | None, preprocessing: Callable[[Any], Any]) -> MetaTensor | None:
+    """Read a single scan, such as the reference scan of exemplar maps.
+
+    Args:
+        path: Its file; None for no scan.
+        preprocessing: The network's preprocessing, which takes items with the key `image`.
+
+    Returns:
+        The network's input, shape (1, H, W[, D]), or None.
+
+    Raises:
+        ValueError: When the file holds no scan that the network takes.
+    """
+    if path is None:
+        return None
+    item = attempt(preprocessing, {"image": str(path)})
+    if FAILURE in item:
+        raise ValueError(item[FAILURE])
+    return item["image"]
+
+
+def _paths_of_table(table: Path, split: str | None) -> list[Path]:
+    """Return the scans that a table lists."""
+    rows = read_table(table)
+    needed = ["image"] if split is None else ["image", "split"]
+    if absent := [name for name in needed if name not in rows]:
+        raise ValueError(f"{table} lacks the column {absent[0]}: required here are {', '.join(needed)} (tab-separated)")
+    if split is not None:
+        rows = rows[rows["split"] == split]
+        if rows.empty:
+            raise ValueError(f"{table} has no row whose split is {split}")
+    if rows["image"].isna().any():
+        line = int(rows.index[rows["image"].isna()][0]) + 2
+        raise ValueError(f"{table} names no image in line {line}: accepted is a path in every row")
+    return [table.parent / path for path in rows["image"]]
+
+
+def _paths_of_folder(folder: Path) -> list[Path]:
+    """Return the NIfTI files below a folder in the order of their names."""
+    endings = tuple(f"_{output}{suffix}" for output in OUTPUTS for suffix in SUFFIXES)
+    return sorted(
+        path
+        for path in folder.rglob("*.nii*")
+        if path.is_file()
+        and path.name.endswith(SUFFIXES)
+        and not path.name.endswith(endings)
+        and not path.name.startswith(TEMPORARY_PREFIX)
+    )
+
+
+def _name_of(path: Path, folder: Path) -> str:
+    """Return the path relative to the folder, or the bare name of a file elsewhere, without its suffix."""
+    relative = path.relative_to(folder) if path.is_relative_to(folder) and ".." not in path.parts else Path(path.name)
+    return str(relative).removesuffix(".gz").removesuffix(".nii")
+
+
+def _unique(names: Iterable[str]) -> list[str]:
+    """Return the names, with _2, _3, ... appended to those that came before."""
+    taken: dict[str, None] = {}
+    for name in names:
+        candidate, count = name, 1
+        while candidate in taken:
+            count += 1
+            candidate = f"{name}_{count}"
+        taken[candidate] = None
+    return list(taken)
+
+
+def _reason(error: BaseException) -> str:
+    """Return what went wrong in one line, without what MONAI wraps around it."""
+    while str(error).startswith("applying transform") and error.__cause__ is not None:
+        error = error.__cause__
+    return " ".join(str(error).split()) or type(error).__name__

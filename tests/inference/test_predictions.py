@@ -1,0 +1,165 @@
+"""Inference on a folder through the committed config."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pandas as pd
+import pytest
+from monai.bundle import ConfigParser
+from tests.inference.conftest import make_affine, run, save_scan
+
+import bundle.inference.predictions
+
+NAMES = ("flat", "sub-01/slice", "sub-02/volume", "sub-03/oblique")
+SOURCES = ("flat.nii.gz", "sub-01/slice.nii.gz", "sub-02/volume.nii", "sub-03/oblique.nii.gz")
+ENDINGS = ("fa_mean", "fa_variance", "translated")
+
+Make = Callable[..., ConfigParser]
+
+
+def _values(path: Path) -> np.ndarray:
+    return nibabel.load(path).get_fdata()
+
+
+def test_maps_lie_on_the_grid_of_their_scan(scans: Path, make_parser: Make, tmp_path: Path) -> None:
+    run(make_parser())
+    for name, source in zip(NAMES, SOURCES, strict=True):
+        scan = nibabel.load(scans / source)
+        for ending in ENDINGS:
+            image = nibabel.load(tmp_path / "output" / f"{name}_{ending}.nii.gz")
+            assert image.shape == scan.shape
+            np.testing.assert_array_equal(image.affine, scan.affine)
+            assert np.isfinite(image.get_fdata()).all()
+            assert image.get_fdata().any()
+        assert (tmp_path / "output" / f"{name}_overview.png").stat().st_size > 1000
+    assert not list((tmp_path / "output").rglob(".partial*"))
+
+
+def test_map_of_a_volume_fills_one_voxel_a_column(scans: Path, make_parser: Make, tmp_path: Path) -> None:
+    run(make_parser())
+    values = _values(tmp_path / "output" / "sub-02" / "volume_fa_mean.nii.gz")
+    assert set(np.flatnonzero(values.any(axis=(0, 1)))) == {6}  # z = -10 + 2.5 * 6 = 5 mm
+    oblique = _values(tmp_path / "output" / "sub-03" / "oblique_fa_mean.nii.gz")
+    assert (np.count_nonzero(oblique, axis=2) <= 1).all()
+
+
+@pytest.mark.parametrize("shape", [(32, 32), (32, 32, 1)])
+def test_map_of_a_scan_on_the_network_grid_is_not_interpolated(
+    shape: tuple[int, ...], make_parser: Make, tmp_path: Path
+) -> None:
+    save_scan(tmp_path / "scans" / "scan.nii.gz", shape, make_affine())
+    parser = make_parser()
+    run(parser)
+    image = parser.get_parsed_content("dataset")[0]["image"].as_tensor()
+    answer = parser.get_parsed_content("inferer")(image[None], parser.get_parsed_content("network"))
+    expected = answer["fa_mean"][0, 0].numpy().reshape(shape)
+    shift = np.round((image.shape[1] - 1) / 2 - np.argwhere(image[0].numpy() > -1).mean(axis=0)).astype(int)
+    np.testing.assert_array_equal(shift, [0, 0])  # the blob is in the middle
+    saved = _values(tmp_path / "output" / "scan_fa_mean.nii.gz")
+    offset = np.round((np.argwhere(_values(tmp_path / "scans" / "scan.nii.gz") > 0).mean(axis=0)[:2]) - 15.5).astype(int)
+    moved = np.roll(expected, tuple(offset), axis=(0, 1))
+    np.testing.assert_allclose(saved[1:-1, 1:-1], moved[1:-1, 1:-1], atol=1e-6)
+
+
+def test_3d_network_takes_volumes(make_parser: Make, tmp_path: Path) -> None:
+    save_scan(tmp_path / "scans" / "volume.nii.gz", (20, 24, 22), make_affine((2.5, 2.0, 2.2), 0.2))
+    run(make_parser(spatial_dims=3))
+    scan = nibabel.load(tmp_path / "scans" / "volume.nii.gz")
+    image = nibabel.load(tmp_path / "output" / "volume_fa_mean.nii.gz")
+    assert image.shape == scan.shape
+    np.testing.assert_array_equal(image.affine, scan.affine)
+    assert (image.get_fdata() != 0).mean() > 0.9
+
+
+def test_table_has_a_row_for_each_scan(scans: Path, make_parser: Make, tmp_path: Path) -> None:
+    run(make_parser())
+    table = pd.read_csv(tmp_path / "output" / "predictions.csv")
+    assert table["name"].tolist() == list(NAMES)
+    assert table["scan"].tolist() == [str(scans / source) for source in SOURCES]
+    assert set(table["status"]) == {"done"}
+    np.testing.assert_allclose(table["probability_0"] + table["probability_1"], 1, atol=1e-6)
+    assert ((table["probability_1"] > 0.5) == (table["predicted_class"] == 1)).all()
+    assert (table["target_class"] == 1 - table["predicted_class"]).all()
+
+
+def test_repeated_run_gives_the_same_bytes(scans: Path, make_parser: Make, tmp_path: Path) -> None:
+    run(make_parser())
+    run(make_parser(output_dir=str(tmp_path / "again")))
+    for path in sorted((tmp_path / "output").rglob("*.nii.gz")):
+        again = tmp_path / "again" / path.relative_to(tmp_path / "output")
+        assert again.read_bytes() == path.read_bytes()
+    assert (tmp_path / "again/predictions.csv").read_bytes() == (tmp_path / "output/predictions.csv").read_bytes()
+
+
+def test_batch_size_does_not_change_results(scans: Path, make_parser: Make, tmp_path: Path) -> None:
+    run(make_parser(batch_size=4))
+    run(make_parser(batch_size=1, output_dir=str(tmp_path / "single")))
+    for path in sorted((tmp_path / "output").rglob("*fa_*.nii.gz")):
+        single = tmp_path / "single" / path.relative_to(tmp_path / "output")
+        np.testing.assert_allclose(_values(single), _values(path), atol=1e-5)
+
+
+def test_target_can_be_any_class(scans: Path, make_parser: Make, tmp_path: Path) -> None:
+    run(make_parser(target=1))
+    assert set(pd.read_csv(tmp_path / "output" / "predictions.csv")["target_class"]) == {1}
+
+
+def test_unknown_target_is_refused(scans: Path, make_parser: Make) -> None:
+    with pytest.raises(RuntimeError) as caught:
+        run(make_parser(target=2))
+    assert "target must be a class, 0 to 1, or null, got 2" in str(caught.value.__cause__)
+
+
+def test_reference_scan_gives_a_further_map(scans: Path, make_parser: Make, tmp_path: Path) -> None:
+    run(make_parser(reference_scan=str(scans / "flat.nii.gz")))
+    assert len(list((tmp_path / "output").rglob("*_fa_exemplar.nii.gz"))) == len(NAMES)
+    own = _values(tmp_path / "output" / "flat_fa_exemplar.nii.gz")
+    np.testing.assert_allclose(own, 0, atol=1e-5)  # its own attribute changes nothing
+
+
+def test_bad_scans_are_left_out_and_reported(scans: Path, make_parser: Make, tmp_path: Path) -> None:
+    (scans / "broken.nii.gz").write_bytes(b"no image")
+    save_scan(scans / "constant.nii.gz", (9, 9, 1), make_affine())
+    nibabel.save(nibabel.Nifti1Image(np.full((9, 9, 9), 3.0), np.eye(4)), scans / "constant.nii.gz")
+    with pytest.raises(SystemExit, match="2 of 6 scans failed, the others are done") as caught:
+        run(make_parser(batch_size=1))
+    assert "broken.nii.gz cannot be read as NIfTI" in str(caught.value)
+    table = pd.read_csv(tmp_path / "output" / "predictions.csv").set_index("name")
+    assert table["status"].to_dict() == {**dict.fromkeys(NAMES, "done"), "broken": "failed", "constant": "failed"}
+    assert "constant.nii.gz is constant" in table.loc["constant", "reason"]
+    assert len(list((tmp_path / "output").rglob("*_fa_mean.nii.gz"))) == len(NAMES)
+
+
+def test_full_disk_costs_one_scan_and_leaves_nothing_half_written(
+    scans: Path, make_parser: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = bundle.inference.predictions.write_nifti
+
+    def fail_once(path: Path, *args: object) -> None:
+        if path.name == "slice_translated.nii.gz":
+            raise OSError(28, "No space left on device")
+        write(path, *args)
+
+    monkeypatch.setattr(bundle.inference.predictions, "write_nifti", fail_once)
+    with pytest.raises(SystemExit, match="1 of 4 scans failed"):
+        run(make_parser())
+    assert not list((tmp_path / "output" / "sub-01").iterdir())
+    table = pd.read_csv(tmp_path / "output" / "predictions.csv").set_index("name")
+    assert "No space left" in table.loc["sub-01/slice", "reason"]
+    assert (tmp_path / "output" / "sub-03" / "oblique_fa_mean.nii.gz").is_file()
+
+
+def test_outputs_beside_the_scans_are_not_taken_for_scans(scans: Path, make_parser: Make) -> None:
+    run(make_parser(output_dir=str(scans)))
+    parser = make_parser(output_dir=str(scans))
+    assert len(parser.get_parsed_content("dataset")) == len(NAMES)
+
+
+def test_translated_scan_has_the_intensities_of_the_scan(scans: Path, make_parser: Make, tmp_path: Path) -> None:
+    run(make_parser())
+    scan, translated = _values(scans / "flat.nii.gz"), _values(tmp_path / "output" / "flat_translated.nii.gz")
+    assert translated.min() >= 0
+    assert translated.max() <= 1.01 * scan.max()
+    assert translated.max() > 2
