@@ -17,8 +17,7 @@ GRID_SHAPE = (193, 229, 193)  # 1 mm grid of all anatomies, symmetric about x = 
 GRID_ORIGIN = (-96, -132, -78)  # world coordinates of voxel (0, 0, 0) in mm (RAS)
 SULCUS_RADIUS = 5  # mm; sulci up to twice as wide belong to the brain mask
 CSF_RIM = 1  # mm of fluid around the cortex
-PARCEL_REACH = 4  # mm; an anatomy's own cortex this near to an atlas parcel belongs to the parcel
-MOST_OTHER = 0.8  # fraction of fluid or of white matter up to which a voxel can be cortex
+PARCEL_REACH = 4  # mm; brain this near to an atlas parcel, and nearest to it, belongs to the parcel
 
 
 class AnatomySource(NamedTuple):
@@ -83,8 +82,8 @@ def load_anatomy(name: str, slab: tuple[int, int] | None = None) -> Anatomy:
     """Load an anatomy with its tissues, brain mask and parcels.
 
     Parcels are the cortical areas of the HCP multi-modal parcellation (Glasser et al., Nature 2016,
-    https://doi.org/10.1038/nature18933) in its volume version, each grown by at most `PARCEL_REACH` mm and cut to
-    the anatomy's own cortex, so that a parcel follows the folds of the brain it is drawn on.
+    https://doi.org/10.1038/nature18933) in its volume version, each grown by `PARCEL_REACH` mm, so that it
+    takes in the cortex of brains that are folded otherwise, and what lies under and between its folds.
 
     Args:
         name: Key of `SOURCES`, with the suffix `-mirrored` for the brain with left and right exchanged.
@@ -110,20 +109,20 @@ def load_anatomy(name: str, slab: tuple[int, int] | None = None) -> Anatomy:
     tissue_mask = head_mask & (t1 > 0)
     tissues = compute_tissue_fractions(t1, estimate_tissue_peaks(t1[tissue_mask]))
     tissues[:, ~tissue_mask] = np.array([1, 0, 0], dtype=np.float32)[:, None]  # what is not tissue is fluid
-    parcels = _grow_parcels(slab) * (np.maximum(tissues[0], tissues[2]) <= MOST_OTHER)
+    parcels = _grow_parcels(slab) * tissue_mask
     lowest = GRID_ORIGIN[2] if slab is None else slab[0]
     return Anatomy(name, tissues, _close(head_mask), parcels.astype(np.uint8), (*GRID_ORIGIN[:2], lowest))
 
 
 @lru_cache(maxsize=1)
 def _grow_parcels(slab: tuple[int, int] | None) -> np.ndarray:
-    """Grow the atlas regions into what they leave free and keep the four parcels, shape (X, Y, Z), uint8."""
+    """Grow the four parcels by `PARCEL_REACH`, shape (X, Y, Z), uint8."""
     atlas = _read(*ATLAS_PATH, slab).round().astype(np.int16)
-    distance, nearest = ndimage.distance_transform_edt(atlas == 0, return_indices=True)
-    grown = np.where(distance <= PARCEL_REACH, atlas[tuple(nearest)], 0)
     parcels = np.zeros(atlas.shape, dtype=np.uint8)
     for label, labels_in_atlas in enumerate(PARCELS.values(), start=1):
-        parcels[np.isin(grown, labels_in_atlas)] = label
+        parcels[np.isin(atlas, labels_in_atlas)] = label
+    distance, nearest = ndimage.distance_transform_edt(parcels == 0, return_indices=True)
+    parcels = np.where(distance <= PARCEL_REACH, parcels[tuple(nearest)], 0).astype(np.uint8)
     return parcels
 
 

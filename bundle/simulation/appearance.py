@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from bundle.simulation.deformations import sample_smooth_noise
 
-T2_LEVELS = (1000.0, 520.0, 290.0)  # CSF, grey, white matter; arbitrary scanner units
+T2_LEVELS = (1000.0, 460.0, 280.0)  # CSF, grey, white matter; arbitrary scanner units
 LEVEL_DEVIATION = 0.06  # relative, per subject and tissue
 SHARPNESS_SIGMA = 3.0  # mm
 SHARPNESS_RANGE = (-0.5, 0.9)  # below 0 blurs, above 0 sharpens

@@ -1,0 +1,61 @@
+"""Small networks and batches that the tests share."""
+
+import pytest
+import torch
+
+from bundle.networks import ICAM, AttributeEncoder, ContentEncoder, Generator, ResidualGenerator
+
+SIZES = {2: (32, 48), 3: (32, 16, 32)}
+
+
+@pytest.fixture(autouse=True)
+def seed() -> None:
+    """Make every test repeatable."""
+    torch.manual_seed(0)
+
+
+@pytest.fixture(params=[2, 3], ids=["2d", "3d"])
+def spatial_dims(request: pytest.FixtureRequest) -> int:
+    """Number of spatial axes."""
+    return request.param
+
+
+@pytest.fixture
+def image_size(spatial_dims: int) -> tuple[int, ...]:
+    """A small image size, not the same along all axes."""
+    return SIZES[spatial_dims]
+
+
+@pytest.fixture
+def image(image_size: tuple[int, ...]) -> torch.Tensor:
+    """Four scans, intensities in [-1, 1]."""
+    return torch.rand(4, 1, *image_size) * 2 - 1
+
+
+@pytest.fixture
+def labels() -> torch.Tensor:
+    """Their classes."""
+    return torch.tensor([0, 0, 1, 1])
+
+
+@pytest.fixture
+def make_network(spatial_dims: int, image_size: tuple[int, ...]):
+    """Build an untrained network."""
+
+    def make(num_classes: int = 2, generator: type = ResidualGenerator, regression: bool = False) -> ICAM:
+        content_encoder = ContentEncoder(spatial_dims, channels=4, num_blocks=1, noise=0.3)
+        attribute_encoder = AttributeEncoder(
+            spatial_dims, image_size, num_classes=num_classes, channels=4, regression=regression
+        )
+        decoder = generator(spatial_dims, content_encoder.out_channels, attribute_channels=4, num_blocks=1)
+        network = ICAM(content_encoder, attribute_encoder, decoder)
+        network.class_attributes.normal_()
+        return network
+
+    return make
+
+
+@pytest.fixture(params=[Generator, ResidualGenerator])
+def network(request: pytest.FixtureRequest, make_network) -> ICAM:
+    """An untrained network of two classes, with either generator."""
+    return make_network(generator=request.param)

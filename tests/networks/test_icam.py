@@ -1,0 +1,109 @@
+"""The network as a whole: shapes, determinism, use of every parameter."""
+
+import pytest
+import torch
+from monai.networks.utils import eval_mode
+
+from bundle.networks import ICAM, AttributeEncoder, ContentDiscriminator, DomainDiscriminator, ResidualGenerator
+
+
+def test_latents_and_images_have_the_documented_shapes(network: ICAM, image: torch.Tensor, image_size: tuple) -> None:
+    latents = network.encode(image)
+    assert latents.content.shape == (4, 16, *(size // 4 for size in image_size))
+    assert latents.mean.shape == latents.log_variance.shape == (4, 1, *(size // 16 for size in image_size))
+    assert network.classify(latents.mean).shape == (4, 2)
+    assert network.decode(latents.content, latents.mean).shape == image.shape
+    assert network(image).shape == image.shape
+
+
+def test_decoding_several_attributes_equals_decoding_each(network: ICAM, image: torch.Tensor) -> None:
+    with eval_mode(network):
+        content, mean, _ = network.encode(image)
+        first, second = mean, torch.randn_like(mean)
+        both = network.decode(content, torch.cat([first, second]))
+        each = torch.cat([network.decode(content, first), network.decode(content, second)])
+    torch.testing.assert_close(both, each, atol=1e-5, rtol=1e-4)
+
+
+def test_a_batch_equals_single_calls(network: ICAM, image: torch.Tensor) -> None:
+    with eval_mode(network):
+        torch.testing.assert_close(network(image), torch.cat([network(one) for one in image.split(1)]), atol=1e-5, rtol=1e-4)
+
+
+def test_evaluation_is_deterministic_and_training_noise_is_not(network: ICAM, image: torch.Tensor) -> None:
+    with eval_mode(network):
+        assert torch.equal(network(image), network(image))
+    assert not torch.equal(network.train().content_encoder(image), network.content_encoder(image))
+
+
+def test_every_parameter_has_a_gradient(network: ICAM, image: torch.Tensor) -> None:
+    content, mean, log_variance = network.encode(image)
+    loss = network.decode(content, mean + log_variance).square().mean() + network.classify(mean).square().mean()
+    loss.backward()
+    idle = [name for name, weight in network.named_parameters() if weight.grad is None or not weight.grad.any()]
+    # a bias before instance normalisation is cancelled by it, up to rounding
+    assert not [name for name in idle if not name.endswith("bias")], idle
+
+
+def test_translation_with_the_own_attribute_is_the_reconstruction(network: ICAM, image: torch.Tensor) -> None:
+    with eval_mode(network):
+        content, mean, _ = network.encode(image)
+        torch.testing.assert_close(network.translate(image, mean), network.decode(content, mean))
+
+
+def test_the_latent_is_aligned_with_the_image(network: ICAM, image: torch.Tensor) -> None:
+    """A change in one corner of the image changes the content most in the same corner."""
+    with eval_mode(network):
+        changed = image.clone()
+        corner = (..., *[slice(0, 8)] * (image.ndim - 2))
+        changed[corner] = 1.0
+        delta = (network.content_encoder(changed) - network.content_encoder(image)).abs().sum(1)[0]
+    position = torch.tensor(torch.unravel_index(delta.argmax(), delta.shape))
+    assert (position <= 3).all()
+
+
+def test_the_map_of_forward_is_zero_for_an_identity_translation(network: ICAM, image: torch.Tensor) -> None:
+    with eval_mode(network):
+        one = image[:1]
+        network.class_attributes.copy_(network.encode(one).mean.expand_as(network.class_attributes))
+        assert network(one).abs().max() == 0
+
+
+def test_class_attributes_move_to_the_mean_of_their_class(network: ICAM, labels: torch.Tensor) -> None:
+    attribute = torch.randn(4, *network.attribute_encoder.latent_shape)
+    for _ in range(2000):
+        network.update_class_attributes(attribute, labels)
+    torch.testing.assert_close(network.class_attributes[1], attribute[2:].mean(0), atol=1e-4, rtol=1e-4)
+
+
+def test_the_network_can_be_scripted(network: ICAM, image: torch.Tensor) -> None:
+    with eval_mode(network):
+        torch.testing.assert_close(torch.jit.script(network)(image), network(image))
+
+
+def test_several_classes_and_regression(make_network, image: torch.Tensor) -> None:
+    network = make_network(num_classes=4, regression=True, generator=ResidualGenerator)
+    mean = network.encode(image).mean
+    assert network.classify(mean).shape == (4, 4)
+    assert network.attribute_encoder.regress(mean).shape == (4,)
+    assert network(image).shape == image.shape
+
+
+def test_regression_must_be_asked_for(network: ICAM) -> None:
+    with pytest.raises(ValueError, match="regression=True"):
+        network.attribute_encoder.regress(torch.zeros(1, *network.attribute_encoder.latent_shape))
+
+
+@pytest.mark.parametrize("size", [(40, 48), (32,), (32, 48, 32)])
+def test_image_sizes_that_do_not_fit_are_refused(size: tuple) -> None:
+    with pytest.raises(ValueError, match="multiples of 16"):
+        AttributeEncoder(2, size)
+
+
+@pytest.mark.parametrize("num_classes", [2, 3])
+def test_discriminators_give_one_verdict_a_scan(spatial_dims: int, image: torch.Tensor, num_classes: int) -> None:
+    verdict = DomainDiscriminator(spatial_dims, num_classes=num_classes, channels=(4, 8, 8, 8, 8, 8))(image)
+    assert verdict.real.shape == (4, 1)
+    assert verdict.label.shape == (4, num_classes)
+    content = torch.randn(4, 16, *(size // 4 for size in image.shape[2:]))
+    assert ContentDiscriminator(spatial_dims, 16, num_classes, channels=(8, 8))(content).shape == (4, num_classes)

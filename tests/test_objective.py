@@ -1,0 +1,110 @@
+"""The objective: its names, weights, economy and gradients."""
+
+import pytest
+import torch
+
+from bundle.networks import ICAM, ContentDiscriminator, DomainDiscriminator
+from bundle.objective import DiscriminatorObjective, GeneratorObjective, Objective
+from bundle.translation import Translation, pair_classes
+
+
+@pytest.fixture
+def discriminators(spatial_dims: int) -> tuple[ContentDiscriminator, DomainDiscriminator]:
+    return ContentDiscriminator(spatial_dims, 16, channels=(4, 4)), DomainDiscriminator(spatial_dims, channels=(4, 4, 4))
+
+
+@pytest.fixture
+def translation(network: ICAM, image: torch.Tensor, labels: torch.Tensor) -> Translation:
+    return Translation(network, image, labels)
+
+
+ALL = {name: 1.0 for name in GeneratorObjective.terms if name != "regression"}
+
+
+def test_total_is_the_weighted_sum_of_all_terms(translation: Translation, discriminators: tuple) -> None:
+    weights = {name: float(index + 1) for index, name in enumerate(ALL)}
+    values = GeneratorObjective(weights, *discriminators)(translation)
+    expected = sum(weights[name] * values[name] for name in weights)
+    torch.testing.assert_close(values["total"], expected)
+    assert all(value.ndim == 0 and value.isfinite() for value in values.values())
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_term_moves_encoders_or_generator(translation: Translation, discriminators: tuple, name: str) -> None:
+    GeneratorObjective({name: 1.0}, *discriminators)(translation)["total"].backward()
+    assert any(weight.grad is not None and weight.grad.any() for weight in translation.network.parameters())
+
+
+@pytest.mark.parametrize("name", DiscriminatorObjective.terms)
+def test_discriminator_terms_move_discriminators_only(translation: Translation, discriminators: tuple, name: str) -> None:
+    DiscriminatorObjective({name: 1.0}, *discriminators)(translation)["total"].backward()
+    assert any(weight.grad is not None for judge in discriminators for weight in judge.parameters())
+    assert all(weight.grad is None for weight in translation.network.parameters())
+
+
+def test_one_forward_of_each_network_serves_all_terms(translation: Translation, discriminators: tuple) -> None:
+    network, calls = translation.network, {}
+    parts = {"content": network.content_encoder, "attribute": network.attribute_encoder, "generator": network.generator, "judge": discriminators[1]}
+    for name, part in parts.items():
+        calls[name] = 0
+        part.register_forward_hook(lambda *_, name=name: calls.__setitem__(name, calls[name] + 1))
+    GeneratorObjective(ALL, *discriminators)(translation)
+    # scans; scans and translations there and back; own, translations, cycle; translations
+    assert calls == {"content": 2, "attribute": 3, "generator": 3, "judge": 1}
+
+
+def test_a_term_of_weight_zero_costs_nothing(translation: Translation, discriminators: tuple) -> None:
+    translation.network.generator.register_forward_hook(lambda *_: pytest.fail("nothing needs the generator"))
+    values = GeneratorObjective({"attribute_class": 1.0, "cycle_l1": 0.0, "map": 0.0}, *discriminators)(translation)
+    assert set(values) == {"attribute_class", "total"}
+
+
+def test_the_class_loss_can_reach_zero(discriminators: tuple, make_network, image: torch.Tensor, labels: torch.Tensor) -> None:
+    translation = Translation(make_network(), image, labels)
+    translation.__dict__["logits"] = torch.tensor([[40.0, -40.0], [40.0, -40.0], [-40.0, 40.0], [-40.0, 40.0]])
+    assert GeneratorObjective({"attribute_class": 1.0}, *discriminators)(translation)["total"] < 1e-6
+
+
+@pytest.mark.parametrize("objective", [GeneratorObjective, DiscriminatorObjective])
+def test_unknown_and_negative_weights_are_refused(objective: type[Objective], discriminators: tuple) -> None:
+    with pytest.raises(ValueError, match="no term kll; its terms are"):
+        objective({"kll": 1.0}, *discriminators)
+    with pytest.raises(ValueError, match="must not be negative"):
+        objective({objective.terms[0]: -1.0}, *discriminators)
+
+
+def test_regression_needs_values_and_is_their_squared_error(make_network, discriminators: tuple, image: torch.Tensor, labels: torch.Tensor) -> None:
+    network, objective = make_network(regression=True), GeneratorObjective({"regression": 1.0}, *discriminators)
+    values = torch.randn(4)
+    translation = Translation(network, image, labels, values)
+    expected = (network.attribute_encoder.regress(translation.attribute) - values).square().mean()
+    torch.testing.assert_close(objective(translation)["total"], expected)
+    with pytest.raises(ValueError, match="needs a value"):
+        objective(Translation(network, image, labels))
+
+
+@pytest.mark.parametrize("num_classes", [2, 3, 4])
+def test_partners_are_a_permutation_to_other_classes(num_classes: int) -> None:
+    labels = torch.arange(num_classes).repeat_interleave(3)
+    for shift in (None, 1, num_classes - 1):
+        partner = pair_classes(labels, shift)
+        assert sorted(partner.tolist()) == list(range(len(labels)))
+        assert (labels[partner] != labels).all()
+
+
+def test_the_cycle_returns_the_attribute_to_its_owner(make_network, image: torch.Tensor) -> None:
+    network = make_network(num_classes=4)
+    translation = Translation(network, image, torch.arange(4))
+    returned = translation.partner[translation.partner.argsort()]
+    assert torch.equal(returned, torch.arange(4))
+    assert translation.cycle.shape == image.shape
+
+
+def test_sampled_attributes_have_the_class_of_the_target(translation: Translation) -> None:
+    assert torch.equal(translation.network.classify(translation.drawn).argmax(1), translation.target)
+
+
+@pytest.mark.parametrize("labels", [[0, 0, 0, 0], [0, 1, 0, 1], [0, 0, 0, 1]])
+def test_unbalanced_or_unsorted_batches_are_refused(labels: list) -> None:
+    with pytest.raises(ValueError, match="same number of scans of each class"):
+        pair_classes(torch.tensor(labels))

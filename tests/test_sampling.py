@@ -1,0 +1,95 @@
+"""Draws of a wanted class, against brute-force rejection and SciPy."""
+
+import pytest
+import torch
+from scipy.stats import ks_2samp, kstest, truncnorm
+
+from bundle.sampling import sample_attributes, truncated_normal_quantile
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def reject(weight: torch.Tensor, bias: torch.Tensor, label: int, threshold: float, count: int) -> torch.Tensor:
+    """Brute force: keep the draws from N(0, I) that meet every pairwise threshold."""
+    draws = torch.randn(count, weight.shape[1], generator=seeded(1))
+    logits = draws @ weight.T + bias
+    others = [k for k in range(len(bias)) if k != label]
+    return draws[((logits[:, [label]] - logits[:, others]).sigmoid() > threshold).all(1)]
+
+
+@pytest.mark.parametrize("num_classes", [2, 3, 5])
+@pytest.mark.parametrize("threshold", [0.5, 0.9])
+def test_the_class_is_always_the_asked_one(num_classes: int, threshold: float) -> None:
+    weight, bias = torch.randn(num_classes, 12), torch.randn(num_classes)
+    target = torch.arange(num_classes)
+    logits = sample_attributes(weight, bias, target, 200, threshold, seeded()) @ weight.T + bias
+    margin = logits.gather(2, target.view(-1, 1, 1).expand(-1, 200, 1)) - logits
+    odds = torch.tensor(threshold).logit()
+    margin[torch.arange(num_classes), :, target] = torch.inf
+    assert (margin >= odds - 1e-4).all()
+
+
+@pytest.mark.parametrize("num_classes", [2, 3])
+@pytest.mark.parametrize("threshold", [0.5, 0.8])
+def test_draws_are_distributed_as_those_of_rejection(num_classes: int, threshold: float) -> None:
+    weight, bias = 0.7 * torch.randn(num_classes, 4, generator=seeded(3)), 0.3 * torch.randn(num_classes, generator=seeded(4))
+    draws = sample_attributes(weight, bias, torch.tensor([1]), 20000, threshold, seeded())[0]
+    reference = reject(weight, bias, 1, threshold, 400000)
+    for first, second in zip(draws.T, reference.T, strict=True):
+        assert ks_2samp(first.numpy(), second.numpy()).pvalue > 1e-3
+    torch.testing.assert_close(draws.T.cov(), reference.T.cov(), atol=0.05, rtol=0)
+
+
+def test_hit_and_run_is_distributed_as_rejection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bundle.sampling.REJECTION_ROUNDS", 0)
+    weight, bias = torch.randn(3, 4, generator=seeded(3)), torch.zeros(3)
+    draws = sample_attributes(weight, bias, torch.tensor([2]), 8000, 0.6, seeded())[0]
+    reference = reject(weight, bias, 2, 0.6, 400000)
+    for first, second in zip(draws.T, reference.T, strict=True):
+        assert ks_2samp(first.numpy(), second.numpy()).pvalue > 1e-3
+
+
+def test_components_that_do_not_decide_stay_standard_normal() -> None:
+    weight = torch.tensor([[0.0, 0.0, 0.0], [2.0, 0.0, 0.0]])
+    draws = sample_attributes(weight, torch.zeros(2), torch.tensor([1]), 5000, 0.9, seeded())[0]
+    assert (draws[:, 0] > torch.tensor(0.9).logit() / 2).all()
+    assert all(kstest(column.numpy(), "norm").pvalue > 1e-3 for column in draws[:, 1:].T)
+
+
+@pytest.mark.parametrize("lower", [-8.0, -1.0, 0.0, 3.9, 4.1, 12.0, 38.0, 200.0])
+def test_quantiles_of_the_truncated_normal_equal_those_of_scipy(lower: float) -> None:
+    uniform = torch.tensor([1 - 1e-6, 0.7, 0.5, 0.1, 1e-8], dtype=torch.float64)
+    expected = truncnorm(lower, float("inf")).isf(uniform.numpy())
+    torch.testing.assert_close(truncated_normal_quantile(uniform, torch.tensor(lower)), torch.from_numpy(expected), atol=1e-6, rtol=1e-6)
+
+
+def test_a_class_that_rejection_would_never_draw_is_drawn() -> None:
+    weight, bias = torch.tensor([[1.0, 0.0], [-1.0, 0.0]]), torch.tensor([-60.0, 0.0])
+    draws = sample_attributes(weight, bias, torch.tensor([0]), 100, 0.5, seeded())[0].double()
+    assert ((draws @ weight.double().T + bias).argmax(1) == 0).all()
+
+
+def test_the_same_seed_gives_the_same_draws_and_another_does_not() -> None:
+    arguments = (torch.randn(3, 6), torch.zeros(3), torch.tensor([0, 2]), 7, 0.5)
+    assert torch.equal(sample_attributes(*arguments, seeded(5)), sample_attributes(*arguments, seeded(5)))
+    assert not torch.equal(sample_attributes(*arguments, seeded(5)), sample_attributes(*arguments, seeded(6)))
+
+
+def test_no_draw_is_zero() -> None:
+    draws = sample_attributes(torch.randn(2, 6), torch.zeros(2), torch.tensor([0]), 50, 0.5, seeded())
+    assert (draws.abs().amax(2) > 0).all()
+
+
+@pytest.mark.parametrize("num_classes", [2, 3])
+def test_a_class_that_does_not_exist_in_the_latent_space_raises(num_classes: int) -> None:
+    bias = torch.arange(num_classes, dtype=torch.float)
+    with pytest.raises(ValueError, match="class 0"):
+        sample_attributes(torch.zeros(num_classes, 6), bias, torch.tensor([0]))
+
+
+@pytest.mark.parametrize(("target", "threshold"), [([2], 0.5), ([-1], 0.5), ([0], 0.0), ([0], 1.0)])
+def test_wrong_arguments_are_refused(target: list, threshold: float) -> None:
+    with pytest.raises(ValueError, match="got"):
+        sample_attributes(torch.randn(2, 6), torch.zeros(2), torch.tensor(target), 1, threshold)
