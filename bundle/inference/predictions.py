@@ -29,11 +29,13 @@ class Predictions:
     Args:
         output_dir: folder to write to.
         num_classes: number of classes, K.
+        overviews: whether a picture of each scan is drawn.
     """
 
-    def __init__(self, output_dir: str | Path, num_classes: int) -> None:
+    def __init__(self, output_dir: str | Path, num_classes: int, overviews: bool = True) -> None:
         self.output_dir = Path(output_dir)
         self.num_classes = num_classes
+        self.overviews = overviews
         self.rows: list[dict[str, Any]] = []
 
     def attach(self, engine: Engine) -> None:
@@ -106,8 +108,9 @@ class Predictions:
                 if key in item:
                     written.append(self.output_dir / f"{item['name']}_{ending}.nii.gz")
                     save_image(item[key], written[-1])
-            written.append(self.output_dir / f"{item['name']}_overview.png")
-            save_overview(item[Keys.IMAGE], item["explanation"], item["result"], written[-1])
+            if self.overviews:
+                written.append(self.output_dir / f"{item['name']}_overview.png")
+                save_overview(item[Keys.IMAGE], item["explanation"], item["result"], written[-1])
         except OSError:
             for path in written:
                 path.unlink(missing_ok=True)

@@ -67,6 +67,7 @@ def make_parser(tmp_path: Path) -> Callable[..., ConfigParser]:
             "generator::attribute_channels": 4,
             "generator::num_blocks": 1,
             "num_samples": 4,
+            "overviews": False,
         }
         parser.update({**settings, **overrides})
         if not (tmp_path / "models" / "model.pt").exists():

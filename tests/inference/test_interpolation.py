@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 from monai.bundle import ConfigParser
-from tests.inference.conftest import run
 
 from bundle.inference import walk
+from tests.inference.conftest import run
 
 Make = Callable[..., ConfigParser]
 
@@ -45,7 +45,10 @@ def test_run_id_saves_one_volume_a_step_on_the_grid_of_the_scan(
     scans: Path, make_parser: Make, tmp_path: Path, name: str
 ) -> None:
     parser = make_parser(
-        source_scan=str(scans / name), target_scan=str(scans / "sub-02/volume.nii"), num_steps=3, interpolate_content=True
+        source_scan=str(scans / name),
+        target_scan=str(scans / "sub-02/volume.nii"),
+        num_steps=3,
+        interpolate_content=True,
     )
     run(parser, "interpolation")
     scan = nibabel.load(scans / name)

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from monai.bundle import ConfigParser
-from tests.inference.conftest import make_affine, run, save_scan
 
 import bundle.inference.predictions
+from tests.inference.conftest import make_affine, run, save_scan
 
 NAMES = ("flat", "sub-01/slice", "sub-02/volume", "sub-03/oblique")
 SOURCES = ("flat.nii.gz", "sub-01/slice.nii.gz", "sub-02/volume.nii", "sub-03/oblique.nii.gz")
@@ -24,7 +24,7 @@ def _values(path: Path) -> np.ndarray:
 
 
 def test_maps_lie_on_the_grid_of_their_scan(scans: Path, make_parser: Make, tmp_path: Path) -> None:
-    run(make_parser())
+    run(make_parser(overviews=True))
     for name, source in zip(NAMES, SOURCES, strict=True):
         scan = nibabel.load(scans / source)
         for ending in ENDINGS:
@@ -58,7 +58,9 @@ def test_map_of_a_scan_on_the_network_grid_is_not_interpolated(
     shift = np.round((image.shape[1] - 1) / 2 - np.argwhere(image[0].numpy() > -1).mean(axis=0)).astype(int)
     np.testing.assert_array_equal(shift, [0, 0])  # the blob is in the middle
     saved = _values(tmp_path / "output" / "scan_fa_mean.nii.gz")
-    offset = np.round((np.argwhere(_values(tmp_path / "scans" / "scan.nii.gz") > 0).mean(axis=0)[:2]) - 15.5).astype(int)
+    offset = np.round((np.argwhere(_values(tmp_path / "scans" / "scan.nii.gz") > 0).mean(axis=0)[:2]) - 15.5).astype(
+        int
+    )
     moved = np.roll(expected, tuple(offset), axis=(0, 1))
     np.testing.assert_allclose(saved[1:-1, 1:-1], moved[1:-1, 1:-1], atol=1e-6)
 

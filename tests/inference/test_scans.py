@@ -80,6 +80,6 @@ def test_load_scan_says_what_is_wrong(tmp_path: Path) -> None:
     def refuse(item: dict) -> dict:
         raise ValueError(f"{item['image']} is bad")
 
-    with pytest.raises(ValueError, match="scan.nii is bad"):
+    with pytest.raises(ValueError, match=r"scan\.nii is bad"):
         load_scan(tmp_path / "scan.nii", refuse)
     assert load_scan(None, refuse) is None

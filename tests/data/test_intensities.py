@@ -1,0 +1,59 @@
+"""Intensities of scan and network."""
+
+import numpy as np
+import pytest
+import torch
+from monai.data import MetaTensor
+
+from bundle.data import RestoreIntensitiesd, ScaleForeground, ScaleForegroundd
+
+
+def _scan(spatial_dims: int) -> MetaTensor:
+    image = torch.zeros(1, *[20] * spatial_dims)
+    image[(0, *[slice(4, 16)] * spatial_dims)] = 200 + 800 * torch.rand([12] * spatial_dims)
+    return MetaTensor(image)
+
+
+def test_background_becomes_minus_one_and_the_percentile_one(spatial_dims: int) -> None:
+    image = _scan(spatial_dims)
+    scaled = ScaleForeground(percentile=90)(image)
+    assert (scaled[image == 0] == -1).all()
+    assert scaled.min() == -1
+    assert scaled.max() == 1
+    high = np.percentile(image[image != 0].numpy(), 90)
+    below = (image > 0) & (image < high)
+    np.testing.assert_allclose(scaled[below].numpy(), 2 * image[below].numpy() / high - 1, atol=1e-6)
+
+
+def test_field_of_view_and_scanner_gain_have_no_influence(spatial_dims: int) -> None:
+    image = _scan(spatial_dims)
+    small = image[(slice(None), *[slice(3, 17)] * spatial_dims)]
+    scaled = ScaleForeground()(image)
+    torch.testing.assert_close(
+        ScaleForeground()(MetaTensor(small * 3)).as_tensor(),
+        scaled[(slice(None), *[slice(3, 17)] * spatial_dims)].as_tensor(),
+    )
+
+
+def test_scans_with_negative_intensities_keep_their_background_below() -> None:
+    image = MetaTensor(torch.randn(1, 50, 50))
+    image[:, :10] = 0
+    scaled = ScaleForeground()(image)
+    assert (scaled[:, :10] == -1).all()
+    assert scaled[:, 10:].median().abs() < 0.2
+
+
+def test_restoring_undoes_scaling(spatial_dims: int) -> None:
+    image = _scan(spatial_dims)
+    item = ScaleForegroundd("image", percentile=100)({"image": image})
+    item["translated"] = item["image"].clone()
+    restored = RestoreIntensitiesd("translated")(item)["translated"]
+    torch.testing.assert_close(restored.as_tensor(), image.as_tensor(), atol=1e-3, rtol=1e-6)
+
+
+def test_absent_foreground_is_refused() -> None:
+    image = MetaTensor(torch.zeros(1, 4, 4), meta={"filename_or_obj": "scan.nii"})
+    with pytest.raises(ValueError, match=r"scan\.nii has no intensities above 0"):
+        ScaleForeground()(image)
+    with pytest.raises(ValueError, match="percentile must be above 50 and at most 100, got 50"):
+        ScaleForeground(50)

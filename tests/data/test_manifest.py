@@ -1,0 +1,121 @@
+"""Reading the table of a cohort."""
+
+from pathlib import Path
+
+import pytest
+
+from bundle.data import datalist, read_manifest
+
+HEADER = "participant_id\tlabel\tsplit\timage"
+ROWS = ("s1\t0\ttrain\ta.nii", "s2\t1\ttrain\tb.nii", "s3\t0\tvalidation\tc.nii", "s4\t1\ttest\td.nii")
+
+
+def _write(folder: Path, *rows: str, header: str = HEADER, absent: tuple[str, ...] = ()) -> Path:
+    (folder / "participants.tsv").write_text("\n".join((header, *rows)) + "\n")
+    for name in {"a.nii", "b.nii", "c.nii", "d.nii", "m.nii"} - set(absent):
+        (folder / name).touch()
+    return folder
+
+
+def test_rows_become_items_of_their_split(tmp_path: Path) -> None:
+    manifest = read_manifest(_write(tmp_path, *ROWS))
+    assert datalist(manifest, "train") == [
+        {"participant_id": "s1", "label": 0, "image": str(tmp_path / "a.nii")},
+        {"participant_id": "s2", "label": 1, "image": str(tmp_path / "b.nii")},
+    ]
+    assert [item["participant_id"] for item in datalist(manifest, "test")] == ["s4"]
+
+
+def test_missing_values_are_left_out(tmp_path: Path) -> None:
+    header = f"{HEADER}\tmask\tage\tanatomy"
+    rows = ("s1\t0\ttrain\ta.nii\tn/a\t61.5\tcolin", "s2\t1\ttrain\tb.nii\tm.nii\tn/a\t")
+    first, second = datalist(read_manifest(_write(tmp_path, *rows, header=header)), "train")
+    assert "mask" not in first
+    assert (first["age"], first["anatomy"]) == (61.5, "colin")
+    assert second == {
+        "participant_id": "s2",
+        "label": 1,
+        "image": str(tmp_path / "b.nii"),
+        "mask": str(tmp_path / "m.nii"),
+    }
+
+
+def test_wanted_keys_only(tmp_path: Path) -> None:
+    manifest = read_manifest(_write(tmp_path, *ROWS))
+    assert datalist(manifest, "validation", ["label", "image"]) == [{"label": 0, "image": str(tmp_path / "c.nii")}]
+    with pytest.raises(ValueError, match="gives s3 no mask"):
+        datalist(manifest, "validation", ["image", "mask"])
+
+
+def test_several_sessions_of_a_subject_are_several_scans(tmp_path: Path) -> None:
+    rows = ("s1\t0\ttrain\ta.nii\tM00", "s1\t1\ttrain\tb.nii\tM12")
+    manifest = read_manifest(_write(tmp_path, *rows, header=f"{HEADER}\tsession_id"))
+    assert [item["session_id"] for item in datalist(manifest, "train")] == ["M00", "M12"]
+
+
+def test_three_classes_are_accepted(tmp_path: Path) -> None:
+    rows = ("s1\t0\ttrain\ta.nii", "s2\t1\ttrain\tb.nii", "s3\t2\ttrain\tc.nii")
+    assert read_manifest(_write(tmp_path, *rows), num_classes=3)["label"].tolist() == [0, 1, 2]
+
+
+def test_no_key_but_image_starts_with_image(tmp_path: Path) -> None:
+    header = f"{HEADER}\tcontrol_image\timage_extra"
+    rows = ("s1\t0\ttrain\ta.nii\ta.nii\tx", "s2\t1\ttrain\tb.nii\tb.nii\tx")
+    for item in datalist(read_manifest(_write(tmp_path, *rows, header=header)), "train"):
+        assert [key for key in item if key.startswith("image")] == ["image"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ((), "has no rows"),
+        (("s1\t0\ttrain\ta.nii", "s2\tAD\ttrain\tb.nii"), "gives s2 the label 'AD': accepted are integers from 0"),
+        (("s1\t0\ttrain\ta.nii", "s2\t-1\ttrain\tb.nii"), "gives s2 the label '-1'"),
+        (("s1\t0\ttrain\ta.nii", "s2\t2\ttrain\tb.nii"), "no scan of class 1 in the split train"),
+        (("s1\t0\ttrain\ta.nii", "s2\tn/a\ttrain\tb.nii"), "gives s2 in line 3 no label"),
+        (("s1\t0\ttrain\ta.nii", "n/a\t1\ttrain\tb.nii"), "gives the scan in line 3 no participant_id"),
+        (
+            ("s1\t0\ttrain\ta.nii", "s2\t1\tdev\tb.nii"),
+            "puts s2 in the split 'dev': accepted are train, validation, test",
+        ),
+        (("s1\t0\ttrain\ta.nii", "s2\t0\ttrain\tb.nii"), "no scan of class 1 in the split train"),
+        ((*ROWS[:2], "s1\t0\ttest\tc.nii"), "puts s1 in the splits test and train"),
+        ((*ROWS[:2], "s5\t0\ttrain\ta.nii"), r"lists a\.nii more than once"),
+    ],
+)
+def test_wrong_row_is_refused(tmp_path: Path, rows: tuple[str, ...], message: str) -> None:
+    with pytest.raises(ValueError, match=message) as caught:
+        read_manifest(_write(tmp_path, *rows))
+    assert "participants.tsv" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_label_beyond_the_number_of_classes_is_refused(tmp_path: Path) -> None:
+    rows = (*ROWS, "s5\t2\ttrain\tm.nii")
+    with pytest.raises(ValueError, match="gives s5 the label 2: accepted with num_classes 2 are 0 to 1"):
+        read_manifest(_write(tmp_path, *rows), num_classes=2)
+
+
+def test_missing_column_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="lacks the column split: required are participant_id, label, split, image"):
+        read_manifest(_write(tmp_path, "s1\t0\ta.nii", header="participant_id\tlabel\timage"))
+
+
+def test_missing_files_are_refused_before_any_is_read(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"names 2 files that do not exist, the first is .*b\.nii"):
+        read_manifest(_write(tmp_path, *ROWS, absent=("b.nii", "d.nii")))
+
+
+def test_missing_folder_and_table_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"none does not exist: give a folder that holds participants\.tsv"):
+        read_manifest(tmp_path / "none")
+    with pytest.raises(FileNotFoundError, match=r"dataset_dir must be a folder that holds participants\.tsv"):
+        read_manifest(tmp_path)
+
+
+def test_unknown_or_empty_split_is_refused(tmp_path: Path) -> None:
+    manifest = read_manifest(_write(tmp_path, *ROWS[:2]))
+    with pytest.raises(ValueError, match="split must be one of train, validation, test, got 'dev'"):
+        datalist(manifest, "dev")
+    with pytest.raises(ValueError, match="no row whose split is test"):
+        datalist(manifest, "test")

@@ -1,0 +1,75 @@
+"""Balanced batches."""
+
+from collections import Counter
+
+import pytest
+
+from bundle.data import BalancedBatchSampler
+
+LABELS = [0, 1, 0, 0, 1, 0, 0, 0, 1, 0]  # seven controls, three with disease
+
+
+def _classes(batch: list[int], labels: list[int] = LABELS) -> list[int]:
+    return [labels[index] for index in batch]
+
+
+def test_batches_hold_as_many_of_each_class_sorted_by_class() -> None:
+    for batch in BalancedBatchSampler(LABELS, batch_size=4):
+        assert _classes(batch) == [0, 0, 1, 1]
+    labels = [2, 1, 0, 0, 1, 2, 2]
+    for batch in BalancedBatchSampler(labels, batch_size=6):
+        assert _classes(batch, labels) == [0, 0, 1, 1, 2, 2]
+
+
+def test_epoch_shows_the_larger_class_once_and_the_smaller_evenly() -> None:
+    counts = Counter(index for batch in BalancedBatchSampler(LABELS, batch_size=2) for index in batch)
+    assert [counts[index] for index, label in enumerate(LABELS) if label == 0] == [1] * 7
+    assert sorted(counts[index] for index, label in enumerate(LABELS) if label == 1) == [2, 2, 3]
+
+
+def test_length_is_the_number_of_batches() -> None:
+    assert len(BalancedBatchSampler(LABELS, batch_size=4)) == len(list(BalancedBatchSampler(LABELS, batch_size=4))) == 4
+    sampler = BalancedBatchSampler(LABELS, batch_size=4, num_batches=9)
+    assert len(sampler) == len(list(sampler)) == 9
+
+
+def test_order_depends_on_seed_and_epoch_only() -> None:
+    first, second = BalancedBatchSampler(LABELS, 4, seed=1), BalancedBatchSampler(LABELS, 4, seed=1)
+    list(second)
+    assert list(first) == list(first) == list(second)
+    second.set_epoch(1)
+    assert list(first) != list(second)
+    first.set_epoch(1)
+    assert list(first) == list(second)
+    assert list(first) != list(BalancedBatchSampler(LABELS, 4, seed=2))
+
+
+@pytest.mark.parametrize("done", [0, 1, 3, 4])
+def test_epoch_is_taken_up_where_it_was_left(done: int) -> None:
+    whole = list(BalancedBatchSampler(LABELS, 4, seed=3))
+    sampler = BalancedBatchSampler(LABELS, 4, seed=3)
+    sampler.start(done)
+    assert list(sampler) == whole[done:]
+    assert list(sampler) == whole
+
+
+@pytest.mark.parametrize(
+    ("labels", "batch_size", "message"),
+    [
+        ([0, 0], 2, r"must show at least classes 0 and 1 and skip none, got \{0: 2\}"),
+        ([0, 2], 2, r"got \{0: 1, 1: 0, 2: 1\}"),
+        ([], 2, r"got \{\}"),
+        ([0, 1], 3, "batch_size must be a multiple of the 2 classes, got 3"),
+        ([0, 1, 2], 0, "batch_size must be a multiple of the 3 classes, got 0"),
+    ],
+)
+def test_impossible_batches_are_refused(labels: list[int], batch_size: int, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        BalancedBatchSampler(labels, batch_size)
+
+
+def test_wrong_position_is_refused() -> None:
+    with pytest.raises(ValueError, match="batch must be 0 to 4, got 5"):
+        BalancedBatchSampler(LABELS, 4).start(5)
+    with pytest.raises(ValueError, match="num_batches must be at least 1 or null, got 0"):
+        BalancedBatchSampler(LABELS, 4, num_batches=0)

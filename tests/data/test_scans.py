@@ -1,0 +1,85 @@
+"""Reading one scan."""
+
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+
+from bundle.data import LoadScan, LoadScand, check_mask
+
+
+def _save(path: Path, array: np.ndarray, affine: np.ndarray | None = None) -> Path:
+    nibabel.save(nibabel.Nifti1Image(array, np.eye(4) if affine is None else affine), path)
+    return path
+
+
+@pytest.mark.parametrize("shape", [(6, 5), (6, 5, 1), (6, 5, 4)])
+@pytest.mark.parametrize("suffix", ["nii", "nii.gz"])
+def test_scan_keeps_shape_values_and_affine(tmp_path: Path, shape: tuple[int, ...], suffix: str) -> None:
+    array, affine = np.random.default_rng(0).random(shape, np.float32), np.diag([2.0, 3.0, 4.0, 1.0])
+    image = LoadScan()(_save(tmp_path / f"scan.{suffix}", array, affine))
+    assert image.shape == (1, *shape)
+    np.testing.assert_array_equal(image[0].numpy(), array)
+    np.testing.assert_array_equal(image.affine.numpy(), affine)
+    assert image.meta["filename_or_obj"] == str(tmp_path / f"scan.{suffix}")
+    assert image.meta["spatial_shape"].tolist() == list(shape)  # viewers restore by it
+
+
+def test_integers_become_floats(tmp_path: Path) -> None:
+    image = LoadScan()(_save(tmp_path / "scan.nii", np.arange(8, dtype=np.int16).reshape(2, 2, 2)))
+    assert image.dtype.is_floating_point
+    assert image.max() == 7
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.ones((4, 4, 4, 2)), r"has shape \(4, 4, 4, 2\): accepted is one scan"),
+        (np.ones(4), "has shape"),
+        (np.array([[1.0, np.nan], [2.0, np.inf]]), "holds 2 NaN or infinite values"),
+        (np.full((3, 3), 7.0), "is constant \\(all voxels are 7\\)"),
+        (np.array([[1j, 2j], [0j, 1j]]), "holds values of type complex"),
+    ],
+)
+def test_what_is_no_scan_is_refused(tmp_path: Path, array: np.ndarray, message: str) -> None:
+    path = _save(tmp_path / "scan.nii.gz", array)
+    with pytest.raises(ValueError, match=message) as caught:
+        LoadScan()(path)
+    assert str(caught.value).startswith(str(path))
+
+
+def test_damaged_file_is_refused(tmp_path: Path) -> None:
+    path = _save(tmp_path / "scan.nii.gz", np.random.default_rng(0).random((20, 20, 20)))
+    path.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(ValueError, match=r"scan\.nii\.gz cannot be read as NIfTI"):
+        LoadScan()(path)
+    path.write_bytes(b"hello")
+    with pytest.raises(ValueError, match=r"scan\.nii\.gz cannot be read as NIfTI"):
+        LoadScan()(path)
+
+
+def test_absent_or_other_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"none\.nii does not exist"):
+        LoadScan()(tmp_path / "none.nii")
+    (tmp_path / "scan.png").touch()
+    with pytest.raises(ValueError, match=r"scan.png is no NIfTI file: accepted are names ending in \.nii or \.nii\.gz"):
+        LoadScan()(tmp_path / "scan.png")
+
+
+def test_empty_mask_can_be_read_but_is_found(tmp_path: Path) -> None:
+    mask = LoadScan(constant=True)(_save(tmp_path / "mask.nii", np.zeros((3, 3, 3), np.uint8)))
+    with pytest.raises(ValueError, match=r"mask\.nii is an empty mask"):
+        check_mask(mask, "mask.nii")
+    check_mask(mask + 1, "mask.nii")
+
+
+def test_keys_may_be_absent(tmp_path: Path) -> None:
+    path = _save(tmp_path / "scan.nii", np.eye(4))
+    item = LoadScand(["image", "mask"], allow_missing_keys=True)({"image": str(path), "label": 1})
+    assert item["image"].shape == (1, 4, 4)
+    assert item["label"] == 1
+    with pytest.raises(KeyError):
+        LoadScand(["image", "mask"])({"image": str(path)})
+    with pytest.raises(ValueError, match="one for each of the 1 keys"):
+        LoadScand("image", constant=[True, False])

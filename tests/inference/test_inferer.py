@@ -1,0 +1,58 @@
+"""From a scan to its class and its maps."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from bundle.attribution import exemplar_maps, sampled_maps
+from bundle.inference import ICAMInferer
+from bundle.networks import ICAM
+
+Make = Callable[..., ICAM]
+
+
+def test_answer_is_that_of_the_attribution(make_network: Make, image: torch.Tensor) -> None:
+    network = make_network()
+    answer = ICAMInferer(num_samples=3, seed=5)(image, network)
+    with torch.inference_mode():
+        probabilities = network.eval().classify(network.encode(image).mean).softmax(1)
+    torch.testing.assert_close(answer["probabilities"], probabilities.clone())
+    assert (answer["target"] == probabilities.argmin(1)).all()
+    maps = sampled_maps(network, image, answer["target"], num_samples=3, seed=5)
+    for key, expected in (("fa_mean", maps.mean), ("fa_variance", maps.variance), ("translated", maps.translated)):
+        assert answer[key].shape == image.shape
+        torch.testing.assert_close(answer[key], expected.clone())
+
+
+def test_target_is_the_runner_up_of_several_classes(make_network: Make, image: torch.Tensor) -> None:
+    answer = ICAMInferer(num_samples=2)(image, make_network(num_classes=3))
+    order = answer["probabilities"].argsort(1, descending=True)
+    assert (answer["target"] == order[:, 1]).all()
+    assert ICAMInferer(num_samples=2, target=2)(image, make_network(num_classes=3))["target"].tolist() == [2] * 4
+
+
+def test_batch_of_scans_equals_single_scans(make_network: Make, image: torch.Tensor) -> None:
+    network, inferer = make_network(), ICAMInferer(num_samples=3, exemplar=image[0])
+    together = inferer(image, network)
+    for index in range(len(image)):
+        for key, value in inferer(image[index : index + 1], network).items():
+            torch.testing.assert_close(value[0], together[key][index], atol=1e-5, rtol=1e-5)
+
+
+def test_exemplar_gives_its_attribute(make_network: Make, image: torch.Tensor) -> None:
+    network = make_network()
+    answer = ICAMInferer(num_samples=2, exemplar=image[3], reference="input")(image[:2], network)
+    with torch.inference_mode():
+        attribute = network.eval().encode(image[3:]).mean.clone()
+    expected = exemplar_maps(
+        network, image[:2], attribute.expand(2, *attribute.shape[1:]), torch.zeros(2), "input"
+    ).mean
+    torch.testing.assert_close(answer["fa_exemplar"], expected.clone())
+
+
+def test_wrong_settings_are_refused(make_network: Make, image: torch.Tensor) -> None:
+    with pytest.raises(ValueError, match="target must be a class, 0 to 1, or null, got -1"):
+        ICAMInferer(target=-1)(image, make_network())
+    with pytest.raises(ValueError, match="num_samples must be at least 2"):
+        ICAMInferer(num_samples=1)(image, make_network())

@@ -1,0 +1,63 @@
+"""Reading trained weights."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from bundle.checkpoints import load_network
+
+
+def _network(width: int = 3) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(2, width), nn.BatchNorm1d(width))
+
+
+def _save(content: object, folder: Path) -> Path:
+    torch.save(content, folder / "model.pt")
+    return folder / "model.pt"
+
+
+@pytest.mark.parametrize("wrapped", [True, False])
+def test_weights_are_loaded(tmp_path: Path, wrapped: bool) -> None:
+    trained = _network()
+    state = trained.state_dict()
+    network = load_network(_network(), _save({"model": state} if wrapped else state, tmp_path))
+    image = torch.rand(4, 2)
+    torch.testing.assert_close(network(image), trained.eval()(image))
+    assert not network.training
+
+
+def test_other_architecture_is_refused(tmp_path: Path) -> None:
+    path = _save({"model": _network(width=4).state_dict()}, tmp_path)
+    with pytest.raises(ValueError, match=r"model\.pt fits .* 0\.weight has shape \(4, 2\), accepted is \(3, 2\)"):
+        load_network(_network(), path)
+    state = _network().state_dict()
+    state["2.weight"] = state.pop("0.weight")
+    path = _save({"model": state}, tmp_path)
+    with pytest.raises(
+        ValueError, match=r"1 weights are missing \(such as 0\.weight\) and 1 are unknown \(such as 2\.w"
+    ):
+        load_network(_network(), path)
+
+
+def test_absent_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"model\.pt does not exist: train first"):
+        load_network(_network(), tmp_path / "model.pt")
+
+
+@pytest.mark.parametrize("content", [{}, {"model": {}}, {"model": 3}, [1, 2], {"epoch": 3}])
+def test_file_without_weights_is_refused(tmp_path: Path, content: object) -> None:
+    with pytest.raises(ValueError, match=r"model\.pt holds no weights: accepted is"):
+        load_network(_network(), _save(content, tmp_path))
+
+
+def test_damaged_or_unsafe_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "text.pt").write_text("hello")
+    path = _save({"model": _network().state_dict()}, tmp_path)
+    (tmp_path / "cut.pt").write_bytes(path.read_bytes()[:300])
+    torch.save(_network(), tmp_path / "pickled.pt")
+    for name in ("text.pt", "cut.pt", "pickled.pt"):
+        with pytest.raises(ValueError, match=rf"{name} is damaged or no checkpoint") as caught:
+            load_network(_network(), tmp_path / name)
+        assert "\n" not in str(caught.value)
