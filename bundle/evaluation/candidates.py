@@ -20,13 +20,13 @@ KINDS = {
     "exemplar_input": "exemplar",
     "sampled_reconstruction": "sampled",
     "sampled_input": "sampled",
+    "oracle": "exemplar",
+    "oracle_expected": "sampled",
     "image": "both",
     "image_minus_mean": "both",
     "image_minus_random": "both",
     "image_minus_reference": "both",
     "noise": "both",
-    "oracle": "exemplar",
-    "oracle_expected": "sampled",
 }
 NETWORK_METHODS = ("exemplar_reconstruction", "exemplar_input", "sampled_reconstruction", "sampled_input")
 TRIVIAL_METHODS = ("image", "image_minus_mean", "image_minus_random", "image_minus_reference", "noise")
@@ -34,7 +34,14 @@ ORACLES = ("oracle", "oracle_expected")
 
 
 def network_maps(
-    network: ICAM, image: Tensor, attribute: Tensor, target: Tensor, num_samples: int, threshold: float, seed: int, chunk_size: int
+    network: ICAM,
+    image: Tensor,
+    attribute: Tensor,
+    target: Tensor,
+    num_samples: int = 50,
+    threshold: float = 0.5,
+    seed: int = 0,
+    chunk_size: int = 10,
 ) -> dict[str, Tensor]:
     """Compute the FA maps of a batch, against its own reconstruction and against the input.
 
@@ -63,7 +70,9 @@ def network_maps(
     }
 
 
-def trivial_maps(image: Tensor, class_mean: Tensor, random_scan: Tensor, reference: Tensor, seed: Sequence[int]) -> dict[str, Tensor]:
+def trivial_maps(
+    image: Tensor, class_mean: Tensor, random_scan: Tensor, reference: Tensor, seed: Sequence[int]
+) -> dict[str, Tensor]:
     """Compute maps that take no learning; a trained network means something only above them.
 
     Args:

@@ -115,10 +115,11 @@ class Comparison:
         scan, reference = self.load(index), self.load(self.references[index][target])
         seed = [self.sampling["seed"], index, target]
         drawn = pick_scan(self.train, known.members, seed)
-        maps |= trivial_maps(scan["image"], known.mean, drawn, reference["image"], seed)
         maps |= oracle_maps(scan, reference, known.frequencies)
+        maps |= trivial_maps(scan["image"], known.mean, drawn, reference["image"], seed)
         truths = find_truths(scan, reference, known.frequencies)
         about = {
+            "scan": index,
             "participant_id": scan["participant_id"],
             "split": self.splits[index],
             "label": int(scan["label"]),

@@ -126,6 +126,16 @@ class Evaluation:
                 tables.append(table.assign(split=split, protocol="", method=method, direction=""))
         return pd.concat(tables, ignore_index=True)
 
+    def describe(self) -> dict[str, Any]:
+        """Return what decides the results, but for weights and images; `settings.json` holds it."""
+        return {
+            "cohort": self.cohort,
+            "headline": self.headline,
+            "num_scans": len(self.test),
+            "maps": self.comparison.sampling,
+            "interval": self.interval,
+        }
+
     def list_left_out(self) -> list[str]:
         """Return a sentence for everything that the cohort's columns do not allow to be computed."""
         return list(_find_left_out({key for row in self.test.data for key in row}))
@@ -139,15 +149,11 @@ class Evaluation:
         })  # fmt: skip
         for label, column in enumerate(encodings.probabilities.T.tolist()):
             predictions[f"probability_{label}"] = column
-        settings = {
-            "cohort": self.cohort, "headline": self.headline, "num_scans": len(self.test), "batch_size": self.batch_size,
-            "maps": self.comparison.sampling, "interval": self.interval, "left_out": self.list_left_out(),
-        }  # fmt: skip
         for name, table in {"metrics": metrics, "scans": scans, "predictions": predictions}.items():
             with write_atomically(self.folder / f"{name}.csv") as path:
                 table.to_csv(path, index=False, float_format="%.6f")
         with write_atomically(self.folder / "settings.json") as path:
-            path.write_text(json.dumps(settings, indent=2) + "\n")
+            path.write_text(json.dumps(self.describe(), indent=2) + "\n")
 
 
 def _find_left_out(columns: set[str]) -> Iterator[str]:

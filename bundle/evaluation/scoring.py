@@ -12,6 +12,7 @@ from bundle.evaluation.truths import Truth
 from bundle.metrics import bootstrap_interval, compute_ncc
 
 METRICS = ("ncc_image", "ncc_brain")  # over the whole image; inside the brain mask of the scan
+AGAINST_CHANGE = "_vs_change"  # ends the names of trivial maps in a second row, against the truth of the sampled maps
 COLUMNS = (
     "cohort", "split", "protocol", "method", "direction", "metric", "mean", "std", "ci_low", "ci_high", "n",
 )  # fmt: skip
@@ -41,11 +42,29 @@ def score_maps(maps: Mapping[str, Tensor], truths: Sequence[Truth], brain_mask: 
         if brain_mask is not None:
             scores["ncc_brain"] = compute_ncc(stacked, truth.image.expand_as(stacked), brain_mask.expand_as(stacked))
         for position, method in enumerate(methods):
-            name = f"{method}_vs_change" if truth.kind == "sampled" and method in TRIVIAL_METHODS else method
+            name = method + AGAINST_CHANGE if truth.kind == "sampled" and method in TRIVIAL_METHODS else method
             row: dict[str, str | float] = {"protocol": truth.protocol, "method": name, "truth": truth.name}
             row |= {metric: float(values[position]) for metric, values in scores.items()}
             rows.append(row)
     return rows
+
+
+def select_kind(metrics: pd.DataFrame, kind: str) -> pd.DataFrame:
+    """Return the rows of `metrics.csv` that are compared with the truths of one kind of map, trivial maps and ceiling among them.
+
+    Args:
+        metrics: rows of `metrics.csv`; those of classes are left out.
+        kind: "exemplar" or "sampled".
+
+    Returns:
+        The rows, methods named without the ending that says what they are compared with.
+    """
+    maps = metrics[metrics["metric"].isin(METRICS)]
+    names = maps["method"].str.removesuffix(AGAINST_CHANGE)
+    second = maps["method"] != names
+    wanted = second if kind == "sampled" else ~second
+    trivial = names.isin(TRIVIAL_METHODS) & ((maps["protocol"] == "paper") | wanted)
+    return maps.assign(method=names)[trivial | (names.map(KINDS) == kind)]
 
 
 def summarise(scans: pd.DataFrame, level: float = 0.95, num_resamples: int = 2000, seed: int = 0) -> pd.DataFrame:

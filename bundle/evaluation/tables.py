@@ -5,12 +5,13 @@ from collections.abc import Sequence
 import pandas as pd
 
 from bundle.evaluation.candidates import NETWORK_METHODS
+from bundle.evaluation.scoring import METRICS, select_kind
 
-MAP_METRICS = ("ncc_image", "ncc_brain")
+WAYS = ("exemplar", "sampled")  # kinds of map, each with its own table
 
 
 def format_results(metrics: pd.DataFrame, headline: str, left_out: Sequence[str] = ()) -> str:
-    """Lay the results out for the terminal: for each split, maps (methods by protocol and direction) and classes.
+    """Lay the results out for the terminal: for each split a table of exemplar maps, one of sampled maps and one of classes.
 
     Args:
         metrics: contents of `metrics.csv`.
@@ -23,24 +24,26 @@ def format_results(metrics: pd.DataFrame, headline: str, left_out: Sequence[str]
     blocks = []
     for split, group in metrics.groupby("split", sort=False):
         cohort = group["cohort"].iloc[0]
-        maps = pivot_maps(group, headline)
-        if len(maps):
-            starred = maps.rename(index={method: f"{method} *" for method in NETWORK_METHODS})
-            blocks += [f"{cohort}, {split}: {headline}, mean [95 % interval]", _align(starred)]
+        for kind in WAYS:
+            maps = pivot_maps(group, headline, kind)
+            if len(maps):
+                starred = maps.rename(index={method: f"{method} *" for method in NETWORK_METHODS})
+                blocks += [f"{cohort}, {split}, {kind} maps (*): {headline}, mean [interval]", _align(starred)]
         blocks += [f"{cohort}, {split}: classes", _align(pivot_classes(group))]
     return "\n".join(["", *blocks, *(f"Left out: {sentence}." for sentence in left_out)])
 
 
-def pivot_maps(metrics: pd.DataFrame, metric: str) -> pd.DataFrame:
+def pivot_maps(metrics: pd.DataFrame, metric: str, kind: str) -> pd.DataFrame:
     """Return one row a method and one column for each protocol and direction of the maps of one split, as text.
 
     Args:
         metrics: rows of `metrics.csv`.
         metric: metric that is shown.
+        kind: "exemplar" or "sampled" maps; trivial maps and ceiling are beside them, against the same truths.
     """
-    rows = metrics[(metrics["metric"] == metric) & (metrics["protocol"] != "")]
-    columns = rows["protocol"] + " NCC(" + rows["direction"] + ")"
-    return _spread(rows, columns)
+    rows = select_kind(metrics[metrics["metric"] == metric], kind)
+    rows = rows.sort_values("protocol", key=lambda column: column != "paper", kind="stable")
+    return _spread(rows, rows["protocol"] + " NCC(" + rows["direction"] + ")")
 
 
 def pivot_classes(metrics: pd.DataFrame) -> pd.DataFrame:
@@ -49,7 +52,7 @@ def pivot_classes(metrics: pd.DataFrame) -> pd.DataFrame:
     Args:
         metrics: rows of `metrics.csv`.
     """
-    rows = metrics[~metrics["metric"].isin(MAP_METRICS)]
+    rows = metrics[~metrics["metric"].isin(METRICS)]
     return _spread(rows, rows["metric"])
 
 

@@ -25,8 +25,8 @@ def reference(name: str, labels: np.ndarray, probabilities: np.ndarray, weights:
             return metrics.f1_score(labels, predicted, average="binary" if two else "macro", sample_weight=weights)
     if two:
         return metrics.roc_auc_score(labels, probabilities[:, 1], sample_weight=weights)
-    parts = [metrics.roc_auc_score(labels == k, probabilities[:, k], sample_weight=weights) for k in range(probabilities.shape[1])]
-    return float(np.mean(parts))
+    columns = enumerate(probabilities.T)
+    return float(np.mean([metrics.roc_auc_score(labels == k, column, sample_weight=weights) for k, column in columns]))
 
 
 @pytest.mark.parametrize("num_classes", [2, 3])

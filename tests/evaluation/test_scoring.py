@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
-from bundle.evaluation.scoring import COLUMNS, score_maps, summarise
+from bundle.evaluation.scoring import COLUMNS, score_maps, select_kind, summarise
 from bundle.evaluation.truths import Truth
 from bundle.metrics import bootstrap_interval
 
@@ -15,7 +15,8 @@ def test_maps_are_compared_with_the_truths_of_their_kind(size):
     first, second = torch.rand(1, *size), torch.rand(1, *size)
     brain_mask = (torch.rand(1, *size) > 0.3).float()
     maps = {"exemplar_input": first, "sampled_input": -second, "noise": torch.randn(1, *size)}
-    truths = [Truth("paper", "both", "mask", first), Truth("paired", "exemplar", "mask", first), Truth("paired", "sampled", "x", second)]
+    kinds = [("paper", "both", first), ("paired", "exemplar", first), ("paired", "sampled", second)]
+    truths = [Truth(protocol, kind, "truth", truth) for protocol, kind, truth in kinds]
     rows = {(row["protocol"], row["method"]): row for row in score_maps(maps, truths, brain_mask)}
     assert set(rows) == {
         ("paper", "exemplar_input"), ("paper", "sampled_input"), ("paper", "noise"),
@@ -50,3 +51,14 @@ def test_summary_of_undefined_scores_says_so():
 
 def test_summary_has_the_columns_of_the_table():
     assert tuple(summarise(scans_of([0.5, 0.6])).columns) == COLUMNS[1:]
+
+
+def test_trivial_maps_stand_beside_each_kind_of_map_against_its_own_truth():
+    names = [("paper", "exemplar_input"), ("paper", "noise"), ("paired", "exemplar_input"), ("paired", "noise"),
+             ("paired", "sampled_input"), ("paired", "noise_vs_change"), ("", "classifier")]  # fmt: skip
+    metrics = pd.DataFrame(names, columns=["protocol", "method"])
+    metrics["metric"] = ["ncc_image"] * 6 + ["accuracy"]
+    metrics["mean"] = np.arange(7)
+    assert select_kind(metrics, "exemplar")["mean"].tolist() == [0, 1, 2, 3]
+    sampled = select_kind(metrics, "sampled")
+    assert sampled["mean"].tolist() == [1, 4, 5] and sampled["method"].tolist() == ["noise", "sampled_input", "noise"]

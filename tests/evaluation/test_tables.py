@@ -15,7 +15,7 @@ METRICS = pd.DataFrame(ROWS, columns=["split", "protocol", "method", "direction"
 
 
 def test_maps_have_a_row_a_method_and_a_column_a_protocol_and_direction():
-    table = pivot_maps(METRICS, "ncc_image")
+    table = pivot_maps(METRICS, "ncc_image", "exemplar")
     assert list(table.index) == ["exemplar_input", "noise"]
     assert table.loc["exemplar_input"].to_dict() == {"paper NCC(-)": "0.500 [0.40, 0.60]", "paired NCC(+)": "0.250 [0.20, 0.30]"}
     assert table.loc["noise"].to_dict() == {"paper NCC(-)": "n/a", "paired NCC(+)": ""}

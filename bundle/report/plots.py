@@ -1,0 +1,129 @@
+"""Drawings inside the page, as SVG whose lines and text take the page's colour."""
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bundle.evaluation.candidates import NETWORK_METHODS, ORACLES
+
+INK = "#010203"  # replaced by the page's text colour
+PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # told apart by colour-blind readers
+FAMILIES = {"network": "#2f7fc1", "exact change": "#009e73", "trivial": "#8a8a8a"}
+STYLE = {
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "text.color": INK,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.facecolor": "none",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+    "svg.fonttype": "none",
+}
+
+
+def family_of(method: str) -> str:
+    """Return what a row of the table is: "network", "exact change" or "trivial"."""
+    if method in NETWORK_METHODS:
+        return "network"
+    return "exact change" if method in ORACLES else "trivial"
+
+
+def plot_figures(rows: pd.DataFrame, title: str) -> Markup:
+    """Draw the mean and interval of each method.
+
+    Args:
+        rows: rows of `metrics.csv` of one split, protocol, direction and metric.
+        title: what they are.
+
+    Returns:
+        SVG element.
+    """
+    with rc_context(STYLE):
+        figure = Figure(figsize=(4.2, 0.6 + 0.22 * len(rows)), layout="constrained")
+        axes = figure.add_subplot()
+        heights = np.arange(len(rows))[::-1]
+        for height, (_, row) in zip(heights, rows.iterrows(), strict=True):
+            colour = FAMILIES[family_of(row["method"])]
+            axes.plot([row["ci_low"], row["ci_high"]], [height] * 2, color=colour, linewidth=2, solid_capstyle="butt")
+            axes.plot(row["mean"], height, "o", color=colour, markersize=5)
+        axes.axvline(0, color=INK, linewidth=0.6)
+        axes.set_yticks(heights, [name.replace("_", " ") for name in rows["method"]])
+        axes.set_xlim(min(-0.1, rows["ci_low"].min() - 0.02), 1.02)
+        axes.set_title(title, fontsize=9, loc="left")
+        return _to_svg(figure, title)
+
+
+def plot_curves(history: pd.DataFrame, columns: Sequence[str], title: str, log: bool = False) -> Markup:
+    """Draw columns of the training history against the epoch.
+
+    Args:
+        history: contents of `train.csv`.
+        columns: columns to draw, six at most.
+        title: what they are.
+        log: whether the vertical axis is logarithmic.
+
+    Returns:
+        SVG element.
+    """
+    with rc_context(STYLE):
+        figure = Figure(figsize=(4.2, 3.0), layout="constrained")
+        axes = figure.add_subplot()
+        for column, colour in zip(columns, PALETTE, strict=False):
+            shown = history[["epoch", column]].dropna()
+            axes.plot(shown["epoch"], shown[column], color=colour, marker=".", linewidth=1.4, label=column.replace("_", " "))
+        if log and (history[list(columns)].min() > 0).all():
+            axes.set_yscale("log")
+        _label(axes, "epoch", title)
+        return _to_svg(figure, title)
+
+
+def plot_latent(points: np.ndarray, labels: np.ndarray, splits: Sequence[str], title: str) -> Markup:
+    """Draw a latent space: colours are classes, shapes are splits.
+
+    Args:
+        points: two coordinates a scan, shape (N, 2).
+        labels: classes, shape (N,).
+        splits: split of each scan.
+        title: what it is.
+
+    Returns:
+        SVG element.
+    """
+    with rc_context(STYLE):
+        figure = Figure(figsize=(4.2, 3.4), layout="constrained")
+        axes = figure.add_subplot()
+        for split, marker in zip(sorted(set(splits)), "o^s", strict=False):
+            for label in np.unique(labels).tolist():
+                chosen = (labels == label) & (np.array(splits) == split)
+                colour = PALETTE[label % len(PALETTE)]
+                name = f"class {label}, {split}"
+                axes.plot(*points[chosen].T, marker, color=colour, markersize=4.5, alpha=0.75, markeredgewidth=0, label=name)
+        axes.set_ylabel("second component")
+        _label(axes, "first component", title)
+        return _to_svg(figure, title)
+
+
+def _label(axes: Axes, across: str, title: str) -> None:
+    axes.set_xlabel(across)
+    axes.set_title(title, fontsize=9, loc="left")
+    axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=3, handlelength=1.2, columnspacing=1.0)
+
+
+def _to_svg(figure: Figure, title: str) -> Markup:
+    """Return a figure as an SVG element, the same text for the same figure."""
+    buffer = io.StringIO()
+    with rc_context({"svg.hashsalt": title}):
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    svg = buffer.getvalue()
+    opening = Markup('<svg role="img" aria-label="{}"').format(title)
+    return Markup(svg[svg.index("<svg") :].replace(INK, "currentColor").replace("<svg", str(opening), 1))
