@@ -35,9 +35,7 @@ def test_other_architecture_is_refused(tmp_path: Path) -> None:
     state = _network().state_dict()
     state["2.weight"] = state.pop("0.weight")
     path = _save({"model": state}, tmp_path)
-    with pytest.raises(
-        ValueError, match=r"1 weights are missing \(such as 0\.weight\) and 1 are unknown \(such as 2\.w"
-    ):
+    with pytest.raises(ValueError, match=r"1 weights are missing \(such as 0\.weight\) and 1 are unknown \(such as 2\.w"):
         load_network(_network(), path)
 
 

@@ -68,9 +68,7 @@ def sample_at(volume: np.ndarray, voxels: np.ndarray, mode: str = "bilinear") ->
         Values of shape (C, ...), double precision.
     """
     order, positions = ORDERS[mode], np.round(voxels, 6)
-    return np.stack(
-        [map_coordinates(channel, positions, np.float64, order=order, mode="grid-constant") for channel in volume]
-    )
+    return np.stack([map_coordinates(channel, positions, np.float64, order=order, mode="grid-constant") for channel in volume])
 
 
 def resample(

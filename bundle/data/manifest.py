@@ -63,9 +63,7 @@ def read_table(path: Path) -> pd.DataFrame:
     try:
         table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, encoding="utf-8-sig")
     except (ValueError, OSError) as error:  # pandas' ParserError and EmptyDataError are ValueErrors
-        raise ValueError(
-            f"{path} is no tab-separated table ({error}): accepted are a header and one row a scan"
-        ) from error
+        raise ValueError(f"{path} is no tab-separated table ({error}): accepted are a header and one row a scan") from error
     if table.empty:
         raise ValueError(f"{path} has no rows: accepted are a header and one row a scan")
     return table.mask(table.isin(MISSING))
@@ -123,9 +121,7 @@ def _check_columns(manifest: pd.DataFrame, path: Path) -> None:
         empty = manifest[column].isna().to_numpy().nonzero()[0]
         if len(empty):
             name = manifest.fillna({"participant_id": "the scan"})["participant_id"].iloc[empty[0]]
-            raise ValueError(
-                f"{path} gives {name} in line {empty[0] + 2} no {column}: accepted is a value in every row"
-            )
+            raise ValueError(f"{path} gives {name} in line {empty[0] + 2} no {column}: accepted is a value in every row")
 
 
 def _check_splits(manifest: pd.DataFrame, path: Path) -> None:
@@ -133,9 +129,7 @@ def _check_splits(manifest: pd.DataFrame, path: Path) -> None:
     unknown = manifest[~manifest["split"].isin(SPLITS)]
     if len(unknown):
         row = unknown.iloc[0]
-        raise ValueError(
-            f"{path} puts {row['participant_id']} in the split {row['split']!r}: accepted are {', '.join(SPLITS)}"
-        )
+        raise ValueError(f"{path} puts {row['participant_id']} in the split {row['split']!r}: accepted are {', '.join(SPLITS)}")
     splits = manifest.groupby("participant_id")["split"].unique()
     torn = splits[splits.map(len) > 1]
     if len(torn):
@@ -157,9 +151,7 @@ def _read_labels(manifest: pd.DataFrame, path: Path, num_classes: int | None) ->
     wrong = manifest[~manifest["label"].str.fullmatch(r"\d+")]
     if len(wrong):
         row = wrong.iloc[0]
-        raise ValueError(
-            f"{path} gives {row['participant_id']} the label {row['label']!r}: accepted are integers from 0"
-        )
+        raise ValueError(f"{path} gives {row['participant_id']} the label {row['label']!r}: accepted are integers from 0")
     labels = manifest["label"].astype(int)
     count = num_classes or int(labels.max()) + 1
     if labels.max() >= count:

@@ -133,14 +133,11 @@ class ResampleToGrid(InvertibleTransform):
     def _level(self, affine: np.ndarray, shape: Sequence[int], name: str) -> float:
         """Return the world z of the plane, which must cross the volume."""
         if self.plane is None:
-            raise ValueError(
-                f"{name} is a volume: this network takes single axial slices, or give plane (world z in mm)"
-            )
+            raise ValueError(f"{name} is a volume: this network takes single axial slices, or give plane (world z in mm)")
         if voxels_on_plane(affine, shape, self.plane).shape[1] == 0:
             corners = to_world(affine, list_voxels((2, 2, 2)) * (np.array(shape) - 1).reshape(3, 1, 1, 1))[VERTICAL]
             raise ValueError(
-                f"{name} has no axial slice at plane = {self.plane:g} mm: it covers z = {corners.min():g} to"
-                f" {corners.max():g} mm"
+                f"{name} has no axial slice at plane = {self.plane:g} mm: it covers z = {corners.min():g} to {corners.max():g} mm"
             )
         return self.plane
 
@@ -228,9 +225,7 @@ def _check_same_grid(image: MetaTensor, reference: MetaTensor) -> None:
 def _check_volume(shape: Sequence[int], name: str) -> None:
     """Refuse a slice where a volume is due."""
     if 1 in shape:
-        raise ValueError(
-            f"{name} has shape {tuple(shape)}, neither an axial slice nor a volume, or not what the network takes"
-        )
+        raise ValueError(f"{name} has shape {tuple(shape)}, neither an axial slice nor a volume, or not what the network takes")
 
 
 def _as_volume(image: MetaTensor) -> np.ndarray:

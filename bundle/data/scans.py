@@ -54,9 +54,7 @@ class LoadScan(Transform):
         try:
             return self.reader.get_data(self.reader.read(path))
         except Exception as error:  # nibabel, gzip, zlib and NumPy each raise their own
-            raise ValueError(
-                f"{path} cannot be read as NIfTI ({str(error).splitlines()[0]}): is it complete?"
-            ) from error
+            raise ValueError(f"{path} cannot be read as NIfTI ({str(error).splitlines()[0]}): is it complete?") from error
 
 
 def check_scan(array: np.ndarray, path: str | Path, constant: bool = False) -> None:
@@ -71,15 +69,11 @@ def check_scan(array: np.ndarray, path: str | Path, constant: bool = False) -> N
         ValueError: When the array has other than two or three axes, or its intensities are not finite or all equal.
     """
     if array.ndim not in (2, 3) or 0 in array.shape:
-        raise ValueError(
-            f"{path} has shape {array.shape}: accepted is one scan of shape (H, W), (H, W, 1) or (H, W, D)"
-        )
+        raise ValueError(f"{path} has shape {array.shape}: accepted is one scan of shape (H, W), (H, W, 1) or (H, W, D)")
     if not np.issubdtype(array.dtype, np.number) or np.iscomplexobj(array):
         raise ValueError(f"{path} holds values of type {array.dtype}: accepted are real numbers")
     if not np.isfinite(array).all():
-        raise ValueError(
-            f"{path} holds {np.count_nonzero(~np.isfinite(array))} NaN or infinite values: accepted are finite ones"
-        )
+        raise ValueError(f"{path} holds {np.count_nonzero(~np.isfinite(array))} NaN or infinite values: accepted are finite ones")
     if not constant and array.min() == array.max():
         raise ValueError(f"{path} is constant (all voxels are {array.flat[0]:g}): accepted is a scan with contrast")
 
@@ -133,9 +127,7 @@ class LoadScand(MapTransform):
         allow_missing_keys: whether keys may be absent.
     """
 
-    def __init__(
-        self, keys: KeysCollection, constant: bool | list[bool] = False, allow_missing_keys: bool = False
-    ) -> None:
+    def __init__(self, keys: KeysCollection, constant: bool | list[bool] = False, allow_missing_keys: bool = False) -> None:
         super().__init__(keys, allow_missing_keys)
         flags = constant if isinstance(constant, list) else [constant] * len(self.keys)
         if len(flags) != len(self.keys):

@@ -9,7 +9,7 @@ from monai.engines import SupervisedEvaluator
 from monai.engines.utils import IterationEvents
 from monai.utils.enums import CommonKeys as Keys
 
-from bundle.inference.scans import FAILURE, attempt
+from bundle.inference.datasets import FAILURE, attempt
 
 
 class ScanEvaluator(SupervisedEvaluator):

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from bundle.data.intensities import RestoreIntensitiesd
 from bundle.files import write_nifti
+from bundle.inference.datasets import load_scan
 from bundle.inference.overview import save_strip
-from bundle.inference.scans import load_scan
 from bundle.networks import ICAM
 
 
@@ -131,9 +131,7 @@ class Interpolation:
         array = array.reshape(array.shape[0], *(*array.shape[1:], 1)[:3])
         write_nifti(stem.with_name(f"{stem.name}.nii.gz"), np.moveaxis(array, 0, -1), restored.affine.numpy())
         labels = result.probabilities.argmax(dim=1).tolist()
-        titles = [
-            f"class {label}, p = {row[label]:.2f}" for label, row in zip(labels, result.probabilities, strict=True)
-        ]
+        titles = [f"class {label}, p = {row[label]:.2f}" for label, row in zip(labels, result.probabilities, strict=True)]
         save_strip(result.images, titles, stem.with_name(f"{stem.name}.png"))
 
 

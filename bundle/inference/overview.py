@@ -32,11 +32,10 @@ def save_overview(image: Tensor, explanation: dict[str, Tensor], result: dict[st
     ]
     if "fa_exemplar" in explanation:
         panels.append(("FA map, exemplar", explanation["fa_exemplar"], _signed(explanation["fa_exemplar"])))
-    figure = Figure(figsize=(3.2 * len(panels), 3.6), layout="constrained")
+    figure = Figure(figsize=(3.0 * len(panels), 4.0), layout="constrained")
     for axes, (title, picture, style) in zip(figure.subplots(1, len(panels)), panels, strict=True):
-        drawn = _draw(axes, picture, title, style)
-        if style is not GREY:
-            figure.colorbar(drawn, ax=axes, shrink=0.7, label="intensity (scan: -1 to 1)")
+        unit = "intensity squared" if title.endswith("variance") else "intensity (scan: -1 to 1)"
+        figure.colorbar(_draw(axes, picture, title, style), ax=axes, location="bottom", shrink=0.8, label=unit)
     _save(figure, path)
 
 
@@ -60,6 +59,8 @@ def _draw(axes: Axes, image: Tensor, title: str, style: dict[str, Any]) -> Any:
     array = array[..., array.shape[2] // 2] if array.ndim == 3 else array
     axes.set_title(title, fontsize=9)
     axes.set_axis_off()
+    for place, side in ((0.02, "L"), (0.98, "R")):
+        axes.text(place, 0.5, side, transform=axes.transAxes, ha="center", va="center", color="grey", fontsize=8)
     return axes.imshow(array.T, origin="lower", interpolation="nearest", **style)
 
 

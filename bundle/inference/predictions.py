@@ -10,8 +10,8 @@ from monai.data import MetaTensor
 from monai.utils.enums import CommonKeys as Keys
 
 from bundle.files import write_atomically, write_nifti
+from bundle.inference.datasets import FAILURE
 from bundle.inference.overview import save_overview
-from bundle.inference.scans import FAILURE
 
 FILES = {Keys.PRED: "fa_mean", "fa_variance": "fa_variance", "translated": "translated", "fa_exemplar": "fa_exemplar"}
 

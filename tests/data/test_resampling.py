@@ -52,9 +52,7 @@ def test_scan_with_the_spacing_of_the_grid_is_copied(shape: tuple[int, ...]) -> 
     sizes, plane = ((48, 48), -20.0 + 2 * 12) if len(shape) == 3 and shape[2] > 1 else ((48, 48), None)
     output = ResampleToGrid(sizes, 2.0, plane)(_scan(array, _affine()))
     taken = array[:, :, 12] if plane is not None else array.reshape(40, 44)
-    np.testing.assert_array_equal(
-        np.sort(output.numpy().ravel())[-taken.size :], np.sort(taken.ravel().astype(np.float32))
-    )
+    np.testing.assert_array_equal(np.sort(output.numpy().ravel())[-taken.size :], np.sort(taken.ravel().astype(np.float32)))
     volume = ResampleToGrid((48, 48, 48), 2.0)(_scan(_blob((40, 44, 30)), _affine()))
     assert np.count_nonzero(volume) == np.count_nonzero(_blob((40, 44, 30)))
 
@@ -68,9 +66,7 @@ def test_brain_is_in_the_middle(shape: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("angle", [0.0, 0.15])
 @pytest.mark.parametrize("voxel_sizes", [(1.0, 1.0, 1.0), (1.3, 0.9, 3.1), (3.0, 2.5, 2.0)])
 @pytest.mark.parametrize("spatial_dims", [2, 3])
-def test_values_stay_where_they_are_in_the_world(
-    spatial_dims: int, voxel_sizes: tuple[float, ...], angle: float
-) -> None:
+def test_values_stay_where_they_are_in_the_world(spatial_dims: int, voxel_sizes: tuple[float, ...], angle: float) -> None:
     image = _ramp((60, 64, 40), _affine(voxel_sizes, angle))
     plane = float(image.affine[2] @ torch.tensor([29.5, 31.5, 19.5, 1.0], dtype=torch.float64))
     output = ResampleToGrid((8,) * spatial_dims, 2.0, plane if spatial_dims == 2 else None)(image)

@@ -4,34 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import nibabel
-import numpy as np
 import pytest
-import torch
 from monai.bundle import ConfigParser
-
-ROOT = Path(__file__).parents[2]
-
-
-def make_affine(voxel_sizes: tuple[float, ...] = (2.0, 2.0, 2.0), angle: float = 0.0) -> np.ndarray:
-    """Return an affine that turns by an angle about the x and the z axis, with the origin near the brain's corner."""
-    cosine, sine = np.cos(angle), np.sin(angle)
-    about_x = np.array([[1, 0, 0], [0, cosine, -sine], [0, sine, cosine]])
-    about_z = np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]])
-    affine = np.eye(4)
-    affine[:3, :3] = about_x @ about_z @ np.diag(voxel_sizes)
-    affine[:3, 3] = (-20.0, -24.0, -10.0)
-    return affine
-
-
-def save_scan(path: Path, shape: tuple[int, ...], affine: np.ndarray, seed: int = 0) -> Path:
-    """Save a smooth blob with background zero."""
-    random = np.random.default_rng(seed)
-    axes = np.meshgrid(*(np.linspace(-1, 1, size) if size > 1 else np.zeros(1) for size in shape), indexing="ij")
-    blob = 1000 * np.clip(0.8 - sum(axis**2 for axis in axes), 0, None) * random.uniform(0.8, 1.2, shape)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    nibabel.save(nibabel.Nifti1Image(blob.astype(np.float32), affine), path)
-    return path
+from tiny_scans import ROOT, make_affine, save_checkpoint, save_scan
 
 
 @pytest.fixture
@@ -75,20 +50,3 @@ def make_parser(tmp_path: Path) -> Callable[..., ConfigParser]:
         return parser
 
     return make
-
-
-def save_checkpoint(parser: ConfigParser, path: Path) -> None:
-    """Save random weights for the network of a config."""
-    torch.manual_seed(0)
-    network = parser.get_parsed_content("network_def")
-    for parameter in network.parameters():
-        torch.nn.init.normal_(parameter, std=0.3)
-    torch.nn.init.normal_(network.class_attributes)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    torch.save({"model": network.state_dict()}, path)
-
-
-def run(parser: ConfigParser, entry: str = "evaluating") -> None:
-    """Evaluate the entries of a run id one after the other, as the command line does."""
-    for index in range(len(parser[entry])):
-        parser.get_parsed_content(f"{entry}::{index}")

@@ -14,8 +14,7 @@ import torch
 from monai.bundle import ConfigParser, ConfigWorkflow
 from monai.data import decollate_batch
 from monai.transforms import Invertd
-
-from tests.inference.conftest import ROOT
+from tiny_scans import ROOT
 
 Make = Callable[..., ConfigParser]
 

@@ -45,9 +45,7 @@ def test_exemplar_gives_its_attribute(make_network: Make, image: torch.Tensor) -
     answer = ICAMInferer(num_samples=2, exemplar=image[3], reference="input")(image[:2], network)
     with torch.inference_mode():
         attribute = network.eval().encode(image[3:]).mean.clone()
-    expected = exemplar_maps(
-        network, image[:2], attribute.expand(2, *attribute.shape[1:]), torch.zeros(2), "input"
-    ).mean
+    expected = exemplar_maps(network, image[:2], attribute.expand(2, *attribute.shape[1:]), torch.zeros(2), "input").mean
     torch.testing.assert_close(answer["fa_exemplar"], expected.clone())
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from monai.bundle import ConfigParser
+from tiny_scans import make_affine, run, save_scan
 
 import bundle.inference.predictions
-from tests.inference.conftest import make_affine, run, save_scan
 
 NAMES = ("flat", "sub-01/slice", "sub-02/volume", "sub-03/oblique")
 SOURCES = ("flat.nii.gz", "sub-01/slice.nii.gz", "sub-02/volume.nii", "sub-03/oblique.nii.gz")
@@ -46,9 +46,7 @@ def test_map_of_a_volume_fills_one_voxel_a_column(scans: Path, make_parser: Make
 
 
 @pytest.mark.parametrize("shape", [(32, 32), (32, 32, 1)])
-def test_map_of_a_scan_on_the_network_grid_is_not_interpolated(
-    shape: tuple[int, ...], make_parser: Make, tmp_path: Path
-) -> None:
+def test_map_of_a_scan_on_the_network_grid_is_not_interpolated(shape: tuple[int, ...], make_parser: Make, tmp_path: Path) -> None:
     save_scan(tmp_path / "scans" / "scan.nii.gz", shape, make_affine())
     parser = make_parser()
     run(parser)
@@ -58,9 +56,7 @@ def test_map_of_a_scan_on_the_network_grid_is_not_interpolated(
     shift = np.round((image.shape[1] - 1) / 2 - np.argwhere(image[0].numpy() > -1).mean(axis=0)).astype(int)
     np.testing.assert_array_equal(shift, [0, 0])  # the blob is in the middle
     saved = _values(tmp_path / "output" / "scan_fa_mean.nii.gz")
-    offset = np.round((np.argwhere(_values(tmp_path / "scans" / "scan.nii.gz") > 0).mean(axis=0)[:2]) - 15.5).astype(
-        int
-    )
+    offset = np.round((np.argwhere(_values(tmp_path / "scans" / "scan.nii.gz") > 0).mean(axis=0)[:2]) - 15.5).astype(int)
     moved = np.roll(expected, tuple(offset), axis=(0, 1))
     np.testing.assert_allclose(saved[1:-1, 1:-1], moved[1:-1, 1:-1], atol=1e-6)
 

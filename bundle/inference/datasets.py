@@ -57,7 +57,7 @@ def attempt(transform: Callable[[Any], Any], item: dict[str, Any]) -> dict[str, 
         return item
     try:
         return transform(item)
-    except Exception as error:  # noqa: BLE001  whatever is wrong with one scan, the others are still to be explained
+    except Exception as error:
         return {**item, FAILURE: _reason(error)}
 
 
