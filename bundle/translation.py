@@ -11,7 +11,9 @@ from bundle.structures import DomainLogits
 
 
 class Translation:
-    """A batch of scans, encoded, reconstructed and translated; what nobody asks for is not computed, and nothing is computed twice.
+    """A batch of scans, encoded, reconstructed and translated.
+
+    What nobody asks for is not computed, and nothing is computed twice.
 
     Every scan borrows the attribute of a partner of another class ("exemplar") and an attribute drawn for that class ("sampled").
     Images have shape (B, C, H, W[, D]), contents (B, C, H/4, W/4[, D/4]), attributes (B, 1, H/16, W/16[, D/16]).

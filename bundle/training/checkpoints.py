@@ -70,11 +70,14 @@ class RunState:
             return
         state = torch.load(self.path, map_location=engine.state.device, weights_only=True)
         changed = sorted(
-            key for key in self.settings.keys() | state["settings"].keys() if self.settings.get(key) != state["settings"].get(key)
+            key
+            for key in self.settings.keys() | state["settings"].keys()
+            if self.settings.get(key) != state["settings"].get(key)
         )
         if changed:
             raise ValueError(
-                f"{self.path} is the state of a run with other {', '.join(changed)}: give another output_dir, or resume: false to replace it"
+                f"{self.path} is the state of a run with other {', '.join(changed)}: give another output_dir,"
+                " or resume: false to replace it"
             )
         for name, thing in self.objects.items():
             thing.load_state_dict(state[name])
@@ -138,11 +141,11 @@ class BestModel:
 
 
 def _random_state() -> dict[str, Any]:
-    name, keys, *rest = np.random.get_state()
+    name, keys, *rest = np.random.get_state(legacy=True)
     version, numbers, gauss = random.getstate()
     return {
         "python": [version, list(numbers), gauss],
-        "numpy": [name, keys.tolist(), *rest],
+        "numpy": [name, np.asarray(keys).tolist(), *rest],
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all(),
     }

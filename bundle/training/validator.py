@@ -22,7 +22,8 @@ class ICAMValidator(Evaluator):
 
     Args:
         device: where to compute.
-        val_data_loader: class-balanced batches, sorted by class, with keys `image`, `label` and, where known, `mask` and `parcel_map`.
+        val_data_loader: class-balanced batches, sorted by class, with keys `image`, `label` and, where known, `mask` and
+            `parcel_map`.
         network: network to validate.
         reference: what is subtracted from the translated scan, "reconstruction" or "input".
         **kwargs: further arguments of `monai.engines.Evaluator`.

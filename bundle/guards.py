@@ -1,0 +1,80 @@
+"""What stands between a mistake on the command line and a page of traceback."""
+
+import difflib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from monai.bundle import ConfigParser
+
+PACKAGE = Path(__file__).resolve().parent
+OPTIONS = {"config_file", "meta_file", "logging_file", "run_id", "init_id", "final_id", "args_file", "tracking", "workflow_name"}
+TRACEBACK_VARIABLE = "ICAM_TRACEBACK"  # set it to see the whole traceback of every error
+
+
+def guard_run() -> None:
+    """Refuse unknown keys on the command line, and have errors about the user's input shown as one sentence.
+
+    Raises:
+        ValueError: When a key on the command line is not in the config.
+    """
+    sys.excepthook = show_error
+    check_overrides(sys.argv[1:])
+
+
+def check_overrides(arguments: Sequence[str]) -> None:
+    """Check that every `--key value` changes a key that the config files have.
+
+    MONAI adds a mistyped key to the config without a word, and the run goes on with the old value.
+
+    Args:
+        arguments: command line of `python -m monai.bundle`.
+
+    Raises:
+        ValueError: When a key is not in the config.
+    """
+    options = {name.removeprefix("--").split("=")[0]: index for index, name in enumerate(arguments) if name.startswith("--")}
+    if "config_file" not in options:
+        return
+    position = options["config_file"]
+    files = arguments[position].partition("=")[2] or arguments[position + 1]
+    parser = ConfigParser()
+    parser.read_config([part.strip(" '\"") for part in files.strip("[]").split(",")])
+    for key in options.keys() - OPTIONS:
+        if key not in parser:
+            known = [str(name) for name in parser.get() if not str(name).startswith("_")]
+            near = difflib.get_close_matches(key.split("#")[0], known, n=1)
+            hint = f"; did you mean {near[0]}?" if near and near[0] != key else ""
+            raise ValueError(f"{files} has no key {key}{hint} (keys inside others are written outer#inner)")
+
+
+def show_error(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> Any:
+    """Print errors that this package raised on purpose as one sentence, all others as Python does.
+
+    Args:
+        kind: class of the error.
+        error: what was raised last; its causes are looked through for the first.
+        trace: its traceback.
+    """
+    cause = error
+    while earlier := cause.__cause__ or cause.__context__:
+        cause = earlier
+    meant = isinstance(cause, ValueError | OSError | RuntimeError) and _raised_here(cause)
+    if meant and not os.environ.get(TRACEBACK_VARIABLE):
+        print(f"Error: {cause}", file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, trace)
+
+
+def _raised_here(error: BaseException) -> bool:
+    """Tell whether the innermost frame of an error lies in this package, or in what a file operation of it called."""
+    trace = error.__traceback__
+    files = []
+    while trace is not None:
+        files.append(Path(trace.tb_frame.f_code.co_filename).resolve())
+        trace = trace.tb_next
+    innermost = files[-1:] if not isinstance(error, OSError) else files
+    return any(PACKAGE in file.parents for file in innermost)
