@@ -64,7 +64,17 @@ def format_figure(row: pd.Series) -> str:
     """
     if pd.isna(row["mean"]):
         return "n/a"
-    return f"{row['mean']:.3f} [{row['ci_low']:.2f}, {row['ci_high']:.2f}]"
+    return f"{show_number(row['mean'], 3)} [{show_number(row['ci_low'])}, {show_number(row['ci_high'])}]"
+
+
+def show_number(value: float, digits: int = 2) -> str:
+    """Return a number with a fixed number of decimals, without a minus sign before a zero.
+
+    Args:
+        value: the number.
+        digits: decimals.
+    """
+    return f"{round(value, digits) + 0.0:.{digits}f}"
 
 
 def _spread(rows: pd.DataFrame, columns: pd.Series) -> pd.DataFrame:

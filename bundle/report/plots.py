@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from bundle.evaluation.candidates import NETWORK_METHODS, ORACLES
 
 INK = "#010203"  # replaced by the page's text colour
-PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # told apart by colour-blind readers
+PALETTE = ("#2b8ccf", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # told apart by colour-blind readers
 FAMILIES = {"network": "#2f7fc1", "exact change": "#009e73", "trivial": "#8a8a8a"}
 STYLE = {
     "font.family": "sans-serif",
@@ -55,7 +55,7 @@ def plot_figures(rows: pd.DataFrame, title: str) -> Markup:
         for height, (_, row) in zip(heights, rows.iterrows(), strict=True):
             colour = FAMILIES[family_of(row["method"])]
             axes.plot([row["ci_low"], row["ci_high"]], [height] * 2, color=colour, linewidth=2, solid_capstyle="butt")
-            axes.plot(row["mean"], height, "o", color=colour, markersize=5)
+            axes.plot(row["mean"], height, "o", color=colour, markersize=5, clip_on=False)
         axes.axvline(0, color=INK, linewidth=0.6)
         axes.set_yticks(heights, [name.replace("_", " ") for name in rows["method"]])
         axes.set_xlim(min(-0.1, rows["ci_low"].min() - 0.02), 1.02)
@@ -83,6 +83,7 @@ def plot_curves(history: pd.DataFrame, columns: Sequence[str], title: str, log: 
             axes.plot(shown["epoch"], shown[column], color=colour, marker=".", linewidth=1.4, label=column.replace("_", " "))
         if log and (history[list(columns)].min() > 0).all():
             axes.set_yscale("log")
+        axes.xaxis.get_major_locator().set_params(integer=True)
         _label(axes, "epoch", title)
         return _to_svg(figure, title)
 
@@ -116,7 +117,7 @@ def plot_latent(points: np.ndarray, labels: np.ndarray, splits: Sequence[str], t
 def _label(axes: Axes, across: str, title: str) -> None:
     axes.set_xlabel(across)
     axes.set_title(title, fontsize=9, loc="left")
-    axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=3, handlelength=1.2, columnspacing=1.0)
+    axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2, handlelength=1.2, columnspacing=1.0)
 
 
 def _to_svg(figure: Figure, title: str) -> Markup:

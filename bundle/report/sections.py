@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from bundle.evaluation.candidates import TRIVIAL_METHODS
 from bundle.evaluation.scoring import METRICS, select_kind
-from bundle.evaluation.tables import WAYS, pivot_classes, pivot_maps
+from bundle.evaluation.tables import WAYS, pivot_classes, pivot_maps, show_number
 from bundle.report.plots import family_of, plot_curves, plot_figures
 
 CLASS_FIGURES = (  # label, method, metric
@@ -28,7 +28,7 @@ def summarise_split(metrics: pd.DataFrame, split: str, headline: str) -> dict[st
         headline: metric of the maps.
 
     Returns:
-        The split's name and `figures`: label, value, interval, and the best trivial map beside, where there is one.
+        The split's name, the maps' `protocol` and `figures`: label, value, interval, and beside them the best trivial map.
     """
     rows = metrics[metrics["split"] == split]
     figures = []
@@ -36,11 +36,13 @@ def summarise_split(metrics: pd.DataFrame, split: str, headline: str) -> dict[st
         maps = _select_maps(rows, headline, kind)
         for _, row in maps[maps["method"] == f"{kind}_reconstruction"].iterrows():
             rivals = maps[(maps["direction"] == row["direction"]) & maps["method"].isin(TRIVIAL_METHODS)]
-            figures.append(_figure(f"NCC({row['direction']}), {kind}", row, f"best trivial map {rivals['mean'].max():.2f}"))
+            beside = f"best trivial map {show_number(rivals['mean'].max())}"
+            figures.append(_figure(f"NCC({row['direction']}), {kind}", row, beside))
     for label, method, metric in CLASS_FIGURES:
         row = rows[(rows["method"] == method) & (rows["metric"] == metric)].iloc[0]
         figures.append(_figure(label, row, ""))
-    return {"split": split, "figures": figures}
+    known = set(_select_maps(rows, headline, WAYS[0])["protocol"])
+    return {"split": split, "protocol": next(iter(known), None), "figures": figures}
 
 
 def show_split(metrics: pd.DataFrame, split: str, headline: str) -> dict[str, Any]:
@@ -110,8 +112,9 @@ def flatten(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
 
 
 def _figure(label: str, row: pd.Series, beside: str) -> dict[str, str]:
-    value = "n/a" if pd.isna(row["mean"]) else f"{row['mean']:.2f}"
-    return {"label": label, "value": value, "interval": f"{row['ci_low']:.2f} to {row['ci_high']:.2f}", "beside": beside}
+    value = "n/a" if pd.isna(row["mean"]) else show_number(row["mean"])
+    interval = f"{show_number(row['ci_low'])} to {show_number(row['ci_high'])}"
+    return {"label": label, "value": value, "interval": interval, "beside": beside}
 
 
 def _rows_of(table: pd.DataFrame) -> dict[str, Any]:

@@ -2,7 +2,7 @@ import math
 
 import pandas as pd
 
-from bundle.evaluation.tables import format_results, pivot_classes, pivot_maps
+from bundle.evaluation.tables import format_results, pivot_classes, pivot_maps, show_number
 
 ROWS = [
     ("seen", "paper", "exemplar_input", "-", "ncc_image", 0.5, 0.4, 0.6),
@@ -34,3 +34,7 @@ def test_text_shows_the_headline_only_and_says_what_is_left_out():
 def test_a_table_without_maps_shows_classes():
     text = format_results(METRICS.assign(cohort="tiny").tail(1), "ncc_image")
     assert "classifier" in text and "NCC" not in text
+
+
+def test_a_zero_has_no_sign():
+    assert [show_number(value) for value in (-0.001, 0.001, -0.006)] == ["0.00", "0.00", "-0.01"]

@@ -1,0 +1,51 @@
+import base64
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from bundle.report.images import draw_map, draw_scan, draw_truth, draw_variance, find_range, find_slice, take_slice
+
+
+def pixels(source: str) -> np.ndarray:
+    assert source.startswith("data:image/png;base64,")
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(source.split(",")[1]))))
+
+
+def test_slices_are_shown_with_anterior_up_and_left_on_the_left():
+    image = torch.zeros(1, 2, 3)  # x to the right, y to the front
+    image[0, 0, 2] = 1  # left, front
+    assert take_slice(image).tolist() == [[1, 0], [0, 0], [0, 0]]
+
+
+def test_volumes_are_shown_where_the_truth_is_largest():
+    truth = torch.zeros(1, 4, 5, 6)
+    truth[0, 1:3, 2, 4] = -1
+    assert find_slice(truth) == 4
+    assert take_slice(truth, 4).shape == (5, 4) and take_slice(truth, 4).sum() == -2
+    assert find_slice(truth[..., 4]) == 0
+
+
+def test_a_scan_is_grey_from_black_to_white():
+    assert pixels(draw_scan(np.array([[-1.0, 0.0, 1.0, 2.0]]))).tolist() == [[[0] * 3, [128] * 3, [255] * 3, [255] * 3]]
+
+
+def test_a_map_is_black_at_zero_red_above_and_blue_below():
+    blue, black, red = pixels(draw_map(np.array([[-0.2, 0.0, 0.2]]), limit=0.4))[0].tolist()
+    assert max(black) <= 2 and red[0] > red[2] and blue[2] > blue[0]
+
+
+def test_a_truth_is_orange_on_the_scan():
+    inside, outside = pixels(draw_truth(np.array([[0.0, 0.0]]), np.array([[1.0, 0.0]])))[0].tolist()
+    assert inside[0] > inside[1] > inside[2] and outside == [128, 128, 128]
+
+
+def test_a_variance_of_zero_is_black():
+    assert pixels(draw_variance(np.zeros((1, 1)), limit=1.0)).max() < 5
+
+
+def test_maps_of_a_row_share_one_range():
+    assert find_range(torch.full((1, 4, 4), -2.0), torch.ones(1, 4, 4)) == pytest.approx(2.0)
+    assert find_range(torch.zeros(1, 4, 4)) == 1.0

@@ -1,0 +1,93 @@
+import re
+import shutil
+import subprocess
+
+import pandas as pd
+import pytest
+import torch
+
+from bundle.evaluation import Evaluation
+from bundle.report import Report
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--virtual-time-budget=5000",
+]  # fmt: skip
+
+
+@pytest.fixture
+def make_report(make_cohort, make_network, tmp_path):
+    def make(spatial_dims: int = 2, dropped: tuple[str, ...] = (), evaluate: bool = True, **arguments) -> Report:
+        cohort, network = make_cohort(spatial_dims).drop(*dropped), make_network(spatial_dims)
+        torch.save({"model": network.state_dict()}, tmp_path / "model.pt")
+        settings = {"num_samples": 4, "num_resamples": 50} | arguments
+        evaluation = Evaluation(network, cohort.test, cohort.train, tmp_path, "tiny", **settings)
+        if evaluate:
+            evaluation.run()
+        history = {"epoch": [1, 2, 3], "loss": [9.0, 4.0, 2.0], "val_ncc": [0.1, 0.3, 0.4], "val_accuracy": [0.5, 0.9, 1.0]}
+        pd.DataFrame(history).to_csv(tmp_path / "train.csv", index=False)
+        return Report(evaluation, tmp_path, tmp_path / "model.pt", tmp_path / "train.csv", {"image_size": [16, 32]}, "A & B")
+
+    return make
+
+
+@pytest.mark.parametrize("spatial_dims", [2, 3])
+def test_page_is_complete_in_itself(spatial_dims, make_report):
+    page = make_report(spatial_dims).write().read_text()
+    assert not re.findall(r'(?:src|href)="(?!data:image/png;base64,|#)', page)
+    assert "@import" not in page and "url(http" not in page
+    assert "A &amp; B" in page and "width=device-width" in page
+    for section in ("results", "scans", "interpolation", "latent", "training", "settings"):
+        assert page.count(f'id="{section}"') == 1
+    assert page.count("<svg") == 2 * 4 + 2 + 2  # figures of both splits, latent spaces, curves
+
+
+def test_page_repeats_byte_for_byte(make_report):
+    report = make_report()
+    assert report.write().read_bytes() == report.write().read_bytes()
+
+
+def test_page_shows_the_figures_of_the_table(make_report, tmp_path):
+    page = make_report().write().read_text()
+    metrics = pd.read_csv(tmp_path / "eval" / "metrics.csv")
+    row = metrics[(metrics["method"] == "exemplar_input") & (metrics["metric"] == "ncc_image")].iloc[0]
+    assert f"<td>{row['mean']:.3f} [{row['ci_low']:.2f}, {row['ci_high']:.2f}]</td>" in page
+
+
+def test_page_of_a_cohort_without_truths_says_what_is_left_out(make_report):
+    page = make_report(dropped=("mask", "effect", "parcel_map", "brain_mask", "anatomy")).write().read_text()
+    assert "Left out: no column mask" in page and "Test scans" in page
+    assert 'alt="truth"' not in page and 'alt="exemplar map' in page
+
+
+def test_a_report_before_the_evaluation_raises_and_says_what_to_run(make_report):
+    with pytest.raises(FileNotFoundError, match=r"metrics\.csv does not exist: run the evaluation first"):
+        make_report(evaluate=False).write()
+
+
+def test_a_report_on_another_evaluation_raises(make_report):
+    make_report(seed=0)
+    with pytest.raises(ValueError, match="holds an evaluation with another interval, maps: run the evaluation again"):
+        make_report(seed=1, evaluate=False).write()
+
+
+def run_chromium(folder, *arguments: str) -> str:
+    command = [str(CHROMIUM), *FLAGS, f"--user-data-dir={folder / 'profile'}", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (apt-get install chromium)")
+@pytest.mark.parametrize("width", [390, 1280])
+def test_nothing_overflows_the_page_in_a_browser(width, make_report, tmp_path):
+    page = make_report().write()
+    probe = "<script>onload = () => parent.postMessage(document.documentElement.scrollWidth, '*')</script></body>"
+    (tmp_path / "probed.html").write_text(page.read_text().replace("</body>", probe))
+    (tmp_path / "frame.html").write_text(
+        "<script>onmessage = message => document.body.dataset.width = message.data</script>"
+        f'<iframe src="probed.html" style="width:{width}px;height:900px;border:0"></iframe>'
+    )
+    found = re.search(r'data-width="(\d+)"', run_chromium(tmp_path, "--dump-dom", (tmp_path / "frame.html").as_uri()))
+    assert found is not None and int(found.group(1)) <= width
+    run_chromium(tmp_path, f"--window-size={width},2000", f"--screenshot={tmp_path / 'page.png'}", page.as_uri())
+    assert (tmp_path / "page.png").stat().st_size > 10_000

@@ -1,0 +1,41 @@
+import pandas as pd
+import pytest
+
+from bundle.evaluation import Evaluation
+from bundle.report.panels import NUM_STEPS, choose_scans, first_control, make_interpolation, make_panel, make_panels
+
+
+@pytest.fixture(params=[2, 3])
+def evaluation(request, make_cohort, make_network, tmp_path):
+    cohort = make_cohort(request.param)
+    return Evaluation(make_network(request.param), cohort.test, cohort.train, tmp_path, "tiny", num_samples=4)
+
+
+def test_scans_at_the_quartiles_of_the_score_are_shown():
+    rows = [("paired", scan, score) for scan, score in enumerate([0.3, 0.1, 0.5, 0.2, 0.4])] + [("paper", 9, 0.9)]
+    scans = pd.DataFrame(rows, columns=["protocol", "scan", "ncc_image"])
+    scans = scans.assign(split="seen", direction="-", method="exemplar_reconstruction")
+    assert choose_scans(scans, "seen", "-", "ncc_image") == [(3, 0.2), (0, 0.3), (4, 0.4)]
+    assert choose_scans(scans[scans["protocol"] == "paper"], "seen", "-", "ncc_image") == [(9, 0.9)]
+    assert choose_scans(scans, "unseen", "-", "ncc_image") == choose_scans(pd.DataFrame(), "seen", "-", "ncc_image") == []
+
+
+def test_a_panel_shows_scan_truth_translation_and_maps(evaluation):
+    panel = make_panel(evaluation, evaluation.encode().attribute, index=0, target=1, score=0.25)
+    names = [tile.caption.split(",")[0] for tile in panel.tiles]
+    assert names == ["scan", "truth", "translated", "exemplar map", "mean of 4 maps", "their variance"]
+    assert panel.title.startswith("test-0, class 0 to 1, reference test-") and panel.title.endswith("NCC 0.25")
+
+
+def test_every_direction_is_shown_from_its_own_class(evaluation):
+    panels = make_panels(evaluation, pd.DataFrame(), evaluation.encode().attribute, "unseen")
+    assert list(panels) == ["-", "+"]
+    assert all(panel.title.startswith(("test-5,", "test-7,")) for panel in panels["-"])
+    assert all(panel.title.startswith(("test-4,", "test-6,")) for panel in panels["+"])
+
+
+def test_an_interpolation_starts_without_a_change(evaluation):
+    panel = make_interpolation(evaluation, evaluation.encode().attribute, first_control(evaluation, "unseen"), target=1)
+    assert len(panel.tiles) == 2 * NUM_STEPS and panel.title.startswith("test-4,")
+    assert panel.tiles[NUM_STEPS].caption == "change at 0%"
+    assert panel.tiles[NUM_STEPS].source != panel.tiles[-1].source

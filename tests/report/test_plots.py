@@ -1,0 +1,42 @@
+from xml.etree import ElementTree
+
+import numpy as np
+import pandas as pd
+
+from bundle.report.plots import INK, family_of, plot_curves, plot_figures, plot_latent
+
+FIGURES = pd.DataFrame({"method": ["exemplar_input", "oracle", "image"], "mean": [0.5, 0.9, 0.4]})
+FIGURES = FIGURES.assign(ci_low=FIGURES["mean"] - 0.1, ci_high=FIGURES["mean"] + 0.1)
+HISTORY = pd.DataFrame({"epoch": [1, 2, 3], "loss": [3.0, 2.0, 1.0], "val_ncc": [np.nan, 0.1, 0.2]})
+
+
+def draw_all() -> list[str]:
+    points = np.random.default_rng(0).normal(size=(8, 2))
+    return [
+        str(plot_figures(FIGURES, "seen <1>")),
+        str(plot_curves(HISTORY, ["loss"], "losses", log=True)),
+        str(plot_curves(HISTORY, ["val_ncc"], "validation")),
+        str(plot_latent(points, np.arange(8) % 2, ["seen", "unseen"] * 4, "attribute")),
+    ]
+
+
+def test_drawings_are_elements_that_take_the_colour_of_the_page():
+    for drawing in draw_all():
+        assert ElementTree.fromstring(drawing).attrib["role"] == "img"
+        assert "currentColor" in drawing and INK not in drawing
+
+
+def test_drawings_repeat_and_say_what_they_show():
+    assert draw_all() == draw_all()
+    assert 'aria-label="seen &lt;1&gt;"' in draw_all()[0] and "exemplar input" in draw_all()[0]
+
+
+def test_identifiers_of_two_drawings_differ():
+    first, second = (set(part.split('"')[0] for part in drawing.split('clip-path="url(#')[1:]) for drawing in draw_all()[1:3])
+    assert first and second and not first & second
+
+
+def test_methods_belong_to_families():
+    assert [family_of(method) for method in ("sampled_input", "oracle_expected", "noise", "image_minus_mean")] == [
+        "network", "exact change", "trivial", "trivial",
+    ]  # fmt: skip

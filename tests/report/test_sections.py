@@ -1,0 +1,59 @@
+import pandas as pd
+import pytest
+
+from bundle.report.sections import draw_curves, flatten, show_split, summarise_split
+
+ROWS = [
+    ("paper", "exemplar_reconstruction", "-", "ncc_image", 0.2),
+    ("paired", "exemplar_reconstruction", "-", "ncc_image", 0.5),
+    ("paired", "image", "-", "ncc_image", 0.3),
+    ("paired", "noise", "-", "ncc_image", 0.1),
+    ("paired", "oracle", "-", "ncc_image", 0.9),
+    ("paired", "sampled_reconstruction", "-", "ncc_image", 0.4),
+    ("paired", "image_vs_change", "-", "ncc_image", 0.35),
+    ("paired", "exemplar_reconstruction", "-", "ncc_brain", 0.6),
+    ("", "classifier", "", "accuracy", 0.95),
+    ("", "probe_content", "", "balanced_accuracy", 0.55),
+]
+METRICS = pd.DataFrame(ROWS, columns=["protocol", "method", "direction", "metric", "mean"])
+METRICS = METRICS.assign(split="seen", ci_low=METRICS["mean"] - 0.1, ci_high=METRICS["mean"] + 0.1, n=10)
+
+
+def test_summary_names_the_figures_and_the_best_trivial_map_against_the_same_truth():
+    figures = summarise_split(METRICS, "seen", "ncc_image")["figures"]
+    assert [(figure["label"], figure["value"], figure["beside"]) for figure in figures] == [
+        ("NCC(-), exemplar", "0.50", "best trivial map 0.30"),
+        ("NCC(-), sampled", "0.40", "best trivial map 0.35"),
+        ("accuracy", "0.95", ""),
+        ("content probe", "0.55", ""),
+    ]
+    assert figures[0]["interval"] == "0.40 to 0.60"
+
+
+def test_without_the_paired_protocol_the_summary_is_that_of_the_paper():
+    figures = summarise_split(METRICS[METRICS["protocol"] != "paired"].iloc[[0, -2, -1]], "seen", "ncc_image")["figures"]
+    assert figures[0]["label"] == "NCC(-), exemplar" and figures[0]["value"] == "0.20"
+
+
+def test_the_headline_comes_first_and_each_kind_of_map_has_a_table():
+    shown = show_split(METRICS, "seen", "ncc_brain")
+    assert list(shown["tables"]) == ["ncc_brain", "ncc_image"]
+    assert list(shown["tables"]["ncc_image"]) == ["exemplar", "sampled"]
+    assert shown["num_scans"] == 10 and len(shown["drawings"]) == 1
+
+
+def test_learning_curves_are_drawn_from_what_the_history_has(tmp_path):
+    assert list(draw_curves(tmp_path / "train.csv")) == []
+    pd.DataFrame({"epoch": [1, 2], "loss": [2.0, 1.0], "val_ncc": [0.1, 0.2]}).to_csv(tmp_path / "train.csv")
+    assert len(list(draw_curves(tmp_path / "train.csv"))) == 2
+
+
+def test_nested_settings_become_dotted_names():
+    assert dict(flatten({"maps": {"num_samples": 4}, "size": [96, 112]})) == {"maps.num samples": "4", "size": "96, 112"}
+
+
+@pytest.mark.parametrize("kept", [8])
+def test_a_table_of_classes_only_is_shown(kept):
+    shown = show_split(METRICS.iloc[kept:], "seen", "ncc_image")
+    assert shown["drawings"] == [] and not any(shown["tables"].values())
+    assert len(shown["classes"]["rows"]) == 2
