@@ -1,5 +1,5 @@
 """The tiny cohort and network of these tests."""
 
-from tiny_cohort import make_cohort, make_network
+from tests.tiny_cohort import make_cohort, make_network
 
 __all__ = ["make_cohort", "make_network"]

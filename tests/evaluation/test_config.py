@@ -1,0 +1,78 @@
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from monai.bundle import ConfigParser
+
+from bundle.simulation.squares import simulate_squares_cohort
+
+ROOT = Path(__file__).parents[2]
+AS_IN_TRAINING = (
+    "spatial_dims", "image_size", "pixdim", "plane", "percentile", "num_classes", "embedded_cohort", "cohort", "manifest",
+    "content_encoder", "attribute_encoder", "generator", "network_def",
+)  # fmt: skip
+
+
+def read(name: str) -> ConfigParser:
+    parser = ConfigParser()
+    parser.read_config(ROOT / "configs" / name)
+    return parser
+
+
+@pytest.mark.parametrize("key", AS_IN_TRAINING)
+def test_data_and_network_are_those_of_the_training(key):
+    assert read("evaluate.yaml")[key] == read("train.yaml")[key]
+
+
+def test_scans_are_prepared_as_in_training():
+    evaluated, trained = (read(name)["preprocessing"]["transforms"] for name in ("evaluate.yaml", "train.yaml"))
+    assert [step["_target_"] for step in evaluated] == [step["_target_"] for step in trained]
+    for own, other in zip(evaluated, trained, strict=True):
+        own, other = dict(own), dict(other)
+        if isinstance(other["keys"], list):  # the truths are read too
+            per_key = [name for name in ("keys", "constant", "mode") if name in other]
+            assert all(own.pop(name)[: len(other["keys"])] == other[name] for name in per_key)
+            other = {name: value for name, value in other.items() if name not in per_key}
+        assert own == other
+
+
+@pytest.fixture(params=[2, 3])
+def parser(request, tmp_path):
+    size = [32] * request.param
+    parser = read("evaluate.yaml")
+    parser.update({
+        "bundle_root": str(tmp_path),
+        "dataset_dir": str(simulate_squares_cohort(tmp_path / "squares", size, num_train=8, num_validation=4, num_test=8)),
+        "embedded_cohort": read("squares.yaml")["embedded_cohort"] | {"num_train": 8, "num_validation": 4, "num_test": 8},
+        "device": "cpu",
+        "spatial_dims": request.param,
+        "image_size": size,
+        "pixdim": 1.0,
+        "plane": 0.0 if request.param == 2 else None,
+        "num_samples": 4,
+        "num_resamples": 50,
+    })  # fmt: skip
+    torch.manual_seed(0)
+    (tmp_path / "models").mkdir()
+    torch.save({"model": parser.get_parsed_content("network_def").state_dict()}, tmp_path / "models" / "model.pt")
+    return parser
+
+
+def test_config_evaluates_a_cohort_on_disk_and_reports_on_it(parser, tmp_path):
+    table = parser.get_parsed_content("evaluator").run()
+    oracle = table[(table["method"] == "oracle_expected") & (table["protocol"] == "paired")]
+    assert (oracle["mean"] > 0.999).all() and set(table["cohort"]) == {"squares"} and set(table["split"]) == {"seen"}
+    assert len(pd.read_csv(tmp_path / "output" / "eval" / "metrics.csv")) == len(table)
+    parser.get_parsed_content("page").write()
+    assert (tmp_path / "output" / "report" / "index.html").is_file()
+
+
+def test_weights_of_another_architecture_are_refused(parser):
+    parser["content_encoder::num_blocks"] = 2
+    with pytest.raises(RuntimeError) as error:
+        parser.get_parsed_content("evaluator")
+    cause: BaseException = error.value
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+    assert "model.pt fits another architecture than the config's" in str(cause)
