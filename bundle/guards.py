@@ -6,7 +6,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from monai.bundle import ConfigParser
 
@@ -51,30 +50,29 @@ def check_overrides(arguments: Sequence[str]) -> None:
             raise ValueError(f"{files} has no key {key}{hint} (keys inside others are written outer#inner)")
 
 
-def show_error(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> Any:
+def show_error(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """Print errors that this package raised on purpose as one sentence, all others as Python does.
 
     Args:
         kind: class of the error.
-        error: what was raised last; its causes are looked through for the first.
+        error: what was raised last; it and its causes are looked through, from the last to the first.
         trace: its traceback.
     """
-    cause = error
-    while earlier := cause.__cause__ or cause.__context__:
-        cause = earlier
-    meant = isinstance(cause, ValueError | OSError | RuntimeError) and _raised_here(cause)
-    if meant and not os.environ.get(TRACEBACK_VARIABLE):
+    cause: BaseException | None = error
+    while cause and not _is_meant_for_users(cause):
+        cause = cause.__cause__ or cause.__context__
+    if cause and not os.environ.get(TRACEBACK_VARIABLE):
         print(f"Error: {cause}", file=sys.stderr)
     else:
         sys.__excepthook__(kind, error, trace)
 
 
-def _raised_here(error: BaseException) -> bool:
-    """Tell whether the innermost frame of an error lies in this package, or in what a file operation of it called."""
-    trace = error.__traceback__
-    files = []
+def _is_meant_for_users(error: BaseException) -> bool:
+    """Tell whether this package raised an error itself, or it comes from a file that the package asked for."""
+    if not isinstance(error, ValueError | OSError):
+        return False
+    trace, files = error.__traceback__, []
     while trace is not None:
         files.append(Path(trace.tb_frame.f_code.co_filename).resolve())
         trace = trace.tb_next
-    innermost = files[-1:] if not isinstance(error, OSError) else files
-    return any(PACKAGE in file.parents for file in innermost)
+    return any(PACKAGE in file.parents for file in (files if isinstance(error, OSError) else files[-1:]))

@@ -1,0 +1,102 @@
+"""Training as users start it: what it leaves, and how it goes on after it was killed."""
+
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from tests.training.conftest import Run
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_run_leaves_its_best_network_its_state_and_a_row_an_epoch(uninterrupted: Run) -> None:
+    assert {"model.pt", "state.pt", "train.csv"} <= {path.name for path in uninterrupted.train_dir.iterdir()}
+    table = uninterrupted.table
+    assert table["epoch"].tolist() == [1, 2, 3, 4]
+    assert table["iteration"].tolist() == [3, 6, 9, 12]
+    assert table["cycle_l1"].isna().tolist() == [True, False, False, False]  # the warm-up has other terms
+    assert table[["loss", "val_ncc", "val_ncc_minus", "val_ncc_plus", "val_accuracy"]].notna().all(axis=None)
+
+
+def test_tensorboard_has_every_loss_and_pictures(uninterrupted: Run) -> None:
+    tags: dict[str, set] = {"scalars": set(), "images": set()}
+    for events in uninterrupted.train_dir.glob("events*"):
+        found = EventAccumulator(str(events)).Reload().Tags()
+        for kind in tags:
+            tags[kind] |= set(found[kind])
+    assert {"loss", "kl", "cycle_l2", "discriminator_content_class"} <= tags["scalars"]
+    assert tags["images"]
+
+
+def test_checkpoints_hold_nothing_but_tensors_and_plain_values(uninterrupted: Run) -> None:
+    for name in ("model.pt", "state.pt"):
+        torch.load(uninterrupted.train_dir / name, weights_only=True)
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_a_killed_run_resumes_to_the_same_numbers(folder: Path, uninterrupted: Run, rows: int) -> None:
+    run = Run(folder, f"killed{rows}")
+    process = run.start()
+    while len(run.table) < rows and process.poll() is None:
+        time.sleep(0.02)
+    time.sleep(0.1)  # into the next epoch
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert len(run.table) < 4
+    assert "Resuming" in run.finish() or rows == 1
+    pd.testing.assert_frame_equal(run.table, uninterrupted.table)
+    for name in ("model.pt", "state.pt"):
+        first, second = (torch.load(each.train_dir / name, weights_only=True) for each in (run, uninterrupted))
+        assert_same(first, second)
+
+
+def assert_same(first: Any, second: Any) -> None:
+    """Compare nested containers, tensors bit by bit."""
+    if isinstance(first, dict):
+        assert first.keys() == second.keys()
+        first, second = list(first.values()), list(second.values())
+    if isinstance(first, list | tuple):
+        for one, other in zip(first, second, strict=True):
+            assert_same(one, other)
+    elif isinstance(first, torch.Tensor):
+        assert torch.equal(first, second)
+    else:
+        assert first == second
+
+
+def test_a_finished_run_is_found_and_left_as_it_is(uninterrupted: Run) -> None:
+    before = (uninterrupted.train_dir / "model.pt").stat().st_mtime_ns
+    assert "after epoch 4 of 4" in uninterrupted.finish()
+    assert (uninterrupted.train_dir / "model.pt").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize(
+    ("keys", "sentence"),
+    [
+        ({"loss_weights#kl": "3.0"}, "Error: {state} is the state of a run with other loss_weights: give another output_dir"),
+        ({"loss_weights#kll": "3.0"}, "has no key loss_weights#kll; did you mean loss_weights?"),
+        ({"max_epoch": "3"}, "has no key max_epoch; did you mean max_epochs?"),
+        ({"batch_size": "3"}, "Error: batch_size must be a multiple of the 2 classes, got 3"),
+        ({"image_size": "[40, 40]", "dataset_dir": "/nowhere"}, "Error: image_size must be 2 multiples of 16, got [40, 40]"),
+        ({"dataset_dir": str(Path(__file__).parent)}, "holds files but no participants.tsv"),
+    ],
+)
+def test_a_mistake_gets_one_sentence(uninterrupted: Run, folder: Path, keys: dict, sentence: str) -> None:
+    run = Run(folder, "uninterrupted", **keys)
+    output = run.finish()
+    assert run.status != 0
+    assert sentence.format(state=run.train_dir / "state.pt") in output
+    assert "Traceback" not in output
+
+
+def test_the_key_metric_can_be_one_that_needs_no_masks(folder: Path) -> None:
+    run = Run(folder, "accuracy", key_metric="accuracy", max_epochs="2", patience="1")
+    run.finish()
+    assert run.status == 0, run.output
