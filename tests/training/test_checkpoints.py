@@ -1,0 +1,88 @@
+"""What is kept of a run."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from ignite.engine import Engine
+
+from bundle.training import BestModel, RunState
+
+
+def make_engine(score: float = 0.0) -> Engine:
+    engine = Engine(lambda *_: None)
+    engine.state.max_epochs = 5
+    engine.state.metrics = {"ncc": score}
+    engine.state.key_metric_name = "ncc"
+    engine.state.device = torch.device("cpu")
+    return engine
+
+
+def make_state(path: Path, seed: int = 0, resume: bool = True) -> tuple[RunState, torch.nn.Module]:
+    network = torch.nn.Linear(2, 2)
+    return RunState(path, {"network": network}, {"seed": seed}, resume), network
+
+
+def test_random_numbers_and_weights_go_on_where_they_were(tmp_path: Path) -> None:
+    state, network = make_state(tmp_path / "state.pt")
+    engine = make_engine()
+    engine.state.epoch, engine.state.iteration = 3, 30
+    state.save(engine)
+    expected = torch.rand(4)
+    again, fresh = make_state(tmp_path / "state.pt")
+    engine = make_engine()
+    again.load(engine)
+    assert torch.equal(torch.rand(4), expected)
+    assert torch.equal(fresh.weight, network.weight)
+    assert (engine.state.epoch, engine.state.iteration) == (3, 30)
+
+
+def test_a_state_with_other_settings_is_refused_and_can_be_replaced(tmp_path: Path) -> None:
+    make_state(tmp_path / "state.pt", seed=0)[0].save(make_engine())
+    with pytest.raises(ValueError, match="a run with other seed: give another output_dir"):
+        make_state(tmp_path / "state.pt", seed=1)[0].load(make_engine())
+    make_state(tmp_path / "state.pt", seed=1, resume=False)[0].load(make_engine())
+
+
+def test_a_full_disk_leaves_the_earlier_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state, _ = make_state(tmp_path / "state.pt")
+    state.save(make_engine())
+    before = (tmp_path / "state.pt").read_bytes()
+
+    def fill_disk(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", fill_disk)
+    with pytest.raises(OSError, match="No space left"):
+        state.save(make_engine())
+    assert [path.name for path in tmp_path.iterdir()] == ["state.pt"]
+    assert (tmp_path / "state.pt").read_bytes() == before
+
+
+def run_validations(tmp_path: Path, scores: list[float], patience: int) -> tuple[BestModel, Engine, list[float]]:
+    network = torch.nn.Linear(1, 1)
+    best = BestModel(tmp_path / "model.pt", network, make_engine(), interval=1, patience=patience)
+    trainer, saved = SimpleNamespace(state=SimpleNamespace(epoch=0), stopped=False), []
+    trainer.terminate = lambda: setattr(trainer, "stopped", True)
+    for score in scores:
+        best.validator.state.metrics["ncc"] = score
+        torch.nn.init.constant_(network.weight, score)
+        best(trainer)
+        saved.append(torch.load(tmp_path / "model.pt", weights_only=True)["model"]["weight"].item())
+    return best, trainer, saved
+
+
+def test_the_best_network_is_kept(tmp_path: Path) -> None:
+    best, trainer, saved = run_validations(tmp_path, [0.25, 0.5, 0.125, 0.75], patience=9)
+    assert saved == [0.25, 0.5, 0.5, 0.75]
+    assert best.state_dict() == {"best": 0.75, "since": 0} and not trainer.stopped
+
+
+def test_training_stops_when_nothing_improves(tmp_path: Path) -> None:
+    assert run_validations(tmp_path, [0.5, 0.25, 0.25], patience=2)[1].stopped
+
+
+def test_a_key_metric_that_is_not_defined_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="set key_metric to one that it gives"):
+        run_validations(tmp_path, [float("nan")], patience=2)

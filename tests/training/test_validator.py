@@ -1,0 +1,52 @@
+"""What validation compares a map with, and that its figures are those of the maps."""
+
+import pytest
+import torch
+
+from bundle.attribution import exemplar_maps
+from bundle.metrics import compute_ncc
+from bundle.networks import ICAM
+from bundle.training import ICAMValidator, direction
+from bundle.training.validator import true_change
+
+
+@pytest.fixture
+def batch(image: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Two controls and two diseased scans, whose parcels 1 and 2 lie in two rows of voxels; the first has parcel 1 only."""
+    parcels = torch.zeros_like(image)
+    parcels[:, :, 1], parcels[:, :, 2] = 1, 2
+    mask = torch.zeros_like(image)
+    mask[2, :, 1] = 1
+    mask[3, :, 1:3] = 1
+    return {"image": image, "label": labels, "mask": mask, "parcel_map": parcels}
+
+
+def test_a_diseased_scan_loses_its_lesions_and_a_control_gains_the_parcels_of_its_partner(batch: dict) -> None:
+    truth = true_change(batch, torch.tensor([2, 3, 0, 1]))
+    assert torch.equal(truth[2:], batch["mask"][2:])
+    assert torch.equal(truth[0], (batch["parcel_map"][0] == 1).float())
+    assert torch.equal(truth[1], (batch["parcel_map"][1] > 0).float())
+
+
+def test_without_parcels_a_control_is_compared_with_the_mask_of_its_partner(batch: dict) -> None:
+    del batch["parcel_map"]
+    truth = true_change(batch, torch.tensor([3, 2, 1, 0]))
+    assert torch.equal(truth[:2], batch["mask"][[3, 2]])
+
+
+def test_output_is_what_exemplar_maps_give(network: ICAM, batch: dict) -> None:
+    validator = ICAMValidator("cpu", [batch], network)
+    validator.run()
+    output = validator.state.output
+    mean = network.encode(batch["image"]).mean
+    expected = exemplar_maps(network, batch["image"], mean[[2, 3, 0, 1]], batch["label"][[2, 3, 0, 1]])
+    torch.testing.assert_close(output["pred"], expected.mean)
+    torch.testing.assert_close(output["logits"], network.classify(mean))
+    maps, truth = direction(1)(output)
+    torch.testing.assert_close(compute_ncc(maps, truth), compute_ncc(expected.mean[2:], batch["mask"][2:]))
+
+
+def test_a_cohort_without_masks_has_no_ncc(network: ICAM, batch: dict) -> None:
+    validator = ICAMValidator("cpu", [{key: batch[key] for key in ("image", "label")}], network)
+    validator.run()
+    assert compute_ncc(validator.state.output["pred"], validator.state.output["truth"]).isnan().all()
