@@ -1,5 +1,6 @@
 """Evaluation of a trained network on the test split of a cohort."""
 
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 from monai.data import Dataset
+from torch import nn
 
 from bundle.evaluation.classification import FIGURES, score_predictions
 from bundle.evaluation.comparison import Comparison
@@ -127,9 +129,10 @@ class Evaluation:
         return pd.concat(tables, ignore_index=True)
 
     def describe(self) -> dict[str, Any]:
-        """Return what decides the results, but for weights and images; `settings.json` holds it."""
+        """Return what decides the results, but for the images; `settings.json` holds it."""
         return {
             "cohort": self.cohort,
+            "weights": f"SHA-256 {hash_weights(self.network)}",
             "headline": self.headline,
             "num_scans": len(self.test),
             "maps": self.comparison.sampling,
@@ -154,6 +157,19 @@ class Evaluation:
                 table.to_csv(path, index=False, float_format="%.6f")
         with write_atomically(self.folder / "settings.json") as path:
             path.write_text(json.dumps(self.describe(), indent=2) + "\n")
+
+
+def hash_weights(network: nn.Module) -> str:
+    """Return the first 16 digits of the SHA-256 over all weights and buffers of a network.
+
+    Args:
+        network: the network, on any device.
+    """
+    digest = hashlib.sha256()
+    for name, weight in network.state_dict().items():
+        digest.update(name.encode())
+        digest.update(weight.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _find_left_out(columns: set[str]) -> Iterator[str]:

@@ -1,6 +1,5 @@
-"""Where a report's figures come from: code, packages and weights."""
+"""Where a report's figures come from: code and packages."""
 
-import hashlib
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -30,16 +29,6 @@ def list_versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def hash_file(path: str | Path) -> str:
-    """Return the first 16 digits of a file's SHA-256.
-
-    Args:
-        path: the file.
-    """
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
 def _ask_git(folder: str | Path, *command: str) -> str | None:

@@ -72,6 +72,14 @@ def test_a_report_on_another_evaluation_raises(make_report):
         make_report(seed=1, evaluate=False).write()
 
 
+def test_a_report_with_other_weights_raises(make_report):
+    report = make_report()
+    with torch.no_grad():
+        report.evaluation.network.attribute_encoder.classifier.bias += 1
+    with pytest.raises(ValueError, match="holds an evaluation with another weights"):
+        report.write()
+
+
 def run_chromium(folder, *arguments: str) -> str:
     command = [str(CHROMIUM), *FLAGS, f"--user-data-dir={folder / 'profile'}", *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout

@@ -1,9 +1,8 @@
-import hashlib
 import subprocess
 
 import torch
 
-from bundle.report.provenance import find_commit, hash_file, list_versions
+from bundle.report.provenance import find_commit, list_versions
 
 
 def git(folder, *command: str) -> str:
@@ -28,8 +27,3 @@ def test_there_is_no_commit_outside_a_repository(tmp_path):
 
 def test_versions_are_those_that_run():
     assert list_versions()["torch"].split("+")[0] == torch.__version__.split("+")[0]
-
-
-def test_hash_is_the_beginning_of_the_sha256(tmp_path):
-    (tmp_path / "weights").write_bytes(b"weights")
-    assert hash_file(tmp_path / "weights") == hashlib.sha256(b"weights").hexdigest()[:16]
