@@ -56,6 +56,7 @@ class GeneratorObjective(Objective):
     terms = (
         "content_adversarial",
         "content_l2",
+        "content_consistency",
         "attribute_class",
         "kl",
         "latent_regression",
@@ -89,6 +90,10 @@ class GeneratorObjective(Objective):
     def content_l2(self, t: Translation) -> Tensor:
         """The content stays small (Sec. 3.2)."""
         return t.content.square().mean()
+
+    def content_consistency(self, t: Translation) -> Tensor:
+        """Translation leaves the content as it is (ours)."""
+        return functional.l1_loss(t.returned.content, t.content)
 
     def attribute_class(self, t: Translation) -> Tensor:
         """The attribute tells the class (Sec. 3.2)."""

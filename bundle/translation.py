@@ -7,7 +7,7 @@ from torch import Tensor
 
 from bundle.networks import ICAM, DomainDiscriminator
 from bundle.sampling import sample_attributes
-from bundle.structures import DomainLogits
+from bundle.structures import DomainLogits, Latents
 
 
 class Translation:
@@ -98,10 +98,14 @@ class Translation:
         return self.network.attribute_encoder(self.sampled)[0]
 
     @cached_property
+    def returned(self) -> Latents:
+        """Encoding of the exemplar translation."""
+        return self.network.encode(self.exemplar)
+
+    @cached_property
     def cycle(self) -> Tensor:
         """Content of the exemplar translation with the attribute that its borrower carries: the scan itself, ideally."""
-        content, mean, _ = self.network.encode(self.exemplar)
-        return self.network.decode(content, mean[self.partner.argsort()])
+        return self.network.decode(self.returned.content, self.returned.mean[self.partner.argsort()])
 
     def judged_by(self, discriminator: DomainDiscriminator) -> DomainLogits:
         """Return the discriminator's verdict on `translated`, computed once."""
