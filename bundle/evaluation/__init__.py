@@ -1,4 +1,4 @@
-"""Evaluation of a trained network: attribution maps, classes and latents, with trivial maps and ceilings beside them."""
+"""Evaluation of a trained network: attribution maps, classes and latents, with trivial maps and the exact change beside them."""
 
 from bundle.evaluation.evaluator import Evaluation
 

@@ -1,4 +1,4 @@
-"""The maps that are compared: those of the network, trivial ones, and the exact change as a ceiling.
+"""The maps that are compared: those of the network, trivial ones, and the exact change.
 
 A method's name says what it is; its kind says which truth it is compared with (see `truths.Truth`).
 """
@@ -96,7 +96,10 @@ def trivial_maps(
 
 
 def oracle_maps(scan: Row, reference: Row, frequencies: Mapping[int, float]) -> dict[str, Tensor]:
-    """Return the exact change of the scan as maps: the best that any method could show; empty where it is not known.
+    """Return the exact change of the scan as maps; empty where it is not known.
+
+    They are ceilings where the truth lies on the scan's own anatomy. Under the paper's NCC(+) it does not: there a blurred map,
+    or one that copies where the reference's lesions lie, can score more.
 
     Args:
         scan: the scan, with its images loaded.

@@ -50,7 +50,7 @@ def score_maps(maps: Mapping[str, Tensor], truths: Sequence[Truth], brain_mask: 
 
 
 def select_kind(metrics: pd.DataFrame, kind: str) -> pd.DataFrame:
-    """Return the rows of `metrics.csv` that are compared with the truths of one kind of map, trivial maps and ceiling among them.
+    """Return the rows of `metrics.csv` on one kind of map: its own, trivial maps and the exact change, against the same truths.
 
     Args:
         metrics: rows of `metrics.csv`; those of classes are left out.

@@ -39,7 +39,7 @@ def pivot_maps(metrics: pd.DataFrame, metric: str, kind: str) -> pd.DataFrame:
     Args:
         metrics: rows of `metrics.csv`.
         metric: metric that is shown.
-        kind: "exemplar" or "sampled" maps; trivial maps and ceiling are beside them, against the same truths.
+        kind: "exemplar" or "sampled" maps; trivial maps and the exact change are beside them, against the same truths.
     """
     rows = select_kind(metrics[metrics["metric"] == metric], kind)
     rows = rows.sort_values("protocol", key=lambda column: column != "paper", kind="stable")
