@@ -33,7 +33,7 @@ def check_overrides(arguments: Sequence[str]) -> None:
         arguments: command line of `python -m monai.bundle`.
 
     Raises:
-        ValueError: When a key is not in the config.
+        ValueError: When a key is not in the config, or a value would not be read as it is meant.
     """
     options = {name.removeprefix("--").split("=")[0]: index for index, name in enumerate(arguments) if name.startswith("--")}
     if "config_file" not in options:
@@ -42,7 +42,14 @@ def check_overrides(arguments: Sequence[str]) -> None:
     files = arguments[position].partition("=")[2] or arguments[position + 1]
     parser = ConfigParser()
     parser.read_config([part.strip(" '\"") for part in files.strip("[]").split(",")])
-    for key in options.keys() - OPTIONS:
+    for key, index in options.items():
+        if key in OPTIONS:
+            continue
+        value = arguments[index].partition("=")[2] or "".join(arguments[index + 1 : index + 2])
+        if value in ("true", "false"):
+            raise ValueError(f"--{key} {value} is read as a text: write True or False")
+        if value in ("None", "null"):
+            raise ValueError(f"--{key} {value} is ignored by MONAI: write null in a config file given after {files}")
         if key not in parser:
             known = [str(name) for name in parser.get() if not str(name).startswith("_")]
             near = difflib.get_close_matches(key.split("#")[0], known, n=1)

@@ -53,7 +53,11 @@ def make_step(config: str, changes: dict[str, Any]) -> tuple[Callable[[], None],
     trainer: ICAMTrainer = parser.get_parsed_content("train#trainer")
     trainer.state.epoch = 1
     network = trainer.network
-    return lambda: trainer._iteration(trainer, batch) and None, sum(weight.numel() for weight in network.parameters())
+
+    def step() -> None:
+        trainer._iteration(trainer, batch)
+
+    return step, sum(weight.numel() for weight in network.parameters())
 
 
 def main(config: str = "configs/train.yaml") -> None:

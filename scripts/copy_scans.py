@@ -25,4 +25,4 @@ def copy_scans(dataset_dir: str, folder: str, number: int = 6) -> None:
 
 
 if __name__ == "__main__":
-    copy_scans(*sys.argv[1:3], *(int(number) for number in sys.argv[3:]))
+    copy_scans(sys.argv[1], sys.argv[2], *map(int, sys.argv[3:]))

@@ -44,9 +44,7 @@ def make_network(spatial_dims: int, image_size: tuple[int, ...]):
 
     def make(num_classes: int = 2, generator: type = ResidualGenerator, regression: bool = False) -> ICAM:
         content_encoder = ContentEncoder(spatial_dims, channels=4, num_blocks=1, noise=0.3)
-        attribute_encoder = AttributeEncoder(
-            spatial_dims, image_size, num_classes=num_classes, channels=4, regression=regression
-        )
+        attribute_encoder = AttributeEncoder(spatial_dims, image_size, num_classes=num_classes, channels=4, regression=regression)
         decoder = generator(spatial_dims, content_encoder.out_channels, attribute_channels=4, num_blocks=1)
         network = ICAM(content_encoder, attribute_encoder, decoder)
         network.class_attributes.normal_()

@@ -23,7 +23,9 @@ def test_references_differ_by_the_error_of_the_reconstruction(network: ICAM, ima
 
 
 @pytest.mark.parametrize("reference", ["reconstruction", "input"])
-def test_mean_and_variance_equal_those_of_all_samples_at_once(network: ICAM, image: torch.Tensor, labels: torch.Tensor, reference: str) -> None:
+def test_mean_and_variance_equal_those_of_all_samples_at_once(
+    network: ICAM, image: torch.Tensor, labels: torch.Tensor, reference: str
+) -> None:
     maps = sampled_maps(network, image, 1 - labels, num_samples=7, chunk_size=3, reference=reference)
     draws = draw_attributes(network.eval(), [0, 1], 7)
     content = network.encode(image).content
@@ -41,7 +43,9 @@ def test_maps_do_not_depend_on_batch_or_chunk_size(network: ICAM, image: torch.T
         torch.testing.assert_close(together.variance[row], alone.variance[0], atol=1e-5, rtol=0)
 
 
-def test_maps_are_bit_identical_when_repeated_and_other_with_another_seed(network: ICAM, image: torch.Tensor, labels: torch.Tensor) -> None:
+def test_maps_are_bit_identical_when_repeated_and_other_with_another_seed(
+    network: ICAM, image: torch.Tensor, labels: torch.Tensor
+) -> None:
     first, second, other = (sampled_maps(network, image, labels, 4, seed=seed) for seed in (1, 1, 2))
     assert torch.equal(first.mean, second.mean) and torch.equal(first.variance, second.variance)
     assert not torch.equal(first.mean, other.mean)

@@ -44,7 +44,12 @@ def test_discriminator_terms_move_discriminators_only(translation: Translation, 
 
 def test_one_forward_of_each_network_serves_all_terms(translation: Translation, discriminators: tuple) -> None:
     network, calls = translation.network, {}
-    parts = {"content": network.content_encoder, "attribute": network.attribute_encoder, "generator": network.generator, "judge": discriminators[1]}
+    parts = {
+        "content": network.content_encoder,
+        "attribute": network.attribute_encoder,
+        "generator": network.generator,
+        "judge": discriminators[1],
+    }
     for name, part in parts.items():
         calls[name] = 0
         part.register_forward_hook(lambda *_, name=name: calls.__setitem__(name, calls[name] + 1))
@@ -73,7 +78,9 @@ def test_unknown_and_negative_weights_are_refused(objective: type[Objective], di
         objective({objective.terms[0]: -1.0}, *discriminators)
 
 
-def test_regression_needs_values_and_is_their_squared_error(make_network, discriminators: tuple, image: torch.Tensor, labels: torch.Tensor) -> None:
+def test_regression_needs_values_and_is_their_squared_error(
+    make_network, discriminators: tuple, image: torch.Tensor, labels: torch.Tensor
+) -> None:
     network, objective = make_network(regression=True), GeneratorObjective({"regression": 1.0}, *discriminators)
     values = torch.randn(4)
     translation = Translation(network, image, labels, values)

@@ -62,7 +62,9 @@ def test_components_that_do_not_decide_stay_standard_normal() -> None:
 def test_quantiles_of_the_truncated_normal_equal_those_of_scipy(lower: float) -> None:
     uniform = torch.tensor([1 - 1e-6, 0.7, 0.5, 0.1, 1e-8], dtype=torch.float64)
     expected = truncnorm(lower, float("inf")).isf(uniform.numpy())
-    torch.testing.assert_close(truncated_normal_quantile(uniform, torch.tensor(lower)), torch.from_numpy(expected), atol=1e-6, rtol=1e-6)
+    torch.testing.assert_close(
+        truncated_normal_quantile(uniform, torch.tensor(lower)), torch.from_numpy(expected), atol=1e-6, rtol=1e-6
+    )
 
 
 def test_a_class_that_rejection_would_never_draw_is_drawn() -> None:

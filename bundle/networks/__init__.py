@@ -5,4 +5,12 @@ from bundle.networks.encoders import AttributeEncoder, ContentEncoder
 from bundle.networks.generator import Generator, ResidualGenerator
 from bundle.networks.icam import ICAM
 
-__all__ = ["ICAM", "AttributeEncoder", "ContentDiscriminator", "ContentEncoder", "DomainDiscriminator", "Generator", "ResidualGenerator"]
+__all__ = [
+    "ICAM",
+    "AttributeEncoder",
+    "ContentDiscriminator",
+    "ContentEncoder",
+    "DomainDiscriminator",
+    "Generator",
+    "ResidualGenerator",
+]

@@ -1,6 +1,7 @@
 """Discriminators of the content latent and of the image domain, D_c and D."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from monai.networks.blocks import Convolution
 from monai.networks.layers.factories import Pool
@@ -21,9 +22,7 @@ class ContentDiscriminator(nn.Module):
         channels: channels of each strided convolution.
     """
 
-    def __init__(
-        self, spatial_dims: int, in_channels: int, num_classes: int = 2, channels: Sequence[int] = (64, 64, 64)
-    ) -> None:
+    def __init__(self, spatial_dims: int, in_channels: int, num_classes: int = 2, channels: Sequence[int] = (64, 64, 64)) -> None:
         super().__init__()
         self.features = _strided(spatial_dims, in_channels, channels)
         self.pool = Pool[Pool.ADAPTIVEAVG, spatial_dims](1)
@@ -70,6 +69,6 @@ def _strided(spatial_dims: int, in_channels: int, channels: Sequence[int]) -> nn
     return nn.Sequential(
         *(
             Convolution(spatial_dims, before, after, strides=2, adn_ordering="A", act=("leakyrelu", {"negative_slope": 0.2}))
-            for before, after in zip(sizes, sizes[1:], strict=False)
+            for before, after in pairwise(sizes)
         )
     )

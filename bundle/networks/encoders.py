@@ -39,9 +39,7 @@ class ContentEncoder(nn.Module):
             Convolution(spatial_dims, channels, 2 * channels, strides=2, norm="instance", act="relu"),
             Convolution(spatial_dims, 2 * channels, 4 * channels, strides=2, norm="instance", act="relu"),
         )
-        self.blocks = nn.Sequential(
-            *(ResidualBlock(spatial_dims, 4 * channels, 4 * channels) for _ in range(num_blocks))
-        )
+        self.blocks = nn.Sequential(*(ResidualBlock(spatial_dims, 4 * channels, 4 * channels) for _ in range(num_blocks)))
 
     def forward(self, image: Tensor) -> Tensor:
         """Encode images of shape (B, C, H, W[, D]) into content of shape (B, 4 * channels, H/4, W/4[, D/4])."""
@@ -82,9 +80,7 @@ class AttributeEncoder(nn.Module):
     ) -> None:
         super().__init__()
         if len(image_size) != spatial_dims or any(size < 1 or size % ATTRIBUTE_STRIDE for size in image_size):
-            raise ValueError(
-                f"image_size must be {spatial_dims} multiples of {ATTRIBUTE_STRIDE}, got {list(image_size)}"
-            )
+            raise ValueError(f"image_size must be {spatial_dims} multiples of {ATTRIBUTE_STRIDE}, got {list(image_size)}")
         self.image_size = tuple(image_size)
         self.latent_shape = (1, *(size // ATTRIBUTE_STRIDE for size in image_size))
         self.trunk = nn.Sequential(

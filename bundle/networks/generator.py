@@ -1,5 +1,7 @@
 """Generators, G: the paper's, and one that draws the class apart from the anatomy."""
 
+from itertools import pairwise
+
 import torch
 from monai.networks.blocks import Convolution
 from torch import Tensor, nn
@@ -78,9 +80,7 @@ class ResidualGenerator(nn.Module):
         super().__init__()
         self.widen = _widen(spatial_dims, attribute_channels, norm)
         self.draw_anatomy = _draw(spatial_dims, content_channels, content_channels, num_blocks, out_channels, norm)
-        self.draw_change = _draw(
-            spatial_dims, content_channels + attribute_channels, channels, num_blocks, out_channels, norm
-        )
+        self.draw_change = _draw(spatial_dims, content_channels + attribute_channels, channels, num_blocks, out_channels, norm)
 
     def forward(self, content: Tensor, attribute: Tensor) -> Tensor:
         """Decode contents (B, C, H/4, W/4[, D/4]), each with n attributes (n * B, 1, H/16, W/16[, D/16]).
@@ -107,7 +107,7 @@ def _draw(
     """Residual blocks on the content's grid, two blocks that double it, and a 1x1 convolution to the image."""
     sizes = [in_channels] + [channels] * num_blocks
     return nn.Sequential(
-        *(ResidualBlock(spatial_dims, before, after, norm=norm) for before, after in zip(sizes, sizes[1:], strict=False)),
+        *(ResidualBlock(spatial_dims, before, after, norm=norm) for before, after in pairwise(sizes)),
         _up_block(spatial_dims, channels, channels // 2),
         _up_block(spatial_dims, channels // 2, channels // 4),
         Convolution(spatial_dims, channels // 4, out_channels, kernel_size=1, conv_only=True),

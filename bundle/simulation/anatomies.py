@@ -61,9 +61,7 @@ SOURCES = {
     "mni152-6-asym": AnatomySource(
         "nimare", "resources/templates/tpl-MNI152NLin6Asym_res-01_T1w.nii.gz", "FSL terms, read only", True
     ),
-    "mni152-09c-asym": AnatomySource(
-        "chimera", "data/vol_atlases/tpl-MNI152NLin2009cAsym_res-01_T1w.nii.gz", "Apache-2.0", True
-    ),
+    "mni152-09c-asym": AnatomySource("chimera", "data/vol_atlases/tpl-MNI152NLin2009cAsym_res-01_T1w.nii.gz", "Apache-2.0", True),
     "colin27": AnatomySource("bundle.simulation", "colin27/ch2bet.nii.gz", "BSD-3-Clause", False),
 }
 PARCELS = {"MT": (23, 203), "OP1": (50, 230), "v23ab": (133, 313), "9a": (174, 354)}  # labels left, right in HCPEx

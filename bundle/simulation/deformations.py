@@ -39,9 +39,7 @@ def make_grid(spatial_size: Sequence[int]) -> torch.Tensor:
     return torch.stack(torch.meshgrid(*axes, indexing="ij"))[None]
 
 
-def sample_at(
-    image: torch.Tensor, positions: torch.Tensor, mode: str = "bilinear", padding_mode: str = "zeros"
-) -> torch.Tensor:
+def sample_at(image: torch.Tensor, positions: torch.Tensor, mode: str = "bilinear", padding_mode: str = "zeros") -> torch.Tensor:
     """Read an image at positions given in its voxel coordinates.
 
     Args:

@@ -56,9 +56,7 @@ def simulate_squares_cohort(
                 "seed": seed}  # fmt: skip
     if not is_written(dataset_dir, settings):
         table = plan_squares(numbers, seed)
-        write_cohort(
-            dataset_dir, table, lambda row: simulate_squares(spatial_size, row["seed"]), list(SUBTYPES), settings
-        )
+        write_cohort(dataset_dir, table, lambda row: simulate_squares(spatial_size, row["seed"]), list(SUBTYPES), settings)
     return dataset_dir
 
 

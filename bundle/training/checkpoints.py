@@ -41,7 +41,9 @@ class RunState:
         resume: whether a state at `path` is taken up; if not, it is replaced.
     """
 
-    def __init__(self, path: str | Path, objects: Mapping[str, Stateful], settings: Mapping[str, Any], resume: bool = True) -> None:
+    def __init__(
+        self, path: str | Path, objects: Mapping[str, Stateful], settings: Mapping[str, Any], resume: bool = True
+    ) -> None:
         self.path = Path(path)
         self.objects = dict(objects)
         self.settings = {name: str(value) for name, value in settings.items()}
@@ -70,9 +72,7 @@ class RunState:
             return
         state = torch.load(self.path, map_location=engine.state.device, weights_only=True)
         changed = sorted(
-            key
-            for key in self.settings.keys() | state["settings"].keys()
-            if self.settings.get(key) != state["settings"].get(key)
+            key for key in self.settings.keys() | state["settings"].keys() if self.settings.get(key) != state["settings"].get(key)
         )
         if changed:
             raise ValueError(

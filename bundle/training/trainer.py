@@ -86,9 +86,7 @@ class ICAMTrainer(Trainer):
         self.warmup_epochs = warmup_epochs
         self.warmup = GeneratorObjective(warmup_weights or {}, content_discriminator, domain_discriminator)
         self.generator_objective = GeneratorObjective(loss_weights, content_discriminator, domain_discriminator)
-        self.discriminator_objective = DiscriminatorObjective(
-            discriminator_weights, content_discriminator, domain_discriminator
-        )
+        self.discriminator_objective = DiscriminatorObjective(discriminator_weights, content_discriminator, domain_discriminator)
         self.clip_norm = clip_norm
         self.augmentation = augmentation
         self.seed = seed

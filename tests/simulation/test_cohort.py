@@ -90,9 +90,7 @@ def test_written_cohort_is_found_again(cohort: Path, monkeypatch: pytest.MonkeyP
     assert simulate_lesion_cohort(cohort, **SMALL) == cohort
 
 
-def test_cohort_is_found_again_where_other_anatomies_are_installed(
-    cohort: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_cohort_is_found_again_where_other_anatomies_are_installed(cohort: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bundle.simulation.cohort.write_cohort", lambda *_: pytest.fail("written again"))
     assert simulate_lesion_cohort(cohort, **{**SMALL, "anatomies": None}) == cohort
     with pytest.raises(ValueError, match=r"other settings \(anatomies\)"):

@@ -1,58 +1,9 @@
-"""Training by the committed config on a tiny cohort."""
+"""Trainings that several tests look at."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
-import pandas as pd
 import pytest
-
-ROOT = Path(__file__).parents[2]
-TINY = {
-    "image_size": "[32, 32]",
-    "embedded_cohort#num_train": "16",
-    "embedded_cohort#num_validation": "8",
-    "embedded_cohort#num_test": "8",
-    "epoch_length": "3",
-    "max_epochs": "4",
-    "warmup_epochs": "1",
-    "warmup_iterations": "2",
-    "device": "cpu",
-}
-
-
-class Run:
-    """A training in a process of its own, as a user starts it."""
-
-    def __init__(self, folder: Path, name: str, **keys: str) -> None:
-        self.train_dir = folder / name / "train"
-        keys = {"dataset_dir": str(folder / "squares"), "output_dir": str(folder / name)} | TINY | keys
-        self.command = [
-            sys.executable, "-m", "monai.bundle", "run", "training",
-            "--config_file", "['configs/train.yaml', 'configs/squares.yaml']",
-            *(word for key, value in keys.items() for word in (f"--{key}", value)),
-        ]  # fmt: skip
-        self.environment = os.environ | {"OMP_NUM_THREADS": "1"}
-
-    def start(self) -> subprocess.Popen:
-        """Start it and do not wait."""
-        return subprocess.Popen(
-            self.command, cwd=ROOT, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-
-    def finish(self) -> str:
-        """Run it to its end and return what it prints."""
-        process = self.start()
-        self.output = process.communicate()[0]
-        self.status = process.returncode
-        return self.output
-
-    @property
-    def table(self) -> pd.DataFrame:
-        """Its history without the times."""
-        path = self.train_dir / "train.csv"
-        return pd.read_csv(path).drop(columns="seconds") if path.is_file() else pd.DataFrame()
+from training_run import Run
 
 
 @pytest.fixture(scope="session")

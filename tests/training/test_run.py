@@ -9,8 +9,7 @@ import pandas as pd
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-from tests.training.conftest import Run
+from training_run import Run
 
 pytestmark = pytest.mark.slow
 
@@ -83,6 +82,8 @@ def test_a_finished_run_is_found_and_left_as_it_is(uninterrupted: Run) -> None:
         ({"loss_weights#kl": "3.0"}, "Error: {state} is the state of a run with other loss_weights: give another output_dir"),
         ({"loss_weights#kll": "3.0"}, "has no key loss_weights#kll; did you mean loss_weights?"),
         ({"max_epoch": "3"}, "has no key max_epoch; did you mean max_epochs?"),
+        ({"resume": "false"}, "Error: --resume false is read as a text: write True or False"),
+        ({"epoch_length": "None"}, "Error: --epoch_length None is ignored by MONAI: write null in a config file given after"),
         ({"batch_size": "3"}, "Error: batch_size must be a multiple of the 2 classes, got 3"),
         ({"image_size": "[40, 40]", "dataset_dir": "/nowhere"}, "Error: image_size must be 2 multiples of 16, got [40, 40]"),
         ({"dataset_dir": str(Path(__file__).parent)}, "holds files but no participants.tsv"),
