@@ -22,16 +22,21 @@ class ScaleForeground(Transform):
     intensities (z-scores) the opposite percentile becomes -1, and the background as well.
 
     Args:
-        percentile: percentile of the foreground that becomes 1, in (50, 100].
+        percentile: percentile of the foreground that sets the scale, in (50, 100].
+        headroom: what becomes 1, in multiples of that percentile, at least 1. A low percentile with headroom keeps what a disease
+            makes bright from setting the scale.
 
     Raises:
-        ValueError: When the percentile is out of range.
+        ValueError: When the percentile or the headroom is out of range.
     """
 
-    def __init__(self, percentile: float = 99.5) -> None:
+    def __init__(self, percentile: float = 99.5, headroom: float = 1.0) -> None:
         if not 50 < percentile <= 100:
             raise ValueError(f"percentile must be above 50 and at most 100, got {percentile}")
+        if headroom < 1:
+            raise ValueError(f"headroom must be at least 1, got {headroom}")
         self.percentile = percentile
+        self.headroom = headroom
 
     def __call__(self, image: MetaTensor) -> MetaTensor:
         """Scale one image of any shape; the range that became [-1, 1] is noted in its metadata.
@@ -49,6 +54,7 @@ class ScaleForeground(Transform):
         values = image.as_tensor()[foreground].double().numpy()
         low, high = np.percentile(values, [100 - self.percentile, self.percentile]) if len(values) else (0.0, 0.0)
         low = min(0.0, float(low))
+        high = low + self.headroom * (high - low)
         if high <= low:
             raise ValueError(f"{name_of(image)} has no intensities above {low:g} in the network's field of view")
         scaled = (2 * (image.as_tensor() - low) / (float(high) - low) - 1).clamp(-1, 1).masked_fill(~foreground, -1)
@@ -63,12 +69,15 @@ class ScaleForegroundd(MapTransform):
     Args:
         keys: keys of the scans.
         percentile: as in `ScaleForeground`.
+        headroom: as in `ScaleForeground`.
         allow_missing_keys: whether keys may be absent.
     """
 
-    def __init__(self, keys: KeysCollection, percentile: float = 99.5, allow_missing_keys: bool = False) -> None:
+    def __init__(
+        self, keys: KeysCollection, percentile: float = 99.5, headroom: float = 1.0, allow_missing_keys: bool = False
+    ) -> None:
         super().__init__(keys, allow_missing_keys)
-        self.scale = ScaleForeground(percentile)
+        self.scale = ScaleForeground(percentile, headroom)
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Return `data` with scaled images.

@@ -57,3 +57,15 @@ def test_absent_foreground_is_refused() -> None:
         ScaleForeground()(image)
     with pytest.raises(ValueError, match="percentile must be above 50 and at most 100, got 50"):
         ScaleForeground(50)
+
+
+def test_headroom_leaves_room_above_the_percentile(spatial_dims: int) -> None:
+    values = torch.arange(1.0, 1 + 4**spatial_dims).view(1, *[4] * spatial_dims)
+    scaled = ScaleForeground(percentile=100, headroom=2)(MetaTensor(values))
+    torch.testing.assert_close(scaled.as_tensor().max(), torch.tensor(0.0))
+    torch.testing.assert_close(scaled.as_tensor(), values / values.max() - 1)
+
+
+def test_headroom_below_one_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"headroom must be at least 1, got 0\.5"):
+        ScaleForeground(headroom=0.5)

@@ -18,7 +18,7 @@ from tiny_scans import ROOT
 
 Make = Callable[..., ConfigParser]
 
-DATA = ("spatial_dims", "image_size", "pixdim", "plane", "percentile", "num_classes", "preprocessing")
+DATA = ("spatial_dims", "image_size", "pixdim", "plane", "percentile", "headroom", "num_classes", "preprocessing")
 NETWORK = ("content_encoder", "attribute_encoder", "generator", "network_def")
 
 
