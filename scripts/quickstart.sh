@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # From nothing to a report: environment, embedded cohort, short training, evaluation, maps of a folder of scans.
-# Usage: bash scripts/quickstart.sh [key of the training config, such as --max_epochs 2, ...]
+# Usage: bash scripts/quickstart.sh [key of the training config, such as --max_epochs 2, ...]     (OUTPUT=FOLDER for another folder)
 set -euo pipefail
 source "$(dirname "$0")/environment.sh"
-output=output/quickstart
+output=${OUTPUT:-output/quickstart}
 scans=$output/scans
 
 step() { printf '\n== %s\n' "$1"; }
