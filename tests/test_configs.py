@@ -1,0 +1,108 @@
+"""The configs among themselves: overlays change what is there, and the three stages agree."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from monai.bundle import ConfigParser
+
+from bundle.networks import ICAM
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+STAGES = ("train", "evaluate", "inference")
+OVERLAYS = sorted(path.stem for path in CONFIGS.glob("*.yaml") if path.stem not in STAGES)
+DATA = ("bundle_root", "device", "spatial_dims", "image_size", "pixdim", "plane", "percentile", "num_classes")
+NETWORK = ("content_encoder", "attribute_encoder", "generator", "network_def")
+COHORT = ("embedded_cohort", "cohort", "manifest")
+
+
+def load(*names: str) -> dict[str, Any]:
+    return ConfigParser.load_config_files([CONFIGS / f"{name}.yaml" for name in names])
+
+
+def list_unknown(overlay: dict[str, Any], base: Any, inside: str = "") -> list[str]:
+    """List the keys of an overlay that its base has not; a component is replaced as a whole and checks its own arguments."""
+    unknown = []
+    for key, value in overlay.items():
+        config: Any = base
+        for part in key.removeprefix("+").split("#"):
+            config = config[part] if isinstance(config, dict) and part in config else KeyError
+        if config is KeyError:
+            unknown.append(inside + key)
+        elif isinstance(value, dict) and "_target_" not in value:
+            unknown += list_unknown(value, config, f"{inside}{key}#")
+    return unknown
+
+
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_every_key_of_an_overlay_is_in_the_training_config(name: str) -> None:
+    assert list_unknown(ConfigParser.load_config_file(CONFIGS / f"{name}.yaml"), load("train")) == []
+
+
+def test_a_mistyped_key_is_found_at_every_depth() -> None:
+    base = load("train")
+    assert list_unknown({"max_epoch": 1, "loss_weights": {"cycle": 1}, "train#trainer#max_epoch": 1, "seed": 1}, base) == [
+        "max_epoch",
+        "loss_weights#cycle",
+        "train#trainer#max_epoch",
+    ]
+
+
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_an_overlay_says_in_its_first_line_what_it_shows(name: str) -> None:
+    assert (CONFIGS / f"{name}.yaml").read_text().startswith("# Shows ")
+
+
+@pytest.mark.parametrize("name", OVERLAYS)
+@pytest.mark.parametrize("stage", STAGES)
+def test_an_overlay_gives_every_stage_the_same_network(name: str, stage: str) -> None:
+    networks = []
+    for base in ("train", stage):
+        parser = ConfigParser(load(base, name))
+        networks.append(parser.get_parsed_content("network_def"))
+    shapes, expected = ({key: value.shape for key, value in network.state_dict().items()} for network in networks)
+    assert isinstance(networks[0], ICAM)
+    assert shapes == expected
+
+
+@pytest.mark.parametrize("key", DATA + NETWORK)
+@pytest.mark.parametrize("stage", STAGES[1:])
+def test_stages_share_data_settings_and_network(stage: str, key: str) -> None:
+    assert load(stage)[key] == load("train")[key]
+
+
+@pytest.mark.parametrize("key", COHORT)
+def test_the_evaluated_cohort_is_the_trained_one(key: str) -> None:
+    assert load("evaluate")[key] == load("train")[key]
+
+
+@pytest.mark.parametrize("stage", STAGES[1:])
+def test_stages_prepare_scans_in_the_same_way(stage: str) -> None:
+    """More files may be read; the scan itself goes the same way."""
+    trained, used = (load(name)["preprocessing"]["transforms"] for name in ("train", stage))
+    per_key = ("keys", "constant", "mode")
+    assert [{k: v for k, v in item.items() if k not in per_key} for item in used] == [
+        {k: v for k, v in item.items() if k not in per_key} for item in trained
+    ]
+    for name in per_key:
+        first = [item[name] if isinstance(item[name], str) else item[name][0] for item in trained if name in item]
+        assert [item[name] if isinstance(item[name], str) else item[name][0] for item in used if name in item] == first
+
+
+@pytest.mark.parametrize("name", ["train", "inference"])
+def test_the_json_is_the_yaml(name: str) -> None:
+    copy = json.loads((CONFIGS / f"{name}.json").read_text())
+    assert copy == load(name), f"configs/{name}.json is out of date: run python scripts/write_json.py"
+
+
+@pytest.mark.parametrize("name", ["slices128", "paper"])
+def test_the_papers_weights_are_complete(name: str) -> None:
+    """A block replaces the one it overlays, so that a term that is left out is lost."""
+    ours, theirs = load("train")["loss_weights"], load("train", name)["loss_weights"]
+    assert {key for key, weight in ours.items() if weight} <= theirs.keys()
+
+
+def test_the_paper_weighs_the_sum_of_the_divergence() -> None:
+    parser = ConfigParser(load("train", "slices128", "paper"))
+    assert parser.get_parsed_content("loss_weights")["kl"] == pytest.approx(0.01 * 64)
