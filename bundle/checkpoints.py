@@ -6,6 +6,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from bundle.files import load_tensors
+
 Network = TypeVar("Network", bound=nn.Module)
 
 
@@ -49,10 +51,7 @@ def _read_weights(path: Path, device: torch.device | str) -> dict[str, Tensor]:
     if not path.is_file():
         raise FileNotFoundError(f"checkpoint {path} does not exist: train first, or give the file of a trained network")
     accepted = 'accepted is a file saved by torch that holds {"model": state_dict}'
-    try:
-        content = torch.load(path, map_location=device, weights_only=True)
-    except Exception as error:  # pickle, zipfile and torch each raise their own
-        raise ValueError(f"{path} is damaged or no checkpoint ({str(error).splitlines()[0]}): {accepted}") from error
+    content = load_tensors(path, device, accepted)
     weights = content.get("model", content) if isinstance(content, dict) else None
     if not isinstance(weights, dict) or not weights or not all(isinstance(item, Tensor) for item in weights.values()):
         raise ValueError(f"{path} holds no weights: {accepted}")

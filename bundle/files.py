@@ -1,14 +1,17 @@
 """Files that are either complete or absent."""
 
 import gzip
+import io
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
+import torch
 
 TEMPORARY_PREFIX = ".partial-"
 
@@ -61,6 +64,45 @@ def write_folder_atomically(folder: str | Path) -> Iterator[Path]:
         os.replace(partial, folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def save_tensors(path: str | Path, content: Mapping[str, Any]) -> None:
+    """Save tensors and plain values with torch, completely or not at all.
+
+    Args:
+        path: Final name of the file.
+        content: What to save.
+
+    Raises:
+        OSError: When the file cannot be written.
+    """
+    buffer = io.BytesIO()  # a full disk is an OSError to Python, and a riddle to torch
+    torch.save(content, buffer)
+    try:
+        with write_atomically(path) as temporary:
+            temporary.write_bytes(buffer.getbuffer())
+    except OSError as error:
+        raise OSError(f"{path} could not be saved: {error.strerror}") from error
+
+
+def load_tensors(path: str | Path, device: torch.device | str, remedy: str) -> Any:
+    """Load what `save_tensors` saved; nothing but tensors and plain values is unpickled.
+
+    Args:
+        path: Name of the file.
+        device: Where the tensors go.
+        remedy: What to do when the file is no such file.
+
+    Returns:
+        The content.
+
+    Raises:
+        ValueError: When the file is damaged, or holds something else.
+    """
+    try:
+        return torch.load(path, map_location=device, weights_only=True)
+    except Exception as error:  # pickle, zipfile and torch each raise their own
+        raise ValueError(f"{path} is damaged or no checkpoint: {remedy}") from error
 
 
 def write_nifti(path: str | Path, array: np.ndarray, affine: np.ndarray) -> None:

@@ -3,7 +3,7 @@
 import difflib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -40,8 +40,7 @@ def check_overrides(arguments: Sequence[str]) -> None:
         return
     position = options["config_file"]
     files = arguments[position].partition("=")[2] or arguments[position + 1]
-    parser = ConfigParser()
-    parser.read_config([part.strip(" '\"") for part in files.strip("[]").split(",")])
+    parser = _read_files([part.strip(" '\"") for part in files.strip("[]").split(",")])
     for key, index in options.items():
         if key in OPTIONS:
             continue
@@ -51,10 +50,25 @@ def check_overrides(arguments: Sequence[str]) -> None:
         if value in ("None", "null"):
             raise ValueError(f"--{key} {value} is ignored by MONAI: write null in a config file given after {files}")
         if key not in parser:
-            known = [str(name) for name in parser.get() if not str(name).startswith("_")]
-            near = difflib.get_close_matches(key.split("#")[0], known, n=1)
-            hint = f"; did you mean {near[0]}?" if near and near[0] != key else ""
+            hint = _suggest(key, parser.get())
             raise ValueError(f"{files} has no key {key}{hint} (keys inside others are written outer#inner)")
+
+
+def _read_files(files: Sequence[str]) -> ConfigParser:
+    """Read config files of which the later ones change the first, and add no key of their own."""
+    first = ConfigParser.load_config_file(files[0])
+    for file in files[1:]:
+        for key in ConfigParser.load_config_file(file):
+            if key.split("#")[0] not in first:
+                raise ValueError(f"{file} has the key {key}, which {files[0]} does not have{_suggest(key, first)}")
+    parser = ConfigParser()
+    parser.read_config(list(files))
+    return parser
+
+
+def _suggest(key: str, known: Iterable[object]) -> str:
+    near = difflib.get_close_matches(key.split("#")[0], [str(name) for name in known if not str(name).startswith("_")], n=1)
+    return f"; did you mean {near[0]}?" if near and near[0] != key else ""
 
 
 def show_error(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

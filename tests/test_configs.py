@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 from monai.bundle import ConfigParser
+from monai.data import MetaTensor
 
 from bundle.networks import ICAM
+from bundle.simulation.squares import simulate_squares_cohort
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 STAGES = ("train", "evaluate", "inference")
 OVERLAYS = sorted(path.stem for path in CONFIGS.glob("*.yaml") if path.stem not in STAGES)
-DATA = ("bundle_root", "device", "spatial_dims", "image_size", "pixdim", "plane", "percentile", "num_classes")
+DATA = ("bundle_root", "device", "spatial_dims", "image_size", "pixdim", "plane", "percentile", "headroom", "num_classes")
 NETWORK = ("content_encoder", "attribute_encoder", "generator", "network_def")
 COHORT = ("embedded_cohort", "cohort", "manifest")
 
@@ -106,3 +108,13 @@ def test_the_papers_weights_are_complete(name: str) -> None:
 def test_the_paper_weighs_the_sum_of_the_divergence() -> None:
     parser = ConfigParser(load("train", "slices128", "paper"))
     assert parser.get_parsed_content("loss_weights")["kl"] == pytest.approx(0.01 * 64)
+
+
+@pytest.mark.parametrize("split", ["train", "validate"])
+def test_what_is_not_random_is_cached(tmp_path: Path, split: str) -> None:
+    simulate_squares_cohort(tmp_path / "squares", (32, 32), num_train=4, num_validation=4, num_test=0)
+    parser = ConfigParser()
+    parser.read_config([str(CONFIGS / "train.yaml"), str(CONFIGS / "squares.yaml")])
+    parser.update({"dataset_dir": str(tmp_path / "squares"), "cohort": str(tmp_path / "squares"), "image_size": [32, 32]})
+    dataset = parser.get_parsed_content(f"{split}#dataset")
+    assert all(isinstance(item["image"], MetaTensor) for item in dataset._cache)

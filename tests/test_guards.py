@@ -1,6 +1,7 @@
 """Mistakes on the command line, and how errors are shown."""
 
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -58,3 +59,10 @@ def test_the_traceback_can_be_asked_for(capsys: pytest.CaptureFixture, monkeypat
         read_manifest("/nowhere")
     except FileNotFoundError:
         assert "Traceback" in shown(capsys)
+
+
+def test_a_mistyped_key_of_an_overlay_is_named(tmp_path: Path) -> None:
+    overlay = tmp_path / "mine.yaml"
+    overlay.write_text("loss_weightz: {kl: 1}\n")
+    with pytest.raises(ValueError, match=r"mine\.yaml has the key loss_weightz, .*did you mean loss_weights\?"):
+        check_overrides(["run", "--config_file", f"['configs/train.yaml', '{overlay}']"])

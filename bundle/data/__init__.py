@@ -4,10 +4,11 @@ from bundle.data.intensities import RestoreIntensitiesd, ScaleForeground, ScaleF
 from bundle.data.manifest import datalist, read_manifest
 from bundle.data.resampling import ResampleToGrid, ResampleToGridd
 from bundle.data.samplers import BalancedBatchSampler
-from bundle.data.scans import LoadScan, LoadScand, check_mask, check_scan
+from bundle.data.scans import CompleteMaskd, LoadScan, LoadScand, check_mask, check_scan
 
 __all__ = [
     "BalancedBatchSampler",
+    "CompleteMaskd",
     "LoadScan",
     "LoadScand",
     "ResampleToGrid",

@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import torch
 from monai.config import KeysCollection
 from monai.data import MetaTensor, NibabelReader
 from monai.transforms import MapTransform, Transform
 from monai.transforms.utility.array import EnsureChannelFirst
 
 SUFFIXES = (".nii", ".nii.gz")
+VOXEL_RANGE = (0.05, 20.0)  # mm, edge of a voxel
 
 
 class LoadScan(Transform):
@@ -86,10 +88,17 @@ def check_affine(affine: np.ndarray, path: str | Path) -> None:
         path: Its file, for the message.
 
     Raises:
-        ValueError: When the matrix has no finite inverse.
+        ValueError: When the matrix has no finite inverse, or its voxels are no size that a scanner has.
     """
+    low, high = VOXEL_RANGE
     if affine.shape != (4, 4) or not np.isfinite(affine).all() or np.linalg.matrix_rank(affine) < 4:
         raise ValueError(f"{path} has the affine {affine.tolist()}: accepted is an invertible 4x4 matrix in mm")
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    if spacing.min() < low or spacing.max() > high:
+        raise ValueError(
+            f"{path} has voxels of {' x '.join(f'{size:g}' for size in spacing)} mm: accepted are {low:g} to {high:g} mm;"
+            " is its header in mm?"
+        )
 
 
 def name_of(image: MetaTensor) -> str:
@@ -116,6 +125,39 @@ def check_mask(mask: Any, path: str | Path) -> None:
     """
     if not (mask != 0).any():
         raise ValueError(f"{path} is an empty mask: accepted is one that marks at least one voxel")
+
+
+class CompleteMaskd(MapTransform):
+    """Give scans of class 0 without a lesion mask an empty one, and refuse empty masks of other classes.
+
+    Args:
+        keys: keys of the masks.
+        reference: key of the scan, whose grid a mask has.
+    """
+
+    def __init__(self, keys: KeysCollection, reference: str = "image") -> None:
+        super().__init__(keys)
+        self.reference = reference
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Return `data` with a mask.
+
+        Args:
+            data: Item with the scan, its `label` and perhaps a mask.
+
+        Returns:
+            The item with a mask of the scan's shape.
+
+        Raises:
+            ValueError: When the mask of a scan of a class above 0 is empty.
+        """
+        item = dict(data)
+        for key in self.keys:
+            if key not in item:
+                item[key] = torch.zeros_like(item[self.reference])
+            elif item["label"] > 0:
+                check_mask(item[key], name_of(item[key]))
+        return item
 
 
 class LoadScand(MapTransform):

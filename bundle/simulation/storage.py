@@ -42,7 +42,7 @@ def is_written(dataset_dir: Path, settings: dict, ignored: Sequence[str] = ()) -
     if different:
         raise ValueError(
             f"{dataset_dir} holds a cohort with other settings ({', '.join(different)}): "
-            "remove the folder or give another dataset_dir"
+            "give the keys that it was made with, or another dataset_dir"
         )
     return True
 

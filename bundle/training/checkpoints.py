@@ -13,7 +13,7 @@ from ignite.engine import Engine, Events
 from monai.engines import Evaluator
 from torch import nn
 
-from bundle.files import write_atomically
+from bundle.files import load_tensors, save_tensors
 
 logger = logging.getLogger(__name__)
 
@@ -59,8 +59,7 @@ class RunState:
         state = {name: thing.state_dict() for name, thing in self.objects.items()}
         state |= {"engine": {"epoch": engine.state.epoch, "iteration": engine.state.iteration}}
         state |= {"settings": self.settings, "random": _random_state()}
-        with write_atomically(self.path) as temporary:
-            torch.save(state, temporary)
+        save_tensors(self.path, state)
 
     def load(self, engine: Engine) -> None:
         """Take up the state at `path`, if there is one.
@@ -70,14 +69,14 @@ class RunState:
         """
         if not (self.resume and self.path.is_file()):
             return
-        state = torch.load(self.path, map_location=engine.state.device, weights_only=True)
+        state = load_tensors(self.path, engine.state.device, "remove it, or give --resume False to replace it")
         changed = sorted(
             key for key in self.settings.keys() | state["settings"].keys() if self.settings.get(key) != state["settings"].get(key)
         )
         if changed:
             raise ValueError(
                 f"{self.path} is the state of a run with other {', '.join(changed)}: give another output_dir,"
-                " or resume: false to replace it"
+                " or --resume False to replace it"
             )
         for name, thing in self.objects.items():
             thing.load_state_dict(state[name])
@@ -125,8 +124,7 @@ class BestModel:
         self.since += 1
         if score > self.best:
             self.best, self.since = score, 0
-            with write_atomically(self.path) as temporary:
-                torch.save({"model": self.network.state_dict()}, temporary)
+            save_tensors(self.path, {"model": self.network.state_dict()})
         if self.since >= self.patience:
             logger.warning("Stopping after epoch %d: no better %s for %d validations", engine.state.epoch, name, self.since)
             engine.terminate()

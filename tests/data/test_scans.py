@@ -5,8 +5,10 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
+import torch
+from monai.data import MetaTensor
 
-from bundle.data import LoadScan, LoadScand, check_mask
+from bundle.data import CompleteMaskd, LoadScan, LoadScand, check_mask
 
 
 def _save(path: Path, array: np.ndarray, affine: np.ndarray | None = None) -> Path:
@@ -83,3 +85,17 @@ def test_keys_may_be_absent(tmp_path: Path) -> None:
         LoadScand(["image", "mask"])({"image": str(path)})
     with pytest.raises(ValueError, match="one for each of the 1 keys"):
         LoadScand("image", constant=[True, False])
+
+
+def test_voxels_of_a_size_that_no_scanner_has_are_refused(tmp_path: Path) -> None:
+    nibabel.save(nibabel.Nifti1Image(np.random.rand(8, 8, 1), np.diag([0.002, 0.002, 0.002, 1.0])), tmp_path / "metres.nii")
+    with pytest.raises(ValueError, match=r"metres\.nii has voxels of 0\.002 .* accepted are 0\.05 to 20 mm"):
+        LoadScan()(tmp_path / "metres.nii")
+
+
+def test_controls_get_an_empty_mask_and_others_need_one_that_is_not() -> None:
+    image = MetaTensor(torch.rand(1, 4, 4))
+    assert CompleteMaskd("mask")({"image": image, "label": 0})["mask"].sum() == 0
+    mask = MetaTensor(torch.zeros(1, 4, 4), meta={"filename_or_obj": "mask.nii"})
+    with pytest.raises(ValueError, match=r"mask\.nii is an empty mask"):
+        CompleteMaskd("mask")({"image": image, "label": 1, "mask": mask})

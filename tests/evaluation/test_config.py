@@ -12,7 +12,8 @@ from bundle.simulation.squares import simulate_squares_cohort
 
 ROOT = Path(__file__).parents[2]
 AS_IN_TRAINING = (
-    "spatial_dims", "image_size", "pixdim", "plane", "percentile", "headroom", "num_classes", "embedded_cohort", "cohort", "manifest",
+    "spatial_dims", "image_size", "pixdim", "plane", "percentile", "headroom", "num_classes",
+    "embedded_cohort", "cohort", "manifest",
     "content_encoder", "attribute_encoder", "generator", "network_def",
 )  # fmt: skip
 

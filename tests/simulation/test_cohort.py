@@ -98,7 +98,7 @@ def test_cohort_is_found_again_where_other_anatomies_are_installed(cohort: Path,
 
 
 def test_cohort_with_other_settings_is_an_error_that_names_them(cohort: Path) -> None:
-    with pytest.raises(ValueError, match=r"other settings \(seed\): remove the folder"):
+    with pytest.raises(ValueError, match=r"other settings \(seed\): give the keys that it was made with"):
         simulate_lesion_cohort(cohort, **SMALL, seed=5)
 
 

@@ -53,9 +53,10 @@ def test_a_full_disk_leaves_the_earlier_state(tmp_path: Path, monkeypatch: pytes
     def fill_disk(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(torch, "save", fill_disk)
-    with pytest.raises(OSError, match="No space left"):
+    monkeypatch.setattr(Path, "write_bytes", fill_disk)
+    with pytest.raises(OSError, match=r"state\.pt could not be saved: No space left"):
         state.save(make_engine())
+    monkeypatch.undo()
     assert [path.name for path in tmp_path.iterdir()] == ["state.pt"]
     assert (tmp_path / "state.pt").read_bytes() == before
 
@@ -86,3 +87,11 @@ def test_training_stops_when_nothing_improves(tmp_path: Path) -> None:
 def test_a_key_metric_that_is_not_defined_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="set key_metric to one that it gives"):
         run_validations(tmp_path, [float("nan")], patience=2)
+
+
+def test_a_damaged_state_is_named_with_a_remedy(tmp_path: Path) -> None:
+    state, _ = make_state(tmp_path / "state.pt")
+    state.save(make_engine())
+    (tmp_path / "state.pt").write_bytes((tmp_path / "state.pt").read_bytes()[:500])
+    with pytest.raises(ValueError, match=r"state\.pt is damaged .*--resume False"):
+        state.load(make_engine())
