@@ -1,4 +1,4 @@
-"""Draw a montage of a simulated cohort: rows control, disease, effect; columns subjects."""
+"""Pictures for the documentation: a montage of a simulated cohort, or maps of an inference."""
 
 import argparse
 from pathlib import Path
@@ -8,6 +8,7 @@ import nibabel
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from PIL import Image
 
 ROWS = {"control_image": "control", "disease_image": "disease", "effect": "effect of all parcels"}
 
@@ -45,10 +46,31 @@ def _read_slice(path: Path) -> np.ndarray:
     return voxels[..., voxels.shape[-1] // 2]
 
 
+def stack_overviews(maps_dir: str | Path, num_scans: int) -> Image.Image:
+    """Put the pictures that inference drew of the first scans of a folder under each other.
+
+    Args:
+        maps_dir: output folder of an inference.
+        num_scans: number of pictures.
+
+    Returns:
+        The picture.
+    """
+    pictures = [Image.open(path).convert("RGB") for path in sorted(Path(maps_dir).glob("*_overview.png"))[:num_scans]]
+    stack = Image.new("RGB", (max(each.width for each in pictures), sum(each.height for each in pictures)), "white")
+    for index, picture in enumerate(pictures):
+        stack.paste(picture, (0, sum(each.height for each in pictures[:index])))
+    return stack
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("dataset_dir")
+    parser.add_argument("folder", help="a simulated cohort, or with --maps the output of an inference")
     parser.add_argument("figure", help="file to write, for example docs/images/cohort.png")
-    parser.add_argument("--num-subjects", type=int, default=8)
+    parser.add_argument("--number", type=int, default=8, help="how many subjects or scans")
+    parser.add_argument("--maps", action="store_true", help="show maps of an inference")
     arguments = parser.parse_args()
-    draw_montage(arguments.dataset_dir, arguments.num_subjects).savefig(arguments.figure, dpi=110)
+    if arguments.maps:
+        stack_overviews(arguments.folder, arguments.number).save(arguments.figure, optimize=True)
+    else:
+        draw_montage(arguments.folder, arguments.number).savefig(arguments.figure, dpi=110)
