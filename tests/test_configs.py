@@ -8,6 +8,7 @@ import pytest
 from monai.bundle import ConfigParser
 from monai.data import MetaTensor
 
+from bundle.guards import check_overrides
 from bundle.networks import ICAM
 from bundle.simulation.squares import simulate_squares_cohort
 
@@ -66,6 +67,13 @@ def test_an_overlay_gives_every_stage_the_same_network(name: str, stage: str) ->
     shapes, expected = ({key: value.shape for key, value in network.state_dict().items()} for network in networks)
     assert isinstance(networks[0], ICAM)
     assert shapes == expected
+
+
+@pytest.mark.parametrize("name", ["slices128", "paper_network"])
+@pytest.mark.parametrize("stage", STAGES)
+def test_what_every_stage_needs_is_accepted_by_every_stage(name: str, stage: str) -> None:
+    """The dataset_dir and output_dir of an overlay are among the keys of all stages."""
+    check_overrides(["run", "--config_file", str([str(CONFIGS / f"{part}.yaml") for part in (stage, name)])])
 
 
 @pytest.mark.parametrize("key", DATA + NETWORK)

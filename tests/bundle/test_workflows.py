@@ -94,7 +94,8 @@ def test_training_runs_from_another_folder_with_overlays_and_overrides(
     tiny = tmp_path / "tiny.yaml"
     squares = (bundle_root / "configs" / "squares.yaml").read_text()
     tiny.write_text(squares[squares.index("embedded_cohort:") :])
-    files = [str(bundle_root / "configs" / f"{name}.yaml") for name in ("train", "slices128", "paper")] + [str(tiny)]
+    names = ("train", "slices128", "paper_network", "paper")
+    files = [*(str(bundle_root / "configs" / f"{name}.yaml") for name in names), str(tiny)]
     keys = {key: value for key, value in TINY.items() if key not in ("image_size", "warmup_iterations")}
     done = run_python(
         "-m", "monai.bundle", "run", "training", "--config_file", files, "--bundle_root", bundle_root,
