@@ -41,7 +41,7 @@ class History:
 
     def add(self, engine: Engine) -> None:
         """Add the losses of an iteration."""
-        for name, value in engine.state.output[LOSSES].items():
+        for name, value in engine.state.output[0][LOSSES].items():
             self.sums[name] += value / engine.state.epoch_length
 
     def write(self, engine: Engine) -> None:

@@ -24,7 +24,8 @@ class LossBar(ProgressBar):
     def attach(self, engine: Engine, *args: Any, **kwargs: Any) -> None:
         """Register with a trainer."""
 
-        def select(output: dict[str, Any]) -> dict[str, float]:
-            return {name: output[LOSSES][name] for name in self.names if name in output[LOSSES]}
+        def select(output: list[dict[str, Any]]) -> dict[str, float]:
+            losses = output[0][LOSSES]
+            return {name: losses[name] for name in self.names if name in losses}
 
         super().attach(engine, *args, output_transform=select, **kwargs)

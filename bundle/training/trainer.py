@@ -105,7 +105,7 @@ class ICAMTrainer(Trainer):
         if self.augmentation is not None:
             self.augmentation.set_random_state(seed=self.seed + epoch)
 
-    def _iteration(self, engine: "ICAMTrainer", batchdata: Mapping[str, Tensor]) -> dict[str, Any]:
+    def _iteration(self, engine: "ICAMTrainer", batchdata: Mapping[str, Tensor]) -> list[dict[str, Any]]:
         image, labels = (_plain(batchdata[key]).to(engine.state.device, non_blocking=True) for key in ("image", "label"))
         values = _plain(batchdata["value"]).to(image) if "value" in batchdata else None
         engine.network.train()
@@ -118,7 +118,7 @@ class ICAMTrainer(Trainer):
         engine.grad_scaler.update()
         engine.network.update_class_attributes(translation.posterior[0].detach(), labels)
         engine.fire_event(IterationEvents.MODEL_COMPLETED)
-        return {CommonKeys.LOSS: losses["loss"], LOSSES: losses}
+        return [{CommonKeys.LOSS: losses["loss"], LOSSES: losses}]  # a list, as MONAI's handlers find after decollation
 
     def _step_discriminators(self, translation: Translation) -> dict[str, float]:
         with self._autocast():

@@ -85,7 +85,13 @@ def test_weights_of_another_architecture_are_refused(parser):
 @pytest.mark.slow
 def test_command_line_evaluates_and_reports_from_another_folder(tmp_path):
     overlay = tmp_path / "overlay.yaml"
-    overlay.write_text((ROOT / "configs" / "squares.yaml").read_text().replace("600", "8").replace("60", "4").replace("100", "8"))
+    overlay.write_text(
+        (ROOT / "configs" / "squares.yaml")
+        .read_text()
+        .replace("num_train: 600", "num_train: 8")
+        .replace("num_validation: 60", "num_validation: 4")
+        .replace("num_test: 100", "num_test: 8")
+    )
     files = [str(ROOT / "configs" / "evaluate.yaml"), str(overlay)]
     parser = read("evaluate.yaml")
     parser.update({"image_size": [64, 64]})
