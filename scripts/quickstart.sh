@@ -11,11 +11,11 @@ bundle() { python -W ignore -m monai.bundle run "$@" --output_dir "$output" --lo
 
 step "1/4 Cohort and training"
 bundle training --config_file "['configs/train.yaml', 'configs/quickstart.yaml']" "$@"
-step "2/4 Evaluation on the test split"
-bundle evaluation --config_file configs/evaluate.yaml --checkpoint "$output/train/model.pt"
-step "3/4 Maps of a folder of scans"
+step "2/4 Maps of a folder of scans"
 python scripts/copy_scans.py data/lesions "$scans"
 python -W ignore -m monai.bundle run --config_file configs/inference.yaml --logging_file configs/logging.conf \
   --checkpoint "$output/train/model.pt" --dataset_dir "$scans" --output_dir "$output/maps"
+step "3/4 Evaluation on the test split"
+bundle evaluation --config_file configs/evaluate.yaml --checkpoint "$output/train/model.pt"
 step "4/4 Report"
 bundle report --config_file configs/evaluate.yaml --checkpoint "$output/train/model.pt"
