@@ -21,14 +21,22 @@ class Objective:
 
     Args:
         weights: weight of each term, dimensionless; the terms left out weigh nothing.
+        content_discriminator: D_c.
+        domain_discriminator: D.
 
     Raises:
         ValueError: When a name is no term, or a weight is negative.
     """
 
     terms: ClassVar[tuple[str, ...]] = ()
+    adversarial = AdversarialLoss()
 
-    def __init__(self, weights: Mapping[str, float]) -> None:
+    def __init__(
+        self,
+        weights: Mapping[str, float],
+        content_discriminator: ContentDiscriminator,
+        domain_discriminator: DomainDiscriminator,
+    ) -> None:
         unknown = sorted(set(weights) - set(self.terms))
         if unknown:
             raise ValueError(f"{type(self).__name__} has no term {', '.join(unknown)}; its terms are {', '.join(self.terms)}")
@@ -36,6 +44,8 @@ class Objective:
         if negative:
             raise ValueError(f"weights must not be negative, got {', '.join(f'{n}: {weights[n]}' for n in negative)}")
         self.weights = {name: float(weight) for name, weight in weights.items() if weight}
+        self.content_discriminator = content_discriminator
+        self.domain_discriminator = domain_discriminator
 
     def __call__(self, translation: Translation) -> dict[str, Tensor]:
         """Return each term of non-zero weight, unweighted, and their weighted sum as `total`."""
@@ -45,13 +55,7 @@ class Objective:
 
 
 class GeneratorObjective(Objective):
-    """Terms that the encoders and the generator minimise.
-
-    Args:
-        weights: weight of each term, dimensionless.
-        content_discriminator: D_c.
-        domain_discriminator: D.
-    """
+    """Terms that the encoders and the generator minimise."""
 
     terms = (
         "content_adversarial",
@@ -71,17 +75,7 @@ class GeneratorObjective(Objective):
         "regression",
     )
 
-    def __init__(
-        self,
-        weights: Mapping[str, float],
-        content_discriminator: ContentDiscriminator,
-        domain_discriminator: DomainDiscriminator,
-    ) -> None:
-        super().__init__(weights)
-        self.content_discriminator = content_discriminator
-        self.domain_discriminator = domain_discriminator
-        self.adversarial, self.divergence = AdversarialLoss(), KLLoss()
-        self.map_size, self.uniform_class = MapLoss(), UniformClassLoss()
+    divergence, map_size, uniform_class = KLLoss(), MapLoss(), UniformClassLoss()
 
     def content_adversarial(self, t: Translation) -> Tensor:
         """The content tells nothing of the class (Eq. 1)."""
@@ -151,26 +145,9 @@ class GeneratorObjective(Objective):
 
 
 class DiscriminatorObjective(Objective):
-    """Terms that the content and the domain discriminator minimise; no gradient reaches encoders or generator.
-
-    Args:
-        weights: weight of each term, dimensionless.
-        content_discriminator: D_c.
-        domain_discriminator: D.
-    """
+    """Terms that the content and the domain discriminator minimise; no gradient reaches encoders or generator."""
 
     terms = ("content_class", "domain_adversarial", "domain_class")
-
-    def __init__(
-        self,
-        weights: Mapping[str, float],
-        content_discriminator: ContentDiscriminator,
-        domain_discriminator: DomainDiscriminator,
-    ) -> None:
-        super().__init__(weights)
-        self.content_discriminator = content_discriminator
-        self.domain_discriminator = domain_discriminator
-        self.adversarial = AdversarialLoss()
 
     def content_class(self, t: Translation) -> Tensor:
         """The class is told from the content (Eq. 1)."""
