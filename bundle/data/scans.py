@@ -10,6 +10,7 @@ from monai.config import KeysCollection
 from monai.data import MetaTensor, NibabelReader
 from monai.transforms import MapTransform, Transform
 from monai.transforms.utility.array import EnsureChannelFirst
+from torch import Tensor
 
 SUFFIXES = (".nii", ".nii.gz")
 VOXEL_RANGE = (0.05, 20.0)  # mm, edge of a voxel
@@ -111,6 +112,15 @@ def name_of(image: MetaTensor) -> str:
         Path of the file, or "the scan" when unknown.
     """
     return str(image.meta.get("filename_or_obj", "the scan"))
+
+
+def without_metadata(image: Any) -> Tensor:
+    """Return an image as a plain tensor: MONAI's metadata slow every operation down.
+
+    Args:
+        image: Tensor, image with metadata, or array.
+    """
+    return image.as_tensor() if isinstance(image, MetaTensor) else torch.as_tensor(image)
 
 
 def check_mask(mask: Any, path: str | Path) -> None:

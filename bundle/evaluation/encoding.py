@@ -10,6 +10,7 @@ from torch.nn import functional
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
+from bundle.data.scans import without_metadata
 from bundle.networks import ICAM
 
 LARGEST_CONTENT = 2**18  # numbers of a content latent that are kept a scan
@@ -60,8 +61,7 @@ def stack_images(items: Sequence[dict[str, Any]]) -> Tensor:
 
 def plain(image: Any) -> Tensor:
     """Return an image without MONAI's metadata, single precision."""
-    tensor = image.as_tensor() if hasattr(image, "as_tensor") else torch.as_tensor(image)
-    return tensor.float()
+    return without_metadata(image).float()
 
 
 def split_range(count: int, size: int) -> Iterator[range]:

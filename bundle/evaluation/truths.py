@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from bundle.data.parcels import lesioned_parcels, select_parcels
 from bundle.evaluation.pairing import Row
 
 PROTOCOLS = ("paper", "paired")
@@ -82,21 +83,6 @@ def knows_effect(scan: Row) -> bool:
 def knows_parcels(scan: Row) -> bool:
     """Tell whether it is known which parcels of a scan are lesioned."""
     return "mask" in scan and "parcel_map" in scan
-
-
-def lesioned_parcels(scan: Row) -> Tensor:
-    """Return the labels of the parcels that the lesion mask of a scan covers, shape (P,).
-
-    Args:
-        scan: scan with `mask` and `parcel_map` loaded.
-    """
-    labels = scan["parcel_map"][scan["mask"] > 0.5].round().unique()
-    return labels[labels > 0]
-
-
-def select_parcels(parcel_map: Tensor, labels: Tensor) -> Tensor:
-    """Mark the voxels of a set of parcels: 1 inside and 0 outside, shape of `parcel_map`."""
-    return torch.isin(parcel_map.round(), labels).to(parcel_map.dtype)
 
 
 def change_like(scan: Row, diseased: Row) -> Tensor:

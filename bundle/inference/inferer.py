@@ -3,12 +3,12 @@
 from typing import Any
 
 import torch
-from monai.data import MetaTensor
 from monai.inferers import Inferer
 from monai.networks.utils import eval_mode
 from torch import Tensor
 
 from bundle.attribution import exemplar_maps, sampled_maps
+from bundle.data.scans import without_metadata
 from bundle.networks import ICAM
 
 
@@ -67,7 +67,7 @@ class ICAMInferer(Inferer):
         Raises:
             ValueError: When the target is no class, or a setting is not what `sampled_maps` takes.
         """
-        image = _plain(inputs)
+        image = without_metadata(inputs)
         probabilities = self._classify(image, network)
         target = self._choose_target(probabilities)
         maps = sampled_maps(network, image, target, **self.sampling)
@@ -98,7 +98,7 @@ class ICAMInferer(Inferer):
 
     def _explain_by_exemplar(self, image: Tensor, network: ICAM) -> Tensor:
         """Return the maps that the reference scan's attribute gives."""
-        exemplar = _plain(self.exemplar).unsqueeze(0).to(image)
+        exemplar = without_metadata(self.exemplar).unsqueeze(0).to(image)
         with eval_mode(network), torch.inference_mode():
             attribute = network.encode(exemplar).mean
             target = network.classify(attribute).argmax(dim=1)
@@ -106,8 +106,3 @@ class ICAMInferer(Inferer):
         return exemplar_maps(
             network, image, attribute.expand(count, *attribute.shape[1:]), target.expand(count), self.reference
         ).mean
-
-
-def _plain(image: Tensor | None) -> Tensor:
-    """Return an image without its metadata."""
-    return image.as_tensor() if isinstance(image, MetaTensor) else torch.as_tensor(image)

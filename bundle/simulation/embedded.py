@@ -5,11 +5,9 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from bundle.simulation.storage import DESCRIPTION
+from bundle.simulation.storage import DESCRIPTION, MANIFEST
 
 logger = logging.getLogger(__name__)
-
-MANIFEST = "participants.tsv"
 
 
 def find_cohort(dataset_dir: str | Path, simulate: Callable[..., Path]) -> Path:

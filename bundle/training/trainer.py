@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
+from bundle.data.scans import without_metadata
 from bundle.networks import ICAM, ContentDiscriminator, DomainDiscriminator
 from bundle.objective import DiscriminatorObjective, GeneratorObjective
 from bundle.translation import Translation
@@ -106,8 +107,10 @@ class ICAMTrainer(Trainer):
             self.augmentation.set_random_state(seed=self.seed + epoch)
 
     def _iteration(self, engine: "ICAMTrainer", batchdata: Mapping[str, Tensor]) -> list[dict[str, Any]]:
-        image, labels = (_plain(batchdata[key]).to(engine.state.device, non_blocking=True) for key in ("image", "label"))
-        values = _plain(batchdata["value"]).to(image) if "value" in batchdata else None
+        image, labels = (
+            without_metadata(batchdata[key]).to(engine.state.device, non_blocking=True) for key in ("image", "label")
+        )
+        values = without_metadata(batchdata["value"]).to(image) if "value" in batchdata else None
         engine.network.train()
         translation = Translation(engine.network, image, labels, values)
         if engine.state.epoch <= engine.warmup_epochs:
@@ -148,11 +151,6 @@ class ICAMTrainer(Trainer):
     def _autocast(self) -> torch.autocast:
         kind = self.state.device.type
         return torch.autocast(kind, torch.float16 if kind == "cuda" else torch.bfloat16, enabled=self.amp)
-
-
-def _plain(tensor: Tensor) -> Tensor:
-    """Return a tensor without MONAI's metadata, which slows every operation down."""
-    return tensor.as_tensor() if hasattr(tensor, "as_tensor") else tensor
 
 
 def _finite(name: str, value: Tensor) -> float:

@@ -10,6 +10,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from bundle.attribution import exemplar_maps
+from bundle.data.parcels import lesioned_parcels, select_parcels
+from bundle.data.scans import without_metadata
 from bundle.networks import ICAM
 from bundle.translation import pair_classes
 
@@ -43,7 +45,7 @@ class ICAMValidator(Evaluator):
 
     def _iteration(self, engine: "ICAMValidator", batchdata: Mapping[str, Tensor]) -> dict[str, Tensor]:
         batch = {
-            key: torch.as_tensor(batchdata[key]).to(engine.state.device)
+            key: without_metadata(batchdata[key]).to(engine.state.device)
             for key in ("image", "label", "mask", "parcel_map")
             if key in batchdata
         }
@@ -74,10 +76,9 @@ def true_change(batch: Mapping[str, Tensor], partner: Tensor) -> Tensor:
     gained = mask[partner].clone()
     if "parcel_map" in batch:
         parcels = batch["parcel_map"]
-        lesioned = parcels * (mask > 0)
         for row, other in enumerate(partner.tolist()):
-            names = lesioned[other].unique()
-            gained[row] = torch.isin(parcels[row], names[names > 0]).to(mask)
+            lesioned = lesioned_parcels({"mask": mask[other], "parcel_map": parcels[other]})
+            gained[row] = select_parcels(parcels[row], lesioned)
     diseased = mask.flatten(1).amax(1) > 0
     return torch.where(diseased.view(-1, *[1] * (mask.ndim - 1)), mask, gained)
 
