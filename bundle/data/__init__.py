@@ -5,6 +5,7 @@ from bundle.data.manifest import datalist, read_manifest
 from bundle.data.resampling import ResampleToGrid, ResampleToGridd
 from bundle.data.samplers import BalancedBatchSampler
 from bundle.data.scans import CompleteMaskd, LoadScan, LoadScand, check_mask, check_scan
+from bundle.data.values import StandardiseValued
 
 __all__ = [
     "BalancedBatchSampler",
@@ -16,6 +17,7 @@ __all__ = [
     "RestoreIntensitiesd",
     "ScaleForeground",
     "ScaleForegroundd",
+    "StandardiseValued",
     "check_mask",
     "check_scan",
     "datalist",

@@ -29,11 +29,9 @@ class BalancedBatchSampler(Sampler[list[int]]):
         if num_classes < 2 or any(not len(members) for members in self.members):
             counts = {label: len(members) for label, members in enumerate(self.members)}
             raise ValueError(f"labels must show at least classes 0 and 1 and skip none, got {counts} scans by class")
-        if batch_size < num_classes or batch_size % num_classes:
-            raise ValueError(f"batch_size must be a multiple of the {num_classes} classes, got {batch_size}")
+        self.set_batch_size(batch_size)
         if num_batches is not None and num_batches < 1:
             raise ValueError(f"num_batches must be at least 1 or null, got {num_batches}")
-        self.share = batch_size // num_classes
         self.seed = seed
         self.epoch = 0
         self.first = 0
@@ -42,6 +40,21 @@ class BalancedBatchSampler(Sampler[list[int]]):
     def __len__(self) -> int:
         """Return the number of batches of a whole epoch."""
         return self.num_batches
+
+    def set_batch_size(self, batch_size: int) -> None:
+        """Change how many scans a batch holds; the number of batches of an epoch stays.
+
+        Args:
+            batch_size: scans in a batch, a multiple of K.
+
+        Raises:
+            ValueError: When it is no multiple of K.
+        """
+        num_classes = len(self.members)
+        if batch_size < num_classes or batch_size % num_classes:
+            raise ValueError(f"batch_size must be a multiple of the {num_classes} classes, got {batch_size}")
+        self.batch_size = batch_size
+        self.share = batch_size // num_classes
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch that the next iteration gives.

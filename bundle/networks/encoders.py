@@ -26,17 +26,24 @@ class ContentEncoder(nn.Module):
         channels: channels after the first convolution; the latent has four times as many.
         num_blocks: residual blocks on the latent's grid.
         noise: standard deviation of the noise, in units of the latent.
+        full_resolution: whether the first convolution works on the image's own grid, as in the paper; otherwise it halves the
+            grid at once, which saves most of the work and memory of a volume.
     """
 
     def __init__(
-        self, spatial_dims: int, in_channels: int = 1, channels: int = 16, num_blocks: int = 4, noise: float = 1.0
+        self,
+        spatial_dims: int,
+        in_channels: int = 1,
+        channels: int = 16,
+        num_blocks: int = 4,
+        noise: float = 1.0,
+        full_resolution: bool = True,
     ) -> None:
         super().__init__()
         self.out_channels = 4 * channels
         self.noise = noise
         self.stem = nn.Sequential(
-            Convolution(spatial_dims, in_channels, channels, norm="instance", act="relu"),
-            Convolution(spatial_dims, channels, 2 * channels, strides=2, norm="instance", act="relu"),
+            *_halve(spatial_dims, in_channels, channels, full_resolution),
             Convolution(spatial_dims, 2 * channels, 4 * channels, strides=2, norm="instance", act="relu"),
         )
         self.blocks = nn.Sequential(*(ResidualBlock(spatial_dims, 4 * channels, 4 * channels) for _ in range(num_blocks)))
@@ -115,3 +122,13 @@ class AttributeEncoder(nn.Module):
         if self.regressor is None:
             raise ValueError("regress needs an AttributeEncoder built with regression=True")
         return self.regressor(attribute.flatten(1)).flatten()
+
+
+def _halve(spatial_dims: int, in_channels: int, channels: int, full_resolution: bool) -> list[nn.Module]:
+    """Convolutions from the image to `2 * channels` on half its grid."""
+    if not full_resolution:
+        return [Convolution(spatial_dims, in_channels, 2 * channels, 2, 4, padding=1, norm="instance", act="relu")]
+    return [
+        Convolution(spatial_dims, in_channels, channels, norm="instance", act="relu"),
+        Convolution(spatial_dims, channels, 2 * channels, strides=2, norm="instance", act="relu"),
+    ]

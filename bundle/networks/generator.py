@@ -1,6 +1,7 @@
 """Generators, G: the paper's, and one that draws the class apart from the anatomy."""
 
 from itertools import pairwise
+from typing import Any
 
 import torch
 from monai.networks.blocks import Convolution
@@ -22,6 +23,8 @@ class Generator(nn.Module):
         attribute_channels: channels that the attribute is widened to before it meets the content.
         num_blocks: residual blocks on the content's grid.
         norm: normalisation of the residual blocks, None for none.
+        full_resolution: whether there are features on the image's own grid, as in the paper; otherwise the image is drawn from those
+            on half its grid, which saves most of the work and memory of a volume.
     """
 
     def __init__(
@@ -32,11 +35,12 @@ class Generator(nn.Module):
         attribute_channels: int = 16,
         num_blocks: int = 3,
         norm: str | tuple | None = "instance",
+        full_resolution: bool = True,
     ) -> None:
         super().__init__()
         channels = content_channels + attribute_channels
         self.widen = _widen(spatial_dims, attribute_channels, norm)
-        self.draw = _draw(spatial_dims, channels, channels, num_blocks, out_channels, norm)
+        self.draw = _draw(spatial_dims, channels, channels, num_blocks, out_channels, norm, full_resolution)
 
     def forward(self, content: Tensor, attribute: Tensor) -> Tensor:
         """Decode contents (B, C, H/4, W/4[, D/4]), each with n attributes (n * B, 1, H/16, W/16[, D/16]).
@@ -48,7 +52,7 @@ class Generator(nn.Module):
         """
         content = _repeat(content, len(attribute) // len(content))
         latent = torch.cat([content, self.widen(attribute)], dim=1)  # (n * B, channels, H/4, W/4[, D/4])
-        return self.draw(latent).tanh()
+        return self.draw(latent).float().tanh()
 
 
 class ResidualGenerator(nn.Module):
@@ -65,6 +69,8 @@ class ResidualGenerator(nn.Module):
         channels: channels of the branch that draws the change.
         num_blocks: residual blocks on the content's grid, of each branch.
         norm: normalisation of the residual blocks, None for none.
+        full_resolution: whether there are features on the image's own grid, as in the paper; otherwise the image is drawn from those
+            on half its grid, which saves most of the work and memory of a volume.
     """
 
     def __init__(
@@ -76,11 +82,13 @@ class ResidualGenerator(nn.Module):
         channels: int = 24,
         num_blocks: int = 3,
         norm: str | tuple | None = "instance",
+        full_resolution: bool = True,
     ) -> None:
         super().__init__()
         self.widen = _widen(spatial_dims, attribute_channels, norm)
-        self.draw_anatomy = _draw(spatial_dims, content_channels, content_channels, num_blocks, out_channels, norm)
-        self.draw_change = _draw(spatial_dims, content_channels + attribute_channels, channels, num_blocks, out_channels, norm)
+        shared = (num_blocks, out_channels, norm, full_resolution)
+        self.draw_anatomy = _draw(spatial_dims, content_channels, content_channels, *shared)
+        self.draw_change = _draw(spatial_dims, content_channels + attribute_channels, channels, *shared)
 
     def forward(self, content: Tensor, attribute: Tensor) -> Tensor:
         """Decode contents (B, C, H/4, W/4[, D/4]), each with n attributes (n * B, 1, H/16, W/16[, D/16]).
@@ -92,7 +100,7 @@ class ResidualGenerator(nn.Module):
         """
         repeats = len(attribute) // len(content)
         latent = torch.cat([_repeat(content, repeats), self.widen(attribute)], dim=1)  # (n * B, C, H/4, W/4[, D/4])
-        return (_repeat(self.draw_anatomy(content), repeats) + self.draw_change(latent)).tanh()
+        return (_repeat(self.draw_anatomy(content).float(), repeats) + self.draw_change(latent).float()).tanh()
 
 
 def _widen(spatial_dims: int, channels: int, norm: str | tuple | None) -> nn.Module:
@@ -102,32 +110,42 @@ def _widen(spatial_dims: int, channels: int, norm: str | tuple | None) -> nn.Mod
 
 
 def _draw(
-    spatial_dims: int, in_channels: int, channels: int, num_blocks: int, out_channels: int, norm: str | tuple | None
+    spatial_dims: int,
+    in_channels: int,
+    channels: int,
+    num_blocks: int,
+    out_channels: int,
+    norm: str | tuple | None,
+    full_resolution: bool,
 ) -> nn.Module:
-    """Residual blocks on the content's grid, two blocks that double it, and a 1x1 convolution to the image."""
+    """Residual blocks on the content's grid, a block that doubles it, and what brings it to the image."""
     sizes = [in_channels] + [channels] * num_blocks
     return nn.Sequential(
         *(ResidualBlock(spatial_dims, before, after, norm=norm) for before, after in pairwise(sizes)),
         _up_block(spatial_dims, channels, channels // 2),
-        _up_block(spatial_dims, channels // 2, channels // 4),
-        Convolution(spatial_dims, channels // 4, out_channels, kernel_size=1, conv_only=True),
+        *_double(spatial_dims, channels // 2, out_channels, full_resolution),
     )
+
+
+def _double(spatial_dims: int, channels: int, out_channels: int, full_resolution: bool) -> list[nn.Module]:
+    """Layers from features on half the image's grid to the image."""
+    if not full_resolution:
+        return [_transposed(spatial_dims, channels, out_channels, conv_only=True)]
+    return [
+        _up_block(spatial_dims, channels, channels // 2),
+        Convolution(spatial_dims, channels // 2, out_channels, kernel_size=1, conv_only=True),
+    ]
 
 
 def _up_block(spatial_dims: int, in_channels: int, out_channels: int) -> nn.Module:
     """Double the grid: transposed convolution, layer normalisation, leaky ReLU."""
-    return Convolution(
-        spatial_dims,
-        in_channels,
-        out_channels,
-        strides=2,
-        kernel_size=4,
-        padding=1,
-        output_padding=0,
-        is_transposed=True,
-        norm=("group", {"num_groups": 1}),
-        act="leakyrelu",
-    )
+    return _transposed(spatial_dims, in_channels, out_channels, norm=("group", {"num_groups": 1}), act="leakyrelu")
+
+
+def _transposed(spatial_dims: int, in_channels: int, out_channels: int, **kwargs: Any) -> nn.Module:
+    """A transposed convolution that doubles the grid."""
+    grid = {"strides": 2, "kernel_size": 4, "padding": 1, "output_padding": 0, "is_transposed": True}
+    return Convolution(spatial_dims, in_channels, out_channels, **grid, **kwargs)
 
 
 def _repeat(batch: Tensor, times: int) -> Tensor:

@@ -1,7 +1,7 @@
 """Training engine of ICAM."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from ignite.engine import Events
@@ -22,11 +22,25 @@ from bundle.translation import Translation
 LOSSES = "losses"  # key of the output: every loss by name
 
 
+class Stage(NamedTuple):
+    """A part of a training run.
+
+    Attributes:
+        epochs: how long it lasts.
+        batch_size: scans in a batch, as many of each class.
+        objective: what encoders and generator minimise.
+    """
+
+    epochs: int
+    batch_size: int
+    objective: GeneratorObjective
+
+
 class ICAMTrainer(Trainer):
     """Alternate discriminator and generator steps; one translation of the batch serves both.
 
-    During the first `warmup_epochs` only the terms of `warmup_weights` count, so that the attribute tells the class before
-    anything is translated with it.
+    A run may begin with stages in which only some terms count, so that the attribute tells the class before anything is translated
+    with it. Where the terms are cheap, the batches of a stage can be larger.
 
     Source: Bass et al., NeurIPS 2020, Eq. 5 (https://arxiv.org/abs/2006.08287).
 
@@ -43,8 +57,8 @@ class ICAMTrainer(Trainer):
         discriminator_weights: weights of the discriminators' terms, see `DiscriminatorObjective`.
         generator_schedule: learning rate of `generator_optimizer`, stepped with it; None for a constant one.
         discriminator_schedule: the same of `discriminator_optimizer`.
-        warmup_epochs: epochs of the warm-up.
-        warmup_weights: weights of the generator's terms during the warm-up.
+        stages: what comes before the whole objective, in this order, each with its `epochs`, `batch_size` and `weights`; the
+            discriminators rest meanwhile. None for nothing.
         clip_norm: largest gradient norm of the network and of the discriminators; None for no clipping.
         augmentation: random transform of the training set, reseeded each epoch so that a resumed run repeats it.
         seed: seed of batches and augmentation.
@@ -70,8 +84,7 @@ class ICAMTrainer(Trainer):
         discriminator_weights: Mapping[str, float],
         generator_schedule: LRScheduler | None = None,
         discriminator_schedule: LRScheduler | None = None,
-        warmup_epochs: int = 0,
-        warmup_weights: Mapping[str, float] | None = None,
+        stages: Sequence[Mapping[str, Any]] | None = None,
         clip_norm: float | None = None,
         augmentation: Randomizable | None = None,
         seed: int = 0,
@@ -84,9 +97,14 @@ class ICAMTrainer(Trainer):
         self.generator_optimizer = generator_optimizer
         self.discriminator_optimizer = discriminator_optimizer
         self.schedules = {generator_optimizer: generator_schedule, discriminator_optimizer: discriminator_schedule}
-        self.warmup_epochs = warmup_epochs
-        self.warmup = GeneratorObjective(warmup_weights or {}, content_discriminator, domain_discriminator)
+        batch_size = train_data_loader.batch_sampler.batch_size
         self.generator_objective = GeneratorObjective(loss_weights, content_discriminator, domain_discriminator)
+        self.plan = [
+            Stage(stage["epochs"], stage["batch_size"],
+                  GeneratorObjective(stage["weights"], content_discriminator, domain_discriminator))
+            for stage in stages or []
+        ]  # fmt: skip
+        self.plan.append(Stage(max_epochs, batch_size, self.generator_objective))
         self.discriminator_objective = DiscriminatorObjective(discriminator_weights, content_discriminator, domain_discriminator)
         self.clip_norm = clip_norm
         self.augmentation = augmentation
@@ -103,8 +121,18 @@ class ICAMTrainer(Trainer):
         """Seed what is random about the data of this epoch, so that it depends on the seed and the epoch alone."""
         epoch = self.state.epoch
         self.data_loader.batch_sampler.set_epoch(epoch)
+        self.data_loader.batch_sampler.set_batch_size(self.find_stage().batch_size)
         if self.augmentation is not None:
             self.augmentation.set_random_state(seed=self.seed + epoch)
+
+    def find_stage(self) -> Stage:
+        """Return the stage that the running epoch belongs to."""
+        epoch = self.state.epoch
+        for stage in self.plan[:-1]:
+            if epoch <= stage.epochs:
+                return stage
+            epoch -= stage.epochs
+        return self.plan[-1]
 
     def _iteration(self, engine: "ICAMTrainer", batchdata: Mapping[str, Tensor]) -> list[dict[str, Any]]:
         image, labels = (
@@ -113,18 +141,16 @@ class ICAMTrainer(Trainer):
         values = without_metadata(batchdata["value"]).to(image) if "value" in batchdata else None
         engine.network.train()
         translation = Translation(engine.network, image, labels, values)
-        if engine.state.epoch <= engine.warmup_epochs:
-            losses = engine._step_generator(translation, engine.warmup)
-        else:
-            losses = engine._step_discriminators(translation)
-            losses |= engine._step_generator(translation, engine.generator_objective)
+        stage = engine.find_stage()
+        losses = engine._step_discriminators(translation) if stage.objective is engine.generator_objective else {}
+        losses |= engine._step_generator(translation, stage.objective)
         engine.grad_scaler.update()
         engine.network.update_class_attributes(translation.posterior[0].detach(), labels)
         engine.fire_event(IterationEvents.MODEL_COMPLETED)
         return [{CommonKeys.LOSS: losses["loss"], LOSSES: losses}]  # a list, as MONAI's handlers find after decollation
 
     def _step_discriminators(self, translation: Translation) -> dict[str, float]:
-        with self._autocast():
+        with autocast(self.state.device, self.amp):
             losses = self.discriminator_objective(translation)
         self._step(self.discriminator_optimizer, losses["total"], self.discriminators)
         return {f"discriminator_{name}": _finite(name, value) for name, value in losses.items() if name != "total"}
@@ -132,7 +158,7 @@ class ICAMTrainer(Trainer):
     def _step_generator(self, translation: Translation, objective: GeneratorObjective) -> dict[str, float]:
         translation.forget_verdicts()
         self.discriminators.requires_grad_(False)
-        with self._autocast():
+        with autocast(self.state.device, self.amp):
             losses = objective(translation)
         self._step(self.generator_optimizer, losses["total"], self.network)
         self.discriminators.requires_grad_(True)
@@ -148,9 +174,15 @@ class ICAMTrainer(Trainer):
         if (schedule := self.schedules[optimizer]) is not None:
             schedule.step()
 
-    def _autocast(self) -> torch.autocast:
-        kind = self.state.device.type
-        return torch.autocast(kind, torch.float16 if kind == "cuda" else torch.bfloat16, enabled=self.amp)
+
+def autocast(device: torch.device, enabled: bool) -> torch.autocast:
+    """Return the context of mixed precision: float16 on a GPU, bfloat16 on a CPU.
+
+    Args:
+        device: where it is computed.
+        enabled: whether precision is mixed at all.
+    """
+    return torch.autocast(device.type, torch.float16 if device.type == "cuda" else torch.bfloat16, enabled=enabled)
 
 
 def _finite(name: str, value: Tensor) -> float:

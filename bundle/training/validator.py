@@ -13,6 +13,7 @@ from bundle.attribution import exemplar_maps
 from bundle.data.parcels import lesioned_parcels, select_parcels
 from bundle.data.scans import without_metadata
 from bundle.networks import ICAM
+from bundle.training.trainer import autocast
 from bundle.translation import pair_classes
 
 
@@ -20,12 +21,12 @@ class ICAMValidator(Evaluator):
     """Translate each held-out scan with the attribute of a scan of the next class, and compare the map with the truth.
 
     Its output has the keys `logits` (B, K), `label` (B,), `pred` (the map), `image`, `truth` (same shape as the image; constant,
-    hence without NCC, where the cohort has no truth).
+    hence without NCC, where the cohort has no truth), `value` and `predicted_value` (B,), both zero without regression.
 
     Args:
         device: where to compute.
-        val_data_loader: class-balanced batches, sorted by class, with keys `image`, `label` and, where known, `mask` and
-            `parcel_map`.
+        val_data_loader: class-balanced batches, sorted by class, with keys `image`, `label` and, where known, `disease_map`, or
+            `mask` and `parcel_map`, and `value`.
         network: network to validate.
         reference: what is subtracted from the translated scan, "reconstruction" or "input".
         **kwargs: further arguments of `monai.engines.Evaluator`.
@@ -46,32 +47,44 @@ class ICAMValidator(Evaluator):
     def _iteration(self, engine: "ICAMValidator", batchdata: Mapping[str, Tensor]) -> dict[str, Tensor]:
         batch = {
             key: without_metadata(batchdata[key]).to(engine.state.device)
-            for key in ("image", "label", "mask", "parcel_map")
+            for key in ("image", "label", "mask", "parcel_map", "disease_map", "value")
             if key in batchdata
         }
         image, labels = batch["image"], batch["label"]
         partner = pair_classes(labels, shift=1)
-        with torch.inference_mode():
+        with torch.inference_mode(), autocast(engine.state.device, engine.amp):
             mean, _ = engine.network.eval().attribute_encoder(image)
             maps = exemplar_maps(engine.network, image, mean[partner], labels[partner], engine.reference)
             logits = engine.network.classify(mean)
-        truth = true_change(batch, partner) if "mask" in batch else torch.zeros_like(image)
-        return {"logits": logits, CommonKeys.LABEL: labels, CommonKeys.PRED: maps.mean, CommonKeys.IMAGE: image, "truth": truth}
+            values = batch.get("value", torch.zeros_like(logits[:, 0]))
+            regressed = engine.network.attribute_encoder.regressor is not None and "value" in batch
+            predicted = engine.network.attribute_encoder.regress(mean) if regressed else values
+        return {
+            "logits": logits.float(),
+            CommonKeys.LABEL: labels,
+            CommonKeys.PRED: maps.mean.float(),
+            CommonKeys.IMAGE: image,
+            "truth": true_change(batch, partner),
+            "value": values.float(),
+            "predicted_value": predicted.float(),
+        }
 
 
 def true_change(batch: Mapping[str, Tensor], partner: Tensor) -> Tensor:
-    """Return where translation should change each scan.
+    """Return where translation should change each scan; zero where the cohort does not know it.
 
-    A scan with a lesion mask loses its lesions. A scan without one gains those of its partner: in the partner's parcels on the
-    scan's own anatomy where there is a `parcel_map`, else in the partner's mask (the paper's protocol).
+    What disease changes in a scan itself, its `disease_map`, comes first. Else a scan with a lesion mask loses its lesions, and a
+    scan without one gains those of its partner: in the partner's parcels on the scan's own anatomy where there is a `parcel_map`, else in the partner's mask (the paper's protocol).
 
     Args:
-        batch: `mask` and, where known, `parcel_map`, each (B, 1, H, W[, D]).
+        batch: `image` and, where known, `disease_map`, `mask` and `parcel_map`, each (B, 1, H, W[, D]).
         partner: index of the scan that lends its attribute, shape (B,).
 
     Returns:
-        Mask of shape (B, 1, H, W[, D]).
+        Mask, or change of intensity, of shape (B, 1, H, W[, D]).
     """
+    if "disease_map" in batch or "mask" not in batch:
+        return batch.get("disease_map", torch.zeros_like(batch["image"]))
     mask = batch["mask"]
     gained = mask[partner].clone()
     if "parcel_map" in batch:
