@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from bundle.networks import ICAM, AttributeEncoder, ContentEncoder, Generator, ResidualGenerator
+from bundle.networks import ICAM, AttributeEncoder, ContentEncoder, DeformingGenerator, Generator, ResidualGenerator
 
 SIZES = {2: (32, 48), 3: (32, 16, 32)}
 
@@ -42,10 +42,17 @@ def labels() -> torch.Tensor:
 def make_network(spatial_dims: int, image_size: tuple[int, ...]):
     """Build an untrained network."""
 
-    def make(num_classes: int = 2, generator: type = ResidualGenerator, regression: bool = False) -> ICAM:
-        content_encoder = ContentEncoder(spatial_dims, channels=4, num_blocks=1, noise=0.3)
+    def make(
+        num_classes: int = 2,
+        generator: type = ResidualGenerator,
+        regression: bool = False,
+        full_resolution: bool = True,
+    ) -> ICAM:
+        content_encoder = ContentEncoder(spatial_dims, channels=4, num_blocks=1, noise=0.3, full_resolution=full_resolution)
         attribute_encoder = AttributeEncoder(spatial_dims, image_size, num_classes=num_classes, channels=4, regression=regression)
-        decoder = generator(spatial_dims, content_encoder.out_channels, attribute_channels=4, num_blocks=1)
+        decoder = generator(
+            spatial_dims, content_encoder.out_channels, attribute_channels=4, num_blocks=1, full_resolution=full_resolution
+        )
         network = ICAM(content_encoder, attribute_encoder, decoder)
         network.class_attributes.normal_()
         return network
@@ -53,7 +60,11 @@ def make_network(spatial_dims: int, image_size: tuple[int, ...]):
     return make
 
 
-@pytest.fixture(params=[Generator, ResidualGenerator])
+VARIANTS = [(Generator, True), (ResidualGenerator, True), (ResidualGenerator, False), (DeformingGenerator, False)]
+
+
+@pytest.fixture(params=VARIANTS, ids=[f"{kind.__name__}{'' if full else '-half'}" for kind, full in VARIANTS])
 def network(request: pytest.FixtureRequest, make_network) -> ICAM:
-    """An untrained network of two classes, with either generator."""
-    return make_network(generator=request.param)
+    """An untrained network of two classes, with each generator."""
+    generator, full_resolution = request.param
+    return make_network(generator=generator, full_resolution=full_resolution)

@@ -2,7 +2,7 @@
 
 from bundle.networks.discriminators import ContentDiscriminator, DomainDiscriminator
 from bundle.networks.encoders import AttributeEncoder, ContentEncoder
-from bundle.networks.generator import Generator, ResidualGenerator
+from bundle.networks.generator import DeformingGenerator, Generator, ResidualGenerator
 from bundle.networks.icam import ICAM
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "AttributeEncoder",
     "ContentDiscriminator",
     "ContentEncoder",
+    "DeformingGenerator",
     "DomainDiscriminator",
     "Generator",
     "ResidualGenerator",

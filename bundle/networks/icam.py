@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from bundle.networks.encoders import AttributeEncoder, ContentEncoder
-from bundle.networks.generator import Generator, ResidualGenerator
+from bundle.networks.generator import DeformingGenerator, Generator, ResidualGenerator
 from bundle.structures import Latents
 
 
@@ -24,7 +24,7 @@ class ICAM(nn.Module):
         self,
         content_encoder: ContentEncoder,
         attribute_encoder: AttributeEncoder,
-        generator: Generator | ResidualGenerator,
+        generator: Generator | ResidualGenerator | DeformingGenerator,
         momentum: float = 0.99,
     ) -> None:
         super().__init__()

@@ -73,3 +73,12 @@ def test_wrong_position_is_refused() -> None:
         BalancedBatchSampler(LABELS, 4).start(5)
     with pytest.raises(ValueError, match="num_batches must be at least 1 or null, got 0"):
         BalancedBatchSampler(LABELS, 4, num_batches=0)
+
+
+def test_the_size_of_batches_can_change_and_their_number_stays() -> None:
+    sampler = BalancedBatchSampler(LABELS, batch_size=2, num_batches=3)
+    sampler.set_batch_size(4)
+    assert [_classes(batch) for batch in sampler] == [[0, 0, 1, 1]] * 3
+    assert list(sampler) == list(BalancedBatchSampler(LABELS, batch_size=4, num_batches=3))
+    with pytest.raises(ValueError, match="batch_size must be a multiple of the 2 classes, got 3"):
+        sampler.set_batch_size(3)

@@ -50,3 +50,18 @@ def test_a_cohort_without_masks_has_no_ncc(network: ICAM, batch: dict) -> None:
     validator = ICAMValidator("cpu", [{key: batch[key] for key in ("image", "label")}], network)
     validator.run()
     assert compute_ncc(validator.state.output["pred"], validator.state.output["truth"]).isnan().all()
+
+
+def test_a_disease_map_is_the_truth_in_both_directions(batch: dict) -> None:
+    disease_map = torch.randn_like(batch["image"])
+    assert torch.equal(true_change(batch | {"disease_map": disease_map}, torch.tensor([2, 3, 0, 1])), disease_map)
+
+
+def test_the_regressed_value_is_that_of_the_attribute(make_network, batch: dict) -> None:
+    network = make_network(regression=True)
+    values = torch.tensor([-1.0, 0.5, 0.0, 2.0])
+    validator = ICAMValidator("cpu", [batch | {"value": values}], network)
+    validator.run()
+    predicted = network.attribute_encoder.regress(network.encode(batch["image"]).mean)
+    torch.testing.assert_close(validator.state.output["predicted_value"], predicted)
+    assert torch.equal(validator.state.output["value"], values)

@@ -1,0 +1,38 @@
+"""Bending images, and what the generators share."""
+
+import pytest
+import torch
+from scipy.ndimage import map_coordinates
+
+from bundle.networks import DeformingGenerator
+from bundle.networks.generator import bend
+
+
+def test_bending_is_linear_interpolation_at_shifted_voxels(image: torch.Tensor) -> None:
+    shift = torch.randn(len(image), image.ndim - 2, *image.shape[2:]) * 2
+    voxels = torch.stack(torch.meshgrid(*(torch.arange(size) for size in image.shape[2:]), indexing="ij"))
+    for scan, moved, bent in zip(image[:, 0], voxels + shift, bend(image, shift)[:, 0], strict=True):
+        expected = map_coordinates(scan.numpy(), moved.numpy(), order=1, mode="nearest")
+        torch.testing.assert_close(bent, torch.from_numpy(expected), atol=1e-4, rtol=1e-4)
+
+
+def test_no_shift_leaves_an_image_as_it_is(image: torch.Tensor) -> None:
+    torch.testing.assert_close(bend(image, torch.zeros(len(image), image.ndim - 2, *image.shape[2:])), image)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_shift_of_one_voxel_moves_the_image_by_one(image: torch.Tensor, axis: int) -> None:
+    shift = torch.zeros(len(image), image.ndim - 2, *image.shape[2:])
+    shift[:, axis] = 1
+    moved = image.roll(-1, axis + 2)
+    inside = image.shape[axis + 2] - 1
+    torch.testing.assert_close(bend(image, shift).narrow(axis + 2, 0, inside), moved.narrow(axis + 2, 0, inside))
+
+
+def test_a_generator_that_neither_moves_nor_adds_draws_the_anatomy_alone(make_network, image: torch.Tensor) -> None:
+    network = make_network(generator=DeformingGenerator).eval()
+    for head in (network.generator.draw_shift, network.generator.draw_change):
+        for weight in head.parameters():
+            weight.data.zero_()
+    content, mean, _ = network.encode(image)
+    torch.testing.assert_close(network.decode(content, mean), network.generator.draw_anatomy(content).tanh())
