@@ -1,9 +1,11 @@
 """Translation of a batch of scans between classes, as one training step needs it."""
 
 from functools import cached_property
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from bundle.networks import ICAM, DomainDiscriminator
 from bundle.sampling import sample_attributes
@@ -24,14 +26,19 @@ class Translation:
         network: encoders and generator.
         image: scans, intensities in [-1, 1], as many of each class, grouped by class.
         labels: their classes, shape (B,), in ascending order.
-        values: a quantity to regress, one a scan, shape (B,), such as the age in years; None without regression.
+        values: a quantity to regress, one a scan, shape (B,), standardised; None without regression.
+        checkpointing: whether what the networks compute on the way is computed again for the gradient instead of kept: less memory,
+            more time, the same numbers.
 
     Raises:
         ValueError: When the batch is not class-balanced or not sorted by class.
     """
 
-    def __init__(self, network: ICAM, image: Tensor, labels: Tensor, values: Tensor | None = None) -> None:
+    def __init__(
+        self, network: ICAM, image: Tensor, labels: Tensor, values: Tensor | None = None, checkpointing: bool = False
+    ) -> None:
         self.network = network
+        self.checkpointing = checkpointing
         self.image = image
         self.labels = labels
         self.values = values
@@ -42,12 +49,12 @@ class Translation:
     @cached_property
     def content(self) -> Tensor:
         """Content latent, z_c."""
-        return self.network.content_encoder(self.image)
+        return self._run(self.network.content_encoder, self.image)
 
     @cached_property
     def posterior(self) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of the attribute latent."""
-        return self.network.attribute_encoder(self.image)
+        return self._run(self.network.attribute_encoder, self.image)
 
     @cached_property
     def attribute(self) -> Tensor:
@@ -68,7 +75,7 @@ class Translation:
     @cached_property
     def reconstruction(self) -> Tensor:
         """Own content, own attribute."""
-        return self.network.decode(self.content, self.attribute)
+        return self._run(self.network.generator, self.content, self.attribute)
 
     @cached_property
     def drawn(self) -> Tensor:
@@ -80,7 +87,7 @@ class Translation:
     @cached_property
     def translated(self) -> Tensor:
         """Own content, first with the attribute of the partner, then with the drawn attribute, shape (2B, C, H, W[, D])."""
-        return self.network.decode(self.content, torch.cat([self.attribute[self.partner], self.drawn]))
+        return self._run(self.network.generator, self.content, torch.cat([self.attribute[self.partner], self.drawn]))
 
     @property
     def exemplar(self) -> Tensor:
@@ -95,17 +102,22 @@ class Translation:
     @cached_property
     def recovered(self) -> Tensor:
         """Attribute mean of the sampled translation, which should be the drawn attribute."""
-        return self.network.attribute_encoder(self.sampled)[0]
+        return self._run(self.network.attribute_encoder, self.sampled)[0]
 
     @cached_property
     def returned(self) -> Latents:
         """Encoding of the exemplar translation."""
-        return self.network.encode(self.exemplar)
+        return Latents(
+            self._run(self.network.content_encoder, self.exemplar), *self._run(self.network.attribute_encoder, self.exemplar)
+        )
 
     @cached_property
     def cycle(self) -> Tensor:
         """Content of the exemplar translation with the attribute that its borrower carries: the scan itself, ideally."""
-        return self.network.decode(self.returned.content, self.returned.mean[self.partner.argsort()])
+        return self._run(self.network.generator, self.returned.content, self.returned.mean[self.partner.argsort()])
+
+    def _run(self, module: nn.Module, *inputs: Tensor) -> Any:
+        return checkpoint(module, *inputs, use_reentrant=False) if self.checkpointing else module(*inputs)
 
     def judged_by(self, discriminator: DomainDiscriminator) -> DomainLogits:
         """Return the discriminator's verdict on `translated`, computed once."""

@@ -115,3 +115,15 @@ def test_sampled_attributes_have_the_class_of_the_target(translation: Translatio
 def test_unbalanced_or_unsorted_batches_are_refused(labels: list) -> None:
     with pytest.raises(ValueError, match="same number of scans of each class"):
         pair_classes(torch.tensor(labels))
+
+
+def test_recomputed_activations_give_the_same_gradients(make_network, discriminators, image: torch.Tensor, labels: torch.Tensor) -> None:
+    network, gradients = make_network(), []
+    objective = GeneratorObjective(ALL, *discriminators)
+    for checkpointing in (False, True):
+        torch.manual_seed(1)
+        network.zero_grad()
+        objective(Translation(network, image, labels, checkpointing=checkpointing))["total"].backward()
+        gradients.append([weight.grad.clone() for weight in network.parameters() if weight.grad is not None])
+    for first, second in zip(*gradients, strict=True):
+        torch.testing.assert_close(first, second, atol=1e-5, rtol=1e-3)

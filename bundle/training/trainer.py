@@ -59,6 +59,7 @@ class ICAMTrainer(Trainer):
         discriminator_schedule: the same of `discriminator_optimizer`.
         stages: what comes before the whole objective, in this order, each with its `epochs`, `batch_size` and `weights`; the
             discriminators rest meanwhile. None for nothing.
+        checkpointing: whether memory is saved by computing activations again for the gradient, see `Translation`.
         clip_norm: largest gradient norm of the network and of the discriminators; None for no clipping.
         augmentation: random transform of the training set, reseeded each epoch so that a resumed run repeats it.
         seed: seed of batches and augmentation.
@@ -85,6 +86,7 @@ class ICAMTrainer(Trainer):
         generator_schedule: LRScheduler | None = None,
         discriminator_schedule: LRScheduler | None = None,
         stages: Sequence[Mapping[str, Any]] | None = None,
+        checkpointing: bool = False,
         clip_norm: float | None = None,
         augmentation: Randomizable | None = None,
         seed: int = 0,
@@ -106,6 +108,7 @@ class ICAMTrainer(Trainer):
         ]  # fmt: skip
         self.plan.append(Stage(max_epochs, batch_size, self.generator_objective))
         self.discriminator_objective = DiscriminatorObjective(discriminator_weights, content_discriminator, domain_discriminator)
+        self.checkpointing = checkpointing
         self.clip_norm = clip_norm
         self.augmentation = augmentation
         self.seed = seed
@@ -140,7 +143,7 @@ class ICAMTrainer(Trainer):
         )
         values = without_metadata(batchdata["value"]).to(image) if "value" in batchdata else None
         engine.network.train()
-        translation = Translation(engine.network, image, labels, values)
+        translation = Translation(engine.network, image, labels, values, engine.checkpointing)
         stage = engine.find_stage()
         losses = engine._step_discriminators(translation) if stage.objective is engine.generator_objective else {}
         losses |= engine._step_generator(translation, stage.objective)
