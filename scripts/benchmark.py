@@ -1,23 +1,31 @@
-"""Time one training iteration with different parts, side by side in one process.
+"""Time and memory of training and maps, on synthetic scans; no cohort is needed.
 
-Usage: PYTHONPATH=. python scripts/benchmark.py [CONFIG]      (default configs/train.yaml; synthetic scans, no cohort is needed)
+Usage: PYTHONPATH=. python scripts/benchmark.py variants [CONFIG ...]   one training iteration with different parts, side by side
+       PYTHONPATH=. python scripts/benchmark.py volumes [CONFIG ...]    an iteration and the maps of one scan on three grids
 
-Prints for each variant the median and the fastest iteration in seconds, of interleaved rounds, and the network's parameters.
+`variants` prints the median and the fastest iteration of interleaved rounds, and the number of parameters. `volumes` prints seconds and
+the largest memory of a process of its own, less what an idle one takes. CONFIG is configs/train.yaml and overlays on it.
 """
 
+import resource
 import statistics
+import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from monai.bundle import ConfigParser
+from monai.data import Dataset
 
+from bundle.attribution import sampled_maps
 from bundle.networks import Generator
 from bundle.training import ICAMTrainer
 
 ROUNDS = 5
+DEFAULT = {"variants": ["configs/train.yaml"], "volumes": ["configs/train.yaml", "configs/volumes.yaml"]}
 VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},
     "without channels_last": {"network": "$@network_def.to(@device)"},
@@ -33,36 +41,53 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 
-def make_step(config: str, changes: dict[str, Any]) -> tuple[Callable[[], None], int]:
+SIZES = [(64, 80, 64), (96, 112, 96), (128, 160, 128)]  # voxels
+TASKS = ("idle", "training", "training, checkpointing", "maps of 50 samples")
+MEBIBYTE = 2**20
+
+
+def make_parser(configs: Sequence[str], changes: dict[str, Any]) -> ConfigParser:
+    """Read configs that train on synthetic scans, two batches long, without warm-up.
+
+    Args:
+        configs: config files.
+        changes: keys to change.
+    """
+    parser = ConfigParser()
+    parser.read_config(list(configs))
+    parser.update({"classifier_epochs": 0, "warmup_epochs": 0, "epoch_length": 2, **changes})
+    size, count = parser["image_size"], parser["batch_size"]
+    labels = [index * 2 // count for index in range(count)]
+    items = [{"image": torch.rand(1, *size) * 2 - 1, "label": label} for label in labels]
+    parser.update({"train#dataset": Dataset(items), "train#dataloader#batch_sampler#labels": labels})
+    parser.update({"train#handlers": [], "train#trainer#augmentation": None})
+    parser.update({"generator_schedule": None, "discriminator_schedule": None})
+    return parser
+
+
+def make_step(configs: Sequence[str], changes: dict[str, Any]) -> tuple[Callable[[], None], int]:
     """Build a training iteration of a config.
 
     Args:
-        config: config file.
+        configs: config files.
         changes: keys to change.
 
     Returns:
         A function that makes one iteration, and the number of the network's parameters.
     """
-    parser = ConfigParser()
-    parser.read_config(config)
-    size, count = parser["image_size"], parser["batch_size"]
-    labels = torch.arange(count) * 2 // count
-    batch = {"image": torch.rand(count, 1, *size) * 2 - 1, "label": labels}
-    parser.update({"train#dataloader": [batch], "train#handlers": [], "train#trainer#augmentation": None, "warmup_epochs": 0})
-    parser.update({"generator_schedule": None, "discriminator_schedule": None, **changes})
-    trainer: ICAMTrainer = parser.get_parsed_content("train#trainer")
+    trainer: ICAMTrainer = make_parser(configs, changes).get_parsed_content("train#trainer")
     trainer.state.epoch = 1
-    network = trainer.network
+    batch = next(iter(trainer.data_loader))
 
     def step() -> None:
         trainer._iteration(trainer, batch)
 
-    return step, sum(weight.numel() for weight in network.parameters())
+    return step, sum(weight.numel() for weight in trainer.network.parameters())
 
 
-def main(config: str = "configs/train.yaml") -> None:
+def compare_variants(configs: Sequence[str]) -> None:
     """Time all variants in interleaved rounds and print a table."""
-    steps = {name: make_step(config, changes) for name, changes in VARIANTS.items()}
+    steps = {name: make_step(configs, changes) for name, changes in VARIANTS.items()}
     times: dict[str, list[float]] = {name: [] for name in steps}
     for round_number in range(ROUNDS + 1):
         for name, (step, _) in steps.items():
@@ -73,6 +98,42 @@ def main(config: str = "configs/train.yaml") -> None:
     print(f"{'variant':24} {'median s':>9} {'fastest s':>9} {'parameters':>11}   ({torch.get_num_threads()} threads)")
     for name, values in times.items():
         print(f"{name:24} {statistics.median(values):9.3f} {min(values):9.3f} {steps[name][1]:11,}")
+
+
+def compare_volumes(configs: Sequence[str]) -> None:
+    """Run every task on every grid in a process of its own and print a table."""
+    print(f"{'voxels':>12} {'task':24} {'seconds':>8} {'MiB':>7}")
+    for size in SIZES:
+        idle = 0
+        for task in TASKS:
+            command = [sys.executable, __file__, "measure", task, ",".join(map(str, size)), *configs]
+            output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+            seconds, memory = output.split()[-2:]
+            idle = idle or int(memory)
+            print(f"{'x'.join(map(str, size)):>12} {task:24} {float(seconds):8.1f} {int(memory) - idle:7d}", flush=True)
+
+
+def measure(task: str, size: str, configs: Sequence[str]) -> None:
+    """Run a task twice and print the seconds of the second time and the largest memory of this process in MiB."""
+    changes = {"image_size": [int(side) for side in size.split(",")], "batch_size": 2}
+    if task.startswith("training"):
+        step, _ = make_step(configs, changes | {"checkpointing": "checkpointing" in task})
+    else:
+        network = make_parser(configs, changes).get_parsed_content("network")
+        image = torch.rand(1, 1, *changes["image_size"]) * 2 - 1
+        step = partial(sampled_maps, network, image, torch.tensor([1])) if task != "idle" else network.eval
+    for _ in range(2):
+        start = time.perf_counter()
+        step()
+    print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 // MEBIBYTE)
+
+
+def main(verb: str, *arguments: str) -> None:
+    """Do what the first argument says."""
+    if verb == "measure":
+        measure(arguments[0], arguments[1], arguments[2:])
+    else:
+        {"variants": compare_variants, "volumes": compare_volumes}[verb](arguments or DEFAULT[verb])
 
 
 if __name__ == "__main__":
