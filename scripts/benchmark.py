@@ -3,8 +3,8 @@
 Usage: PYTHONPATH=. python scripts/benchmark.py variants [CONFIG ...]   one training iteration with different parts, side by side
        PYTHONPATH=. python scripts/benchmark.py volumes [CONFIG ...]    an iteration and the maps of one scan on three grids
 
-`variants` prints the median and the fastest iteration of interleaved rounds, and the number of parameters. `volumes` prints seconds
-and the largest memory of a process of its own, less what an idle one takes. CONFIG is configs/train.yaml and overlays on it.
+`variants` prints the median and the fastest iteration of interleaved rounds, and the number of parameters. `volumes` prints
+seconds and the largest memory of a process of its own, less what an idle one takes. CONFIG: configs/train.yaml and overlays on it.
 """
 
 import resource
