@@ -4,7 +4,7 @@ Usage: PYTHONPATH=. python scripts/benchmark.py variants [CONFIG ...]   one trai
        PYTHONPATH=. python scripts/benchmark.py volumes [CONFIG ...]    an iteration and the maps of one scan on three grids
 
 `variants` prints the median and the fastest iteration of interleaved rounds, and the number of parameters. `volumes` prints
-seconds and the largest memory of a process of its own, less what an idle one takes. CONFIG: configs/train.yaml and overlays on it.
+seconds and the largest memory of a process of its own, less what an idle one takes. CONFIG is configs/train.yaml with overlays.
 """
 
 import resource
