@@ -1,0 +1,11 @@
+"""Real cohorts: readers that turn each into the manifest of `bundle.data.read_manifest`."""
+
+from bundle.cohorts.adni import read_adni
+from bundle.cohorts.folder import read_folder
+from bundle.cohorts.hcp import read_hcp
+from bundle.cohorts.locations import find_folder
+from bundle.cohorts.manifests import write_manifest
+from bundle.cohorts.splits import Splitting
+from bundle.cohorts.ukbiobank import read_ukbiobank
+
+__all__ = ["Splitting", "find_folder", "read_adni", "read_folder", "read_hcp", "read_ukbiobank", "write_manifest"]

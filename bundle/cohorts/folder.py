@@ -1,0 +1,159 @@
+"""Any folder with a table: its columns and values are named by options."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from bundle.cohorts.classes import check_number, label_ages, label_integers, label_values, name_classes
+from bundle.cohorts.layouts import is_scan
+from bundle.cohorts.locations import find_folder
+from bundle.cohorts.longitudinal import split_converters, split_participants
+from bundle.cohorts.manifests import absolute_paths, finish_manifest
+from bundle.cohorts.omissions import Omissions
+from bundle.cohorts.sessions import choose_sessions, sort_sessions
+from bundle.cohorts.splits import Splitting, check_splits
+from bundle.cohorts.tables import merge_repeats, read_columns, read_header, read_numbers, read_sexes
+from bundle.data.manifest import NUMBERS, OTHERS, PATHS, check_files
+
+KNOWN = ("participant_id", "session_id", "label", "split", *PATHS, *NUMBERS, *OTHERS, "diagnosis")
+
+
+def read_folder(
+    dataset_dir: str | Path,
+    table: str | Path = "participants.tsv",
+    columns: Mapping[str, str] | None = None,
+    classes: Sequence[Sequence[str]] | None = None,
+    age_classes: Sequence[Sequence[float]] | None = None,
+    image_pattern: str | None = None,
+    held_out: str = "everyone",
+    sessions: str = "all",
+    splitting: Splitting | None = None,
+    num_classes: int | None = None,
+    cohort: str = "folder",
+) -> pd.DataFrame:
+    """Read a folder whose table lists participants or scans.
+
+    Args:
+        dataset_dir: Folder.
+        table: TSV or CSV in it, or elsewhere.
+        columns: The table's name for each column of the manifest that it has under another name, such as
+            {participant_id: Subject, label: Group, image: T1}.
+        classes: Values of the column `label` in each class, such as [[control], [patient]]; None when it holds integers.
+        age_classes: First and last age of each class in years, to be used in place of the column `label`.
+        image_pattern: Where scans lie when the table has no column `image`, such as
+            "{participant_id}/{session_id}/*_T1w.nii.gz".
+        held_out: Who is validated and tested on where participants change class: "converters" or "everyone".
+        sessions: "all" or "first" of each participant who does not change class.
+        splitting: Splits participants when the table has no column `split`, or when it names a table; None for the default.
+        num_classes: Number of classes of the network, for a check; None for none.
+        cohort: Name for the counts.
+
+    Returns:
+        The manifest, as of `bundle.data.read_manifest`: one row a scan.
+
+    Raises:
+        FileNotFoundError: When the folder, the table or a file other than a scan is absent.
+        ValueError: When the table is wrong, an option is unknown, or too few scans are left.
+    """
+    folder, omissions, splitting = find_folder(dataset_dir), Omissions(), splitting or Splitting()
+    path = folder / Path(table).expanduser()
+    scans = _read_scans(path, columns or {}, [] if image_pattern else ["image"], omissions)
+    scans = _find_images(scans, folder, path, image_pattern, omissions)
+    scans, names = _label(scans, path, classes, age_classes, num_classes, omissions)
+    if "split" in scans and splitting.table is None:
+        check_splits(scans, path)
+        scans = choose_sessions(sort_sessions(_part_pairs(scans)), sessions, omissions)
+    elif (scans.groupby("participant_id")["label"].nunique() > 1).any() and "session_id" in scans:
+        scans = split_converters(scans, splitting, held_out, sessions, cohort, omissions)
+    else:
+        scans = split_participants(scans, splitting, sessions, cohort, omissions)
+    return finish_manifest(scans, cohort, names, omissions)
+
+
+def _read_scans(path: Path, columns: Mapping[str, str], required: Sequence[str], omissions: Omissions) -> pd.DataFrame:
+    """Read the rows of the table under the manifest's names."""
+    if unknown := [name for name in columns if name not in KNOWN]:
+        raise ValueError(f"columns names {unknown[0]}, which a manifest does not have: accepted are {', '.join(KNOWN)}")
+    header = read_header(path)
+    if absent := [name for name in columns.values() if name not in header]:
+        raise ValueError(f"{path} lacks the column {absent[0]}, which columns names: it has {', '.join(header[:12])}")
+    aliases = {name: [columns.get(name, name)] for name in KNOWN}
+    scans = read_columns(path, aliases, ["participant_id", *required])
+    scans = omissions.drop(scans, scans["participant_id"].isna(), "without participant")
+    keys = [name for name in ("participant_id", "session_id", "image") if name in scans]
+    scans = merge_repeats(scans, keys, path, omissions)
+    for name in (name for name in NUMBERS if name in scans):
+        scans[name] = read_numbers(scans, name, path)
+    if "sex" in scans:
+        scans["sex"] = read_sexes(scans["sex"]).fillna(scans["sex"])
+    return absolute_paths(_check_pairs(scans, path), path.resolve().parent)
+
+
+def _find_images(
+    scans: pd.DataFrame, folder: Path, path: Path, pattern: str | None, omissions: Omissions
+) -> pd.DataFrame:
+    """Find the scan of each row, and leave out rows without one; other files must be there."""
+    if pattern is not None:
+        scans = scans.assign(image=[_find_image(folder, pattern, row) for row in scans.to_dict("records")])
+    there = scans["image"].map(lambda image: not pd.isna(image) and Path(image).is_file()).astype(bool)
+    scans = omissions.drop(scans, ~there, "in the table, without a scan")
+    check_files((value for name in PATHS if name in scans for value in scans[name].dropna()), path)
+    return scans
+
+
+def _find_image(folder: Path, pattern: str, row: Mapping[str, object]) -> str | None:
+    """Return the only scan that a pattern finds for a row."""
+    try:
+        name = pattern.format(**row)
+    except (KeyError, IndexError, ValueError) as error:
+        raise ValueError(f"image_pattern {pattern} names {error}: accepted in braces are columns of the table") from error
+    found = [path for path in sorted(folder.glob(name)) if is_scan(path)]
+    if len(found) > 1:
+        names = f"{found[0].name} and {found[1].name}"
+        raise ValueError(f"image_pattern finds {len(found)} scans for {row['participant_id']}, {names}: accepted is one")
+    return str(found[0]) if found else None
+
+
+def _label(
+    scans: pd.DataFrame,
+    path: Path,
+    classes: Sequence[Sequence[str]] | None,
+    age_classes: Sequence[Sequence[float]] | None,
+    num_classes: int | None,
+    omissions: Omissions,
+) -> tuple[pd.DataFrame, list[str]]:
+    """Give each row its class; return the rows and the names of the classes."""
+    column = "age" if age_classes is not None else "label"
+    if column not in scans:
+        raise ValueError(f"{path} lacks the column {column}: name the one that is meant in columns")
+    if age_classes is not None:
+        check_number(age_classes, num_classes)
+        return label_ages(scans, age_classes, omissions), [f"{first:g}-{last:g} years" for first, last in age_classes]
+    if classes is not None:
+        check_number(classes, num_classes)
+        return label_values(scans, "label", classes, omissions), name_classes(classes)
+    scans = label_integers(scans, path, num_classes, omissions)
+    count = num_classes or max(int(scans["label"].max()) + 1 if len(scans) else 0, 2)
+    return scans, [""] * count
+
+
+def _check_pairs(scans: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Refuse a pair of which one scan does not name the other."""
+    if "pair" in scans:
+        if "session_id" not in scans:
+            raise ValueError(f"{path} has a column pair but none of sessions: accepted is session_id beside it")
+        pairs = {(row["participant_id"], row["session_id"]): row["pair"] for row in scans.to_dict("records")}
+        for (participant, session), pair in pairs.items():
+            if not pd.isna(pair) and pairs.get((participant, pair)) != session:
+                raise ValueError(f"{path} pairs {session} of {participant} with {pair}, but not {pair} with {session}")
+    return scans
+
+
+def _part_pairs(scans: pd.DataFrame) -> pd.DataFrame:
+    """Forget pairs of which only one scan is left."""
+    if "pair" not in scans:
+        return scans
+    left = set(zip(scans["participant_id"], scans["session_id"], strict=True))
+    whole = [key in left for key in zip(scans["participant_id"], scans["pair"], strict=True)]
+    return scans.assign(pair=scans["pair"].where(whole))

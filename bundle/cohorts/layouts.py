@@ -1,0 +1,123 @@
+"""Where the scans of a cohort lie: BIDS, Clinica's CAPS, and names that tell participant and session."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from bundle.cohorts.omissions import Omissions
+from bundle.cohorts.sessions import parse_months
+from bundle.data.scans import SUFFIXES
+from bundle.files import TEMPORARY_PREFIX
+
+COLUMNS = ("participant_id", "session_id", "image")
+ADNI_PARTICIPANT = re.compile(r"(?<!\d)(\d{3})_S_(\d{4,5})(?!\d)|sub-ADNI(\d{3})S(\d{4,5})(?!\d)")
+ADNI_SESSION = re.compile(r"(?<![A-Za-z0-9])(ses-M\d+|m\d{2,3}|bl|sc)(?![A-Za-z0-9])", re.IGNORECASE)
+DATE = re.compile(r"(?<!\d)(\d{4}-\d{2}-\d{2})(?!\d)")
+
+
+class Layout(NamedTuple):
+    """Where a layout keeps its scans.
+
+    Attributes:
+        subjects: Glob pattern of the participants' folders.
+        folder: Path from a session's folder to the scan's.
+        scan: Glob pattern of the scan's file name.
+    """
+
+    subjects: str
+    folder: str
+    scan: str
+
+
+LAYOUTS = {
+    "bids": Layout("sub-*", "anat", "*_T1w.nii*"),
+    "caps": Layout("subjects/sub-*", "t1_linear", "*_space-MNI152NLin2009cSym_desc-Crop_res-1x1x1_T1w.nii*"),
+    "caps-uncropped": Layout("subjects/sub-*", "t1_linear", "*_space-MNI152NLin2009cSym_res-1x1x1_T1w.nii*"),
+}
+
+
+def find_scans(dataset_dir: Path, layout: str, scan: str | None, omissions: Omissions) -> pd.DataFrame:
+    """List the scans of a folder.
+
+    Args:
+        dataset_dir: Its path.
+        layout: "bids", "caps" (Clinica's t1-linear), "caps-uncropped", or "flat": ADNI's identifiers anywhere in a path.
+        scan: Glob pattern of a scan's file name; None for the layout's own.
+        omissions: Notes what is left out.
+
+    Returns:
+        participant_id, session_id and image (absolute path) of each scan, one a session; of a flat layout also `date`.
+
+    Raises:
+        ValueError: When the layout is unknown or the folder holds no scan of it.
+    """
+    if layout != "flat" and layout not in LAYOUTS:
+        raise ValueError(f"layout must be one of {', '.join(LAYOUTS)} or flat, got {layout!r}")
+    if layout == "flat":
+        scans = _find_flat(dataset_dir, scan or "*", omissions)
+        looked_for = f"{scan or '*.nii.gz'} with names like 002_S_0295 or sub-ADNI002S0295"
+    else:
+        subjects, folder, pattern = LAYOUTS[layout]
+        looked_for = f"{subjects}/[ses-*/]{folder}/{scan or pattern}"
+        scans = pd.DataFrame(_find_in_sessions(dataset_dir, subjects, folder, scan or pattern), columns=COLUMNS)
+    if scans.empty:
+        raise ValueError(f"{dataset_dir} holds no scan of the layout {layout}: looked for {looked_for}")
+    scans = scans.assign(length=scans["image"].map(len)).sort_values(["participant_id", "session_id", "length", "image"])
+    named = scans["session_id"].notna() | (layout != "flat")
+    again = scans.duplicated(["participant_id", "session_id"]) & named
+    return omissions.drop(scans.drop(columns="length"), again, "another scan of the same session")
+
+
+def _find_in_sessions(dataset_dir: Path, subjects: str, folder: str, pattern: str) -> Iterable[tuple[str, str | None, str]]:
+    """Yield participant, session and path of the scans in folders of participants, with or without sessions."""
+    for subject in sorted(dataset_dir.glob(subjects)):
+        for session in [subject, *sorted(subject.glob("ses-*"))]:
+            for path in sorted((session / folder).glob(pattern)):
+                if is_scan(path):
+                    yield subject.name, None if session == subject else session.name, str(path)
+
+
+def _find_flat(dataset_dir: Path, pattern: str, omissions: Omissions) -> pd.DataFrame:
+    """Return the scans whose path tells ADNI's identifiers, with the session or else the date that it tells."""
+    rows = []
+    for path in sorted(filter(is_scan, dataset_dir.rglob(pattern))):
+        text = str(path.relative_to(dataset_dir))
+        participants, sessions, dates = ADNI_PARTICIPANT.findall(text), ADNI_SESSION.findall(text), DATE.findall(text)
+        if not participants:
+            omissions.add(text, None, "without an ADNI identifier in the name")
+            continue
+        session = name_session(sessions[-1]) if sessions else None
+        participant = name_participant("_S_".join(filter(None, participants[-1])))
+        rows.append((participant, session, str(path), dates[-1] if dates else None))
+    return pd.DataFrame(rows, columns=[*COLUMNS, "date"], dtype=object)
+
+
+def name_participant(identifier: str) -> str:
+    """Return the BIDS name of an ADNI participant, such as sub-ADNI002S0295 for 002_S_0295.
+
+    Args:
+        identifier: PTID of ADNI, or a BIDS name, which is returned as it is.
+    """
+    return identifier if identifier.startswith("sub-") else f"sub-ADNI{identifier.replace('_', '')}"
+
+
+def name_session(code: str) -> str:
+    """Return the BIDS name of an ADNI visit, such as ses-M012 for m12 and ses-M000 for bl.
+
+    Args:
+        code: VISCODE of ADNI, or the name of a session; one that tells no month is returned as it is.
+    """
+    months = parse_months(code)
+    return code if months != months else f"ses-M{int(months):03d}"
+
+
+def is_scan(path: Path) -> bool:
+    """Tell whether a path is a NIfTI file that is no leftover of an interrupted run.
+
+    Args:
+        path: Any path.
+    """
+    return path.name.endswith(SUFFIXES) and not path.name.startswith((TEMPORARY_PREFIX, "._")) and path.is_file()

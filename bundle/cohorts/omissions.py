@@ -1,0 +1,45 @@
+"""Which rows of a cohort were left out, and why."""
+
+from collections import Counter
+
+import pandas as pd
+
+
+class Omissions:
+    """A list of the scans and rows that a reader leaves out, each with its reason."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[str, str, str]] = []  # participant_id, session_id, reason
+
+    def add(self, participant: object, session: object, reason: str) -> None:
+        """Note one omission.
+
+        Args:
+            participant: Identifier, or the name of a file that belongs to none.
+            session: Identifier; NaN or None when unknown.
+            reason: Why, in a few words.
+        """
+        self.rows.append((str(participant), "n/a" if pd.isna(session) else str(session), reason))
+
+    def drop(self, rows: pd.DataFrame, where: pd.Series, reason: str) -> pd.DataFrame:
+        """Leave rows out and note them.
+
+        Args:
+            rows: Table with `participant_id` and perhaps `session_id`.
+            where: True for the rows to leave out.
+            reason: Why, in a few words.
+
+        Returns:
+            The other rows, with a new index.
+        """
+        for row in rows[where].to_dict("records"):
+            self.add(row["participant_id"], row.get("session_id"), reason)
+        return rows[~where].reset_index(drop=True)
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of rows by reason, in the order in which the reasons came up."""
+        return dict(Counter(reason for _, _, reason in self.rows))
+
+    def __str__(self) -> str:
+        """Return the counts as a line, for messages."""
+        return ", ".join(f"{count} {reason}" for reason, count in self.counts().items()) or "nothing"
