@@ -1,8 +1,9 @@
 """Regional growth and shrinkage of a brain as one smooth flow.
 
-Each region and side has a velocity field in the anatomy's space whose divergence is the rate of volume change: one sign in the
-region, the other in fluid and white matter around it, which make room. It is the gradient of a potential that solves Poisson's equation. Fields
-add up, so that any change of all regions together is one weighted sum, integrated by scaling and squaring.
+Each region and side has a velocity field in the anatomy's space whose divergence is the rate of volume change: one sign in
+the region, the other in fluid and white matter around it, which make room. It is the gradient of a potential that solves
+Poisson's equation. Fields add up, so that any change of all regions together is one weighted sum, integrated by scaling and
+squaring.
 """
 
 from typing import NamedTuple

@@ -13,7 +13,7 @@ from bundle.simulation.regions import REGIONS, STRUCTURES, label_regions, mirror
 
 CROP = ((-84, 84), (-120, 86), (-78, 96))  # mm, holds every brain with room for its deformations; symmetric in x
 ANTIALIASING = 0.35  # sigma of the smoothing before sampling, in voxels of the image
-CHANNELS = ("grey", "white", "brain", "lateral-ventricle", "hippocampus", "amygdala")
+CHANNELS = ("grey", "white", "brain", *STRUCTURES[:3])
 
 
 class Brain(NamedTuple):
@@ -77,6 +77,3 @@ def _mirror(brain: Brain, name: str) -> Brain:
     order = np.ix_(swap, swap)
     atrophy = Atrophy(fields, brain.atrophy.response[order], brain.atrophy.curvature[order])
     return Brain(name, brain.channels.flip(2), lobes, brain.origin, atrophy)
-
-
-assert CHANNELS[3:] == STRUCTURES[:3]

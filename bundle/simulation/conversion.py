@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 
 from bundle.simulation.brains import prepare_brain
 from bundle.simulation.cohort import GROUPS, check_numbers, choose_anatomies
 from bundle.simulation.regions import LOBES, REGIONS, STRUCTURES
 from bundle.simulation.sessions import Participant, Session, name_regions, write_participants
-from bundle.simulation.states import Person, scan, simulate_person
+from bundle.simulation.states import Draw, draw_person, scan
 from bundle.simulation.storage import is_written
 
 logger = logging.getLogger(__name__)
@@ -21,17 +20,16 @@ logger = logging.getLogger(__name__)
 VERSION = 1  # raised when the same settings give other images
 DIAGNOSES = {2: ("MCI", "AD"), 3: ("CN", "MCI", "AD")}
 STEP_RANGE = {  # volume ratio of a structure from one class to the next
-    "lateral-ventricle": (1.32, 1.56), "hippocampus": (0.81, 0.91), "amygdala": (0.82, 0.93),
+    "lateral-ventricle": (1.32, 1.56), "hippocampus": (0.83, 0.92), "amygdala": (0.84, 0.93),
 } | dict.fromkeys(LOBES, (0.90, 0.96))  # fmt: skip
 ASYMMETRY = 0.15  # largest part of a structure's log ratio by which a side departs from it
 LOBE_CHANCE = 0.5  # that a lobe of one side shrinks
 UNTOUCHED_LOBE = 0.99  # its volume ratio otherwise
-BASELINE_DEVIATION = {"lateral-ventricle": 0.10, "hippocampus": 0.05, "amygdala": 0.05} | dict.fromkeys(LOBES, 0.02)  # log
+BASELINE_DEVIATION = {"lateral-ventricle": 0.08, "hippocampus": 0.05, "amygdala": 0.05} | dict.fromkeys(LOBES, 0.02)  # log
 BASELINE_LIMIT = 1.5  # deviations
 AGE_RANGE = (60.0, 82.0)  # years at the first session
 MONTHS = (12, 24, 36, 48)  # from the first session to the later one of a converter
 REPEAT_MONTHS = 1
-MAX_DRAWS = 100
 
 
 def simulate_conversion_cohort(
@@ -201,22 +199,17 @@ def simulate_participant(row: dict, num_classes: int, spatial_size: Sequence[int
     """
     classes = [int(label) for label in row["classes"].split("+")]
     brain = prepare_brain(row["anatomy"], voxel_size)
-    for attempt in range(MAX_DRAWS):
-        random = np.random.default_rng([row["seed"], attempt])
-        generator = torch.Generator().manual_seed(int(random.integers(2**31)))
-        course = draw_course(num_classes, random)
-        distinct = sorted(set(classes))
-        person = simulate_person(brain, course[distinct], spatial_size, voxel_size, generator)
-        if person is not None:
-            return _scan_sessions(person, row["kind"], classes, course, voxel_size, random, generator)
-    raise RuntimeError(f"{row['anatomy']} does not fit into {list(spatial_size)} voxels of {voxel_size} mm: enlarge spatial_size")
+
+    def draw(random: np.random.Generator) -> np.ndarray:
+        return draw_course(num_classes, random)
+
+    drawn = draw_person(brain, draw, sorted(set(classes)), spatial_size, voxel_size, row["seed"])
+    return _scan_sessions(drawn, row["kind"], classes, voxel_size)
 
 
-def _scan_sessions(
-    person: Person, kind: str, classes: list[int], course: np.ndarray, voxel_size: float,
-    random: np.random.Generator, generator: torch.Generator,
-) -> Participant:  # fmt: skip
+def _scan_sessions(drawn: Draw, kind: str, classes: list[int], voxel_size: float) -> Participant:
     """Scan a person once for each class in `classes`, and tell what is true of it."""
+    person, course, random, generator = drawn
     age = random.uniform(*AGE_RANGE)
     months = [0, REPEAT_MONTHS if kind == "repeat" else int(random.choice(MONTHS))]
     states = [person.states[sorted(set(classes)).index(label)] for label in classes]

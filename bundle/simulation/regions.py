@@ -28,9 +28,9 @@ VENTRICLE_CORE = ((2, 16), (-25, 15), (14, 26))  # mm; |x|, y and z of the bodie
 def label_regions(anatomy: Anatomy) -> np.ndarray:
     """Label the regions of a whole brain.
 
-    Hippocampus and amygdala are tissue inside the labels of HCPEx, lobes are grey matter near those of AAL. Lateral ventricles
-    are the fluid in the depth of the brain that is connected with their bodies, outside the cortex of AAL and away from the midline
-    where third ventricle and cisterns lie.
+    Hippocampus and amygdala are tissue inside the labels of HCPEx, lobes are grey matter near those of AAL. Lateral
+    ventricles are the fluid in the depth of the brain that is connected with their bodies, outside the cortex of AAL and
+    away from the midline where third ventricle and cisterns lie.
 
     Args:
         anatomy: Brain on the whole 1 mm grid, as it is in its file (not mirrored).
@@ -65,7 +65,9 @@ def mirror_labels(labels: np.ndarray) -> np.ndarray:
     Returns:
         Label map of the mirrored brain.
     """
-    exchanged = np.array([0] + [label + 1 if label % 2 else label - 1 for label in range(1, len(REGIONS) + 1)], dtype=labels.dtype)
+    exchanged = np.array(
+        [0] + [label + 1 if label % 2 else label - 1 for label in range(1, len(REGIONS) + 1)], dtype=labels.dtype
+    )
     return exchanged[labels[::-1]]
 
 

@@ -51,7 +51,11 @@ class Participant(NamedTuple):
 
 
 def write_participants(
-    dataset_dir: Path, plan: pd.DataFrame, simulate: Callable[[dict], Participant], settings: dict, other_manifest: str | None = None
+    dataset_dir: Path,
+    plan: pd.DataFrame,
+    simulate: Callable[[dict], Participant],
+    settings: dict,
+    other_manifest: str | None = None,
 ) -> None:
     """Simulate and write all participants, their tables and the description; all or nothing.
 
@@ -72,7 +76,7 @@ def write_participants(
         results = [written[name] for name in plan["participant_id"]]
         complete = pd.concat([plan, pd.DataFrame([table for table, _ in results], index=plan.index)], axis=1)
         _write_table(complete, partial / PARTICIPANTS)
-        scans = pd.DataFrame([scan for _, rows in results for scan in rows])
+        scans = pd.DataFrame([scan for _, rows in results for scan in rows]).astype({"label": "Int64"})
         _write_table(scans[scans["in_manifest"]].drop(columns="in_manifest"), partial / MANIFEST)
         if other_manifest is not None:
             _write_table(scans.drop(columns="in_manifest"), partial / other_manifest)

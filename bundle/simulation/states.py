@@ -1,6 +1,6 @@
 """One simulated person in several states: the same brain and scanner, other volumes of its regions."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,14 +18,22 @@ from bundle.simulation.appearance import (
 )
 from bundle.simulation.atrophy import compute_pullback, follow_pullback
 from bundle.simulation.brains import Brain
-from bundle.simulation.deformations import compute_jacobian_determinant, draw_deformation, make_grid, sample_at, sample_smooth_noise
+from bundle.simulation.deformations import (
+    compute_jacobian_determinant,
+    draw_deformation,
+    make_grid,
+    sample_at,
+    sample_smooth_noise,
+)
 from bundle.simulation.regions import REGIONS
-from bundle.simulation.subjects import SCALES
 
 CENTRE = (0.0, -17.0, 6.0)  # mm: centre of the brain and of the field of view
 SIZE_OF_TEMPLATE = 0.94  # edge of a brain relative to its template; MNI templates are larger than most brains
+SCALES = ((18.0, 3.0), (8.0, 1.2))  # mm: smoothing of a velocity field and its root mean square length
+AFFINE_DEVIATION = 0.02
 AFFINE_SHIFT = 1.0  # mm
 SMALLEST_JACOBIAN = 0.2
+MAX_DRAWS = 100
 SESSION_BIAS_SIGMA = 50.0  # mm
 SESSION_BIAS_DEVIATION = 0.01
 
@@ -58,6 +66,56 @@ class Person(NamedTuple):
     brain_mask: np.ndarray
     affine: np.ndarray
     noise_level: float
+
+
+class Draw(NamedTuple):
+    """A person that fits into the field of view, with what it was drawn from.
+
+    Attributes:
+        person: The person.
+        course: What `draw_course` returned.
+        random: Source of further randomness.
+        generator: Source of further randomness of tensors.
+    """
+
+    person: Person
+    course: np.ndarray
+    random: np.random.Generator
+    generator: torch.Generator
+
+
+def draw_person(
+    brain: Brain,
+    draw_course: Callable[[np.random.Generator], np.ndarray],
+    wanted: Sequence[int],
+    spatial_size: Sequence[int],
+    voxel_size: float,
+    seed: int,
+) -> Draw:
+    """Draw persons until the brain of one is in the field of view and squeezed nowhere.
+
+    Args:
+        brain: Anatomy to start from.
+        draw_course: Draws the log volume ratios of all states that there could be, shape (K, R).
+        wanted: Indices of the states that are simulated.
+        spatial_size: Size of the images, H, W, D.
+        voxel_size: Edge of a voxel in mm.
+        seed: Determines the person.
+
+    Returns:
+        The person and what it was drawn from.
+
+    Raises:
+        RuntimeError: When no draw fits.
+    """
+    for attempt in range(MAX_DRAWS):
+        random = np.random.default_rng([seed, attempt])
+        generator = torch.Generator().manual_seed(int(random.integers(2**31)))
+        course = draw_course(random)
+        person = simulate_person(brain, course[list(wanted)], spatial_size, voxel_size, generator)
+        if person is not None:
+            return Draw(person, course, random, generator)
+    raise RuntimeError(f"{brain.name} does not fit into {list(spatial_size)} voxels of {voxel_size} mm: enlarge spatial_size")
 
 
 def simulate_person(
@@ -121,7 +179,7 @@ def make_affine(spatial_size: Sequence[int], voxel_size: float) -> np.ndarray:
 def _draw_positions(spatial_size: Sequence[int], voxel_size: float, generator: torch.Generator) -> torch.Tensor:
     """Draw where in the template each voxel lies, world coordinates in mm, shape (1, 3, H, W, D)."""
     scales = [(sigma / voxel_size, length / voxel_size) for sigma, length in SCALES]
-    deformation = draw_deformation(spatial_size, scales, affine_shift=AFFINE_SHIFT / voxel_size, generator=generator)
+    deformation = draw_deformation(spatial_size, scales, AFFINE_DEVIATION, AFFINE_SHIFT / voxel_size, generator=generator)
     middle = (torch.tensor(spatial_size) - 1).reshape(1, 3, 1, 1, 1) / 2
     offsets = (make_grid(spatial_size) + deformation - middle) * (voxel_size / SIZE_OF_TEMPLATE)
     return offsets + torch.tensor(CENTRE).reshape(1, 3, 1, 1, 1)
@@ -174,8 +232,8 @@ def measure_parts(brain: Brain, channels: torch.Tensor, positions: torch.Tensor)
     sides = torch.stack([left, ~left]).float()
     structures = torch.einsum("chwd,shwd->cshwd", channels[0, 3:], sides).flatten(0, 1)
     limits = torch.tensor(brain.lobes.shape).reshape(3, 1, 1, 1) - 1
-    nearest = (positions[0] - torch.tensor(brain.origin).reshape(3, 1, 1, 1)).round().long().clamp(torch.zeros_like(limits), limits)
-    lobes = brain.lobes[tuple(nearest)]
+    nearest = (positions[0] - torch.tensor(brain.origin).reshape(3, 1, 1, 1)).round().long()
+    lobes = brain.lobes[tuple(nearest.clamp(torch.zeros_like(limits), limits))]
     tissue = channels[0, :2].sum(dim=0)
     cortex = torch.stack([tissue * (lobes == label) for label in range(len(structures) + 1, len(REGIONS) + 1)])
     return torch.cat([structures, cortex])
