@@ -93,6 +93,34 @@ def sampled_maps(
     return AttributionMaps(target, mean, squares / (num_samples - 1), mean + origin)
 
 
+def translate_to_value(network: ICAM, image: Tensor, value: Tensor, reference: str = "reconstruction") -> AttributionMaps:
+    """Explain scans by moving their attribute until the network regresses a wanted value from it, and no further.
+
+    The regression is linear, v = w z + b, so that z' = z + w (v' - v) / |w|^2 is the nearest attribute with the value v'; what
+    the attribute tells beside the value stays.
+
+    Source: Bass et al., NeurIPS 2020, Sec. 3.1 (https://arxiv.org/abs/2006.08287), with regression; the step is ours.
+
+    Args:
+        network: trained network with a regressor.
+        image: scans, intensities in [-1, 1], shape (B, C, H, W[, D]).
+        value: wanted values in the regressor's units, shape (B,).
+        reference: what is subtracted, "reconstruction" or "input".
+
+    Returns:
+        Maps with zero variance; their `target` is `value`.
+
+    Raises:
+        ValueError: When the network has no regressor, its regressor is constant, or `reference` is unknown.
+    """
+    with eval_mode(network), torch.inference_mode():
+        latents = network.encode(image)
+        attribute = _move_to_value(network, latents.mean, value)
+        translated = network.decode(latents.content, attribute)
+        mean = translated - _reference_image(network, image, latents, reference)
+    return AttributionMaps(value, mean, torch.zeros_like(mean), translated)
+
+
 def interpolate(network: ICAM, image: Tensor, start: Tensor, end: Tensor, num_steps: int = 7) -> Tensor:
     """Decode the content of scans with attributes on the line from `start` to `end`.
 
@@ -146,6 +174,17 @@ def draw_attributes(
         flat = sample_attributes(classifier.weight, classifier.bias, torch.tensor([label]), num_samples, threshold, generator)
         draws[label] = flat.view(num_samples, *shape)
     return draws
+
+
+def _move_to_value(network: ICAM, attribute: Tensor, value: Tensor) -> Tensor:
+    """Return the attributes nearest to `attribute` (B, 1, H/16, W/16[, D/16]) whose regressed values are `value` (B,)."""
+    regressed = network.attribute_encoder.regress(attribute)  # (B,)
+    assert network.attribute_encoder.regressor is not None
+    weight = network.attribute_encoder.regressor.weight[0]  # (F,)
+    if not weight.any():
+        raise ValueError("the network's regressor is constant (all its weights are 0): no attribute has another value")
+    steps = (value.to(regressed) - regressed) / weight.square().sum()
+    return attribute + (steps[:, None] * weight).view_as(attribute)
 
 
 def _draw_for(network: ICAM, target: Tensor, num_samples: int, threshold: float, seed: int) -> Tensor:

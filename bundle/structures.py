@@ -35,7 +35,7 @@ class AttributionMaps(NamedTuple):
     """Feature attribution of a batch of scans, translated to `target`.
 
     Attributes:
-        target: class that was asked for, shape (B,).
+        target: class, or regressed value, that was asked for, shape (B,).
         mean: mean FA map over the samples, signed, intensity units of the scan, shape (B, C, H, W[, D]).
         variance: unbiased variance over the samples, same shape; zero for a single exemplar.
         translated: mean translated scan, same shape.

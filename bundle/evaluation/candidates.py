@@ -20,6 +20,8 @@ KINDS = {
     "exemplar_input": "exemplar",
     "sampled_reconstruction": "sampled",
     "sampled_input": "sampled",
+    "longitudinal": "exemplar",
+    "to_age": "exemplar",
     "oracle": "exemplar",
     "oracle_expected": "sampled",
     "image": "both",
@@ -29,6 +31,7 @@ KINDS = {
     "noise": "both",
 }
 NETWORK_METHODS = ("exemplar_reconstruction", "exemplar_input", "sampled_reconstruction", "sampled_input")
+OWN_METHODS = ("longitudinal", "to_age")  # maps of the network as well, that take a scan or an age of the same participant
 TRIVIAL_METHODS = ("image", "image_minus_mean", "image_minus_random", "image_minus_reference", "noise")
 ORACLES = ("oracle", "oracle_expected")
 

@@ -1,24 +1,43 @@
 """The maps of all test scans beside what they should show."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
-import pandas as pd
 import torch
 from monai.data import Dataset
+from monai.utils import ensure_tuple_rep
 from torch import Tensor
 from tqdm import tqdm
 
 from bundle.data import check_mask
 from bundle.evaluation.candidates import network_maps, oracle_maps, trivial_maps
 from bundle.evaluation.encoding import plain, split_range, stack_images
-from bundle.evaluation.pairing import name_direction
+from bundle.evaluation.pairing import CONVERTER, REPEAT, find_changed_labels, find_pairs, name_direction
 from bundle.evaluation.scoring import score_maps
 from bundle.evaluation.training_classes import TrainingClass, describe_class, pick_scan
 from bundle.evaluation.truths import find_truths
+from bundle.evaluation.volumes import Ventricles, compare_volumes
 from bundle.networks import ICAM
 
-TRUTH_KEYS = ("mask", "brain_mask", "effect", "parcel_map")
+TRUTH_KEYS = ("mask", "brain_mask", "effect", "parcel_map", "disease_map", "regions")
+ROW = ("participant_id", "session_id")
+
+
+class Scores(NamedTuple):
+    """What maps of test scans scored.
+
+    Attributes:
+        scans: a row a scan, direction, protocol and method.
+        volumes: a row a scan and method, of scans whose participant has another one.
+    """
+
+    scans: list[dict[str, Any]]
+    volumes: list[dict[str, Any]]
+
+    def add(self, other: "Scores") -> None:
+        """Append the rows of other scores."""
+        self.scans.extend(other.scans)
+        self.volumes.extend(other.volumes)
 
 
 class Comparison:
@@ -35,6 +54,8 @@ class Comparison:
         sampling: `num_samples`, `threshold`, `seed` and `chunk_size` of the sampled maps.
         batch_size: scans computed at once.
         device: where to compute.
+        voxel_size: edge of a voxel in mm, for all axes or one an axis.
+        dilation: distance from the labelled ventricles within which CSF counts as theirs, mm.
     """
 
     def __init__(
@@ -47,36 +68,42 @@ class Comparison:
         sampling: Mapping[str, Any],
         batch_size: int = 8,
         device: torch.device | str = "cpu",
+        voxel_size: float | Sequence[float] = 1.0,
+        dilation: float = 5.0,
     ) -> None:
         self.network, self.device, self.batch_size = network, device, batch_size
         self.test, self.train, self.splits, self.references = test, train, splits, references
         self.sampling = dict(sampling)
         self.num_classes = network.attribute_encoder.classifier.out_features
+        self.pairs = find_pairs(test.data)
+        self.changed_labels = find_changed_labels(test.data, self.pairs, self.num_classes)
+        spatial_dims = len(network.attribute_encoder.image_size)
+        self.ventricles = Ventricles(self.load, ensure_tuple_rep(voxel_size, spatial_dims), dilation)
 
-    def run(self, attribute: Tensor) -> pd.DataFrame:
-        """Score all maps.
+    def run(self, attribute: Tensor) -> Scores:
+        """Score the maps of all scans towards every class in whose direction something is known.
 
         Args:
             attribute: attribute means of the test scans, shape (N, 1, H/16, W/16[, D/16]).
 
         Returns:
-            One row a scan, direction, protocol and method; empty when the cohort has neither masks nor effects.
+            Rows; none when the cohort has neither masks nor effects nor disease maps.
 
         Raises:
             ValueError: When the lesion mask of a diseased scan is empty.
         """
-        if not any("mask" in row or "effect" in row for row in self.test.data):
-            return pd.DataFrame()
-        rows: list[dict[str, Any]] = []
+        scores = Scores([], [])
         for target in range(self.num_classes):
-            sources = [i for i, row in enumerate(self.test.data) if int(row["label"]) != target]
+            sources = [i for i in range(len(self.splits)) if self._knows(i, target)]
+            if not sources:
+                continue
             known = describe_class(self.train, target)
             for positions in tqdm(list(split_range(len(sources), self.batch_size)), desc=f"maps to class {target}", unit="batch"):
-                rows += self._score_batch([sources[i] for i in positions], target, attribute, known)
-        return pd.DataFrame(rows)
+                scores.add(self._score_batch([sources[i] for i in positions], target, attribute, known))
+        return scores
 
     def load(self, index: int) -> dict[str, Any]:
-        """Return a test scan: its entry of the data list with `image` and the truths as plain tensors.
+        """Return a test scan: its entry of the data list with `image` and the truths as plain tensors, and `changed_label`.
 
         Args:
             index: position in the test split.
@@ -88,7 +115,8 @@ class Comparison:
         images = {key: plain(item[key]) for key in ("image", *TRUTH_KEYS) if key in item}
         if int(row["label"]) > 0 and "mask" in row:
             check_mask(images["mask"], row["mask"])
-        return {key: value for key, value in row.items() if key not in TRUTH_KEYS} | images
+        about = {key: value for key, value in row.items() if key not in TRUTH_KEYS}
+        return about | images | {"changed_label": self.changed_labels[index]}
 
     def make_maps(self, indices: Sequence[int], target: int, attribute: Tensor) -> dict[str, Tensor]:
         """Compute the network's maps of some test scans towards a class, on the CPU, each (B, C, H, W[, D]).
@@ -103,13 +131,41 @@ class Comparison:
         maps = network_maps(self.network, image, borrowed, torch.full((len(indices),), target), **self.sampling)
         return {method: batch.cpu() for method, batch in maps.items()}
 
-    def _score_batch(self, indices: Sequence[int], target: int, attribute: Tensor, known: TrainingClass) -> list[dict[str, Any]]:
+    def describe(self, index: int) -> dict[str, Any]:
+        """Return who a test scan is, for the tables."""
+        row = self.test.data[index]
+        names = {key: row[key] for key in ROW if key in row}
+        return {"scan": index} | names | {"split": self.splits[index], "label": int(row["label"])}
+
+    def describe_pair(self, index: int) -> dict[str, Any]:
+        """Return who a test scan and the participant's other scan are, for the tables."""
+        row, other = self.test.data[index], self.test.data[self.pairs[index]]
+        label, pair_label = int(row["label"]), int(other["label"])
+        same = label == pair_label
+        return self.describe(index) | {
+            "pair": other["session_id"],
+            "pair_label": pair_label,
+            "kind": REPEAT if same else CONVERTER,
+            "direction": "" if same else name_direction(label, pair_label, self.num_classes),
+        }
+
+    def _knows(self, index: int, target: int) -> bool:
+        """Tell whether something may be known of a scan's map towards a class."""
+        row = self.test.data[index]
+        if int(row["label"]) == target:
+            return False
+        if "disease_map" in row:
+            return self.changed_labels[index] == target
+        return any(key in other for other in self.test.data for key in ("mask", "effect"))
+
+    def _score_batch(self, indices: Sequence[int], target: int, attribute: Tensor, known: TrainingClass) -> Scores:
         batch = self.make_maps(indices, target, attribute)
-        rows = []
+        scores = Scores([], [])
         for position, index in enumerate(indices):
             maps = {method: images[position] for method, images in batch.items()}
-            rows += self._score_scan(index, target, maps, known)
-        return rows
+            scores.volumes.extend(self._compare_volumes(index, target, maps))
+            scores.scans.extend(self._score_scan(index, target, maps, known))
+        return scores
 
     def _score_scan(self, index: int, target: int, maps: dict[str, Tensor], known: TrainingClass) -> list[dict[str, Any]]:
         scan, reference = self.load(index), self.load(self.references[index][target])
@@ -118,12 +174,23 @@ class Comparison:
         maps |= oracle_maps(scan, reference, known.frequencies)
         maps |= trivial_maps(scan["image"], known.mean, drawn, reference["image"], seed)
         truths = find_truths(scan, reference, known.frequencies)
-        about = {
-            "scan": index,
-            "participant_id": scan["participant_id"],
-            "split": self.splits[index],
-            "label": int(scan["label"]),
+        about = self.describe(index) | {
             "reference": reference["participant_id"],
             "direction": name_direction(int(scan["label"]), target, self.num_classes),
         }
         return [about | scores for scores in score_maps(maps, truths, scan.get("brain_mask"))]
+
+    def _compare_volumes(self, index: int, target: int, maps: dict[str, Tensor]) -> Iterator[dict[str, Any]]:
+        """Yield the volumes of a scan translated to the class of the participant's other scan, for both ways."""
+        if not self.has_volumes(index) or self.describe_pair(index)["pair_label"] != target:
+            return
+        image = plain(self.test[index]["image"])
+        for way in ("exemplar", "sampled"):
+            translated = image + maps[f"{way}_input"]
+            reconstruction = translated - maps[f"{way}_reconstruction"]
+            volumes = compare_volumes(self.ventricles, index, self.pairs[index], reconstruction, translated)
+            yield self.describe_pair(index) | {"method": way} | volumes
+
+    def has_volumes(self, index: int) -> bool:
+        """Tell whether a scan and the participant's other one have labelled ventricles."""
+        return index in self.pairs and all("regions" in self.test.data[i] for i in (index, self.pairs[index]))

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from bundle.data.scans import without_metadata
 from bundle.networks import ICAM
 
-LARGEST_CONTENT = 2**18  # numbers of a content latent that are kept a scan
+LARGEST_CONTENT = 2**16  # numbers of a content latent that are kept a scan
 
 
 class Encodings(NamedTuple):

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +12,20 @@ import torch
 from monai.data import Dataset
 from torch import nn
 
+from bundle.evaluation.ages import Ages, summarise_ages
 from bundle.evaluation.classification import FIGURES, score_predictions
-from bundle.evaluation.comparison import Comparison
+from bundle.evaluation.comparison import Comparison, Scores
 from bundle.evaluation.encoding import Encodings, encode_scans
+from bundle.evaluation.longitudinal import Longitudinal, summarise_pairs
 from bundle.evaluation.pairing import draw_references, name_splits
 from bundle.evaluation.probes import probe_latent
 from bundle.evaluation.scoring import COLUMNS, METRICS, summarise
 from bundle.evaluation.tables import format_results
+from bundle.evaluation.volumes import summarise_volumes
 from bundle.files import write_atomically
 from bundle.networks import ICAM
+
+OPTIONAL = ("pairs", "volumes", "ages")  # tables that are written only when they have rows
 
 
 class Evaluation:
@@ -43,6 +48,10 @@ class Evaluation:
         level: probability that an interval covers its figure.
         num_resamples: resamples of the bootstrap.
         headline: metric of the printed table and the report, `ncc_image` or `ncc_brain`.
+        voxel_size: edge of a voxel in mm, for all axes or one an axis; for volumes.
+        dilation: distance from the labelled ventricles within which CSF counts as theirs, mm.
+        value_mean: age that a network with regression regresses as 0, years.
+        value_scale: years that it regresses as 1.
 
     Raises:
         ValueError: When `headline` is unknown, the test split is empty, or a scan has no reference scan of another class.
@@ -64,6 +73,10 @@ class Evaluation:
         level: float = 0.95,
         num_resamples: int = 2000,
         headline: str = METRICS[0],
+        voxel_size: float | Sequence[float] = 1.0,
+        dilation: float = 5.0,
+        value_mean: float = 0.0,
+        value_scale: float = 1.0,
     ) -> None:
         if headline not in METRICS:
             raise ValueError(f"headline must be one of {', '.join(METRICS)}, got {headline!r}")
@@ -73,6 +86,12 @@ class Evaluation:
         self.test, self.train = test, train
         self.cohort, self.headline, self.seed = cohort, headline, seed
         self.folder = Path(output_dir) / "eval"
+        self.measures = {
+            "voxel_size": np.atleast_1d(voxel_size).tolist(),
+            "dilation": dilation,
+            "value_mean": value_mean,
+            "value_scale": value_scale,
+        }
         self.interval: dict[str, Any] = {"level": level, "num_resamples": num_resamples, "seed": seed}
         self.labels = np.array([int(row["label"]) for row in test.data])
         self.splits = name_splits(test.data, train.data)
@@ -80,11 +99,16 @@ class Evaluation:
         references = draw_references(test.data, self.splits, num_classes, seed)
         sampling = {"num_samples": num_samples, "threshold": threshold, "seed": seed, "chunk_size": chunk_size}
         self.comparison = Comparison(
-            self.network, test, train, self.splits, references, sampling, batch_size, device
+            self.network, test, train, self.splits, references, sampling, batch_size, device, voxel_size, dilation
         )
+        self.longitudinal = Longitudinal(self.comparison)
+        self.ages = Ages(self.comparison, value_mean, value_scale)
 
     def run(self) -> pd.DataFrame:
-        """Evaluate, write `metrics.csv`, `scans.csv`, `predictions.csv` and `settings.json`, and print the results.
+        """Evaluate, write the tables and `settings.json`, and print the results.
+
+        Tables are `metrics.csv`, `scans.csv`, `predictions.csv`, and where the cohort has what they need `pairs.csv`,
+        `volumes.csv` and `ages.csv`; those of an earlier run that this one does not write are removed.
 
         Returns:
             The contents of `metrics.csv`.
@@ -93,14 +117,38 @@ class Evaluation:
             ValueError: When the lesion mask of a diseased scan is empty.
         """
         encodings = self.encode()
-        scans = self.comparison.run(encodings.attribute)
-        tables = [summarise(scans, **self.interval)] if len(scans) else []
-        metrics = pd.concat([*tables, self.score_classes(encodings)], ignore_index=True)
+        tables = self.score_maps(encodings)
+        metrics = pd.concat([*self._summarise(tables), self.score_classes(encodings)], ignore_index=True)
         metrics.insert(0, "cohort", self.cohort)
         metrics = metrics[list(COLUMNS)]
-        self._write(metrics, scans, encodings)
+        self._write({"metrics": metrics, **tables, "predictions": self._list_predictions(encodings)})
         print(format_results(metrics, self.headline, self.list_left_out()))
         return metrics
+
+    def score_maps(self, encodings: Encodings) -> dict[str, pd.DataFrame]:
+        """Return what maps and regression scored, by name of the table; empty tables where the cohort lacks what they need.
+
+        Args:
+            encodings: latents of the test scans.
+        """
+        scores, pairs = self.longitudinal.run(encodings.attribute)
+        of_ages, ages = self.ages.run(encodings.attribute)
+        scores.add(Scores(of_ages, []))
+        scores.add(self.comparison.run(encodings.attribute))
+        tables = {"scans": pd.DataFrame(scores.scans), "pairs": pd.DataFrame(pairs), "volumes": pd.DataFrame(scores.volumes)}
+        return tables | {"ages": ages}
+
+    def _summarise(self, tables: Mapping[str, pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        """Yield the rows of `metrics.csv` on each table that is not empty."""
+        if len(tables["scans"]):
+            yield summarise(tables["scans"], **self.interval)
+        if len(tables["pairs"]):
+            yield summarise_pairs(tables["pairs"], **self.interval)
+        if len(tables["volumes"]):
+            yield summarise_volumes(tables["volumes"], **self.interval)
+        if len(tables["ages"]):
+            known = [float(row["age"]) for row in self.train.data if "age" in row]
+            yield summarise_ages(tables["ages"], float(np.mean(known)) if known else np.nan, **self.interval)
 
     def encode(self) -> Encodings:
         """Return the latents of the test scans."""
@@ -137,24 +185,30 @@ class Evaluation:
             "num_scans": len(self.test),
             "maps": self.comparison.sampling,
             "interval": self.interval,
+            "measures": self.measures,
         }
 
     def list_left_out(self) -> list[str]:
         """Return a sentence for everything that the cohort's columns do not allow to be computed."""
-        return list(_find_left_out({key for row in self.test.data for key in row}))
+        regression = self.network.attribute_encoder.regressor is not None
+        return list(_find_left_out({key for row in self.test.data for key in row}, regression))
 
-    def _write(self, metrics: pd.DataFrame, scans: pd.DataFrame, encodings: Encodings) -> None:
-        predictions = pd.DataFrame({
-            "participant_id": [row["participant_id"] for row in self.test.data],
-            "split": self.splits,
-            "label": self.labels,
-            "predicted": encodings.probabilities.argmax(1).numpy(),
-        })  # fmt: skip
+    def _list_predictions(self, encodings: Encodings) -> pd.DataFrame:
+        rows = [self.comparison.describe(index) for index in range(len(self.test))]
+        predictions = pd.DataFrame(rows).drop(columns="scan")
+        predictions["predicted"] = encodings.probabilities.argmax(1).numpy()
         for label, column in enumerate(encodings.probabilities.T.tolist()):
             predictions[f"probability_{label}"] = column
-        for name, table in {"metrics": metrics, "scans": scans, "predictions": predictions}.items():
-            with write_atomically(self.folder / f"{name}.csv") as path:
-                table.to_csv(path, index=False, float_format="%.6f")
+        return predictions
+
+    def _write(self, tables: Mapping[str, pd.DataFrame]) -> None:
+        for name, table in tables.items():
+            path = self.folder / f"{name}.csv"
+            if table.empty and name in OPTIONAL:
+                path.unlink(missing_ok=True)
+                continue
+            with write_atomically(path) as temporary:
+                table.to_csv(temporary, index=False, float_format="%.6f")
         with write_atomically(self.folder / "settings.json") as path:
             path.write_text(json.dumps(self.describe(), indent=2) + "\n")
 
@@ -172,12 +226,28 @@ def hash_weights(network: nn.Module) -> str:
     return digest.hexdigest()[:16]
 
 
-def _find_left_out(columns: set[str]) -> Iterator[str]:
-    if "mask" not in columns:
-        yield "no column mask: no NCC under the paper's protocol, and no NCC(-) of exemplar maps"
-    if not {"effect", "parcel_map", "mask"} <= columns:
-        yield "no columns effect, parcel_map and mask: no paired NCC(+), no exact change"
+def _find_left_out(columns: set[str], regression: bool) -> Iterator[str]:
+    if "disease_map" in columns:
+        yield from _find_left_out_of_pairs(columns)
+    else:
+        yield from _find_left_out_of_lesions(columns)
     if "brain_mask" not in columns:
         yield "no column brain_mask: no NCC inside the brain"
     if "anatomy" not in columns:
         yield "no column anatomy: seen and unseen anatomies are not told apart"
+    if regression and "age" not in columns:
+        yield "no column age: the regression is not scored"
+
+
+def _find_left_out_of_pairs(columns: set[str]) -> Iterator[str]:
+    if not {"pair", "session_id"} <= columns:
+        yield "no columns pair and session_id: no longitudinal maps, repeats and volume effects"
+    elif "regions" not in columns:
+        yield "no column regions: no volume effects"
+
+
+def _find_left_out_of_lesions(columns: set[str]) -> Iterator[str]:
+    if "mask" not in columns:
+        yield "no column mask: no NCC under the paper's protocol, and no NCC(-) of exemplar maps"
+    if not {"effect", "parcel_map", "mask"} <= columns:
+        yield "no columns effect, parcel_map and mask: no paired NCC(+), no exact change"

@@ -1,10 +1,12 @@
-"""Which test scans count as seen, and which scan lends its attribute to which."""
+"""Which test scans count as seen, which lends its attribute to which, and which are two scans of one participant."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+PAIRS = "pairs"  # protocol, in metrics.csv, of figures on two scans of one participant
+CONVERTER, REPEAT = "converter", "repeat"  # pairs of two classes, and of one
 Row = Mapping[str, Any]  # a scan's entry of a datalist: image, label, participant_id and what else the cohort has
 
 
@@ -45,7 +47,7 @@ def draw_references(
     Raises:
         ValueError: When a split has no scan of a class that another participant could lend.
     """
-    order = sorted(range(len(rows)), key=lambda i: (str(rows[i]["participant_id"]), int(rows[i]["label"])))
+    order = sorted(range(len(rows)), key=lambda i: _identity(rows[i]))
     generator = np.random.default_rng(seed)
     references: list[dict[int, int]] = [{} for _ in rows]
     for index in order:
@@ -68,3 +70,43 @@ def name_direction(source: int, target: int, num_classes: int) -> str:
         return f"{source}>{target}"
     return "-" if target == 0 else "+"
 
+
+
+def find_pairs(rows: Sequence[Row]) -> dict[int, int]:
+    """Find for each scan the other scan of the same participant that its column `pair` names.
+
+    Args:
+        rows: entries of the test split.
+
+    Returns:
+        Position of the other scan by position; scans whose other one is not in the split are left out.
+    """
+    sessions = {(row["participant_id"], row["session_id"]): index for index, row in enumerate(rows) if "session_id" in row}
+    named = {index: (row["participant_id"], row["pair"]) for index, row in enumerate(rows) if "pair" in row}
+    return {index: sessions[name] for index, name in named.items() if name in sessions and sessions[name] != index}
+
+
+def find_changed_labels(rows: Sequence[Row], pairs: Mapping[int, int], num_classes: int) -> list[int | None]:
+    """Say to which class the disease map of each scan leads: that of its pair, and without a pair the only other one.
+
+    Args:
+        rows: entries of the test split.
+        pairs: position of the other scan of the same participant by position, from `find_pairs`.
+        num_classes: number of classes, K.
+
+    Returns:
+        A class for each entry; None where there is no disease map, and where three or more classes leave it open.
+    """
+
+    def find(index: int, row: Row) -> int | None:
+        if "disease_map" not in row:
+            return None
+        if index in pairs:
+            return int(rows[pairs[index]]["label"])
+        return 1 - int(row["label"]) if num_classes == 2 and "pair" not in row else None
+
+    return [find(index, row) for index, row in enumerate(rows)]
+
+
+def _identity(row: Row) -> tuple[str, int, str]:
+    return str(row["participant_id"]), int(row["label"]), str(row.get("session_id", ""))

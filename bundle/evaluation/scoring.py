@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-import torch
 from torch import Tensor
 
 from bundle.evaluation.candidates import KINDS, TRIVIAL_METHODS
@@ -37,14 +36,13 @@ def score_maps(maps: Mapping[str, Tensor], truths: Sequence[Truth], brain_mask: 
     rows: list[dict[str, str | float]] = []
     for truth in truths:
         methods = [method for method in maps if truth.kind == "both" or KINDS[method] in (truth.kind, "both")]
-        stacked = torch.stack([maps[method] for method in methods])  # (M, C, H, W[, D])
-        scores = {"ncc_image": compute_ncc(stacked, truth.image.expand_as(stacked))}
-        if brain_mask is not None:
-            scores["ncc_brain"] = compute_ncc(stacked, truth.image.expand_as(stacked), brain_mask.expand_as(stacked))
-        for position, method in enumerate(methods):
+        for method in methods:
             name = method + AGAINST_CHANGE if truth.kind == "sampled" and method in TRIVIAL_METHODS else method
             row: dict[str, str | float] = {"protocol": truth.protocol, "method": name, "truth": truth.name}
-            row |= {metric: float(values[position]) for metric, values in scores.items()}
+            images = maps[method][None], truth.image[None]  # one map at a time: copies in double precision are large in 3D
+            row["ncc_image"] = float(compute_ncc(*images))
+            if brain_mask is not None:
+                row["ncc_brain"] = float(compute_ncc(*images, brain_mask[None]))
             rows.append(row)
     return rows
 

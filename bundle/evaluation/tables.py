@@ -4,14 +4,21 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from bundle.evaluation.candidates import NETWORK_METHODS
-from bundle.evaluation.scoring import METRICS, select_kind
+from bundle.evaluation.ages import AGES
+from bundle.evaluation.candidates import NETWORK_METHODS, OWN_METHODS
+from bundle.evaluation.pairing import PAIRS
+from bundle.evaluation.scoring import select_kind
 
+FIGURES = {  # tables of other figures than NCC: protocol and what it is called
+    "": "classes",
+    PAIRS: "two scans of one participant",
+    AGES: "ages",
+}
 WAYS = ("exemplar", "sampled")  # kinds of map, each with its own table
 
 
 def format_results(metrics: pd.DataFrame, headline: str, left_out: Sequence[str] = ()) -> str:
-    """Lay the results out for the terminal: for each split a table of exemplar maps, one of sampled maps and one of classes.
+    """Lay the results out for the terminal: for each split a table of exemplar maps, one of sampled maps, and those of `FIGURES`.
 
     Args:
         metrics: contents of `metrics.csv`.
@@ -27,9 +34,11 @@ def format_results(metrics: pd.DataFrame, headline: str, left_out: Sequence[str]
         for kind in WAYS:
             maps = pivot_maps(group, headline, kind)
             if len(maps):
-                starred = maps.rename(index={method: f"{method} *" for method in NETWORK_METHODS})
+                starred = maps.rename(index={method: f"{method} *" for method in NETWORK_METHODS + OWN_METHODS})
                 blocks += [f"{cohort}, {split}, {kind} maps (*): {headline}, mean [interval]", _align(starred)]
-        blocks += [f"{cohort}, {split}: classes", _align(pivot_classes(group))]
+        for protocol, name in FIGURES.items():
+            figures = pivot_figures(group, protocol)
+            blocks += [f"{cohort}, {split}: {name}", _align(figures)] if len(figures) else []
     return "\n".join(["", *blocks, *(f"Left out: {sentence}." for sentence in left_out)])
 
 
@@ -46,14 +55,16 @@ def pivot_maps(metrics: pd.DataFrame, metric: str, kind: str) -> pd.DataFrame:
     return _spread(rows, rows["protocol"] + " NCC(" + rows["direction"] + ")")
 
 
-def pivot_classes(metrics: pd.DataFrame) -> pd.DataFrame:
-    """Return one row a method and one column a figure of classifier and probes of one split, as text.
+def pivot_figures(metrics: pd.DataFrame, protocol: str) -> pd.DataFrame:
+    """Return one row a method and direction and one column a figure of one split, as text.
 
     Args:
         metrics: rows of `metrics.csv`.
+        protocol: which figures, of `FIGURES`.
     """
-    rows = metrics[~metrics["metric"].isin(METRICS)]
-    return _spread(rows, rows["metric"])
+    rows = metrics[metrics["protocol"] == protocol]
+    directions = rows["direction"].map(lambda direction: f" ({direction})" if direction else "")
+    return _spread(rows.assign(method=rows["method"] + directions), rows["metric"])
 
 
 def format_figure(row: pd.Series) -> str:

@@ -4,6 +4,10 @@ Removing disease (to class 0) should show the scan's own lesion. Adding it (from
 with the lesion mask of the reference scan, which lies on another person's anatomy; "paired" compares with what the reference's
 disease would be on the scan's own anatomy, which simulated cohorts know: they tell for every scan the change by lesioning all
 parcels (`effect`) and where the parcels lie (`parcel_map`), so that the change by a set of parcels is the effect inside them.
+
+Scans with a map of their own disease (`disease_map`: what the disease adds between two states of the same participant) need
+neither reading: in both directions it is the truth of exemplar and sampled maps, as in the paper's longitudinal experiment. It
+stands for one direction only, that between the two states; two scans of the same state have none.
 """
 
 from collections.abc import Mapping
@@ -39,18 +43,27 @@ def find_truths(scan: Row, reference: Row, frequencies: Mapping[int, float]) -> 
     """Collect the truths of a translation that the cohort knows.
 
     Args:
-        scan: the scan, with its images loaded: `mask`, `effect` and `parcel_map` where it has them.
+        scan: the scan, with its images loaded: `disease_map`, `mask`, `effect` and `parcel_map` where it has them, and as
+            `changed_label` the class that its disease map leads to.
         reference: scan of the target class, likewise.
         frequencies: how often each parcel is lesioned in the target class, by its label in `parcel_map`; empty when unknown.
 
     Returns:
-        Truths; empty when neither class is 0, and where columns are missing.
+        Truths; empty when the disease map leads to another class than the reference's, without a disease map when neither class
+        is 0, and where columns are missing.
     """
+    if "disease_map" in scan:
+        return [own_change(scan)] if scan.get("changed_label") == int(reference["label"]) != int(scan["label"]) else []
     if int(scan["label"]) > 0 and int(reference["label"]) == 0:
         return _truths_of_removal(scan)
     if int(scan["label"]) == 0:
         return _truths_of_adding(scan, reference, frequencies)
     return []
+
+
+def own_change(scan: Row) -> Truth:
+    """Return the map of a scan's own disease as the truth of all maps, under the paper's protocol."""
+    return Truth("paper", "both", "own disease map", scan["disease_map"])
 
 
 def _truths_of_removal(scan: Row) -> list[Truth]:

@@ -2,33 +2,49 @@
 
 import base64
 import io
+from collections.abc import Sequence
+from itertools import combinations
 
 import matplotlib
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 from PIL import Image
+from scipy.ndimage import uniform_filter
 from torch import Tensor
 
 SIGNED = LinearSegmentedColormap.from_list("signed", ["#a8dcff", "#1f6fd0", "#000000", "#d0401f", "#ffc98a"])  # black at zero
 HEAT = "magma"
 MARK = np.array([1.0, 0.62, 0.0])  # orange, for truths
+BLUR = 3  # voxels over which a magnitude is averaged, so that no single voxel decides where to look
 RANGE = 99.5  # percentile of the magnitudes at which a map's colours end
 
 
-def take_slice(volume: Tensor, index: int = 0) -> np.ndarray:
-    """Return an axial slice for display, anterior up and left on the left, shape (W, H).
+def take_planes(volume: Tensor, point: Sequence[int], background: float = 0.0) -> np.ndarray:
+    """Return the planes of a volume through a point for display, below each other: axial, coronal, sagittal; a 2D image is one.
+
+    Anterior is up in the axial plane and on the right in the sagittal one, left is on the left, superior is up.
 
     Args:
-        volume: first channel is shown, shape (C, H, W[, D]); a 2D image is its own only slice.
-        index: position along the last axis.
+        volume: first channel is shown, shape (C, H, W[, D]).
+        point: voxel that all planes contain.
+        background: value beside planes that are narrower than others.
+
+    Returns:
+        Shape (sum of the planes' heights, largest width).
     """
-    plane = volume[0].reshape(*volume.shape[1:3], -1)[..., index]
-    return np.rot90(plane.double().numpy()).copy()
+    image, axes = volume[0].double().numpy(), range(volume.ndim - 1)
+    planes = []
+    for shown in combinations(axes, 2):
+        place = tuple(slice(None) if axis in shown else point[axis] for axis in axes)
+        planes.append(np.rot90(image[place]))
+    width = max(plane.shape[1] for plane in planes)
+    return np.concatenate([_widen(plane, width, background) for plane in planes])
 
 
-def find_slice(volume: Tensor) -> int:
-    """Return the axial slice in which a truth or a map is largest, of a volume of shape (C, H, W[, D])."""
-    return int(volume[0].abs().reshape(*volume.shape[1:3], -1).sum((0, 1)).argmax())
+def find_point(volume: Tensor) -> tuple[int, ...]:
+    """Return the voxel around which the magnitude of a truth or a map, shape (C, H, W[, D]), is largest."""
+    strength = uniform_filter(volume[0].abs().double().numpy(), BLUR, mode="constant")
+    return tuple(int(position) for position in np.unravel_index(strength.argmax(), strength.shape))
 
 
 def find_range(*volumes: Tensor) -> float:
@@ -60,9 +76,15 @@ def draw_map(plane: np.ndarray, limit: float) -> str:
     return _encode(SIGNED((plane / limit + 1) / 2)[..., :3])
 
 
-def draw_variance(plane: np.ndarray, limit: float) -> str:
+def draw_spread(plane: np.ndarray, limit: float) -> str:
     """Return a map of values from zero, shape (H, W), `limit` at the end of its colours, as a picture (a data URI)."""
     return _encode(matplotlib.colormaps[HEAT](plane / limit)[..., :3])
+
+
+def _widen(plane: np.ndarray, width: int, value: float) -> np.ndarray:
+    """Pad a plane on both sides to a width."""
+    missing = width - plane.shape[1]
+    return np.pad(plane, ((0, 0), (missing // 2, missing - missing // 2)), constant_values=value)
 
 
 def _grey(plane: np.ndarray) -> np.ndarray:

@@ -12,11 +12,12 @@ from sklearn.decomposition import PCA
 
 from bundle.evaluation import Evaluation
 from bundle.evaluation.encoding import Encodings
+from bundle.evaluation.scoring import METRICS
 from bundle.files import write_atomically
-from bundle.report.panels import NUM_STEPS, first_control, make_interpolation, make_panels
+from bundle.report.panels import NUM_STEPS, first_control, make_interpolation, make_pairs, make_panels
 from bundle.report.plots import plot_latent
 from bundle.report.provenance import find_commit, list_versions
-from bundle.report.sections import draw_curves, flatten, show_split, summarise_split
+from bundle.report.sections import draw_ages, draw_curves, draw_volumes, flatten, show_split, summarise_split
 
 TEMPLATE = "template.html"
 COMMAND = "python -m monai.bundle run evaluation --config_file configs/evaluate.yaml"
@@ -59,7 +60,8 @@ class Report:
             FileNotFoundError: When the evaluation was not run.
             ValueError: When its tables are those of other scans or settings.
         """
-        metrics, scans = self._read_tables()
+        tables = self._read_tables()
+        metrics, scans = tables["metrics"], tables["scans"]
         encodings = self.evaluation.encode()
         environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined)
         splits = sorted(set(self.evaluation.splits))
@@ -71,6 +73,10 @@ class Report:
             results=[show_split(metrics, split, self.evaluation.headline) for split in splits],
             left_out=self.evaluation.list_left_out(),
             panels={split: make_panels(self.evaluation, scans, encodings.attribute, split) for split in splits},
+            pairs={split: make_pairs(self.evaluation, tables["pairs"], encodings.attribute, split) for split in splits},
+            scatters={
+                split: [*draw_volumes(tables["volumes"], split), *draw_ages(tables["ages"], split)] for split in splits
+            },
             interpolations={split: self._interpolate(encodings, split) for split in splits},
             curves=list(draw_curves(self.history)),
             latents=list(self._draw_latents(encodings, metrics)),
@@ -86,8 +92,8 @@ class Report:
         print(f"Report: {self.path}")
         return self.path
 
-    def _read_tables(self) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Return metrics.csv and scans.csv, those of this evaluation."""
+    def _read_tables(self) -> dict[str, pd.DataFrame]:
+        """Return the tables of this evaluation by name; those that it did not write are empty."""
         folder = self.evaluation.folder
         if not (folder / "metrics.csv").is_file():
             raise FileNotFoundError(f"{folder / 'metrics.csv'} does not exist: run the evaluation first ({COMMAND})")
@@ -96,7 +102,9 @@ class Report:
             changed = ", ".join(sorted(key for key, value in wanted.items() if found.get(key) != value))
             raise ValueError(f"{folder} holds an evaluation with another {changed}: run the evaluation again ({COMMAND})")
         metrics = pd.read_csv(folder / "metrics.csv").fillna({"protocol": "", "direction": ""})
-        return metrics, pd.read_csv(folder / "scans.csv") if (metrics["protocol"] != "").any() else pd.DataFrame()
+        tables = {name: _read_table(folder / f"{name}.csv") for name in ("pairs", "volumes", "ages")}
+        has_maps = metrics["metric"].isin(METRICS).any()
+        return tables | {"metrics": metrics, "scans": pd.read_csv(folder / "scans.csv") if has_maps else pd.DataFrame()}
 
     def _interpolate(self, encodings: Encodings, split: str) -> Any:
         return make_interpolation(self.evaluation, encodings.attribute, first_control(self.evaluation, split), target=1)
@@ -118,3 +126,8 @@ class Report:
         """Return what decided the figures, by name."""
         code = {"git commit": find_commit(Path(__file__).parent) or "none", "checkpoint": str(self.checkpoint)}
         return code | dict(flatten(self.evaluation.describe())) | dict(flatten(self.settings))
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    """Return a table, empty when there is no such file."""
+    return pd.read_csv(path).fillna({"direction": ""}) if path.is_file() else pd.DataFrame()

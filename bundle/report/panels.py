@@ -10,13 +10,15 @@ from torch import Tensor
 
 from bundle.attribution import exemplar_maps, interpolate, sampled_maps
 from bundle.evaluation import Evaluation
+from bundle.evaluation.candidates import BACKGROUND
 from bundle.evaluation.encoding import plain
 from bundle.evaluation.pairing import name_direction
 from bundle.evaluation.truths import find_truths
-from bundle.report.images import draw_map, draw_scan, draw_truth, draw_variance, find_range, find_slice, take_slice
+from bundle.report.images import draw_map, draw_scan, draw_spread, draw_truth, find_point, find_range, take_planes
 
 SHOWN = "exemplar_reconstruction"  # method by whose score the scans are chosen
 QUANTILES = (0.25, 0.5, 0.75)  # of that score: neither the best nor the worst scans
+SCANS = ("scan", "translated", "other")  # pictures in the intensities of a scan
 NUM_STEPS = 7  # pictures of an interpolation
 
 
@@ -79,10 +81,57 @@ def make_panel(evaluation: Evaluation, attribute: Tensor, index: int, target: in
         "translated": exemplar.translated[0].cpu(),
         "exemplar": exemplar.mean[0].cpu(),
         "mean": sampled.mean[0].cpu(),
-        "variance": sampled.variance[0].cpu(),
+        "spread": sampled.variance[0].cpu().sqrt(),
     }
     name = f"{scan['participant_id']}, class {scan['label']} to {target}, reference {reference['participant_id']}"
     return Panel(name if score is None else f"{name}: NCC {score:.2f}", _draw(pictures, comparison.sampling["num_samples"]))
+
+
+def make_pair(evaluation: Evaluation, attribute: Tensor, index: int, score: float) -> Panel:
+    """Show a test scan, the other scan of the participant, and the scan translated with the attribute of the other.
+
+    Args:
+        evaluation: the evaluation whose network and pairs are used.
+        attribute: attribute means of the test scans, shape (N, 1, H/16, W/16[, D/16]).
+        index: position of the scan in the test split.
+        score: its mean absolute map, for the title.
+    """
+    comparison = evaluation.comparison
+    about, scan, other = comparison.describe_pair(index), comparison.load(index), comparison.load(comparison.pairs[index])
+    maps = evaluation.longitudinal.make_maps([index], attribute)
+    mean, translated = maps.mean[0].cpu(), maps.translated[0].cpu()
+    truth = scan.get("disease_map", torch.zeros_like(mean))
+    point, limit = find_point(truth if truth.any() else mean), find_range(mean)
+    planes = {"scan": scan["image"], "other": other["image"], "translated": translated, "map": mean, "truth": truth}
+    shown = {name: _take(image, point, name) for name, image in planes.items()}
+    tiles = [
+        Tile(draw_scan(shown["scan"]), f"scan {scan['session_id']}"),
+        Tile(draw_scan(shown["other"]), f"other scan {other['session_id']}, on its own grid"),
+        Tile(draw_scan(shown["translated"]), "translated"),
+        Tile(draw_map(shown["map"], limit), f"map, ±{limit:.2f}"),
+        *([Tile(draw_truth(shown["scan"], shown["truth"]), "truth")] if truth.any() else []),
+    ]
+    name = f"{about['participant_id']}, {about['kind']}, class {about['label']} to {about['pair_label']}"
+    return Panel(f"{name}: mean absolute map {score:.4f}", tiles)
+
+
+def make_pairs(evaluation: Evaluation, pairs: pd.DataFrame, attribute: Tensor, split: str) -> list[Panel]:
+    """Show the pair of median mean absolute map of each kind and direction of a split.
+
+    Args:
+        evaluation: the evaluation whose network and pairs are used.
+        pairs: contents of `pairs.csv`.
+        attribute: attribute means of the test scans, shape (N, 1, H/16, W/16[, D/16]).
+        split: split to show.
+    """
+    if pairs.empty:
+        return []
+    panels = []
+    for _, group in pairs[pairs["split"] == split].groupby(["kind", "direction"]):
+        ordered = group.sort_values(["mean_absolute_map", "scan"])
+        row = ordered.iloc[(len(ordered) - 1) // 2]
+        panels.append(make_pair(evaluation, attribute, int(row["scan"]), float(row["mean_absolute_map"])))
+    return panels
 
 
 def make_interpolation(evaluation: Evaluation, attribute: Tensor, index: int, target: int) -> Panel:
@@ -100,11 +149,11 @@ def make_interpolation(evaluation: Evaluation, attribute: Tensor, index: int, ta
     start, end = (attribute[[position]].to(comparison.device) for position in (index, lender))
     strip = interpolate(comparison.network, image, start, end, NUM_STEPS)[0].cpu()  # (num_steps, C, H, W[, D])
     change = strip - strip[:1]
-    position, limit = find_slice(change[-1]), find_range(change[-1])
+    point, limit = find_point(change[-1]), find_range(change[-1])
     names = [f"{share:.0%}" for share in np.linspace(0, 1, NUM_STEPS)]
-    tiles = [Tile(draw_scan(take_slice(step, position)), name) for step, name in zip(strip, names, strict=True)]
+    tiles = [Tile(draw_scan(take_planes(step, point, BACKGROUND)), name) for step, name in zip(strip, names, strict=True)]
     for step, name in zip(change, names, strict=True):
-        tiles.append(Tile(draw_map(take_slice(step, position), limit), f"change at {name}"))
+        tiles.append(Tile(draw_map(take_planes(step, point), limit), f"change at {name}"))
     row = comparison.test.data[index]
     return Panel(f"{row['participant_id']}, from class {row['label']} to {target}; changes up to ±{limit:.2f}", tiles)
 
@@ -141,11 +190,11 @@ def _members(evaluation: Evaluation, split: str, label: int) -> list[int]:
 
 
 def _draw(pictures: dict[str, Tensor | None], num_samples: int) -> list[Tile]:
-    truth, exemplar, mean, variance = (pictures[key] for key in ("truth", "exemplar", "mean", "variance"))
-    assert exemplar is not None and mean is not None and variance is not None
-    position = find_slice(exemplar if truth is None else truth)
-    limit, highest = find_range(exemplar, mean), find_range(variance)
-    planes = {key: take_slice(image, position) for key, image in pictures.items() if image is not None}
+    truth, exemplar, mean, spread = (pictures[key] for key in ("truth", "exemplar", "mean", "spread"))
+    assert exemplar is not None and mean is not None and spread is not None
+    point = find_point(exemplar if truth is None else truth)
+    limit, highest = find_range(exemplar, mean), find_range(spread)
+    planes = {key: _take(image, point, key) for key, image in pictures.items() if image is not None}
     marked = [] if truth is None else [Tile(draw_truth(planes["scan"], planes["truth"]), "truth")]
     return [
         Tile(draw_scan(planes["scan"]), "scan"),
@@ -153,5 +202,9 @@ def _draw(pictures: dict[str, Tensor | None], num_samples: int) -> list[Tile]:
         Tile(draw_scan(planes["translated"]), "translated"),
         Tile(draw_map(planes["exemplar"], limit), f"exemplar map, ±{limit:.2f}"),
         Tile(draw_map(planes["mean"], limit), f"mean of {num_samples} maps, ±{limit:.2f}"),
-        Tile(draw_variance(planes["variance"], highest), f"their variance, to {highest:.1g}"),
+        Tile(draw_spread(planes["spread"], highest), f"their standard deviation, to {highest:.1g}"),
     ]
+
+
+def _take(image: Tensor, point: Sequence[int], name: str) -> np.ndarray:
+    return take_planes(image, point, BACKGROUND if name in SCANS else 0.0)

@@ -1,7 +1,7 @@
 """Drawings inside the page, as SVG whose lines and text take the page's colour."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,11 +10,12 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bundle.evaluation.candidates import NETWORK_METHODS, ORACLES
+from bundle.evaluation.candidates import NETWORK_METHODS, ORACLES, OWN_METHODS
 
 INK = "#010203"  # replaced by the page's text colour
 PALETTE = ("#2b8ccf", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # told apart by colour-blind readers
 FAMILIES = {"network": "#2f7fc1", "exact change": "#009e73", "trivial": "#8a8a8a"}
+OTHER_METHODS = ("exemplar", "sampled", "regressor")  # of the network, in tables of other figures than NCC
 STYLE = {
     "font.family": "sans-serif",
     "font.size": 9,
@@ -33,7 +34,7 @@ STYLE = {
 
 def family_of(method: str) -> str:
     """Return what a row of the table is: "network", "exact change" or "trivial"."""
-    if method in NETWORK_METHODS:
+    if method in (*NETWORK_METHODS, *OWN_METHODS, *OTHER_METHODS):
         return "network"
     return "exact change" if method in ORACLES else "trivial"
 
@@ -111,6 +112,31 @@ def plot_latent(points: np.ndarray, labels: np.ndarray, splits: Sequence[str], t
                 axes.plot(*points[chosen].T, marker, color=colour, markersize=4.5, alpha=0.75, markeredgewidth=0, label=name)
         axes.set_ylabel("second component")
         _label(axes, "first component", title)
+        return _to_svg(figure, title)
+
+
+def plot_scatter(points: Mapping[str, tuple[np.ndarray, np.ndarray]], across: str, up: str, title: str) -> Markup:
+    """Draw what a network makes of quantities against what they are, beside the line on which both are equal.
+
+    Args:
+        points: true and reached values, each of shape (N,), by name.
+        across: what the true values are, with their unit.
+        up: what the reached values are, with their unit.
+        title: what it is.
+
+    Returns:
+        SVG element.
+    """
+    with rc_context(STYLE):
+        figure = Figure(figsize=(4.2, 3.6), layout="constrained")
+        axes = figure.add_subplot()
+        for (name, (true, reached)), colour in zip(points.items(), PALETTE, strict=False):
+            axes.plot(true, reached, "o", color=colour, markersize=4, alpha=0.75, markeredgewidth=0, label=name)
+        values = np.concatenate([true for true, _ in points.values()])
+        ends = [values.min(), values.max()]
+        axes.plot(ends, ends, color=INK, linewidth=0.6)
+        axes.set_ylabel(up)
+        _label(axes, across, title)
         return _to_svg(figure, title)
 
 

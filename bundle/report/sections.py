@@ -8,14 +8,21 @@ import pandas as pd
 from markupsafe import Markup
 
 from bundle.evaluation.candidates import TRIVIAL_METHODS
+from bundle.evaluation.pairing import CONVERTER
 from bundle.evaluation.scoring import METRICS, select_kind
-from bundle.evaluation.tables import WAYS, pivot_classes, pivot_maps, show_number
-from bundle.report.plots import family_of, plot_curves, plot_figures
+from bundle.evaluation.tables import FIGURES, WAYS, pivot_figures, pivot_maps, show_number
+from bundle.report.plots import family_of, plot_curves, plot_figures, plot_scatter
 
-CLASS_FIGURES = (  # label, method, metric
+MAIN_FIGURES = (  # label, method, metric; shown where there are such rows
     ("accuracy", "classifier", "accuracy"),
     ("content probe", "probe_content", "balanced_accuracy"),
+    ("repeat ratio", "longitudinal", "repeat_ratio"),
+    ("volume effect, exemplar", "exemplar", "volume_correlation"),
+    ("volume effect, longitudinal", "longitudinal", "volume_correlation"),
+    ("age, error in years", "regressor", "mae"),
+    ("age after translation, error in years", "to_age", "mae"),
 )
+BESIDE = {"mae": ("training_mean", "predicting the mean")}  # figure that a figure is compared with
 MAIN_LOSSES = ("loss", "attribute_class", "kl", "map_reconstruction", "map", "reconstruction_l1")
 
 
@@ -38,9 +45,10 @@ def summarise_split(metrics: pd.DataFrame, split: str, headline: str) -> dict[st
             rivals = maps[(maps["direction"] == row["direction"]) & maps["method"].isin(TRIVIAL_METHODS)]
             beside = f"best trivial map {show_number(rivals['mean'].max())}"
             figures.append(_figure(f"NCC({row['direction']}), {kind}", row, beside))
-    for label, method, metric in CLASS_FIGURES:
-        row = rows[(rows["method"] == method) & (rows["metric"] == metric)].iloc[0]
-        figures.append(_figure(label, row, ""))
+    for label, method, metric in MAIN_FIGURES:
+        for _, row in rows[(rows["method"] == method) & (rows["metric"] == metric)].iterrows():
+            name = f"{label} ({row['direction']})" if row["direction"] else label
+            figures.append(_figure(name, row, _find_rival(rows, method, metric)))
     known = set(_select_maps(rows, headline, WAYS[0])["protocol"])
     return {"split": split, "protocol": next(iter(known), None), "figures": figures}
 
@@ -56,6 +64,7 @@ def show_split(metrics: pd.DataFrame, split: str, headline: str) -> dict[str, An
     rows = metrics[metrics["split"] == split]
     ordered = [headline, *(metric for metric in METRICS if metric != headline)]
     tables = {metric: {kind: pivot_maps(rows, metric, kind) for kind in WAYS} for metric in ordered}
+    figures = {name: pivot_figures(rows, protocol) for protocol, name in FIGURES.items()}
     drawings = []
     for kind in WAYS:
         for direction, group in _select_maps(rows, headline, kind).groupby("direction", sort=False):
@@ -67,7 +76,7 @@ def show_split(metrics: pd.DataFrame, split: str, headline: str) -> dict[str, An
         "tables": {
             metric: {kind: _rows_of(table) for kind, table in kinds.items() if len(table)} for metric, kinds in tables.items()
         },
-        "classes": _rows_of(pivot_classes(rows)),
+        "figures": {name: _rows_of(table) for name, table in figures.items() if len(table)},
         "drawings": drawings,
     }
 
@@ -77,6 +86,41 @@ def _select_maps(rows: pd.DataFrame, metric: str, kind: str) -> pd.DataFrame:
     maps = select_kind(rows[rows["metric"] == metric], kind)
     paired = maps[maps["protocol"] == "paired"]
     return paired if len(paired) else maps
+
+
+def draw_volumes(volumes: pd.DataFrame, split: str) -> Iterator[Markup]:
+    """Yield drawings of the change of ventricle volume by translation against the true change, one a direction.
+
+    Args:
+        volumes: contents of `volumes.csv`; may be empty.
+        split: split to show.
+    """
+    if volumes.empty:
+        return
+    rows = volumes[(volumes["split"] == split) & (volumes["kind"] == CONVERTER)]
+    for direction, group in rows.groupby("direction", sort=False):
+        ways = group.groupby("method", sort=False)
+        points = {name: (way["true_change_ml"].to_numpy(), way["change_ml"].to_numpy()) for name, way in ways}
+        title = f"{split}: ventricle volume, {direction}"
+        yield plot_scatter(points, "true change, ml", "change by translation, ml", title)
+
+
+def draw_ages(ages: pd.DataFrame, split: str) -> Iterator[Markup]:
+    """Yield drawings of the predicted age against the age, and of that of translated scans against the wanted age.
+
+    Args:
+        ages: contents of `ages.csv`; may be empty.
+        split: split to show.
+    """
+    rows = ages[ages["split"] == split] if len(ages) else ages
+    for true, reached, name, across in (
+        ("age", "predicted_age", "scans", "age, years"),
+        ("target_age", "translated_age", "translated scans", "wanted age, years"),
+    ):
+        if {true, reached} <= set(rows) and rows[reached].notna().any():
+            known = rows.dropna(subset=[true, reached])
+            points = {name: (known[true].to_numpy(), known[reached].to_numpy())}
+            yield plot_scatter(points, across, "predicted age, years", f"{split}: age of {name}")
 
 
 def draw_curves(path: Path) -> Iterator[Markup]:
@@ -111,6 +155,13 @@ def flatten(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
             yield f"{prefix}{name}".replace("_", " "), text
 
 
+def _find_rival(rows: pd.DataFrame, method: str, metric: str) -> str:
+    """Return the figure that this one is compared with, in words; nothing where there is none."""
+    name, words = BESIDE.get(metric, ("", ""))
+    rival = rows[(rows["method"] == name) & (rows["metric"] == metric)]
+    return f"{words} {show_number(rival['mean'].iloc[0])}" if method == "regressor" and len(rival) else ""
+
+
 def _figure(label: str, row: pd.Series, beside: str) -> dict[str, str]:
     value = "n/a" if pd.isna(row["mean"]) else show_number(row["mean"])
     interval = f"{show_number(row['ci_low'])} to {show_number(row['ci_high'])}"
@@ -118,5 +169,5 @@ def _figure(label: str, row: pd.Series, beside: str) -> dict[str, str]:
 
 
 def _rows_of(table: pd.DataFrame) -> dict[str, Any]:
-    rows = [(name.replace("_", " "), family_of(name), list(table.loc[name])) for name in table.index]
+    rows = [(name.replace("_", " "), family_of(name.partition(" (")[0]), list(table.loc[name])) for name in table.index]
     return {"columns": [column.replace("_", " ") for column in table.columns], "rows": rows}

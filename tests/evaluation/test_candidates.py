@@ -1,7 +1,16 @@
 import pytest
 import torch
 
-from bundle.evaluation.candidates import KINDS, NETWORK_METHODS, ORACLES, TRIVIAL_METHODS, network_maps, oracle_maps, trivial_maps
+from bundle.evaluation.candidates import (
+    KINDS,
+    NETWORK_METHODS,
+    ORACLES,
+    OWN_METHODS,
+    TRIVIAL_METHODS,
+    network_maps,
+    oracle_maps,
+    trivial_maps,
+)
 
 PARCEL_MAP = torch.tensor([[[0.0, 1, 2], [1, 2, 0]]])
 EFFECT = torch.tensor([[[0.0, 10, 20], [30, 40, 0]]])
@@ -47,4 +56,4 @@ def test_there_is_no_oracle_where_the_change_is_unknown():
 
 
 def test_every_method_has_a_kind():
-    assert set(KINDS) == {*NETWORK_METHODS, *TRIVIAL_METHODS, *ORACLES}
+    assert set(KINDS) == {*NETWORK_METHODS, *OWN_METHODS, *TRIVIAL_METHODS, *ORACLES}

@@ -14,8 +14,10 @@ ROOT = Path(__file__).parents[2]
 AS_IN_TRAINING = (
     "spatial_dims", "image_size", "pixdim", "plane", "percentile", "headroom", "num_classes",
     "embedded_cohort", "cohort", "manifest",
-    "content_encoder", "attribute_encoder", "generator", "network_def",
+    "regression", "value_mean", "value_scale", "content_encoder", "attribute_encoder", "generator", "network_def",
 )  # fmt: skip
+
+PER_KEY = ("constant", "mode")  # settings of transforms that may differ from key to key
 
 
 def read(name: str) -> ConfigParser:
@@ -33,12 +35,16 @@ def test_scans_are_prepared_as_in_training():
     evaluated, trained = (read(name)["preprocessing"]["transforms"] for name in ("evaluate.yaml", "train.yaml"))
     assert [step["_target_"] for step in evaluated] == [step["_target_"] for step in trained]
     for own, other in zip(evaluated, trained, strict=True):
-        own, other = dict(own), dict(other)
-        if isinstance(other["keys"], list):  # the truths are read too
-            per_key = [name for name in ("keys", "constant", "mode") if name in other]
-            assert all(own.pop(name)[: len(other["keys"])] == other[name] for name in per_key)
-            other = {name: value for name, value in other.items() if name not in per_key}
-        assert own == other
+        assert by_key(own).items() >= by_key(other).items()  # the truths are read too
+
+
+def by_key(step: dict) -> dict:
+    """Return the settings of a transform by key and name."""
+    keys = step["keys"] if isinstance(step["keys"], list) else [step["keys"]]
+    settings = {name: step[name] for name in PER_KEY if isinstance(step.get(name), list)}
+    shared = {("all", name): value for name, value in step.items() if name not in (*settings, "keys")}
+    own = {(key, name): values[i] for name, values in settings.items() for i, key in enumerate(keys)}
+    return shared | own | {(key, "key"): True for key in keys}
 
 
 @pytest.fixture(params=[2, pytest.param(3, marks=pytest.mark.slow)])

@@ -2,7 +2,7 @@ import math
 
 import pandas as pd
 
-from bundle.evaluation.tables import format_results, pivot_classes, pivot_maps, show_number
+from bundle.evaluation.tables import format_results, pivot_figures, pivot_maps, show_number
 
 ROWS = [
     ("seen", "paper", "exemplar_input", "-", "ncc_image", 0.5, 0.4, 0.6),
@@ -22,7 +22,15 @@ def test_maps_have_a_row_a_method_and_a_column_a_protocol_and_direction():
 
 
 def test_classes_have_a_column_a_figure():
-    assert pivot_classes(METRICS).loc["classifier", "accuracy"] == "0.900 [0.80, 1.00]"
+    assert pivot_figures(METRICS, "").loc["classifier", "accuracy"] == "0.900 [0.80, 1.00]"
+
+
+def test_figures_on_pairs_have_a_row_a_method_and_direction():
+    names = [("", "repeat_ratio"), ("+", "volume_ratio")]
+    rows = [("pairs", "longitudinal", *name, 0.5, 0.4, 0.6) for name in names]
+    table = pivot_figures(pd.DataFrame(rows, columns=METRICS.columns[1:]), "pairs")
+    assert table.loc["longitudinal"].to_dict() == {"repeat_ratio": "0.500 [0.40, 0.60]", "volume_ratio": ""}
+    assert table.loc["longitudinal (+)"].to_dict() == {"repeat_ratio": "", "volume_ratio": "0.500 [0.40, 0.60]"}
 
 
 def test_text_shows_the_headline_only_and_says_what_is_left_out():

@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from bundle.report.images import draw_map, draw_scan, draw_truth, draw_variance, find_range, find_slice, take_slice
+from bundle.report.images import draw_map, draw_scan, draw_spread, draw_truth, find_point, find_range, take_planes
 
 
 def pixels(source: str) -> np.ndarray:
@@ -17,15 +17,27 @@ def pixels(source: str) -> np.ndarray:
 def test_slices_are_shown_with_anterior_up_and_left_on_the_left():
     image = torch.zeros(1, 2, 3)  # x to the right, y to the front
     image[0, 0, 2] = 1  # left, front
-    assert take_slice(image).tolist() == [[1, 0], [0, 0], [0, 0]]
+    assert take_planes(image, (0, 0)).tolist() == [[1, 0], [0, 0], [0, 0]]
 
 
-def test_volumes_are_shown_where_the_truth_is_largest():
+def test_volumes_are_shown_in_three_planes_through_the_strongest_point():
     truth = torch.zeros(1, 4, 5, 6)
-    truth[0, 1:3, 2, 4] = -1
-    assert find_slice(truth) == 4
-    assert take_slice(truth, 4).shape == (5, 4) and take_slice(truth, 4).sum() == -2
-    assert find_slice(truth[..., 4]) == 0
+    truth[0, 0:3, 1:4, 3:6] = -1  # around (1, 2, 4)
+    point = find_point(truth)
+    assert point == (1, 2, 4)
+    shown = take_planes(truth, point, background=7.0)
+    axial, coronal, sagittal = shown[:5], shown[5:11], shown[11:]
+    assert shown.shape == (5 + 6 + 6, 5)  # y, z and z high, as wide as y
+    assert axial[:, :4].tolist() == [[0] * 4] + [[-1, -1, -1, 0]] * 3 + [[0] * 4]
+    assert coronal[:, :4].tolist() == [[-1, -1, -1, 0]] * 3 + [[0] * 4] * 3  # superior is up
+    assert sagittal.tolist() == [[0, -1, -1, -1, 0]] * 3 + [[0] * 5] * 3
+    assert (shown[:11, 4] == 7).all()
+
+
+def test_a_single_strong_voxel_does_not_decide_where_to_look():
+    image = torch.zeros(1, 12, 12)
+    image[0, 2:5, 2:5], image[0, 9, 9] = 1, 5
+    assert find_point(image) == (3, 3)
 
 
 def test_a_scan_is_grey_from_black_to_white():
@@ -42,8 +54,8 @@ def test_a_truth_is_orange_on_the_scan():
     assert inside[0] > inside[1] > inside[2] and outside == [128, 128, 128]
 
 
-def test_a_variance_of_zero_is_black():
-    assert pixels(draw_variance(np.zeros((1, 1)), limit=1.0)).max() < 5
+def test_a_spread_of_zero_is_black():
+    assert pixels(draw_spread(np.zeros((1, 1)), limit=1.0)).max() < 5
 
 
 def test_maps_of_a_row_share_one_range():

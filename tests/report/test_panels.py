@@ -23,7 +23,7 @@ def test_scans_at_the_quartiles_of_the_score_are_shown():
 def test_a_panel_shows_scan_truth_translation_and_maps(evaluation):
     panel = make_panel(evaluation, evaluation.encode().attribute, index=0, target=1, score=0.25)
     names = [tile.caption.split(",")[0] for tile in panel.tiles]
-    assert names == ["scan", "truth", "translated", "exemplar map", "mean of 4 maps", "their variance"]
+    assert names == ["scan", "truth", "translated", "exemplar map", "mean of 4 maps", "their standard deviation"]
     assert panel.title.startswith("test-0, class 0 to 1, reference test-") and panel.title.endswith("NCC 0.25")
 
 

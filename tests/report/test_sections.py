@@ -56,4 +56,4 @@ def test_nested_settings_become_dotted_names():
 def test_a_table_of_classes_only_is_shown(kept):
     shown = show_split(METRICS.iloc[kept:], "seen", "ncc_image")
     assert shown["drawings"] == [] and not any(shown["tables"].values())
-    assert len(shown["classes"]["rows"]) == 2
+    assert len(shown["figures"]["classes"]["rows"]) == 2
