@@ -44,17 +44,16 @@ def read_columns(path: str | Path, columns: Mapping[str, Sequence[str]], require
         FileNotFoundError: When the file is absent.
         ValueError: When it is no table, has no row or lacks a required column.
     """
-    header = read_header(path)
-    found = {name: next((alias for alias in aliases if alias in header), None) for name, aliases in columns.items()}
+    known = {alias for aliases in columns.values() for alias in aliases}
+    table = _read(Path(path), usecols=lambda name: name in known)
+    found = {name: next((alias for alias in aliases if alias in table), None) for name, aliases in columns.items()}
     if absent := [name for name in columns if name in required and found[name] is None]:
         accepted = " or ".join(columns[absent[0]])
-        raise ValueError(f"{path} lacks the column {accepted} ({absent[0]}): its columns are {_shorten(header)}")
-    wanted = {alias: name for name, alias in found.items() if alias is not None}
-    table = _read(Path(path), usecols=list(wanted)).rename(columns=wanted)
+        raise ValueError(f"{path} lacks the column {accepted} ({absent[0]}): its columns are {_shorten(read_header(path))}")
     if table.empty:
         raise ValueError(f"{path} has no rows: accepted are a header and one row a scan or participant")
-    table = table.apply(lambda column: column.str.strip())
-    return table.mask(table.isin(MISSING))[list(wanted.values())]
+    table = pd.DataFrame({name: table[alias].str.strip() for name, alias in found.items() if alias is not None})
+    return table.mask(table.isin(MISSING))
 
 
 def merge_repeats(table: pd.DataFrame, keys: Sequence[str], path: str | Path, omissions: Omissions) -> pd.DataFrame:

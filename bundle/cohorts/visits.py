@@ -70,8 +70,9 @@ def _read_bids(folder: Path, omissions: Omissions) -> pd.DataFrame:
     for table in sorted(folder.glob("sub-*/sub-*_sessions.tsv")):
         rows = read_columns(table, SESSION, ["session_id", "diagnosis"])
         rows.insert(0, "participant_id", table.parent.name)
-        tables.append(_complete(rows, table, omissions))
-    visits = pd.concat(tables, ignore_index=True).merge(participants, on="participant_id", how="left")
+        tables.append(rows)
+    visits = _complete(pd.concat(tables, ignore_index=True), folder, omissions)
+    visits = visits.merge(participants, on="participant_id", how="left")
     if "baseline_age" in visits:
         ages = read_numbers(visits, "baseline_age", path) + visits["session_id"].map(parse_months) / 12
         visits["age"] = visits["age"].fillna(ages) if "age" in visits else ages

@@ -211,7 +211,8 @@ def test_flat_names_take_their_labels_from_adnimerge(visits, make_scan, tmp_path
 def test_downloads_are_matched_with_visits_by_their_day(visits, make_scan, tmp_path: Path) -> None:
     for person, months, _ in visits:
         name, day = person.replace("S", "_S_"), f"{2010 + months // 12}-0{1 + months % 12}-28_08_20_30.0"
-        make_scan(tmp_path / "ADNI" / name / "MPRAGE" / day / f"I{months}" / f"ADNI_{name}_MR_MPRAGE_Br_20070112121212_S1_I{months}.nii")
+        file = f"ADNI_{name}_MR_MPRAGE_Br_20070112121212_S1_I{months}.nii"
+        make_scan(tmp_path / "ADNI" / name / "MPRAGE" / day / f"I{months}" / file)
     write_adnimerge(tmp_path / "ADNIMERGE.csv", visits)
     manifest = read_adni(tmp_path, layout="flat")
     assert rows_of(manifest, "030S0001")["session_id"].tolist() == ["ses-M000", "ses-M024"]
@@ -280,7 +281,8 @@ def test_a_table_without_diagnosis_is_refused(make_bids, visits) -> None:
     folder = make_bids(visits)
     table = folder / "sub-ADNI000S1000" / "sub-ADNI000S1000_sessions.tsv"
     table.write_text(table.read_text().replace("diagnosis", "dx_score"))
-    with pytest.raises(ValueError, match=r"lacks the column diagnosis or DX \(diagnosis\): its columns are session_id, age, dx_score"):
+    message = r"lacks the column diagnosis or DX \(diagnosis\): its columns are session_id, age, dx_score"
+    with pytest.raises(ValueError, match=message):
         read_adni(folder)
 
 
