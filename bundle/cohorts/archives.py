@@ -15,7 +15,6 @@ from bundle.files import write_atomically
 
 BULK_NAME = re.compile(r"^(\d+)_(\d+)_(\d+)_(\d+)(?:\.zip)?$")
 UNUSABLE = "unusable"
-NOT_FOUND = "in the table, without a scan"
 
 
 class Bulk(NamedTuple):
@@ -26,12 +25,14 @@ class Bulk(NamedTuple):
         field: Field of the Showcase, such as "20252".
         instance: Visit, "2" for the first with imaging.
         path: Archive or folder.
+        place: Its path relative to the cohort's folder.
     """
 
     participant: str
     field: str
     instance: str
     path: Path
+    place: str
 
 
 def find_bulks(dataset_dir: Path, field: str, leave_out: Path) -> list[Bulk]:
@@ -51,7 +52,8 @@ def find_bulks(dataset_dir: Path, field: str, leave_out: Path) -> list[Bulk]:
         for name in names:
             participant, of_field, instance, _ = BULK_NAME.match(name).groups()  # type: ignore[union-attr]
             if of_field == field and (name in folders or name.endswith(".zip")):
-                found.append(Bulk(participant, of_field, instance, Path(root) / name))
+                path = Path(root) / name
+                found.append(Bulk(participant, of_field, instance, path, path.relative_to(dataset_dir).as_posix()))
         folders[:] = sorted(folder for folder in folders if folder not in names and Path(root) / folder != leave_out)
     return sorted(found, key=lambda bulk: (bulk.participant, int(bulk.instance), bulk.path.suffix == ".zip", str(bulk.path)))
 
@@ -80,7 +82,7 @@ def find_reason(bulk: Bulk, scan: str) -> str | None:
     Returns:
         A few words: unusable, without the file, or a damaged archive.
     """
-    if UNUSABLE in str(bulk.path).lower():
+    if UNUSABLE in bulk.place.lower():
         return f"marked {UNUSABLE}"
     try:
         names = list(_list_names(bulk.path))

@@ -83,6 +83,8 @@ class Splitting:
 
     def _spread(self, participants: pd.DataFrame, training: bool) -> dict[str, str]:
         """Return the split of each participant, with or without a training split."""
+        if participants.empty:
+            return {}
         names, shares = self._shares(training)
         splits: dict[str, str] = {}
         for label, group in participants.groupby("label" if training else lambda _: "n/a (who change class)"):

@@ -1,0 +1,50 @@
+"""The order of sessions, and pairs of converters."""
+
+import pandas as pd
+import pytest
+
+from bundle.cohorts.omissions import Omissions
+from bundle.cohorts.sessions import drop_reverters, find_pairs, parse_months, sort_sessions
+
+
+@pytest.mark.parametrize(
+    ("name", "months"), [("ses-M012", 12), ("ses-M00", 0), ("m06", 6), ("bl", 0), ("sc", 0), ("ses-2", 2), ("ses-M120", 120)]
+)
+def test_months_of_a_session(name: str, months: int) -> None:
+    assert parse_months(name) == months
+
+
+@pytest.mark.parametrize("name", ["baselineX", None, float("nan")])
+def test_a_session_without_a_number_has_no_month(name: object) -> None:
+    assert pd.isna(parse_months(name))
+
+
+def visits(*rows: tuple[str, str, int]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["participant_id", "session_id", "label"])
+
+
+def test_sessions_are_sorted_by_number_and_not_by_name() -> None:
+    scans = visits(("a", "m120", 1), ("a", "m12", 0), ("a", "bl", 0), ("a", "m06", 0))
+    assert sort_sessions(scans)["session_id"].tolist() == ["bl", "m06", "m12", "m120"]
+
+
+def test_sessions_without_numbers_are_sorted_by_age() -> None:
+    scans = visits(("a", "post", 1), ("a", "again", 0)).assign(age=[70.0, 71.0])
+    assert sort_sessions(scans)["session_id"].tolist() == ["post", "again"]
+
+
+def test_a_pair_is_the_first_scan_of_each_class() -> None:
+    scans = sort_sessions(visits(*[("a", f"m{12 * i:02d}", int(i > 1)) for i in range(4)], ("b", "bl", 1), ("b", "m12", 1)))
+    assert find_pairs(scans).fillna("").tolist() == ["m24", "", "m00", "", "", ""]
+
+
+def test_a_pair_spans_the_first_and_the_last_of_three_classes() -> None:
+    scans = visits(("a", "m00", 0), ("a", "m12", 1), ("a", "m24", 2))
+    assert find_pairs(scans).fillna("").tolist() == ["m24", "", "m00"]
+
+
+def test_reverters_are_left_out_whole() -> None:
+    omissions = Omissions()
+    scans = visits(("a", "m00", 0), ("a", "m12", 1), ("a", "m24", 0), ("b", "m00", 0))
+    assert drop_reverters(scans, omissions)["participant_id"].tolist() == ["b"]
+    assert omissions.counts() == {"of a participant who returns to an earlier class": 3}
