@@ -6,17 +6,18 @@ from typing import Any
 
 import pandas as pd
 
-MANIFEST = "participants.tsv"
+from bundle.files import find_table
+
 MISSING = ("n/a", "")
 SPLITS = ("train", "validation", "test")
 REQUIRED = ("participant_id", "label", "split", "image")
 PATHS = ("image", "mask", "brain_mask", "effect", "parcel_map", "control_image", "disease_image", "disease_map", "regions")
 NUMBERS = ("age", "target_age")  # years
-OTHERS = ("anatomy", "parcels", "session_id", "sex", "pair")
+OTHERS = ("anatomy", "parcels", "session_id", "sex", "pair", "diagnosis")
 
 
 def read_manifest(dataset_dir: str | Path, num_classes: int | None = None) -> pd.DataFrame:
-    """Read and check the table `participants.tsv` of a cohort.
+    """Read and check the table of a cohort with one row a scan: `manifest.tsv` if there is one, else `participants.tsv`.
 
     Args:
         dataset_dir: Folder of the cohort.
@@ -29,7 +30,7 @@ def read_manifest(dataset_dir: str | Path, num_classes: int | None = None) -> pd
         FileNotFoundError: When folder, table or a file named in it is absent.
         ValueError: When the table lacks a column, or a row is wrong, contradicts another or repeats it.
     """
-    path = Path(dataset_dir).expanduser().resolve() / MANIFEST
+    path = find_table(dataset_dir)
     manifest = read_table(path)
     _check_columns(manifest, path)
     _check_splits(manifest, path)
@@ -87,14 +88,14 @@ def datalist(manifest: pd.DataFrame, split: str, keys: Sequence[str] | None = No
         raise ValueError(f"split must be one of {', '.join(SPLITS)}, got {split!r}")
     rows = manifest[manifest["split"] == split]
     if rows.empty:
-        raise ValueError(f"{MANIFEST} has no row whose split is {split}")
+        raise ValueError(f"the cohort's table has no row whose split is {split}")
     known = [name for name in (*REQUIRED, *PATHS[1:], *NUMBERS, *OTHERS) if name in rows and name != "split"]
     items = [{key: row[key] for key in known if not pd.isna(row[key])} for row in rows.to_dict("records")]
     if keys is None:
         return items
     for item in items:
         if absent := [key for key in keys if key not in item]:
-            raise ValueError(f"{MANIFEST} gives {item['participant_id']} no {absent[0]}, which is needed here")
+            raise ValueError(f"the cohort's table gives {item['participant_id']} no {absent[0]}, which is needed here")
     return [{key: item[key] for key in keys} for item in items]
 
 

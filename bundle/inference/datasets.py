@@ -6,9 +6,9 @@ from typing import Any
 
 from monai.data import Dataset, MetaTensor
 
-from bundle.data.manifest import MANIFEST, read_table
+from bundle.data.manifest import read_table
 from bundle.data.scans import SUFFIXES
-from bundle.files import TEMPORARY_PREFIX
+from bundle.files import TEMPORARY_PREFIX, find_table
 
 FAILURE = "failure"  # key of an item that says why its scan cannot be explained
 OUTPUTS = ("fa_mean", "fa_variance", "fa_exemplar", "translated", "interpolation")  # endings of the files we write
@@ -17,8 +17,9 @@ OUTPUTS = ("fa_mean", "fa_variance", "fa_exemplar", "translated", "interpolation
 def find_scans(dataset_dir: str | Path, split: str | None = None) -> list[dict[str, str]]:
     """List the scans of a folder or a table.
 
-    A folder that holds `participants.tsv`, or a file ending in `.tsv`, is read as a table with the column `image` (paths
-    relative to the table). Of another folder all NIfTI files are taken, at any depth, except those that this bundle writes.
+    A folder that holds `manifest.tsv` or `participants.tsv`, or a file ending in `.tsv`, is read as a table with the column
+    `image` (paths relative to the table). Of another folder all NIfTI files are taken, at any depth, except those that this
+    bundle writes.
 
     Args:
         dataset_dir: Folder or table.
@@ -34,7 +35,7 @@ def find_scans(dataset_dir: str | Path, split: str | None = None) -> list[dict[s
     source = Path(dataset_dir).expanduser().resolve()
     if source.suffix != ".tsv" and not source.is_dir():
         raise FileNotFoundError(f"dataset_dir {source} does not exist: give a folder of NIfTI files or a .tsv table")
-    table = source if source.suffix == ".tsv" else source / MANIFEST
+    table = source if source.suffix == ".tsv" else find_table(source)
     folder = table.parent
     paths = _paths_of_table(table, split) if table == source or table.is_file() else _paths_of_folder(folder)
     if not paths:

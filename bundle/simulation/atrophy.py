@@ -22,8 +22,8 @@ FIELD_ORIGIN = (-78.75, -115.75, -82.75)  # world coordinates of voxel (0, 0, 0)
 RATE_SMOOTHNESS = 2.0  # mm, sigma of the smoothing of rates
 ROOM_REACH = {"lateral-ventricle": 15.0, "hippocampus": 10.0, "amygdala": 10.0} | dict.fromkeys(LOBES, 5.0)  # mm, sigma
 ROOM_OF_WHITE_MATTER = 0.3  # how readily white matter makes room, against 1 for fluid
-CALIBRATION_STEP = {"lateral-ventricle": 0.35, "hippocampus": -0.15, "amygdala": -0.15} | dict.fromkeys(LOBES, -0.06)
-SQUARING_STEPS = 5
+CALIBRATION_STEP = {"lateral-ventricle": 0.65, "hippocampus": -0.35, "amygdala": -0.3} | dict.fromkeys(LOBES, -0.2)  # weights
+SQUARING_STEPS = 4
 NEWTON_STEPS = 6
 
 

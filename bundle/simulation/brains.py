@@ -14,6 +14,7 @@ from bundle.simulation.regions import REGIONS, STRUCTURES, label_regions, mirror
 CROP = ((-84, 84), (-120, 86), (-78, 96))  # mm, holds every brain with room for its deformations; symmetric in x
 ANTIALIASING = 0.35  # sigma of the smoothing before sampling, in voxels of the image
 CHANNELS = ("grey", "white", "brain", *STRUCTURES[:3])
+TISSUE, BRAIN, STRUCTURE = slice(0, 2), slice(2, 3), slice(3, 6)
 
 
 class Brain(NamedTuple):

@@ -20,12 +20,12 @@ logger = logging.getLogger(__name__)
 VERSION = 1  # raised when the same settings give other images
 DIAGNOSES = {2: ("MCI", "AD"), 3: ("CN", "MCI", "AD")}
 STEP_RANGE = {  # volume ratio of a structure from one class to the next
-    "lateral-ventricle": (1.32, 1.56), "hippocampus": (0.83, 0.92), "amygdala": (0.84, 0.93),
+    "lateral-ventricle": (1.32, 1.58), "hippocampus": (0.83, 0.92), "amygdala": (0.84, 0.93),
 } | dict.fromkeys(LOBES, (0.90, 0.96))  # fmt: skip
 ASYMMETRY = 0.15  # largest part of a structure's log ratio by which a side departs from it
 LOBE_CHANCE = 0.5  # that a lobe of one side shrinks
 UNTOUCHED_LOBE = 0.99  # its volume ratio otherwise
-BASELINE_DEVIATION = {"lateral-ventricle": 0.08, "hippocampus": 0.05, "amygdala": 0.05} | dict.fromkeys(LOBES, 0.02)  # log
+BASELINE_DEVIATION = {"lateral-ventricle": 0.10, "hippocampus": 0.05, "amygdala": 0.05} | dict.fromkeys(LOBES, 0.02)  # log
 BASELINE_LIMIT = 1.5  # deviations
 AGE_RANGE = (60.0, 82.0)  # years at the first session
 MONTHS = (12, 24, 36, 48)  # from the first session to the later one of a converter

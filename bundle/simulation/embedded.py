@@ -5,7 +5,8 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from bundle.simulation.storage import DESCRIPTION, MANIFEST
+from bundle.files import PARTICIPANTS, find_table
+from bundle.simulation.storage import DESCRIPTION
 
 logger = logging.getLogger(__name__)
 
@@ -28,11 +29,11 @@ def find_cohort(dataset_dir: str | Path, simulate: Callable[..., Path]) -> Path:
         ValueError: When it holds a simulated cohort with other settings.
     """
     folder = Path(dataset_dir).expanduser()
-    if (folder / MANIFEST).is_file():
+    if find_table(folder).is_file():
         return simulate(dataset_dir=folder) if _is_simulated(folder) else folder
     if folder.is_dir() and any(folder.iterdir()):
         raise FileNotFoundError(
-            f"dataset_dir {folder} holds files but no {MANIFEST}: give a cohort with that table, or a new folder"
+            f"dataset_dir {folder} holds files but no {PARTICIPANTS}: give a cohort with that table, or a new folder"
         )
     logger.warning("No cohort in %s: simulating the embedded one there", folder)
     return simulate(dataset_dir=folder)

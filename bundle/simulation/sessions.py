@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ from tqdm import tqdm
 
 from bundle.files import MANIFEST, PARTICIPANTS, write_folder_atomically, write_nifti
 from bundle.simulation.regions import REGIONS
-from bundle.simulation.storage import DESCRIPTION, compute_checksum
+from bundle.simulation.storage import DESCRIPTION, NUM_WORKERS, compute_checksum
 
 
 class Session(NamedTuple):
@@ -68,11 +69,22 @@ def write_participants(
         settings: What determines the cohort.
         other_manifest: Name of a further table with all scans, also those that are not in the manifest.
     """
-    with write_folder_atomically(dataset_dir) as partial:
-        order = plan.sort_values("anatomy", kind="stable").to_dict("records")
+    with (
+        write_folder_atomically(dataset_dir) as partial,
+        ThreadPoolExecutor(NUM_WORKERS) as executor,
+        tqdm(total=len(plan), desc=f"simulating {dataset_dir.name}", unit="participant") as bar,
+    ):
+
+        def job(row: dict) -> tuple[dict, list[dict]]:
+            result = write_participant(partial, row, simulate(row))
+            bar.update()
+            return result
+
         written = {}
-        for row in tqdm(order, desc=f"simulating {dataset_dir.name}", unit="participant"):
-            written[row["participant_id"]] = write_participant(partial, row, simulate(row))
+        for _, group in plan.groupby("anatomy"):
+            first, *others = group.to_dict("records")
+            results = [job(first), *executor.map(job, others)]  # the first one loads the anatomy for all
+            written |= dict(zip(group["participant_id"], results, strict=True))
         results = [written[name] for name in plan["participant_id"]]
         complete = pd.concat([plan, pd.DataFrame([table for table, _ in results], index=plan.index)], axis=1)
         _write_table(complete, partial / PARTICIPANTS)

@@ -17,7 +17,7 @@ from bundle.simulation.appearance import (
     sharpen,
 )
 from bundle.simulation.atrophy import compute_pullback, follow_pullback
-from bundle.simulation.brains import Brain
+from bundle.simulation.brains import BRAIN, STRUCTURE, TISSUE, Brain
 from bundle.simulation.deformations import (
     compute_jacobian_determinant,
     draw_deformation,
@@ -29,7 +29,7 @@ from bundle.simulation.regions import REGIONS
 
 CENTRE = (0.0, -17.0, 6.0)  # mm: centre of the brain and of the field of view
 SIZE_OF_TEMPLATE = 0.94  # edge of a brain relative to its template; MNI templates are larger than most brains
-SCALES = ((18.0, 3.0), (8.0, 1.2))  # mm: smoothing of a velocity field and its root mean square length
+SCALES = ((18.0, 3.4), (8.0, 1.35))  # mm: smoothing of a velocity field and its root mean square length
 AFFINE_DEVIATION = 0.02
 AFFINE_SHIFT = 1.0  # mm
 SMALLEST_JACOBIAN = 0.2
@@ -138,7 +138,7 @@ def simulate_person(
     positions = _draw_positions(spatial_size, voxel_size, generator)
     appearance = draw_appearance(tuple(spatial_size), voxel_size, generator, T1_LEVELS)
     noise_level = float(appearance.noise.std().clamp(*NOISE_RANGE))
-    brain_mask = _sample(brain, positions)[:, 2:3] >= 0.5
+    brain_mask = _sample(brain, positions, BRAIN) >= 0.5
     if _touches_border(brain_mask):
         return None
     states = []
@@ -185,9 +185,9 @@ def _draw_positions(spatial_size: Sequence[int], voxel_size: float, generator: t
     return offsets + torch.tensor(CENTRE).reshape(1, 3, 1, 1, 1)
 
 
-def _sample(brain: Brain, positions: torch.Tensor) -> torch.Tensor:
-    """Sample all channels of a brain at world coordinates, shape (1, C, H, W, D)."""
-    return sample_at(brain.channels, positions - torch.tensor(brain.origin).reshape(1, 3, 1, 1, 1))
+def _sample(brain: Brain, positions: torch.Tensor, channels: slice) -> torch.Tensor:
+    """Sample channels of a brain at world coordinates, shape (1, C, ...)."""
+    return sample_at(brain.channels[:, channels], positions - torch.tensor(brain.origin).reshape(1, 3, 1, 1, 1))
 
 
 def _touches_border(mask: torch.Tensor) -> bool:
@@ -205,35 +205,38 @@ def _smallest_jacobian(positions: torch.Tensor, mask: torch.Tensor, voxel_size: 
 def _render_state(
     brain: Brain, positions: torch.Tensor, brain_mask: torch.Tensor, appearance: Appearance, voxel_size: float
 ) -> State:
-    """Render a state without noise, and measure its regions."""
-    channels = _sample(brain, positions)
-    tissues = torch.cat([1 - channels[:, :2].sum(dim=1, keepdim=True), channels[:, :2]], dim=1)
+    """Render a state without noise, and measure its regions; only voxels of the brain are sampled."""
+    inside = brain_mask[0, 0]
+    points = positions[:, :, inside][..., None, None]  # (1, 3, N, 1, 1)
+    tissues = torch.zeros((1, 3, *inside.shape))
+    tissues[:, 1:, inside] = _sample(brain, points, TISSUE)[..., 0, 0]
+    tissues[:, 0] = 1 - tissues[:, 1:].sum(dim=1)
     mixed = sharpen(mix_tissues(tissues, appearance.levels), appearance.sharpness, SHARPNESS_SIGMA / voxel_size)
     image = render(mixed, appearance) * brain_mask
-    parts = measure_parts(brain, channels, positions)
-    volumes = parts.double().sum(dim=(1, 2, 3)).numpy() * voxel_size**3
+    parts = measure_parts(brain, points, tissues[0, 1:, inside].sum(dim=0))
+    volumes = parts.double().sum(dim=1).numpy() * voxel_size**3
     largest, label = parts.max(dim=0)
-    regions = torch.where((largest >= 0.5) & brain_mask[0, 0], label + 1, 0)
-    return State(image[0, 0].numpy(), regions.numpy().astype(np.uint8), volumes)
+    regions = torch.zeros(inside.shape, dtype=torch.uint8)
+    regions[inside] = torch.where(largest >= 0.5, label + 1, 0).to(torch.uint8)
+    return State(image[0, 0].numpy(), regions.numpy(), volumes)
 
 
-def measure_parts(brain: Brain, channels: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-    """Compute the part of each voxel that each region fills.
+def measure_parts(brain: Brain, points: torch.Tensor, tissue: torch.Tensor) -> torch.Tensor:
+    """Compute the part of a voxel that each region fills.
 
     Args:
         brain: The anatomy.
-        channels: Its channels at the positions, shape (1, C, H, W, D).
-        positions: World coordinates in mm, shape (1, 3, H, W, D).
+        points: World coordinates of the voxels in mm, shape (1, 3, N, 1, 1).
+        tissue: Part of each voxel that is grey or white matter, shape (N,).
 
     Returns:
-        Parts in [0, 1], shape (R, H, W, D).
+        Parts in [0, 1], shape (R, N).
     """
-    left = positions[0, 0] < 0
-    sides = torch.stack([left, ~left]).float()
-    structures = torch.einsum("chwd,shwd->cshwd", channels[0, 3:], sides).flatten(0, 1)
-    limits = torch.tensor(brain.lobes.shape).reshape(3, 1, 1, 1) - 1
-    nearest = (positions[0] - torch.tensor(brain.origin).reshape(3, 1, 1, 1)).round().long()
+    left = points[0, 0, :, 0, 0] < 0
+    structures = _sample(brain, points, STRUCTURE)[0, ..., 0, 0]  # (3, N)
+    sides = torch.stack([structures * left, structures * ~left], dim=1).flatten(0, 1)  # left and right of each structure
+    limits = torch.tensor(brain.lobes.shape)[:, None] - 1
+    nearest = (points[0, ..., 0, 0] - torch.tensor(brain.origin)[:, None]).round().long()
     lobes = brain.lobes[tuple(nearest.clamp(torch.zeros_like(limits), limits))]
-    tissue = channels[0, :2].sum(dim=0)
-    cortex = torch.stack([tissue * (lobes == label) for label in range(len(structures) + 1, len(REGIONS) + 1)])
-    return torch.cat([structures, cortex])
+    cortex = [tissue * (lobes == label) for label in range(len(sides) + 1, len(REGIONS) + 1)]
+    return torch.cat([sides, torch.stack(cortex)])

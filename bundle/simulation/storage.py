@@ -10,12 +10,11 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from bundle.files import write_folder_atomically, write_nifti
+from bundle.files import PARTICIPANTS, write_folder_atomically, write_nifti
 from bundle.simulation.subjects import Subject
 
 NUM_WORKERS = 2
 DESCRIPTION = "dataset_description.json"
-MANIFEST = "participants.tsv"
 
 
 def is_written(dataset_dir: Path, settings: dict, ignored: Sequence[str] = ()) -> bool:
@@ -69,7 +68,7 @@ def write_cohort(
         jobs = executor.map(lambda row: write_subject(partial, row, simulate(row), parcel_names), rows)
         paths = list(tqdm(jobs, total=len(rows), desc=f"simulating {dataset_dir.name}", unit="subject"))
         complete = pd.concat([table, pd.DataFrame(paths)], axis=1)
-        complete.to_csv(partial / MANIFEST, sep="\t", index=False, na_rep="n/a")
+        complete.to_csv(partial / PARTICIPANTS, sep="\t", index=False, na_rep="n/a")
         description = {"Name": "Simulated cohort", "BIDSVersion": "1.9.0", "DatasetType": "derivative",
                        "Simulation": settings, "Checksum": compute_checksum(partial)}  # fmt: skip
         (partial / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n")
