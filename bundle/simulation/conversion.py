@@ -221,6 +221,7 @@ def _scan_sessions(drawn: Draw, kind: str, classes: list[int], voxel_size: float
         image = scan(state, person.brain_mask, person.noise_level, voxel_size, generator)
         sessions.append(Session(table, image, state.regions, state.volumes, change))
     truth: dict[str, Any] = name_regions("severity", course[classes[-1]])
-    truth |= name_regions("weight", course[classes[-1]] - course[classes[0]])
-    truth |= name_regions("ratio", states[-1].volumes / states[0].volumes)
+    if kind != "single":
+        truth |= name_regions("weight", course[classes[-1]] - course[classes[0]])
+        truth |= name_regions("ratio", states[-1].volumes / states[0].volumes)
     return Participant(truth, sessions, person.brain_mask, person.affine)
