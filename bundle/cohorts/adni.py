@@ -60,8 +60,8 @@ def read_adni(
     scans = find_scans(folder, layout, scan, omissions)
     visits = read_visits(folder if labels is None else labels, omissions)
     scans = _join(scans, visits, omissions)
-    scans = select_field_strength(scans, field_strength, omissions)
     scans = label_values(scans, "diagnosis", classes, omissions)
+    scans = select_field_strength(scans, field_strength, omissions)
     scans = split_converters(scans, splitting or Splitting(), held_out, sessions, COHORT, omissions)
     return finish_manifest(scans, COHORT, name_classes(classes), omissions)
 

@@ -29,8 +29,8 @@ def select_field_strength(scans: pd.DataFrame, field_strength: float | None, omi
     if field_strength is None:
         return scans.drop(columns="field_strength", errors="ignore")
     known = scans.get("field_strength", pd.Series(float("nan"), index=scans.index)).astype(float)
-    known = known.fillna(scans["image"].map(read_scans_table).astype(float))
-    known = known.fillna(scans["image"].map(read_sidecar).astype(float))
+    for read in (read_scans_table, read_sidecar):
+        known = known.where(known.notna(), scans.loc[known.isna(), "image"].map(read).astype(float))
     scans = scans.assign(field_strength=known)
     if known.notna().any():
         scans = omissions.drop(scans, scans["field_strength"].isna(), "of unknown field strength")

@@ -16,7 +16,7 @@ from bundle.cohorts.splits import Splitting, check_splits
 from bundle.cohorts.tables import merge_repeats, read_columns, read_header, read_numbers, read_sexes
 from bundle.data.manifest import NUMBERS, OTHERS, PATHS, check_files
 
-KNOWN = ("participant_id", "session_id", "label", "split", *PATHS, *NUMBERS, *OTHERS, "diagnosis")
+KNOWN = tuple(dict.fromkeys(("participant_id", "session_id", "label", "split", *PATHS, *NUMBERS, *OTHERS, "diagnosis")))
 
 
 def read_folder(

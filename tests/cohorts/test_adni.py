@@ -234,9 +234,9 @@ def test_bids_takes_its_labels_from_adnimerge(make_bids, visits, tmp_path: Path)
 
 def test_the_written_manifest_is_read_back(make_bids, visits, tmp_path: Path) -> None:
     manifest = read_adni(make_bids(visits))
-    path = write_manifest(manifest, tmp_path / "out" / "participants.tsv")
+    path = write_manifest(manifest, tmp_path / "out" / "manifest.tsv")
     pd.testing.assert_frame_equal(read_manifest(path.parent), manifest, check_dtype=False)
-    left_out = pd.read_csv(tmp_path / "out" / "participants_left_out.tsv", sep="\t")
+    left_out = pd.read_csv(tmp_path / "out" / "manifest_left_out.tsv", sep="\t")
     assert len(left_out) == len(manifest.attrs[LEFT_OUT])
 
 
