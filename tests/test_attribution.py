@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from bundle.attribution import draw_attributes, exemplar_maps, interpolate, sampled_maps
+from bundle.attribution import draw_attributes, exemplar_maps, interpolate, sampled_maps, translate_to_value
 from bundle.networks import ICAM
 
 
@@ -61,6 +61,45 @@ def test_the_mode_of_the_network_is_left_as_it_was(network: ICAM, image: torch.T
     network.train()
     sampled_maps(network, image, labels, 2)
     assert network.training
+
+
+def test_translation_to_a_value_decodes_the_nearest_attribute_with_that_value(make_network, image: torch.Tensor) -> None:
+    network = make_network(regression=True).eval()
+    wanted = torch.tensor([-2.0, 0.0, 1.0, 3.0])
+    maps = translate_to_value(network, image, wanted)
+    latents = network.encode(image)
+    weight = network.attribute_encoder.regressor.weight[0]
+    constraint = torch.cat([weight[None], -weight[None]])  # the solution of least squares that changes the attribute least
+    missing = wanted - network.attribute_encoder.regress(latents.mean)
+    least = torch.linalg.pinv(constraint.double()) @ torch.stack([missing, -missing]).double()  # (F, B)
+    attribute = latents.mean + least.T.float().view_as(latents.mean)
+    torch.testing.assert_close(network.attribute_encoder.regress(attribute), wanted, atol=1e-5, rtol=0)
+    torch.testing.assert_close(maps.translated, network.decode(latents.content, attribute), atol=1e-4, rtol=0)
+    torch.testing.assert_close(maps.mean, maps.translated - network.decode(latents.content, latents.mean), atol=1e-5, rtol=0)
+    assert torch.equal(maps.target, wanted) and not maps.variance.any()
+
+
+def test_translation_to_the_own_value_changes_nothing(make_network, image: torch.Tensor) -> None:
+    network = make_network(regression=True).eval()
+    own = network.attribute_encoder.regress(network.encode(image).mean)
+    assert translate_to_value(network, image, own).mean.abs().max() == 0
+
+
+def test_translation_to_a_value_does_not_depend_on_the_batch(make_network, image: torch.Tensor) -> None:
+    network = make_network(regression=True)
+    together = translate_to_value(network, image, torch.arange(4.0))
+    for row in range(4):
+        alone = translate_to_value(network, image[row : row + 1], torch.tensor([float(row)]))
+        torch.testing.assert_close(together.mean[row], alone.mean[0], atol=1e-5, rtol=0)
+
+
+def test_translation_to_a_value_needs_a_regressor_that_tells_values_apart(make_network, image: torch.Tensor) -> None:
+    with pytest.raises(ValueError, match="regression=True"):
+        translate_to_value(make_network(), image, torch.zeros(4))
+    network = make_network(regression=True)
+    torch.nn.init.zeros_(network.attribute_encoder.regressor.weight)
+    with pytest.raises(ValueError, match="regressor is constant"):
+        translate_to_value(network, image, torch.zeros(4))
 
 
 def test_interpolation_begins_and_ends_with_the_given_attributes(network: ICAM, image: torch.Tensor) -> None:

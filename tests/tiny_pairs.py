@@ -9,16 +9,21 @@ from torch import Tensor, nn
 
 from bundle.networks import ICAM, AttributeEncoder
 
-SIZE = 16  # voxels along each axis
+SIZES = {2: (16, 32), 3: (16, 16, 32)}  # voxels along each axis
 LOSS = -1.2  # intensity that a state of 1 adds in the rim of the ventricles
 GAIN = 500  # scanner units of an intensity of 1
 AGES = (45.0, 80.0)  # years at the states 0 and 1
 VALUE_MEAN, VALUE_SCALE = 62.5, 10.0
 
 
+def expand_like(values: Tensor, image: Tensor) -> Tensor:
+    """Return values (B,) with as many axes as images (B, C, H, W[, D])."""
+    return values.view(-1, *[1] * (image.ndim - 1))
+
+
 def mark(spatial_dims: int, *ranges: tuple[int, int]) -> Tensor:
     """Mark a box; axes beyond the given ranges repeat the last one. Shape (1, H, W[, D])."""
-    box = torch.zeros(1, *[SIZE] * spatial_dims)
+    box = torch.zeros(1, *SIZES[spatial_dims])
     box[:, *(slice(*ranges[min(axis, len(ranges) - 1)]) for axis in range(spatial_dims))] = 1
     return box
 
@@ -95,18 +100,19 @@ class StateEncoder(AttributeEncoder):
     """Read the state of a tiny brain from its image; the class is the nearest, the value the standardised age."""
 
     def __init__(self, spatial_dims: int, num_classes: int, regression: bool) -> None:
-        super().__init__(spatial_dims, [SIZE] * spatial_dims, num_classes, channels=1, regression=regression)
+        super().__init__(spatial_dims, SIZES[spatial_dims], num_classes, channels=1, regression=regression)
         self.register_buffer("rim", draw_rim(spatial_dims))
         centres = torch.linspace(0, 1, num_classes)
-        self.classifier.weight.data = 40 * centres[:, None]
+        count = self.classifier.in_features  # the state is the mean of the attribute
+        self.classifier.weight.data = 40 * centres[:, None].expand(-1, count).clone() / count
         self.classifier.bias.data = -20 * centres**2
         if self.regressor is not None:
-            self.regressor.weight.data.fill_((AGES[1] - AGES[0]) / VALUE_SCALE)
+            self.regressor.weight.data.fill_((AGES[1] - AGES[0]) / VALUE_SCALE / count)
             self.regressor.bias.data.fill_((AGES[0] - VALUE_MEAN) / VALUE_SCALE)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         state = ((image * self.rim).flatten(1).sum(1) / self.rim.sum() - 0.6) / LOSS
-        mean = state.view(-1, *self.latent_shape)
+        mean = expand_like(state, image).expand(-1, *self.latent_shape)
         return mean, torch.zeros_like(mean)
 
 
@@ -118,7 +124,7 @@ class StatelessEncoder(nn.Module):
         self.states = states
 
     def forward(self, image: Tensor) -> Tensor:
-        return image - self.states(image)[0] * LOSS * self.states.rim
+        return image - expand_like(self.states(image)[0].flatten(1).mean(1), image) * LOSS * self.states.rim
 
 
 class StateGenerator(nn.Module):
@@ -129,7 +135,8 @@ class StateGenerator(nn.Module):
         self.register_buffer("rim", rim)
 
     def forward(self, content: Tensor, attribute: Tensor) -> Tensor:
-        return torch.cat([content] * (len(attribute) // len(content))) + attribute * LOSS * self.rim
+        images = torch.cat([content] * (len(attribute) // len(content)))
+        return images + expand_like(attribute.flatten(1).mean(1), images) * LOSS * self.rim
 
 
 def build_known_network(spatial_dims: int, num_classes: int = 2, regression: bool = False) -> ICAM:

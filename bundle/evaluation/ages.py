@@ -55,7 +55,8 @@ class Ages:
         predicted = self.predict(attribute[self.aged]) if self.aged else []
         rows = {index: self._describe(index, age) for index, age in zip(self.aged, predicted, strict=True)}
         scores = []
-        for positions in tqdm(list(split_range(len(self.asked), self.comparison.batch_size)), desc="maps to ages", unit="batch"):
+        batches = list(split_range(len(self.asked), self.comparison.batch_size))
+        for positions in tqdm(batches, desc="maps to ages", unit="batch", disable=not batches):
             chosen = [self.asked[i] for i in positions]
             maps = self.make_maps(chosen)
             for index, mean, age in zip(chosen, maps.mean.cpu(), self._predict_images(maps.translated), strict=True):

@@ -49,7 +49,8 @@ class Longitudinal:
         """
         scores, pairs = Scores([], []), []
         indices = sorted(self.comparison.pairs)
-        for positions in tqdm(list(split_range(len(indices), self.comparison.batch_size)), desc="pairs of scans", unit="batch"):
+        batches = list(split_range(len(indices), self.comparison.batch_size))
+        for positions in tqdm(batches, desc="pairs of scans", unit="batch", disable=not batches):
             chosen = [indices[i] for i in positions]
             maps = self.make_maps(chosen, attribute)
             for position, index in enumerate(chosen):

@@ -75,7 +75,9 @@ def format_figure(row: pd.Series) -> str:
     """
     if pd.isna(row["mean"]):
         return "n/a"
-    return f"{show_number(row['mean'], 3)} [{show_number(row['ci_low'])}, {show_number(row['ci_high'])}]"
+    more = 2 if str(row["metric"]).startswith("map_of") else 0  # mean maps are small
+    low, high = (show_number(row[end], 2 + more) for end in ("ci_low", "ci_high"))
+    return f"{show_number(row['mean'], 3 + more)} [{low}, {high}]"
 
 
 def show_number(value: float, digits: int = 2) -> str:

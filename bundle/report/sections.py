@@ -101,7 +101,7 @@ def draw_volumes(volumes: pd.DataFrame, split: str) -> Iterator[Markup]:
     for direction, group in rows.groupby("direction", sort=False):
         ways = group.groupby("method", sort=False)
         points = {name: (way["true_change_ml"].to_numpy(), way["change_ml"].to_numpy()) for name, way in ways}
-        title = f"{split}: ventricle volume, {direction}"
+        title = f"{split}: ventricle volume ({direction})"
         yield plot_scatter(points, "true change, ml", "change by translation, ml", title)
 
 

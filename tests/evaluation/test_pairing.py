@@ -1,6 +1,6 @@
 import pytest
 
-from bundle.evaluation.pairing import draw_references, name_direction, name_splits
+from bundle.evaluation.pairing import draw_references, find_changed_labels, find_pairs, name_direction, name_splits
 
 
 def rows_of(labels: list[int], anatomies: list[str] | None = None) -> list[dict]:
@@ -56,3 +56,33 @@ def test_a_split_without_a_class_raises():
 @pytest.mark.parametrize(("source", "target", "count", "name"), [(1, 0, 2, "-"), (0, 1, 2, "+"), (2, 0, 3, "2>0")])
 def test_directions_have_the_signs_of_the_paper(source, target, count, name):
     assert name_direction(source, target, count) == name
+
+
+PAIRED = [
+    {"participant_id": "a", "session_id": "M0", "pair": "M1", "label": 0, "disease_map": "a0"},
+    {"participant_id": "b", "session_id": "M1", "pair": "M0", "label": 1, "disease_map": "b1"},
+    {"participant_id": "a", "session_id": "M1", "pair": "M0", "label": 1, "disease_map": "a1"},
+    {"participant_id": "b", "session_id": "M0", "pair": "M1", "label": 1, "disease_map": "b0"},
+    {"participant_id": "c", "session_id": "M0", "label": 0, "disease_map": "c0"},
+    {"participant_id": "d", "session_id": "M0", "pair": "M9", "label": 0, "disease_map": "d0"},
+    {"participant_id": "e", "label": 0},
+]
+
+
+def test_pairs_are_two_scans_of_one_participant():
+    assert find_pairs(PAIRED) == {0: 2, 2: 0, 1: 3, 3: 1}
+    assert find_pairs([{"participant_id": "a", "session_id": "M0", "pair": "M0", "label": 0}]) == {}
+
+
+def test_a_disease_map_leads_to_the_class_of_the_other_scan_or_to_the_only_other_class():
+    pairs = find_pairs(PAIRED)
+    assert find_changed_labels(PAIRED, pairs, 2) == [1, 1, 0, 1, 1, None, None]
+    assert find_changed_labels(PAIRED, pairs, 3) == [1, 1, 0, 1, None, None, None]
+
+
+def test_references_do_not_depend_on_the_order_of_two_scans_of_one_class():
+    rows = [row for row in PAIRED if row["participant_id"] in "ab"] + rows_of([0, 1, 0, 1])
+    splits = ["test"] * len(rows)
+    drawn = draw_references(rows, splits, 2, seed=3)
+    turned = draw_references(rows[::-1], splits, 2, seed=3)[::-1]
+    assert drawn == [{target: len(rows) - 1 - other for target, other in lent.items()} for lent in turned]

@@ -36,6 +36,21 @@ def test_a_cohort_with_masks_only_knows_what_masks_tell():
     assert list(images(find_truths(control, diseased, {}))) == [("paper", "both")]
 
 
+def test_a_map_of_the_own_disease_is_the_truth_of_all_maps_in_both_directions():
+    own = torch.tensor([[[0.0, -3, 0], [0, 5, 0]]])
+    later, earlier = DISEASED | {"disease_map": own, "changed_label": 0}, CONTROL | {"disease_map": own, "changed_label": 1}
+    assert images(find_truths(earlier, {"label": 1}, {1: 1.0})) == {("paper", "both"): own.tolist()}
+    assert images(find_truths(later, {"label": 0}, {})) == {("paper", "both"): own.tolist()}
+
+
+def test_a_disease_map_says_nothing_of_other_directions_and_of_repeats():
+    scan = {"label": 1, "disease_map": EFFECT, "changed_label": 2}
+    assert len(find_truths(scan, {"label": 2}, {})) == 1
+    assert find_truths(scan, {"label": 0}, {}) == find_truths(scan | {"changed_label": None}, {"label": 2}, {}) == []
+    repeat = scan | {"changed_label": 1}
+    assert find_truths(repeat, {"label": 0}, {}) == find_truths(repeat, {"label": 1}, {}) == []
+
+
 def test_between_two_diseases_nothing_is_known():
     assert find_truths(DISEASED | {"label": 2}, DISEASED, {}) == []
 

@@ -8,6 +8,7 @@ import torch
 
 from bundle.evaluation import Evaluation
 from bundle.report import Report
+from tests.tiny_pairs import VALUE_MEAN, VALUE_SCALE, TinyPairs, build_known_network
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = [
@@ -41,6 +42,20 @@ def test_page_is_complete_in_itself(spatial_dims, make_report):
     for section in ("results", "scans", "interpolation", "latent", "training", "settings"):
         assert page.count(f'id="{section}"') == 1
     assert page.count("<svg") == 2 * 4 + 2 + 2  # figures of both splits, latent spaces, curves
+
+
+@pytest.mark.parametrize("spatial_dims", [2, 3])
+def test_page_of_pairs_and_ages_shows_their_figures_and_scatter_pictures(spatial_dims, tmp_path):
+    cohort, network = TinyPairs(spatial_dims, aged=4), build_known_network(spatial_dims, regression=True)
+    ages = {"value_mean": VALUE_MEAN, "value_scale": VALUE_SCALE}
+    evaluation = Evaluation(network, cohort.test, cohort.train, tmp_path, "tiny", num_samples=4, num_resamples=50, **ages)
+    evaluation.run()
+    page = Report(evaluation, tmp_path, tmp_path / "model.pt", tmp_path / "train.csv", {}).write().read_text()
+    for words in ("repeat ratio", "volume effect, longitudinal (+)", "age, error in years", "two scans of one participant"):
+        assert words in page
+    for title in ("seen: ventricle volume (+)", "seen: age of scans", "seen: age of translated scans"):
+        assert f'aria-label="{title}"' in page
+    assert not re.findall(r'(?:src|href)="(?!data:image/png;base64,|#)', page) and len(page) < 2_000_000
 
 
 def test_page_repeats_byte_for_byte(make_report):

@@ -1,8 +1,11 @@
+import re
+
 import pandas as pd
 import pytest
 
 from bundle.evaluation import Evaluation
-from bundle.report.panels import NUM_STEPS, choose_scans, first_control, make_interpolation, make_panel, make_panels
+from bundle.report.panels import NUM_STEPS, choose_scans, first_control, make_interpolation, make_pairs, make_panel, make_panels
+from tests.tiny_pairs import TinyPairs, build_known_network
 
 
 @pytest.fixture(params=[2, 3])
@@ -39,3 +42,19 @@ def test_an_interpolation_starts_without_a_change(evaluation):
     assert len(panel.tiles) == 2 * NUM_STEPS and panel.title.startswith("test-4,")
     assert panel.tiles[NUM_STEPS].caption == "change at 0%"
     assert panel.tiles[NUM_STEPS].source != panel.tiles[-1].source
+
+
+@pytest.mark.parametrize("spatial_dims", [2, 3])
+def test_pairs_of_each_kind_and_direction_are_shown(spatial_dims, tmp_path):
+    cohort = TinyPairs(spatial_dims, converters=3, repeats=2)
+    evaluation = Evaluation(build_known_network(spatial_dims), cohort.test, cohort.train, tmp_path, "tiny", num_samples=4)
+    pairs = pd.DataFrame(evaluation.longitudinal.run(evaluation.encode().attribute)[1])
+    panels = make_pairs(evaluation, pairs, evaluation.encode().attribute, "seen")
+    assert [panel.title.split(", ", 1)[1].split(":")[0] for panel in panels] == [
+        "converter, class 0 to 1", "converter, class 1 to 0", "repeat, class 0 to 0",
+    ]  # fmt: skip
+    captions = [[re.split(r",| M\d", tile.caption)[0] for tile in panel.tiles] for panel in panels]
+    assert captions[0] == ["scan", "other scan", "translated", "map", "truth"]
+    assert captions[2] == ["scan", "other scan", "translated", "map"]  # the true map of a repeat is empty
+    assert make_pairs(evaluation, pairs, evaluation.encode().attribute, "unseen") == []
+    assert make_pairs(evaluation, pd.DataFrame(), evaluation.encode().attribute, "seen") == []

@@ -3,7 +3,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 
-from bundle.report.plots import INK, family_of, plot_curves, plot_figures, plot_latent
+from bundle.report.plots import INK, family_of, plot_curves, plot_figures, plot_latent, plot_scatter
 
 FIGURES = pd.DataFrame({"method": ["exemplar_input", "oracle", "image"], "mean": [0.5, 0.9, 0.4]})
 FIGURES = FIGURES.assign(ci_low=FIGURES["mean"] - 0.1, ci_high=FIGURES["mean"] + 0.1)
@@ -17,6 +17,7 @@ def draw_all() -> list[str]:
         str(plot_curves(HISTORY, ["loss"], "losses", log=True)),
         str(plot_curves(HISTORY, ["val_ncc"], "validation")),
         str(plot_latent(points, np.arange(8) % 2, ["seen", "unseen"] * 4, "attribute")),
+        str(plot_scatter({"regressor": (points[:, 0], points[:, 1])}, "age, years", "predicted age, years", "ages")),
     ]
 
 
@@ -37,6 +38,6 @@ def test_identifiers_of_two_drawings_differ():
 
 
 def test_methods_belong_to_families():
-    assert [family_of(method) for method in ("sampled_input", "oracle_expected", "noise", "image_minus_mean")] == [
-        "network", "exact change", "trivial", "trivial",
+    assert [family_of(method) for method in ("sampled_input", "oracle_expected", "noise", "to_age")] == [
+        "network", "exact change", "trivial", "network",
     ]  # fmt: skip

@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from bundle.report.sections import draw_curves, flatten, show_split, summarise_split
+from bundle.report.sections import draw_ages, draw_curves, draw_volumes, flatten, show_split, summarise_split
 
 ROWS = [
     ("paper", "exemplar_reconstruction", "-", "ncc_image", 0.2),
@@ -57,3 +57,36 @@ def test_a_table_of_classes_only_is_shown(kept):
     shown = show_split(METRICS.iloc[kept:], "seen", "ncc_image")
     assert shown["drawings"] == [] and not any(shown["tables"].values())
     assert len(shown["figures"]["classes"]["rows"]) == 2
+
+
+def test_summary_shows_pairs_and_ages_with_what_they_are_compared_with():
+    rows = [
+        ("pairs", "longitudinal", "", "repeat_ratio", 0.25),
+        ("pairs", "longitudinal", "+", "volume_correlation", 0.8),
+        ("ages", "regressor", "", "mae", 3.0),
+        ("ages", "training_mean", "", "mae", 9.0),
+    ]
+    metrics = pd.DataFrame(rows, columns=["protocol", "method", "direction", "metric", "mean"])
+    metrics = metrics.assign(split="seen", ci_low=0.0, ci_high=1.0, n=10)
+    figures = summarise_split(metrics, "seen", "ncc_image")["figures"]
+    assert [(figure["label"], figure["value"], figure["beside"]) for figure in figures] == [
+        ("repeat ratio", "0.25", ""),
+        ("volume effect, longitudinal (+)", "0.80", ""),
+        ("age, error in years", "3.00", "predicting the mean 9.00"),
+    ]
+
+
+def test_volumes_are_drawn_for_each_direction_of_converters():
+    rows = [("+", "converter", 1.0), ("-", "converter", -1.0), ("", "repeat", 0.0)]
+    volumes = pd.DataFrame(rows, columns=["direction", "kind", "true_change_ml"])
+    volumes = volumes.assign(split="seen", method="longitudinal", change_ml=0.5)
+    drawings = list(draw_volumes(volumes, "seen"))
+    assert ["seen: ventricle volume (+)" in drawing for drawing in drawings] == [True, False]
+    assert len(drawings) == 2 and list(draw_volumes(volumes, "unseen")) == list(draw_volumes(pd.DataFrame(), "seen")) == []
+
+
+def test_ages_are_drawn_where_they_are_known():
+    ages = pd.DataFrame({"split": "seen", "age": [50.0, 60.0], "predicted_age": [51.0, 58.0]})
+    assert len(list(draw_ages(ages, "seen"))) == 1
+    assert len(list(draw_ages(ages.assign(target_age=70.0, translated_age=[69.0, float("nan")]), "seen"))) == 2
+    assert list(draw_ages(ages, "unseen")) == list(draw_ages(pd.DataFrame(), "seen")) == []
