@@ -1,0 +1,61 @@
+"""Rigid and affine transforms as matrices: their mean, their half, and how far they move a head."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.linalg import expm, logm, polar
+
+
+class Motion(NamedTuple):
+    """What a transform does, in numbers.
+
+    Attributes:
+        rotation: angle of its rotation in degrees.
+        translation: length of the way of a given point in mm.
+        scale: edge of a unit cube of the same volume after the transform, 1 for rigid transforms.
+    """
+
+    rotation: float
+    translation: float
+    scale: float
+
+
+def average(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return the transform half-way between two that are close to each other, in the logarithm.
+
+    Source: Arsigny et al., WBIR 2006 (https://doi.org/10.1007/11784012_15), log-Euclidean mean.
+
+    Args:
+        first: Matrix, shape (4, 4).
+        second: Matrix, shape (4, 4).
+    """
+    return expm((_log(first) + _log(second)) / 2)
+
+
+def halve(matrix: np.ndarray) -> np.ndarray:
+    """Return the transform that, applied twice, is the given one (matrix square root, shape (4, 4)).
+
+    Args:
+        matrix: Rigid or affine transform without a reflection, shape (4, 4).
+    """
+    return expm(_log(matrix) / 2)
+
+
+def measure_motion(matrix: np.ndarray, point: np.ndarray) -> Motion:
+    """Measure rotation, translation and scale of a transform.
+
+    Args:
+        matrix: Transform of the world, shape (4, 4), mm.
+        point: Where the translation is measured, for example the centre of the brain, world coordinates in mm, shape (3,).
+
+    Returns:
+        The numbers.
+    """
+    rotation, _ = polar(matrix[:3, :3])
+    angle = np.degrees(np.arccos(np.clip((np.trace(rotation) - 1) / 2, -1, 1)))
+    way = matrix[:3, :3] @ point + matrix[:3, 3] - point
+    return Motion(float(angle), float(np.linalg.norm(way)), float(np.abs(np.linalg.det(matrix[:3, :3])) ** (1 / 3)))
+
+
+def _log(matrix: np.ndarray) -> np.ndarray:
+    return np.real(logm(matrix))
