@@ -1,4 +1,4 @@
-"""Pictures for the documentation: a montage of a simulated cohort, or maps of an inference."""
+"""Pictures for the documentation: a montage of a simulated cohort, of its pairs and disease maps, or maps of an inference."""
 
 import argparse
 from pathlib import Path
@@ -7,10 +7,16 @@ import matplotlib.pyplot as plt
 import nibabel
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
+from bundle.files import MANIFEST
+
 ROWS = {"control_image": "control", "disease_image": "disease", "effect": "effect of all parcels"}
+CROSSING = (-24.0, -24.0, 14.0)  # world coordinates in mm where the planes of a volume cross: ventricle, hippocampus below it
+PLANES = ("sagittal", "coronal", "axial")
+LARGEST_CHANGE = 0.3  # of the brightest tissue, the end of the colour scale of disease maps
 
 
 def draw_montage(dataset_dir: str | Path, num_subjects: int = 8) -> Figure:
@@ -46,6 +52,66 @@ def _read_slice(path: Path) -> np.ndarray:
     return voxels[..., voxels.shape[-1] // 2]
 
 
+def draw_pairs(dataset_dir: str | Path, num_participants: int = 4) -> Figure:
+    """Draw scans of a cohort in three planes, the later scan of the same participant if there is one, and the disease map.
+
+    Args:
+        dataset_dir: Folder of a cohort with `manifest.tsv` whose validation or test scans have disease maps.
+        num_participants: Number of rows, one participant per anatomy in turn.
+
+    Returns:
+        The figure.
+    """
+    dataset_dir = Path(dataset_dir)
+    table = pd.read_csv(dataset_dir / MANIFEST, sep="\t").dropna(subset="disease_map")
+    first = table.drop_duplicates("participant_id")
+    turn = first.groupby("anatomy").cumcount()
+    shown = first.assign(turn=turn).sort_values(["turn", "anatomy"]).head(num_participants)
+    paired = table["pair"].notna().any()
+    titles = ["first", "later", "change"] if paired else ["scan", "change"]
+    figure, axes = plt.subplots(len(shown), 3 * len(titles), figsize=(1.35 * 3 * len(titles), 1.5 * len(shown)), squeeze=False)
+    for line, (_, row) in zip(axes, shown.iterrows(), strict=True):
+        scans = table[table["participant_id"] == row["participant_id"]]
+        _draw_participant(line, dataset_dir, scans, titles)
+        line[0].set_ylabel(_describe(scans), fontsize=6)
+    figure.tight_layout(pad=0.2)
+    return figure
+
+
+def _draw_participant(axes: np.ndarray, dataset_dir: Path, scans: pd.DataFrame, titles: list[str]) -> None:
+    """Draw the scans of one participant and their change, in three planes each."""
+    images = [_read_planes(dataset_dir / path) for path in scans["image"]]
+    change = _read_planes(dataset_dir / scans["disease_map"].iloc[0])
+    brightest = float(np.percentile(np.concatenate([plane.ravel() for plane in images[0]]), 99.5))
+    for plane, name in enumerate(PLANES):
+        for index, title in enumerate(titles):
+            axis: Axes = axes[index * 3 + plane]
+            if index < len(images):
+                axis.imshow(images[index][plane].T, cmap="gray", origin="lower", vmin=0, vmax=brightest)
+            else:
+                limit = LARGEST_CHANGE * brightest
+                axis.imshow(change[plane].T, cmap="RdBu_r", origin="lower", vmin=-limit, vmax=limit)
+            axis.set(xticks=[], yticks=[])
+            axis.set_title(f"{title}, {name}", fontsize=6)
+
+
+def _describe(scans: pd.DataFrame) -> str:
+    """Name anatomy, and diagnoses or ages."""
+    first, last = scans.iloc[0], scans.iloc[-1]
+    if "target_age" in scans:
+        low, high = sorted([first["age"], first["target_age"]])
+        return f"{first['anatomy']}\nscan at {first['age']:g}, {low:g} to {high:g} years"
+    return f"{first['anatomy']}\n{first['diagnosis']} to {last['diagnosis']}"
+
+
+def _read_planes(path: Path) -> list[np.ndarray]:
+    """Read the three planes of a volume through `CROSSING`."""
+    image = nibabel.nifti1.load(path)
+    voxels = image.get_fdata()
+    centre = np.linalg.solve(image.affine, [*CROSSING, 1])[:3].round().astype(int)
+    return [voxels.take(index, axis=axis) for axis, index in enumerate(centre)]
+
+
 def stack_overviews(maps_dir: str | Path, num_scans: int) -> Image.Image:
     """Put the pictures that inference drew of the first scans of a folder under each other.
 
@@ -73,4 +139,5 @@ if __name__ == "__main__":
     if arguments.maps:
         stack_overviews(arguments.folder, arguments.number).save(arguments.figure, optimize=True)
     else:
-        draw_montage(arguments.folder, arguments.number).savefig(arguments.figure, dpi=110)
+        draw = draw_pairs if (Path(arguments.folder) / MANIFEST).is_file() else draw_montage
+        draw(arguments.folder, arguments.number).savefig(arguments.figure, dpi=110)
