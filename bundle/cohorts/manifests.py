@@ -70,12 +70,12 @@ def check_any(scans: pd.DataFrame, cohort: str, omissions: Omissions) -> None:
 
 
 def write_manifest(manifest: pd.DataFrame, path: str | Path) -> Path:
-    """Write a manifest, and beside it a table of what was left out, `<name>_left_out.tsv`.
+    """Write a manifest, and beside it a table of what was left out, `<name>_left_out.tsv`; log counts that no reader has logged.
 
     `bundle.data.read_manifest` reads the manifest back as it is; paths are absolute, so the file may lie anywhere.
 
     Args:
-        manifest: Table of a reader.
+        manifest: Table of a reader, or of `bundle.data.read_manifest`.
         path: Name ending in `.tsv`.
 
     Returns:
@@ -87,6 +87,8 @@ def write_manifest(manifest: pd.DataFrame, path: str | Path) -> Path:
     path = Path(path).expanduser().resolve()
     if path.suffix != ".tsv":
         raise ValueError(f"path must end in .tsv, got {path}")
+    if LEFT_OUT not in manifest.attrs:
+        logger.info("%d scans\n%s", len(manifest), format_counts(count_scans(manifest, path.parent.name, []), {}))
     left_out = pd.DataFrame(manifest.attrs.get(LEFT_OUT, []), columns=["participant_id", "session_id", "reason"])
     for table, name in ((manifest, path), (left_out, path.with_name(f"{path.stem}_left_out.tsv"))):
         with write_atomically(name) as temporary:
