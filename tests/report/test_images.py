@@ -11,7 +11,7 @@ from bundle.report.images import draw_map, draw_scan, draw_spread, draw_truth, f
 
 def pixels(source: str) -> np.ndarray:
     assert source.startswith("data:image/png;base64,")
-    return np.asarray(Image.open(io.BytesIO(base64.b64decode(source.split(",")[1]))))
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(source.split(",")[1]))).convert("RGB"))
 
 
 def test_slices_are_shown_with_anterior_up_and_left_on_the_left():
@@ -61,3 +61,9 @@ def test_a_spread_of_zero_is_black():
 def test_maps_of_a_row_share_one_range():
     assert find_range(torch.full((1, 4, 4), -2.0), torch.ones(1, 4, 4)) == pytest.approx(2.0)
     assert find_range(torch.zeros(1, 4, 4)) == 1.0
+
+
+def test_many_colours_are_kept():
+    plane = np.linspace(-1, 1, 900).reshape(30, 30)
+    shown = pixels(draw_truth(plane, np.random.default_rng(0).random((30, 30))))
+    assert len(np.unique(shown.reshape(-1, 3), axis=0)) > 256
