@@ -45,12 +45,20 @@ class DownBlock(nn.Module):
         spatial_dims: 2 or 3.
         in_channels: channels of the input.
         out_channels: channels of the output.
-        act: activation before each convolution.
+        norm: normalisation between the convolutions, None for none.
+        act: activation between the convolutions.
     """
 
-    def __init__(self, spatial_dims: int, in_channels: int, out_channels: int, act: str | tuple = "leakyrelu") -> None:
+    def __init__(
+        self,
+        spatial_dims: int,
+        in_channels: int,
+        out_channels: int,
+        norm: str | tuple | None = None,
+        act: str | tuple = "leakyrelu",
+    ) -> None:
         super().__init__()
-        self.first = Convolution(spatial_dims, in_channels, in_channels, adn_ordering="A", act=act)
+        self.first = Convolution(spatial_dims, in_channels, in_channels, adn_ordering="NA", norm=norm, act=act)
         self.second = Convolution(spatial_dims, in_channels, out_channels, conv_only=True)
         self.shortcut = _shortcut(spatial_dims, in_channels, out_channels)
         self.pool = Pool[Pool.AVG, spatial_dims](kernel_size=2)

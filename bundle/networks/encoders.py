@@ -70,7 +70,8 @@ class AttributeEncoder(nn.Module):
         num_classes: number of classes, K.
         in_channels: channels of the image.
         channels: channels after the first convolution; the others are multiples of it.
-        regression: whether a second linear layer predicts a scalar, such as the age in years.
+        regression: whether a second linear layer predicts a scalar, such as the standardised age.
+        norm: normalisation inside the blocks, None for none as in the paper; with it the class of volumes is learned sooner.
 
     Raises:
         ValueError: When `image_size` has another number of axes than `spatial_dims`, or is no multiple of 16.
@@ -84,6 +85,7 @@ class AttributeEncoder(nn.Module):
         in_channels: int = 1,
         channels: int = 16,
         regression: bool = False,
+        norm: str | tuple | None = None,
     ) -> None:
         super().__init__()
         if len(image_size) != spatial_dims or any(size < 1 or size % ATTRIBUTE_STRIDE for size in image_size):
@@ -92,11 +94,11 @@ class AttributeEncoder(nn.Module):
         self.latent_shape = (1, *(size // ATTRIBUTE_STRIDE for size in image_size))
         self.trunk = nn.Sequential(
             Convolution(spatial_dims, in_channels, channels, kernel_size=4, strides=2, padding=1, conv_only=True),
-            DownBlock(spatial_dims, channels, 2 * channels),
-            DownBlock(spatial_dims, 2 * channels, 3 * channels),
+            DownBlock(spatial_dims, channels, 2 * channels, norm),
+            DownBlock(spatial_dims, 2 * channels, 3 * channels, norm),
         )
-        self.mean = DownBlock(spatial_dims, 3 * channels, 1)
-        self.log_variance = DownBlock(spatial_dims, 3 * channels, 1)
+        self.mean = DownBlock(spatial_dims, 3 * channels, 1, norm)
+        self.log_variance = DownBlock(spatial_dims, 3 * channels, 1, norm)
         self.classifier = nn.Linear(prod(self.latent_shape), num_classes)
         self.regressor = nn.Linear(prod(self.latent_shape), 1) if regression else None
 
