@@ -9,9 +9,10 @@ from monai.data import Dataset, MetaTensor
 from bundle.data.manifest import read_table
 from bundle.data.scans import SUFFIXES
 from bundle.files import TEMPORARY_PREFIX, find_table
+from bundle.inference.postprocessing import IMAGES
 
 FAILURE = "failure"  # key of an item that says why its scan cannot be explained
-OUTPUTS = ("fa_mean", "fa_variance", "fa_exemplar", "translated", "interpolation")  # endings of the files we write
+OUTPUTS = (*IMAGES, "interpolation")  # endings of the files we write
 
 
 def find_scans(dataset_dir: str | Path, split: str | None = None) -> list[dict[str, str]]:

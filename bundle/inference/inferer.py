@@ -7,7 +7,7 @@ from monai.inferers import Inferer
 from monai.networks.utils import eval_mode
 from torch import Tensor
 
-from bundle.attribution import exemplar_maps, sampled_maps
+from bundle.attribution import exemplar_maps, sampled_maps, translate_to_value
 from bundle.data.scans import without_metadata
 from bundle.networks import ICAM
 
@@ -25,6 +25,9 @@ class ICAMInferer(Inferer):
         exemplar: network input of a reference scan, shape (1, H, W[, D]), whose attribute gives a second map; None for none.
         seed: seed of the draws.
         chunk_size: draws decoded at once, for each scan.
+        target_value: age in years that all scans are translated to as well, by a network with regression; None for none.
+        value_mean: age that such a network regresses as 0, years.
+        value_scale: years that it regresses as 1.
     """
 
     def __init__(
@@ -36,11 +39,15 @@ class ICAMInferer(Inferer):
         exemplar: Tensor | None = None,
         seed: int = 0,
         chunk_size: int = 10,
+        target_value: float | None = None,
+        value_mean: float = 0.0,
+        value_scale: float = 1.0,
     ) -> None:
         super().__init__()
         self.target = target
         self.exemplar = exemplar
         self.reference = reference
+        self.target_value, self.value_mean, self.value_scale = target_value, value_mean, value_scale
         self.sampling: dict[str, Any] = {
             "num_samples": num_samples,
             "threshold": threshold,
@@ -62,10 +69,12 @@ class ICAMInferer(Inferer):
 
         Returns:
             `probabilities` of the classes (B, K), `target` (B,), and images of the shape of `inputs`: `fa_mean`,
-            `fa_variance`, `translated`, and with an exemplar `fa_exemplar`.
+            `fa_variance`, `translated`, and with an exemplar `fa_exemplar`. With regression `predicted_age` (B,) in years,
+            and with a target value `translated_age` (B,), `fa_value` and `translated_value`.
 
         Raises:
-            ValueError: When the target is no class, or a setting is not what `sampled_maps` takes.
+            ValueError: When the target is no class, a target value is given to a network without regression, or a setting is
+                not what `sampled_maps` takes.
         """
         image = without_metadata(inputs)
         probabilities = self._classify(image, network)
@@ -80,6 +89,7 @@ class ICAMInferer(Inferer):
         }
         if self.exemplar is not None:
             result["fa_exemplar"] = self._explain_by_exemplar(image, network)
+        result |= self._explain_by_value(image, network)
         return {key: value.clone() for key, value in result.items()}  # outside inference mode: ordinary tensors
 
     def _classify(self, image: Tensor, network: ICAM) -> Tensor:
@@ -95,6 +105,26 @@ class ICAMInferer(Inferer):
         if not 0 <= self.target < num_classes:
             raise ValueError(f"target must be a class, 0 to {num_classes - 1}, or null, got {self.target}")
         return torch.full_like(probabilities[:, 0], self.target, dtype=torch.long)
+
+    def _explain_by_value(self, image: Tensor, network: ICAM) -> dict[str, Tensor]:
+        """Return the regressed ages, and the maps that lead to the target value."""
+        if network.attribute_encoder.regressor is None:
+            if self.target_value is not None:
+                raise ValueError(f"target_value {self.target_value} needs a network with regression: accepted without it is null")
+            return {}
+        ages = {"predicted_age": self._regress(image, network)}
+        if self.target_value is None:
+            return ages
+        value = torch.full_like(ages["predicted_age"], (self.target_value - self.value_mean) / self.value_scale)
+        maps = translate_to_value(network, image, value, self.reference)
+        ages["translated_age"] = self._regress(maps.translated, network)
+        return ages | {"fa_value": maps.mean, "translated_value": maps.translated}
+
+    def _regress(self, image: Tensor, network: ICAM) -> Tensor:
+        """Return ages in years, shape (B,)."""
+        with eval_mode(network), torch.inference_mode():
+            value = network.attribute_encoder.regress(network.attribute_encoder(image)[0])
+        return value * self.value_scale + self.value_mean
 
     def _explain_by_exemplar(self, image: Tensor, network: ICAM) -> Tensor:
         """Return the maps that the reference scan's attribute gives."""

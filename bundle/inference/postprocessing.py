@@ -7,15 +7,16 @@ from monai.data import MetaTensor
 from monai.transforms import Transform
 from monai.utils.enums import CommonKeys as Keys
 
-IMAGES = ("fa_mean", "fa_variance", "translated", "fa_exemplar")
+IMAGES = ("fa_mean", "fa_variance", "translated", "fa_exemplar", "fa_value", "translated_value")
+AGES = ("predicted_age", "translated_age")  # years
 
 
 class SplitExplanationd(Transform):
     """Give each part of the inferer's answer for a scan a key of its own.
 
     `pred` becomes the mean FA map alone, of one channel, as viewers expect; `fa_variance`, `translated` and, where there
-    is one, `fa_exemplar` stand beside it; `result` holds classes and probabilities as plain numbers; `explanation` keeps
-    the answer on the network's grid. Images are MetaTensors, which `Invertd` needs.
+    are any, `fa_exemplar`, `fa_value` and `translated_value` stand beside it; `result` holds classes, probabilities and ages as
+    plain numbers; `explanation` keeps the answer on the network's grid. Images are MetaTensors, which `Invertd` needs.
     """
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
@@ -35,6 +36,7 @@ class SplitExplanationd(Transform):
             "predicted_class": max(range(len(probabilities)), key=probabilities.__getitem__),
             "probabilities": probabilities,
             "target_class": int(explanation["target"]),
+            **{key: float(explanation[key]) for key in AGES if key in explanation},
         }
         images = {key: MetaTensor(explanation[key].detach().cpu()) for key in IMAGES if key in explanation}
         return item | {Keys.PRED if key == "fa_mean" else key: image for key, image in images.items()}

@@ -12,8 +12,9 @@ from monai.utils.enums import CommonKeys as Keys
 from bundle.files import write_atomically, write_nifti
 from bundle.inference.datasets import FAILURE
 from bundle.inference.overview import save_overview
+from bundle.inference.postprocessing import AGES, IMAGES
 
-FILES = {Keys.PRED: "fa_mean", "fa_variance": "fa_variance", "translated": "translated", "fa_exemplar": "fa_exemplar"}
+FILES = {Keys.PRED: "fa_mean"} | {key: key for key in IMAGES if key != "fa_mean"}
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +23,8 @@ class Predictions:
     """Write maps, overview and table row of each scan as soon as it is explained.
 
     For a scan called NAME, `NAME_fa_mean.nii.gz`, `NAME_fa_variance.nii.gz`, `NAME_translated.nii.gz`, with a reference scan
-    `NAME_fa_exemplar.nii.gz`, and `NAME_overview.png`; for all scans `predictions.csv`. Maps are in the network's
+    `NAME_fa_exemplar.nii.gz`, with a target value `NAME_fa_value.nii.gz` and `NAME_translated_value.nii.gz`, and
+    `NAME_overview.png`; for all scans `predictions.csv`. Maps are in the network's
     intensity units, in which the range of a scan is 2, and the variance in their square; the translated scan is in the
     intensities of the scan.
 
@@ -62,10 +64,12 @@ class Predictions:
         """Return the table of what is done so far.
 
         Returns:
-            One row a scan: scan, name, status (done or failed), reason, predicted_class, probability_0, ..., target_class.
+            One row a scan: scan, name, status (done or failed), reason, predicted_class, probability_0, ..., target_class, and
+            of networks with regression predicted_age, with a target value translated_age, in years.
         """
         probabilities = [f"probability_{label}" for label in range(self.num_classes)]
         columns = ["scan", "name", "status", "reason", "predicted_class", *probabilities, "target_class"]
+        columns += [name for name in AGES if any(name in row for row in self.rows)]
         table = pd.DataFrame(self.rows, columns=columns)
         return table.astype({"predicted_class": "Int64", "target_class": "Int64"})
 
@@ -98,7 +102,7 @@ class Predictions:
             return row | {"status": "failed", "reason": item[FAILURE]}
         result = item["result"]
         probabilities = {f"probability_{label}": value for label, value in enumerate(result["probabilities"])}
-        return row | {key: result[key] for key in ("predicted_class", "target_class")} | probabilities
+        return row | {key: result[key] for key in ("predicted_class", "target_class", *AGES) if key in result} | probabilities
 
     def _write(self, item: dict[str, Any]) -> None:
         """Write the files of one scan: all of them or none."""

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from bundle.attribution import exemplar_maps, sampled_maps
+from bundle.attribution import exemplar_maps, sampled_maps, translate_to_value
 from bundle.inference import ICAMInferer
 from bundle.networks import ICAM
 
@@ -49,8 +49,28 @@ def test_exemplar_gives_its_attribute(make_network: Make, image: torch.Tensor) -
     torch.testing.assert_close(answer["fa_exemplar"], expected.clone())
 
 
+def test_a_target_value_in_years_gives_the_map_to_the_standardised_value(make_network: Make, image: torch.Tensor) -> None:
+    network = make_network(regression=True).eval()
+    answer = ICAMInferer(num_samples=2, target_value=70.0, value_mean=60.0, value_scale=5.0)(image, network)
+    expected = translate_to_value(network, image, torch.full((4,), 2.0))
+    torch.testing.assert_close(answer["fa_value"], expected.mean.clone())
+    torch.testing.assert_close(answer["translated_value"], expected.translated.clone())
+    with torch.inference_mode():
+        values = [network.attribute_encoder.regress(network.encode(scan).mean) for scan in (image, expected.translated)]
+    torch.testing.assert_close(answer["predicted_age"], (values[0] * 5 + 60).clone())
+    torch.testing.assert_close(answer["translated_age"], (values[1] * 5 + 60).clone())
+
+
+def test_without_a_target_value_a_network_with_regression_gives_the_age(make_network: Make, image: torch.Tensor) -> None:
+    answer = ICAMInferer(num_samples=2)(image, make_network(regression=True))
+    assert answer["predicted_age"].shape == (4,) and "fa_value" not in answer
+    assert "predicted_age" not in ICAMInferer(num_samples=2)(image, make_network())
+
+
 def test_wrong_settings_are_refused(make_network: Make, image: torch.Tensor) -> None:
     with pytest.raises(ValueError, match="target must be a class, 0 to 1, or null, got -1"):
         ICAMInferer(target=-1)(image, make_network())
     with pytest.raises(ValueError, match="num_samples must be at least 2"):
         ICAMInferer(num_samples=1)(image, make_network())
+    with pytest.raises(ValueError, match="target_value 70 needs a network with regression"):
+        ICAMInferer(num_samples=2, target_value=70)(image, make_network())

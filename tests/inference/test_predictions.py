@@ -161,3 +161,20 @@ def test_translated_scan_has_the_intensities_of_the_scan(scans: Path, make_parse
     assert translated.min() >= 0
     assert translated.max() <= 1.01 * scan.max()
     assert translated.max() > 2
+
+
+@pytest.mark.parametrize("spatial_dims", [2, 3])
+def test_a_target_value_writes_its_map_on_the_grid_of_the_scan_and_the_ages(
+    spatial_dims: int, make_parser: Make, tmp_path: Path
+) -> None:
+    scan = save_scan(tmp_path / "scans" / "scan.nii.gz", (40, 40, 20), make_affine())
+    run(make_parser(spatial_dims, regression=True, target_value=75.0))
+    for ending in ("fa_value", "translated_value"):
+        image = nibabel.load(tmp_path / "output" / f"scan_{ending}.nii.gz")
+        assert image.shape == nibabel.load(scan).shape and image.get_fdata().any()
+        np.testing.assert_array_equal(image.affine, nibabel.load(scan).affine)
+    assert _values(tmp_path / "output" / "scan_translated_value.nii.gz").max() > 100  # in the intensities of the scan
+    table = pd.read_csv(tmp_path / "output" / "predictions.csv")
+    assert table.columns[-2:].tolist() == ["predicted_age", "translated_age"] and table[["predicted_age"]].notna().all(axis=None)
+    run(make_parser(spatial_dims, regression=True, target_value=75.0))
+    assert len(pd.read_csv(tmp_path / "output" / "predictions.csv")) == 1  # maps in a folder are no scans
