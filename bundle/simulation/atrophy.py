@@ -80,7 +80,7 @@ def solve_velocity(rate: torch.Tensor) -> torch.Tensor:
         Velocity in voxels, shape (3, H, W, D).
     """
     waves = torch.meshgrid(*[2 * torch.pi * torch.fft.fftfreq(size) for size in rate.shape], indexing="ij")
-    square = sum(wave**2 for wave in waves)
+    square = torch.stack(waves).square().sum(dim=0)
     square[0, 0, 0] = 1
     potential = -torch.fft.fftn(rate - rate.mean()) / square
     return torch.stack([torch.fft.ifftn(1j * wave * potential).real for wave in waves]).float()
@@ -134,11 +134,18 @@ def follow_pullback(displacement: torch.Tensor, positions: torch.Tensor) -> torc
 
 def _to_field_grid(volume: np.ndarray) -> np.ndarray:
     """Average a volume on the common 1 mm grid to the field grid, float32."""
-    smooth = ndimage.gaussian_filter(volume, 0.35 * FIELD_SPACING, truncate=3)
+    smooth, window = np.zeros_like(volume), _bounding_box(volume > 0, margin=4)
+    smooth[window] = ndimage.gaussian_filter(volume[window], 0.35 * FIELD_SPACING, truncate=3)
     axes = [origin + FIELD_SPACING * np.arange(size) - start
             for origin, size, start in zip(FIELD_ORIGIN, FIELD_SHAPE, GRID_ORIGIN, strict=True)]  # fmt: skip
     positions = torch.stack(torch.meshgrid(*[torch.from_numpy(axis).float() for axis in axes], indexing="ij"))[None]
     return sample_at(torch.from_numpy(smooth)[None, None], positions)[0, 0].numpy()
+
+
+def _bounding_box(mask: np.ndarray, margin: int) -> tuple[slice, ...]:
+    """Return the smallest box around a mask, larger by a margin in voxels on every side."""
+    box = ndimage.find_objects(mask.astype(np.uint8))[0]
+    return tuple(slice(max(side.start - margin, 0), side.stop + margin) for side in box)
 
 
 def _measure_room(anatomy: Anatomy, labels: np.ndarray) -> np.ndarray:

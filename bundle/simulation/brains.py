@@ -54,13 +54,12 @@ def prepare_brain(name: str, voxel_size: float) -> Brain:
         return _mirror(prepare_brain(name.removesuffix(MIRRORED), voxel_size), name)
     anatomy = load_anatomy(name)
     labels = label_regions(anatomy)
-    inner = [labels == 2 * index + 1 for index in range(3)]
-    inner = [left | (labels == 2 * index + 2) for index, left in enumerate(inner)]
+    structures = [np.isin(labels, (2 * index + 1, 2 * index + 2)) for index in range(3)]
     window = tuple(slice(low - start, high - start + 1) for (low, high), start in zip(CROP, GRID_ORIGIN, strict=True))
-    volumes = [*anatomy.tissues[1:], anatomy.brain_mask, *inner]
+    volumes = [*anatomy.tissues[1:], anatomy.brain_mask, *structures]
     channels = np.stack([_smooth(volume[window], ANTIALIASING * voxel_size) for volume in volumes])
     lobes = np.where(labels > 6, labels, 0).astype(np.uint8)[window]
-    origin = tuple(low for low, _ in CROP)
+    origin = (CROP[0][0], CROP[1][0], CROP[2][0])
     return Brain(name, torch.from_numpy(channels)[None], torch.from_numpy(lobes), origin, prepare_atrophy(anatomy, labels))
 
 

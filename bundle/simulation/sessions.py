@@ -80,7 +80,7 @@ def write_participants(
             bar.update()
             return result
 
-        written = {}
+        written: dict[str, tuple[dict, list[dict]]] = {}
         for _, group in plan.groupby("anatomy"):
             first, *others = group.to_dict("records")
             results = [job(first), *executor.map(job, others)]  # the first one loads the anatomy for all

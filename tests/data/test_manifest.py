@@ -53,6 +53,17 @@ def test_several_sessions_of_a_subject_are_several_scans(tmp_path: Path) -> None
     assert [item["session_id"] for item in datalist(manifest, "train")] == ["M00", "M12"]
 
 
+def test_table_of_scans_comes_before_the_table_of_participants(tmp_path: Path) -> None:
+    header = f"{HEADER}\tsession_id\tpair\tdiagnosis\ttarget_age\tregions"
+    rows = ("s1\t0\ttrain\ta.nii\tM00\tM12\tMCI\t71.5\tm.nii", "s1\t1\ttrain\tb.nii\tM12\tM00\tAD\tn/a\tn/a")
+    _write(tmp_path, *rows, header=header)
+    (tmp_path / "participants.tsv").rename(tmp_path / "manifest.tsv")
+    (tmp_path / "participants.tsv").write_text("participant_id\tsex\ns1\tF\n")
+    first, second = datalist(read_manifest(tmp_path), "train")
+    assert (first["pair"], first["diagnosis"], first["target_age"]) == ("M12", "MCI", 71.5)
+    assert first["regions"] == str(tmp_path / "m.nii") and "regions" not in second
+
+
 def test_three_classes_are_accepted(tmp_path: Path) -> None:
     rows = ("s1\t0\ttrain\ta.nii", "s2\t1\ttrain\tb.nii", "s3\t2\ttrain\tc.nii")
     assert read_manifest(_write(tmp_path, *rows), num_classes=3)["label"].tolist() == [0, 1, 2]

@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from functools import cache
 
+import numpy as np
 import pytest
 
-from bundle.simulation import cohort
+from bundle.simulation import brains, cohort, regions
 from bundle.simulation.anatomies import Anatomy
+from bundle.simulation.brains import Brain
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -14,6 +16,7 @@ def _keep_anatomies() -> Iterator[None]:
     """Keep every anatomy in memory."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cohort, "load_anatomy", cache(cohort.load_anatomy))
+        patch.setattr(brains, "load_anatomy", cohort.load_anatomy)
         yield
 
 
@@ -21,3 +24,21 @@ def _keep_anatomies() -> Iterator[None]:
 def unseen_brain() -> Anatomy:
     """Load the unseen brain around the slices."""
     return cohort.load_anatomy("colin27", cohort.SLICE_SLAB)
+
+
+@pytest.fixture(scope="session")
+def whole_brain() -> Anatomy:
+    """Load a whole brain."""
+    return cohort.load_anatomy("mni152-09a-sym")
+
+
+@pytest.fixture(scope="session")
+def labels(whole_brain: Anatomy) -> np.ndarray:
+    """Label its regions."""
+    return regions.label_regions(whole_brain)
+
+
+@pytest.fixture(scope="session")
+def coarse_brain() -> Brain:
+    """Prepare the whole brain for voxels of 5 mm."""
+    return brains.prepare_brain("mni152-09a-sym", 5.0)
