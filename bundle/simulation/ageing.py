@@ -22,7 +22,7 @@ AGE_RANGE = (45.0, 80.0)  # years
 CLASSES = ((45.0, 60.0), (70.0, 80.0))  # years; ages between have no label
 ALL_AGES = "manifest_all.tsv"  # table of all scans, also those without a label
 EFFECT = {  # volume ratio at 80 to that at 45 years
-    "lateral-ventricle": 1.9, "hippocampus": 0.76, "amygdala": 0.82, "frontal": 0.90, "parietal": 0.92, "temporal": 0.90,
+    "lateral-ventricle": 2.0, "hippocampus": 0.74, "amygdala": 0.82, "frontal": 0.90, "parietal": 0.92, "temporal": 0.90,
     "occipital": 0.96,
 }  # fmt: skip
 DEVIATION = {  # of the log volume at any age, half of it common to both sides

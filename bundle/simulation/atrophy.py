@@ -20,9 +20,10 @@ FIELD_SPACING = 2.5  # mm, edge of a voxel of the velocity fields
 FIELD_SHAPE = (64, 80, 72)  # 160 x 200 x 180 mm, more than a brain, so that the periodic solution is near zero at the border
 FIELD_ORIGIN = (-78.75, -115.75, -82.75)  # world coordinates of voxel (0, 0, 0) in mm
 RATE_SMOOTHNESS = 2.0  # mm, sigma of the smoothing of rates
+RATE_GAIN = {"lateral-ventricle": 1.6}  # before the rate is clipped to 1, so that a thin structure grows up to its border
 ROOM_REACH = {"lateral-ventricle": 15.0, "hippocampus": 10.0, "amygdala": 10.0} | dict.fromkeys(LOBES, 5.0)  # mm, sigma
 ROOM_OF_WHITE_MATTER = 0.3  # how readily white matter makes room, against 1 for fluid
-CALIBRATION_STEP = {"lateral-ventricle": 0.65, "hippocampus": -0.35, "amygdala": -0.3} | dict.fromkeys(LOBES, -0.2)  # weights
+CALIBRATION_STEP = {"lateral-ventricle": 0.5, "hippocampus": -0.35, "amygdala": -0.3} | dict.fromkeys(LOBES, -0.2)  # weights
 SQUARING_STEPS = 4
 NEWTON_STEPS = 6
 
@@ -34,11 +35,13 @@ class Atrophy(NamedTuple):
         fields: Velocity per unit weight and region in voxels of the field grid, shape (R, 3, *FIELD_SHAPE).
         response: Linear part of the regions' log volume ratios by weight, shape (R, R).
         curvature: Quadratic part, shape (R, R).
+        volumes: Volume of each region in mm3, shape (R,).
     """
 
     fields: torch.Tensor
     response: np.ndarray
     curvature: np.ndarray
+    volumes: np.ndarray
 
 
 def prepare_atrophy(anatomy: Anatomy, labels: np.ndarray) -> Atrophy:
@@ -55,7 +58,8 @@ def prepare_atrophy(anatomy: Anatomy, labels: np.ndarray) -> Atrophy:
     room = _measure_room(anatomy, labels)
     rates = [_compute_rate(indicator.numpy(), room, region) for indicator, region in zip(indicators, REGIONS, strict=True)]
     fields = torch.stack([solve_velocity(torch.from_numpy(rate)) for rate in rates])
-    return Atrophy(fields, *_calibrate(fields, indicators))
+    volumes = indicators.double().sum(dim=(1, 2, 3)).numpy() * FIELD_SPACING**3
+    return Atrophy(fields, *_calibrate(fields, indicators), volumes)
 
 
 def measure_indicators(anatomy: Anatomy, labels: np.ndarray) -> torch.Tensor:
@@ -159,7 +163,8 @@ def _measure_room(anatomy: Anatomy, labels: np.ndarray) -> np.ndarray:
 def _compute_rate(indicator: np.ndarray, room: np.ndarray, region: str) -> np.ndarray:
     """Compute the rate of volume change of a region and of what makes room for it; it sums to zero."""
     structure = region.split("-", 1)[1]
-    inside = ndimage.gaussian_filter(indicator.astype(np.float64), RATE_SMOOTHNESS / FIELD_SPACING)
+    smooth = ndimage.gaussian_filter(indicator.astype(np.float64), RATE_SMOOTHNESS / FIELD_SPACING)
+    inside = np.minimum(RATE_GAIN.get(structure, 1.0) * smooth, 1)
     around = room * ndimage.gaussian_filter(indicator.astype(np.float64), ROOM_REACH[structure] / FIELD_SPACING)
     around = ndimage.gaussian_filter(around, RATE_SMOOTHNESS / FIELD_SPACING)
     return inside - around * (inside.sum() / around.sum())

@@ -75,5 +75,5 @@ def _mirror(brain: Brain, name: str) -> Brain:
     fields = brain.atrophy.fields[swap].flip(2)
     fields[:, 0] *= -1
     order = np.ix_(swap, swap)
-    atrophy = Atrophy(fields, brain.atrophy.response[order], brain.atrophy.curvature[order])
+    atrophy = Atrophy(fields, brain.atrophy.response[order], brain.atrophy.curvature[order], brain.atrophy.volumes[swap])
     return Brain(name, brain.channels.flip(2), lobes, brain.origin, atrophy)

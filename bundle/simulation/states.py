@@ -32,6 +32,7 @@ SIZE_OF_TEMPLATE = 0.94  # edge of a brain relative to its template; MNI templat
 SCALES = ((18.0, 3.4), (8.0, 1.35))  # mm: smoothing of a velocity field and its root mean square length
 AFFINE_DEVIATION = 0.02
 AFFINE_SHIFT = 1.0  # mm
+TYPICAL_VOLUMES = {"lateral-ventricle": 9500.0, "hippocampus": 3900.0, "amygdala": 1500.0}  # mm3, a side, at the template's size
 SMALLEST_JACOBIAN = 0.2
 MAX_DRAWS = 100
 SESSION_BIAS_SIGMA = 50.0  # mm
@@ -127,7 +128,7 @@ def simulate_person(
 
     Args:
         brain: Anatomy to start from.
-        changes: Log volume ratio of each region to the anatomy's, for each state, shape (S, R).
+        changes: Log volume ratio of each region to the typical one, for each state, shape (S, R).
         spatial_size: Size of the images, H, W, D.
         voxel_size: Edge of a voxel in mm.
         generator: Source of randomness.
@@ -142,12 +143,24 @@ def simulate_person(
     if _touches_border(brain_mask):
         return None
     states = []
-    for change in changes:
+    for change in changes + compute_offset(brain):
         moved = follow_pullback(compute_pullback(brain.atrophy, change), positions)
         if _smallest_jacobian(moved, brain_mask, voxel_size) < SMALLEST_JACOBIAN:
             return None
         states.append(_render_state(brain, moved, brain_mask, appearance, voxel_size))
     return Person(states, brain_mask[0, 0].numpy().astype(np.uint8), make_affine(spatial_size, voxel_size), noise_level)
+
+
+def compute_offset(brain: Brain) -> np.ndarray:
+    """Compute the log volume ratios that bring an anatomy's structures to `TYPICAL_VOLUMES`, zero for lobes, shape (R,).
+
+    So that the anatomies of a cohort, one of which may have half the ventricles of another, differ as persons do.
+    """
+    own = brain.atrophy.volumes
+    typical = np.array(
+        [TYPICAL_VOLUMES.get(region.split("-", 1)[1], volume) for region, volume in zip(REGIONS, own, strict=True)]
+    )
+    return np.log(typical / own)
 
 
 def scan(state: State, brain_mask: np.ndarray, noise_level: float, voxel_size: float, generator: torch.Generator) -> np.ndarray:

@@ -98,5 +98,5 @@ def test_brain_that_does_not_fit_is_an_error(coarse_brain: Brain, monkeypatch: p
 
 def test_brain_that_would_fold_is_refused(coarse_brain: Brain) -> None:
     changes = np.zeros((1, len(REGIONS)))
-    changes[0, :2] = np.log(2.6)
+    changes[0, :2] = np.log(4)
     assert simulate_person(coarse_brain, changes, SIZE, VOXEL_SIZE, torch.Generator().manual_seed(1)) is None
