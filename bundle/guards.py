@@ -10,6 +10,7 @@ from types import TracebackType
 from monai.bundle import ConfigParser
 
 PACKAGE = Path(__file__).resolve().parent
+STAGES = [PACKAGE.parent / "configs" / f"{name}.yaml" for name in ("train", "evaluate", "inference")]
 OPTIONS = {"config_file", "meta_file", "logging_file", "run_id", "init_id", "final_id", "args_file", "tracking", "workflow_name"}
 TRACEBACK_VARIABLE = "ICAM_TRACEBACK"  # set it to see the whole traceback of every error
 
@@ -55,12 +56,14 @@ def check_overrides(arguments: Sequence[str]) -> None:
 
 
 def _read_files(files: Sequence[str]) -> ConfigParser:
-    """Read config files of which the later ones change the first, and add no key of their own."""
-    first = ConfigParser.load_config_file(files[0])
+    """Read config files of which the later ones change the first, and add no key but those of other stages, which it leaves alone."""
+    known = set(ConfigParser.load_config_file(files[0]))
+    if len(files) > 1:
+        known |= {key for stage in STAGES if stage.is_file() for key in ConfigParser.load_config_file(stage)}
     for file in files[1:]:
         for key in ConfigParser.load_config_file(file):
-            if key.split("#")[0] not in first:
-                raise ValueError(f"{file} has the key {key}, which {files[0]} does not have{_suggest(key, first)}")
+            if key.split("#")[0] not in known:
+                raise ValueError(f"{file} has the key {key}, which no stage has{_suggest(key, known)}")
     parser = ConfigParser()
     parser.read_config(list(files))
     return parser

@@ -72,11 +72,12 @@ def test_an_overlay_gives_every_stage_the_same_network(name: str, stage: str) ->
     assert shapes == expected
 
 
-@pytest.mark.parametrize("name", ["slices128", "paper_network"])
+@pytest.mark.parametrize("name", OVERLAYS)
 @pytest.mark.parametrize("stage", STAGES)
-def test_what_every_stage_needs_is_accepted_by_every_stage(name: str, stage: str) -> None:
-    """The dataset_dir and output_dir of an overlay are among the keys of all stages."""
-    check_overrides(["run", "--config_file", str([str(CONFIGS / f"{part}.yaml") for part in (stage, name)])])
+def test_an_overlay_is_accepted_by_every_stage(name: str, stage: str) -> None:
+    """A network that was trained with an overlay is evaluated and used with the same one, whatever else that changes."""
+    files = [str(CONFIGS / f"{part}.yaml") for part in (stage, *BENEATH.get(name, []), name)]
+    check_overrides(["run", "--config_file", str(files)])
 
 
 @pytest.mark.parametrize("key", DATA + NETWORK)
