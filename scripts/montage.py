@@ -1,6 +1,7 @@
 """Pictures for the documentation: a montage of a simulated cohort, of its pairs and disease maps, or maps of an inference."""
 
 import argparse
+import io
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -57,14 +58,14 @@ def draw_pairs(dataset_dir: str | Path, num_participants: int = 4) -> Figure:
 
     Args:
         dataset_dir: Folder of a cohort with `manifest.tsv` whose validation or test scans have disease maps.
-        num_participants: Number of rows, one participant per anatomy in turn.
+        num_participants: Number of rows, one participant per anatomy in turn; mirrored anatomies are left out.
 
     Returns:
         The figure.
     """
     dataset_dir = Path(dataset_dir)
     table = pd.read_csv(dataset_dir / MANIFEST, sep="\t").dropna(subset="disease_map")
-    first = table.drop_duplicates("participant_id")
+    first = table[~table["anatomy"].str.endswith("-mirrored")].drop_duplicates("participant_id")
     turn = first.groupby("anatomy").cumcount()
     shown = first.assign(turn=turn).sort_values(["turn", "anatomy"]).head(num_participants)
     paired = table["pair"].notna().any()
@@ -129,6 +130,19 @@ def stack_overviews(maps_dir: str | Path, num_scans: int) -> Image.Image:
     return stack
 
 
+def save(figure: Figure, path: str | Path, dpi: int = 100) -> None:
+    """Save a figure as PNG with 256 colours, which a montage of grey scans needs no more than.
+
+    Args:
+        figure: What to save.
+        path: File to write.
+        dpi: Pixels per inch.
+    """
+    buffer = io.BytesIO()
+    figure.savefig(buffer, dpi=dpi)
+    Image.open(buffer).convert("RGB").quantize(256).save(path, optimize=True)
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", help="a simulated cohort, or with --maps the output of an inference")
@@ -140,4 +154,4 @@ if __name__ == "__main__":
         stack_overviews(arguments.folder, arguments.number).save(arguments.figure, optimize=True)
     else:
         draw = draw_pairs if (Path(arguments.folder) / MANIFEST).is_file() else draw_montage
-        draw(arguments.folder, arguments.number).savefig(arguments.figure, dpi=110)
+        save(draw(arguments.folder, arguments.number), arguments.figure)

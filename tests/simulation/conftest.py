@@ -10,6 +10,15 @@ from bundle.simulation import brains, cohort, regions
 from bundle.simulation.anatomies import Anatomy
 from bundle.simulation.brains import Brain
 
+WHOLE = {"whole_brain", "coarse_brain"}  # fixtures that take ten seconds
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests on whole brains as slow."""
+    for item in items:
+        if isinstance(item, pytest.Function) and WHOLE & set(item.fixturenames):
+            item.add_marker(pytest.mark.slow)
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _keep_anatomies() -> Iterator[None]:

@@ -19,6 +19,7 @@ from bundle.simulation.ageing import (
     plan_ages,
     simulate_ageing_cohort,
 )
+from bundle.simulation.brains import Brain
 from bundle.simulation.cohort import GROUPS
 from bundle.simulation.regions import REGIONS
 
@@ -35,8 +36,9 @@ def read_image(path: str | Path) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Simulate a small cohort."""
+def cohort(tmp_path_factory: pytest.TempPathFactory, coarse_brain: Brain) -> Path:
+    """Simulate a small cohort on the brain that is at hand."""
+    assert [coarse_brain.name] == SMALL["anatomies"]
     return simulate_ageing_cohort(tmp_path_factory.mktemp("cohorts") / "ageing", **SMALL, seed=3)
 
 

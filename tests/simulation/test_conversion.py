@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from bundle.data import datalist, read_manifest
+from bundle.simulation.brains import Brain
 from bundle.simulation.cohort import GROUPS
 from bundle.simulation.conversion import STEP_RANGE, draw_course, plan_participants, simulate_conversion_cohort
 from bundle.simulation.regions import REGIONS, STRUCTURES
@@ -27,8 +28,9 @@ def read_image(path: str | Path) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Simulate a small cohort."""
+def cohort(tmp_path_factory: pytest.TempPathFactory, coarse_brain: Brain) -> Path:
+    """Simulate a small cohort on the brain that is at hand."""
+    assert [coarse_brain.name] == SMALL["anatomies"]
     return simulate_conversion_cohort(tmp_path_factory.mktemp("cohorts") / "conversion", **SMALL)
 
 
