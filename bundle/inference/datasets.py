@@ -12,37 +12,43 @@ from bundle.files import TEMPORARY_PREFIX, find_table
 from bundle.inference.postprocessing import IMAGES
 
 FAILURE = "failure"  # key of an item that says why its scan cannot be explained
+PREPARED = "prepared.tsv"  # table of a cohort that configs/prepare.yaml made
 OUTPUTS = (*IMAGES, "interpolation")  # endings of the files we write
 
 
 def find_scans(dataset_dir: str | Path, split: str | None = None) -> list[dict[str, str]]:
-    """List the scans of a folder or a table.
+    """List the scans of a folder or a table, or a single one.
 
-    A folder that holds `manifest.tsv` or `participants.tsv`, or a file ending in `.tsv`, is read as a table with the column
-    `image` (paths relative to the table). Of another folder all NIfTI files are taken, at any depth, except those that this
-    bundle writes.
+    A folder that holds `prepared.tsv`, `manifest.tsv` or `participants.tsv`, or a file ending in `.tsv`, is read as a table with
+    the column `image` (paths relative to the table). Of another folder all NIfTI files are taken, at any depth, except those
+    that this bundle writes. Prepared scans carry where they come from; those that could not be prepared have failed.
 
     Args:
-        dataset_dir: Folder or table.
+        dataset_dir: Folder, table or NIfTI file.
         split: Value of the table's column `split` to take; None for all rows.
 
     Returns:
-        Items with `image` and `scan` (both the path) and `name`, unique, which mirrors the folder's structure.
+        Items with `image` and `scan` (the path; of prepared scans that of the raw scan) and `name`, unique, which mirrors the
+        folder's structure; prepared scans have `raw_image` and `transform` as well, failed ones `failure`.
 
     Raises:
-        FileNotFoundError: When there is no such folder or table.
+        FileNotFoundError: When there is no such folder, table or file.
         ValueError: When there is no scan in it, or the table lacks a column or value.
     """
     source = Path(dataset_dir).expanduser().resolve()
-    if source.suffix != ".tsv" and not source.is_dir():
+    if not source.is_dir() and not source.name.endswith((".tsv", *SUFFIXES)):
         raise FileNotFoundError(f"dataset_dir {source} does not exist: give a folder of NIfTI files or a .tsv table")
-    table = source if source.suffix == ".tsv" else find_table(source)
-    folder = table.parent
-    paths = _paths_of_table(table, split) if table == source or table.is_file() else _paths_of_folder(folder)
-    if not paths:
+    table = _find_table(source)
+    folder = source if source.is_dir() else source.parent
+    if table is not None:
+        items = _items_of_table(table, split)
+    else:
+        paths = _paths_of_folder(source) if source.is_dir() else [source]
+        items = [{"image": str(path), "scan": str(path)} for path in paths]
+    if not items:
         raise ValueError(f"dataset_dir {source} holds no scan: accepted are files ending in {' or '.join(SUFFIXES)}")
-    names = _unique(_name_of(path, folder) for path in paths)
-    return [{"image": str(path), "scan": str(path), "name": name} for path, name in zip(paths, names, strict=True)]
+    names = _unique(_name_of(Path(item["image"]), folder) for item in items)
+    return [{**item, "name": name} for item, name in zip(items, names, strict=True)]
 
 
 def attempt(transform: Callable[[Any], Any], item: dict[str, Any]) -> dict[str, Any]:
@@ -99,7 +105,15 @@ def load_scan(path: str | Path | None, preprocessing: Callable[[Any], Any]) -> M
     return item["image"]
 
 
-def _paths_of_table(table: Path, split: str | None) -> list[Path]:
+def _find_table(source: Path) -> Path | None:
+    """Return the table that lists the scans, if there is one."""
+    if not source.is_dir():
+        return source if source.suffix == ".tsv" else None
+    table = source / PREPARED if (source / PREPARED).is_file() else find_table(source)
+    return table if table.is_file() else None
+
+
+def _items_of_table(table: Path, split: str | None) -> list[dict[str, str]]:
     """Return the scans that a table lists."""
     rows = read_table(table)
     needed = ["image"] if split is None else ["image", "split"]
@@ -109,10 +123,22 @@ def _paths_of_table(table: Path, split: str | None) -> list[Path]:
         rows = rows[rows["split"] == split]
         if rows.empty:
             raise ValueError(f"{table} has no row whose split is {split}")
-    if rows["image"].isna().any():
-        line = int(rows.index[rows["image"].isna()][0]) + 2
-        raise ValueError(f"{table} names no image in line {line}: accepted is a path in every row")
-    return [table.parent / path for path in rows["image"]]
+    failed = rows["status"].eq("failed") if "status" in rows else rows["image"].isna() & False
+    unnamed = rows.index[rows["image"].isna() & ~failed]
+    if len(unnamed):
+        raise ValueError(f"{table} names no image in line {int(unnamed[0]) + 2}: accepted is a path in every row")
+    return [_item_of_row(row, table.parent) for row in rows.astype(object).where(rows.notna(), None).to_dict("records")]
+
+
+def _item_of_row(row: dict[str, str | None], folder: Path) -> dict[str, str]:
+    """Return one scan of a table; of a prepared one with the way back to the raw scan."""
+    if row.get("status") == "failed":
+        raw = str(row.get("raw_image"))
+        return {"image": raw, "scan": raw, FAILURE: str(row.get("message"))}
+    item = {"image": str(folder / str(row["image"]))}
+    if row.get("raw_image") and row.get("transform"):
+        item |= {"raw_image": str(folder / str(row["raw_image"])), "transform": str(folder / str(row["transform"]))}
+    return {**item, "scan": item.get("raw_image", item["image"])}
 
 
 def _paths_of_folder(folder: Path) -> list[Path]:
@@ -131,7 +157,7 @@ def _paths_of_folder(folder: Path) -> list[Path]:
 def _name_of(path: Path, folder: Path) -> str:
     """Return the path relative to the folder, or the bare name of a file elsewhere, without its suffix."""
     relative = path.relative_to(folder) if path.is_relative_to(folder) and ".." not in path.parts else Path(path.name)
-    return str(relative).removesuffix(".gz").removesuffix(".nii")
+    return str(relative).removesuffix(".gz").removesuffix(".nii").replace("_desc-prepared", "")
 
 
 def _unique(names: Iterable[str]) -> list[str]:

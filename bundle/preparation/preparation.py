@@ -1,0 +1,177 @@
+"""From a folder of raw scans to a cohort that the networks take."""
+
+import logging
+import multiprocessing
+import os
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import SimpleITK as sitk  # noqa: N813  # its own documentation calls it so
+import torch
+from tqdm import tqdm
+
+from bundle.preparation.pictures import OVERVIEW, save_picture, write_overview
+from bundle.preparation.quality import RejectedScan
+from bundle.preparation.sources import find_raw_scans
+from bundle.preparation.steps import Settings, check_settings, prepare_scan
+from bundle.preparation.storage import compute_fingerprint, name_files, read_record, remove_scan, write_scan, write_table
+
+TABLE = "prepared.tsv"
+MANIFEST = "manifest.tsv"
+NEEDED = ("participant_id", "label", "split")  # columns of the source with which the prepared scans are a cohort to train on
+MEASURES = ("brain_volume_ml", "template_correlation", "num_slices", "smallest_scale", "largest_scale")
+
+logger = logging.getLogger(__name__)
+
+
+class Preparation:
+    """Prepare all scans of a folder, table or dataset, each once, and list how it went.
+
+    Below `output_dir`, for each scan `sub-*/[ses-*/]anat/*_desc-prepared_T1w.nii.gz`, its brain mask, the transform from the
+    raw scan, a picture and a record; for all `prepared.tsv`, `overview.html`, and when the source has labels and splits
+    `manifest.tsv`, with the scans that are done. A scan that is done and has not changed is not done again.
+
+    Args:
+        dataset_dir: NIfTI file, folder or table, as in `find_raw_scans`.
+        output_dir: folder to write to.
+        settings: what is done to a scan.
+        num_workers: processes, each with one thread; 0 for none beside this one.
+
+    Raises:
+        ValueError: When a setting is out of range.
+    """
+
+    def __init__(
+        self, dataset_dir: str | Path, output_dir: str | Path, settings: Settings | None = None, num_workers: int = 1
+    ) -> None:
+        self.dataset_dir = dataset_dir
+        self.output_dir = Path(output_dir).expanduser().resolve()
+        self.settings = settings or Settings()
+        self.num_workers = num_workers
+        self.rows: dict[int, dict[str, Any]] = {}
+        if num_workers < 0:
+            raise ValueError(f"num_workers must be 0 or more, got {num_workers}")
+        check_settings(self.settings)
+
+    def run(self) -> Path:
+        """Prepare the scans that are not done yet.
+
+        Returns:
+            The folder of the prepared scans.
+
+        Raises:
+            FileNotFoundError: When `dataset_dir` does not exist.
+            ValueError: When there is no scan in it.
+        """
+        scans = find_raw_scans(self.dataset_dir).to_dict("records")
+        self.rows = {}
+        with tqdm(total=len(scans), desc="preparing scans", unit="scan") as bar:
+            for index, outcome in self._prepare_all(scans):
+                self.rows[index] = scans[index] | outcome
+                if outcome["status"] == "failed":
+                    logger.warning("%s is left out: %s", scans[index]["raw_image"], outcome["message"])
+                write_table(self.table(), self.output_dir / TABLE)
+                bar.update()
+        write_overview(self.table(), self.output_dir / OVERVIEW)
+        self._write_manifest()
+        return self.output_dir
+
+    def table(self) -> pd.DataFrame:
+        """Return the table of what is done so far, one row a scan in the order of the source."""
+        rows = pd.DataFrame([self.rows[index] for index in sorted(self.rows)]).drop(columns="stem")
+        last = ["image", "brain_mask", "raw_image", "transform", "picture", "status", "message", *MEASURES, "seconds"]
+        return rows.reindex(columns=[*(name for name in rows if name not in last and not name.startswith("seconds_")), *last,
+                                     *(name for name in rows if name.startswith("seconds_"))])  # fmt: skip
+
+    def finish(self) -> None:
+        """End the program with status 1 and one sentence when scans failed.
+
+        Raises:
+            SystemExit: When a scan failed.
+        """
+        failed = [row for _, row in sorted(self.rows.items()) if row["status"] == "failed"]
+        if failed:
+            raise SystemExit(
+                f"{len(failed)} of {len(self.rows)} scans failed, the others are done (see {self.output_dir / TABLE});"
+                f" the first: {failed[0]['message']}"
+            )
+
+    def _prepare_all(self, scans: list[dict[str, Any]]) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Yield the number of each scan and what became of it, in the order in which they are done."""
+        if self.num_workers == 0:
+            for index, scan in enumerate(scans):
+                yield index, prepare_and_write(scan["raw_image"], self.output_dir, scan["stem"], self.settings)
+            return
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(self.num_workers, context, _limit_threads) as executor:
+            jobs = {
+                executor.submit(prepare_and_write, scan["raw_image"], self.output_dir, scan["stem"], self.settings): index
+                for index, scan in enumerate(scans)
+            }
+            for job in as_completed(jobs):
+                try:
+                    outcome = job.result()
+                except BrokenProcessPool:
+                    outcome = {"status": "failed", "message": "a process was killed, perhaps for its memory: lower num_workers"
+                               " and run again"}  # fmt: skip
+                yield jobs[job], outcome
+
+    def _write_manifest(self) -> None:
+        """Write the scans that are done as a cohort, when the source says their classes and splits."""
+        table = self.table()
+        (self.output_dir / MANIFEST).unlink(missing_ok=True)
+        if set(NEEDED) <= set(table):
+            done = table[table["status"] == "done"]
+            dropped = ["picture", "status", "message", *(name for name in table if name.startswith("seconds"))]
+            write_table(done.drop(columns=dropped), self.output_dir / MANIFEST)
+
+
+def prepare_and_write(raw_image: str, output_dir: Path, stem: str, settings: Settings) -> dict[str, Any]:
+    """Prepare one scan, unless that was done before.
+
+    Args:
+        raw_image: Its file.
+        output_dir: Folder to write to.
+        stem: Path of the scan's files in it, without ending.
+        settings: What is done.
+
+    Returns:
+        Columns of its row: status (done or failed), message, files, measures and seconds.
+    """
+    fingerprint = compute_fingerprint(raw_image, settings)
+    if columns := read_record(output_dir, stem, fingerprint):
+        return columns
+    try:
+        remove_scan(output_dir, stem)
+        prepared = prepare_scan(raw_image, settings)
+        times = {f"seconds_{step}": value for step, value in prepared.seconds.items()}
+        measures = {name: round(value, 4) for name, value in prepared.measures.items()}
+        total = {"seconds": round(sum(prepared.seconds.values()), 2)}
+        columns = {"status": "done", **name_files(stem), **measures, **total, **times}
+        write_scan(output_dir, stem, prepared, raw_image, fingerprint, columns)
+        return columns
+    except RejectedScan as error:
+        picture = name_files(stem)["picture"]
+        if error.prepared is not None:
+            save_picture(error.prepared, output_dir / picture)
+        shown = {"picture": picture} if error.prepared is not None else {}
+        return {"status": "failed", "message": str(error), **error.measures, **shown}
+    except Exception as error:  # whatever is wrong with a scan, the others are prepared
+        return {"status": "failed", "message": _reason(error, raw_image)}
+
+
+def _reason(error: Exception, raw_image: str) -> str:
+    """Return what went wrong in one line that names the scan."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if raw_image in text else f"{raw_image}: {text}"
+
+
+def _limit_threads() -> None:
+    """Let a process use one core."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+    torch.set_num_threads(1)
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)

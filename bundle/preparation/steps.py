@@ -1,0 +1,173 @@
+"""From one raw scan to what a network takes."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import nibabel
+import numpy as np
+from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation
+
+from bundle.data.scans import LoadScan
+from bundle.preparation.bias import correct_bias
+from bundle.preparation.brains import extract_brain
+from bundle.preparation.grids import Grid, place_grid, resample, straighten
+from bundle.preparation.quality import Limits, RejectedScan, correlate_with_template, find_problem
+from bundle.preparation.template import register
+
+
+class Settings(NamedTuple):
+    """What is done to a scan.
+
+    Attributes:
+        bias_correction: Whether the bias field is removed.
+        brain_extraction: Whether the skull is removed; where not, the brain is where the scan is not zero.
+        registration: Whether the scan is brought to MNI space; where not, its world is taken for MNI space.
+        voxel_size: Edge of a voxel of the prepared scan in mm.
+        clip_percentile: Percentile of the brain's intensities above which they are cut off; None for none.
+        limits: What a scan must keep to.
+
+    Raises:
+        ValueError: When `check_settings` refuses them.
+    """
+
+    bias_correction: bool = True
+    brain_extraction: bool = True
+    registration: bool = True
+    voxel_size: float = 1.0
+    clip_percentile: float | None = None
+    limits: Limits = Limits()
+
+
+class PreparedScan(NamedTuple):
+    """A scan that a network takes.
+
+    Attributes:
+        image: Intensities in the scanner's units, background exactly zero, float32, shape of the grid.
+        brain_mask: Where the brain is, uint8, shape of the grid.
+        affine: Voxel to world matrix of the grid in mm (RAS), shape (4, 4).
+        transform: Matrix from world points of the raw scan to those of the prepared one, mm, shape (4, 4).
+        measures: Numbers for the checks, by column of the table.
+        seconds: Time of each step.
+    """
+
+    image: np.ndarray
+    brain_mask: np.ndarray
+    affine: np.ndarray
+    transform: np.ndarray
+    measures: dict[str, float]
+    seconds: dict[str, float]
+
+
+def check_settings(settings: Settings) -> None:
+    """Refuse settings that no scan can be prepared with.
+
+    Args:
+        settings: What is done to a scan.
+
+    Raises:
+        ValueError: When a voxel size or percentile is out of range.
+    """
+    if not 0.5 <= settings.voxel_size <= 8:
+        raise ValueError(f"voxel_size must be 0.5 to 8 mm, got {settings.voxel_size}")
+    if settings.clip_percentile is not None and not 50 < settings.clip_percentile <= 100:
+        raise ValueError(f"clip_percentile must be above 50 and at most 100, or null, got {settings.clip_percentile}")
+
+
+def prepare_scan(path: str | Path, settings: Settings) -> PreparedScan:
+    """Prepare one scan.
+
+    Args:
+        path: NIfTI file of one T1-weighted volume.
+        settings: What is done to it.
+
+    Returns:
+        The scan on the grid of `place_grid`.
+
+    Raises:
+        FileNotFoundError: When there is no such file.
+        RejectedScan: When the scan fails a check.
+        ValueError: When the file holds no scan, or a step cannot be done.
+    """
+    check_settings(settings)
+    measures: dict[str, float] = {}
+    seconds: dict[str, float] = {}
+    with _measure_time(seconds, "reading"):
+        image, affine = read_volume(path, settings.limits.unknown_orientation)
+        measures["num_slices"] = min(image.shape)
+        _judge(path, measures, settings.limits)
+    with _measure_time(seconds, "brain_extraction"):
+        brain = extract_brain(image) if settings.brain_extraction else image != 0
+        measures["brain_volume_ml"] = float(brain.sum() * abs(np.linalg.det(affine[:3, :3])) / 1000)
+        _judge(path, measures, settings.limits)
+    straight = straighten(affine)
+    with _measure_time(seconds, "bias_correction"):
+        if settings.bias_correction:
+            image = correct_bias(image, brain, np.linalg.norm(affine[:3, :3], axis=0))
+    with _measure_time(seconds, "registration"):
+        found = register(image * brain, straight) if settings.registration else np.eye(4)
+        transform = found @ straight @ np.linalg.inv(affine) if settings.registration else np.eye(4)
+        scales = np.linalg.svd(transform[:3, :3])[1]
+        measures |= {"smallest_scale": float(scales.min()), "largest_scale": float(scales.max())}
+    with _measure_time(seconds, "resampling"):
+        grid = place_grid(settings.voxel_size)
+        values, mask = _bring(image, brain, np.linalg.inv(transform @ affine) @ grid.affine, grid, settings.clip_percentile)
+        measures["template_correlation"] = correlate_with_template(values, grid)
+    prepared = PreparedScan(values, mask.astype(np.uint8), grid.affine, transform, measures, seconds)
+    _judge(path, measures, settings.limits, prepared)
+    return prepared
+
+
+def read_volume(path: str | Path, unknown_orientation: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """Read a scan with its voxel axes along right, anterior and superior as well as its affine allows.
+
+    Args:
+        path: NIfTI file.
+        unknown_orientation: Whether a header may leave open where left and right are.
+
+    Returns:
+        Intensities, shape (X, Y, Z), float32, and voxel to world matrix in mm, shape (4, 4).
+
+    Raises:
+        FileNotFoundError: When there is no such file.
+        ValueError: When it holds no volume, or one of unknown orientation.
+    """
+    scan = LoadScan()(path)
+    image, affine = scan.numpy()[0], scan.affine.numpy().astype(np.float64)
+    if image.ndim != 3:
+        raise ValueError(f"{path} has shape {image.shape}: only volumes of shape (X, Y, Z) can be prepared")
+    header: Any = nibabel.load(path).header
+    if not unknown_orientation and not (int(header["sform_code"]) or int(header["qform_code"])):
+        raise ValueError(
+            f"{path} has neither sform nor qform, so that left and right are unknown: write its orientation into the header,"
+            " or set unknown_orientation to True"
+        )
+    orientation = io_orientation(affine)
+    return np.ascontiguousarray(apply_orientation(image, orientation)), affine @ inv_ornt_aff(orientation, image.shape)
+
+
+def _bring(
+    image: np.ndarray, brain: np.ndarray, chain: np.ndarray, grid: Grid, clip_percentile: float | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return image, zero outside the brain, and mask on the grid."""
+    mask = resample(brain, chain, grid.shape) >= 0.5
+    values = resample(image, chain, grid.shape) * mask
+    if clip_percentile is not None and mask.any():
+        values = np.minimum(values, np.float32(np.percentile(values[mask], clip_percentile)))
+    return values, mask
+
+
+def _judge(path: str | Path, measures: dict[str, float], limits: Limits, prepared: PreparedScan | None = None) -> None:
+    """Refuse a scan that is out of a limit."""
+    if problem := find_problem(measures, limits):
+        raise RejectedScan(f"{path} {problem}", measures, prepared)
+
+
+@contextmanager
+def _measure_time(seconds: dict[str, float], step: str) -> Iterator[None]:
+    """Note how long a step took."""
+    start = time.perf_counter()
+    yield
+    seconds[step] = round(time.perf_counter() - start, 2)
