@@ -28,12 +28,14 @@ class Stage(NamedTuple):
     Attributes:
         epochs: how long it lasts.
         batch_size: scans in a batch, as many of each class.
-        objective: what encoders and generator minimise.
+        generator: what encoders and generator minimise.
+        discriminators: what the discriminators minimise; they rest when it has no terms.
     """
 
     epochs: int
     batch_size: int
-    objective: GeneratorObjective
+    generator: GeneratorObjective
+    discriminators: DiscriminatorObjective
 
 
 class ICAMTrainer(Trainer):
@@ -57,8 +59,8 @@ class ICAMTrainer(Trainer):
         discriminator_weights: weights of the discriminators' terms, see `DiscriminatorObjective`.
         generator_schedule: learning rate of `generator_optimizer`, stepped with it; None for a constant one.
         discriminator_schedule: the same of `discriminator_optimizer`.
-        stages: what comes before the whole objective, in this order, each with its `epochs`, `batch_size` and `weights`; the
-            discriminators rest meanwhile. None for nothing.
+        stages: what comes before the whole objective, in this order, each with its `epochs`, `batch_size`, `weights` and
+            `discriminator_weights`. None for nothing.
         checkpointing: whether memory is saved by computing activations again for the gradient, see `Translation`.
         clip_norm: largest gradient norm of the network and of the discriminators; None for no clipping.
         augmentation: random transform of the training set, reseeded each epoch so that a resumed run repeats it.
@@ -99,15 +101,21 @@ class ICAMTrainer(Trainer):
         self.generator_optimizer = generator_optimizer
         self.discriminator_optimizer = discriminator_optimizer
         self.schedules = {generator_optimizer: generator_schedule, discriminator_optimizer: discriminator_schedule}
-        batch_size = train_data_loader.batch_sampler.batch_size
-        self.generator_objective = GeneratorObjective(loss_weights, content_discriminator, domain_discriminator)
-        self.plan = [
-            Stage(stage["epochs"], stage["batch_size"],
-                  GeneratorObjective(stage["weights"], content_discriminator, domain_discriminator))
-            for stage in stages or []
-        ]  # fmt: skip
-        self.plan.append(Stage(max_epochs, batch_size, self.generator_objective))
-        self.discriminator_objective = DiscriminatorObjective(discriminator_weights, content_discriminator, domain_discriminator)
+        whole = {
+            "epochs": max_epochs,
+            "batch_size": train_data_loader.batch_sampler.batch_size,
+            "weights": loss_weights,
+            "discriminator_weights": discriminator_weights,
+        }
+        self.stages = [
+            Stage(
+                stage["epochs"],
+                stage["batch_size"],
+                GeneratorObjective(stage["weights"], content_discriminator, domain_discriminator),
+                DiscriminatorObjective(stage["discriminator_weights"], content_discriminator, domain_discriminator),
+            )
+            for stage in [*(stages or []), whole]
+        ]
         self.checkpointing = checkpointing
         self.clip_norm = clip_norm
         self.augmentation = augmentation
@@ -131,11 +139,11 @@ class ICAMTrainer(Trainer):
     def find_stage(self) -> Stage:
         """Return the stage that the running epoch belongs to."""
         epoch = self.state.epoch
-        for stage in self.plan[:-1]:
+        for stage in self.stages[:-1]:
             if epoch <= stage.epochs:
                 return stage
             epoch -= stage.epochs
-        return self.plan[-1]
+        return self.stages[-1]
 
     def _iteration(self, engine: "ICAMTrainer", batchdata: Mapping[str, Tensor]) -> list[dict[str, Any]]:
         image, labels = (
@@ -145,16 +153,18 @@ class ICAMTrainer(Trainer):
         engine.network.train()
         translation = Translation(engine.network, image, labels, values, engine.checkpointing)
         stage = engine.find_stage()
-        losses = engine._step_discriminators(translation) if stage.objective is engine.generator_objective else {}
-        losses |= engine._step_generator(translation, stage.objective)
+        losses = engine._step_discriminators(translation, stage.discriminators)
+        losses |= engine._step_generator(translation, stage.generator)
         engine.grad_scaler.update()
         engine.network.update_class_attributes(translation.posterior[0].detach(), labels)
         engine.fire_event(IterationEvents.MODEL_COMPLETED)
         return [{CommonKeys.LOSS: losses["loss"], LOSSES: losses}]  # a list, as MONAI's handlers find after decollation
 
-    def _step_discriminators(self, translation: Translation) -> dict[str, float]:
+    def _step_discriminators(self, translation: Translation, objective: DiscriminatorObjective) -> dict[str, float]:
+        if not objective.weights:
+            return {}
         with autocast(self.state.device, self.amp):
-            losses = self.discriminator_objective(translation)
+            losses = objective(translation)
         self._step(self.discriminator_optimizer, losses["total"], self.discriminators)
         return {f"discriminator_{name}": _finite(name, value) for name, value in losses.items() if name != "total"}
 

@@ -28,9 +28,9 @@ def make_trainer(make_network, spatial_dims: int, image: torch.Tensor, labels: t
 
 
 STAGES = [
-    {"epochs": 1, "batch_size": 4, "weights": {"attribute_class": 1.0}},
-    {"epochs": 0, "batch_size": 4, "weights": {"kl": 1.0}},
-    {"epochs": 2, "batch_size": 2, "weights": {"attribute_class": 1.0, "kl": 1.0}},
+    {"epochs": 1, "batch_size": 4, "weights": {"attribute_class": 1.0}, "discriminator_weights": {"domain_class": 1.0}},
+    {"epochs": 0, "batch_size": 4, "weights": {"kl": 1.0}, "discriminator_weights": {}},
+    {"epochs": 2, "batch_size": 2, "weights": {"attribute_class": 1.0, "kl": 1.0}, "discriminator_weights": {}},
 ]
 
 
@@ -42,7 +42,7 @@ def test_stages_follow_each_other_with_their_terms_and_batch_sizes(make_trainer)
     )
     trainer.run()
     assert seen == [
-        (4, ["attribute_class", "loss"]),
+        (4, ["attribute_class", "discriminator_domain_class", "loss"]),
         (2, ["attribute_class", "kl", "loss"]),
         (2, ["attribute_class", "kl", "loss"]),
         (2, ["attribute_class", "discriminator_content_class", "loss", "reconstruction_l1"]),
