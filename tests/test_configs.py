@@ -42,8 +42,9 @@ def list_unknown(overlay: dict[str, Any], base: Any, inside: str = "") -> list[s
 
 
 @pytest.mark.parametrize("name", OVERLAYS)
-def test_every_key_of_an_overlay_is_in_the_training_config(name: str) -> None:
-    assert list_unknown(ConfigParser.load_config_file(CONFIGS / f"{name}.yaml"), load("train")) == []
+def test_every_key_of_an_overlay_is_in_the_config_of_a_stage(name: str) -> None:
+    stages = load("inference") | load("evaluate") | load("train")
+    assert list_unknown(ConfigParser.load_config_file(CONFIGS / f"{name}.yaml"), stages) == []
 
 
 def test_a_mistyped_key_is_found_at_every_depth() -> None:
