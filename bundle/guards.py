@@ -56,7 +56,7 @@ def check_overrides(arguments: Sequence[str]) -> None:
 
 
 def _read_files(files: Sequence[str]) -> ConfigParser:
-    """Read config files of which the later ones change the first, and add no key but those of other stages, which it leaves alone."""
+    """Read config files of which the later ones change the first; of other keys they may have those of other stages."""
     known = set(ConfigParser.load_config_file(files[0]))
     if len(files) > 1:
         known |= {key for stage in STAGES if stage.is_file() for key in ConfigParser.load_config_file(stage)}

@@ -27,8 +27,8 @@ class Translation:
         image: scans, intensities in [-1, 1], as many of each class, grouped by class.
         labels: their classes, shape (B,), in ascending order.
         values: a quantity to regress, one a scan, shape (B,), standardised; None without regression.
-        checkpointing: whether what the networks compute on the way is computed again for the gradient instead of kept: less memory,
-            more time, the same numbers.
+        checkpointing: whether what the networks compute on the way is computed again for the gradient instead of kept: less
+            memory, more time, the same numbers.
 
     Raises:
         ValueError: When the batch is not class-balanced or not sorted by class.

@@ -115,12 +115,13 @@ def compare_volumes(configs: Sequence[str]) -> None:
 
 def measure(task: str, size: str, configs: Sequence[str]) -> None:
     """Run a task twice and print the seconds of the second time and the largest memory of this process in MiB."""
-    changes = {"image_size": [int(side) for side in size.split(",")], "batch_size": 2}
+    grid = [int(side) for side in size.split(",")]
+    changes = {"image_size": grid, "batch_size": 2}
     if task.startswith("training"):
-        step, _ = make_step(configs, changes | {"checkpointing": "checkpointing" in task})
+        step: Callable[[], Any] = make_step(configs, changes | {"checkpointing": "checkpointing" in task})[0]
     else:
         network = make_parser(configs, changes).get_parsed_content("network")
-        image = torch.rand(1, 1, *changes["image_size"]) * 2 - 1
+        image = torch.rand(1, 1, *grid) * 2 - 1
         step = partial(sampled_maps, network, image, torch.tensor([1])) if task != "idle" else network.eval
     for _ in range(2):
         start = time.perf_counter()

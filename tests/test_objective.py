@@ -117,7 +117,9 @@ def test_unbalanced_or_unsorted_batches_are_refused(labels: list) -> None:
         pair_classes(torch.tensor(labels))
 
 
-def test_recomputed_activations_give_the_same_gradients(make_network, discriminators, image: torch.Tensor, labels: torch.Tensor) -> None:
+def test_recomputed_activations_give_the_same_gradients(
+    make_network, discriminators: tuple, image: torch.Tensor, labels: torch.Tensor
+) -> None:
     network, gradients = make_network(), []
     objective = GeneratorObjective(ALL, *discriminators)
     for checkpointing in (False, True):

@@ -24,8 +24,8 @@ class Generator(nn.Module):
         attribute_channels: channels that the attribute is widened to before it meets the content.
         num_blocks: residual blocks on the content's grid.
         norm: normalisation of the residual blocks, None for none.
-        full_resolution: whether there are features on the image's own grid, as in the paper; otherwise the image is drawn from those
-            on half its grid, which saves most of the work and memory of a volume.
+        full_resolution: whether there are features on the image's own grid, as in the paper; otherwise the image is drawn from
+            those on half its grid, which saves most of the work and memory of a volume.
     """
 
     def __init__(
@@ -70,8 +70,8 @@ class ResidualGenerator(nn.Module):
         channels: channels of the branch that draws the change.
         num_blocks: residual blocks on the content's grid, of each branch.
         norm: normalisation of the residual blocks, None for none.
-        full_resolution: whether there are features on the image's own grid, as in the paper; otherwise the image is drawn from those
-            on half its grid, which saves most of the work and memory of a volume.
+        full_resolution: whether there are features on the image's own grid, as in the paper; otherwise the image is drawn from
+            those on half its grid, which saves most of the work and memory of a volume.
     """
 
     def __init__(
@@ -107,9 +107,9 @@ class ResidualGenerator(nn.Module):
 class DeformingGenerator(nn.Module):
     """Decode the content into an image, and content and attribute into how the class moves its tissue and what it adds to it.
 
-    Atrophy moves tissue: ventricles widen and the cortex recedes. A smooth shift that bends the image of the anatomy draws that with
-    sharp edges in the right place, and from few scans; lesions, which change intensities, are added as in `ResidualGenerator`. Ours,
-    not the paper's.
+    Atrophy moves tissue: ventricles widen and the cortex recedes. A smooth shift that bends the image of the anatomy draws that
+    with sharp edges in the right place, and from few scans; lesions, which change intensities, are added as in
+    `ResidualGenerator`. Ours, not the paper's.
 
     Args:
         spatial_dims: 2 or 3.
@@ -119,8 +119,8 @@ class DeformingGenerator(nn.Module):
         channels: channels of the branch that draws the change.
         num_blocks: residual blocks on the content's grid, of each branch.
         norm: normalisation of the residual blocks, None for none.
-        full_resolution: whether there are features on the image's own grid, as in the paper; otherwise the image is drawn from those
-            on half its grid, which saves most of the work and memory of a volume.
+        full_resolution: whether there are features on the image's own grid, as in the paper; otherwise the image is drawn from
+            those on half its grid, which saves most of the work and memory of a volume.
     """
 
     def __init__(
@@ -174,7 +174,7 @@ def bend(image: Tensor, shift: Tensor) -> Tensor:
     """
     spatial_dims = shift.shape[1]
     identity = torch.eye(spatial_dims, spatial_dims + 1, dtype=shift.dtype, device=shift.device)
-    grid = functional.affine_grid(identity.expand(len(image), -1, -1), image.shape, align_corners=True)
+    grid = functional.affine_grid(identity.expand(len(image), -1, -1), list(image.shape), align_corners=True)
     steps = 2 / (torch.tensor(image.shape[2:], dtype=shift.dtype, device=shift.device) - 1)  # of a voxel, of a side of 2
     moved = (shift.movedim(1, -1) * steps).flip(-1)  # grid_sample counts axes from the last to the first
     return functional.grid_sample(image, grid + moved, padding_mode="border", align_corners=True)

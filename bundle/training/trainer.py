@@ -1,7 +1,7 @@
 """Training engine of ICAM."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from ignite.engine import Events
@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
+from bundle.data.samplers import BalancedBatchSampler
 from bundle.data.scans import without_metadata
 from bundle.networks import ICAM, ContentDiscriminator, DomainDiscriminator
 from bundle.objective import DiscriminatorObjective, GeneratorObjective
@@ -41,8 +42,8 @@ class Stage(NamedTuple):
 class ICAMTrainer(Trainer):
     """Alternate discriminator and generator steps; one translation of the batch serves both.
 
-    A run may begin with stages in which only some terms count, so that the attribute tells the class before anything is translated
-    with it. Where the terms are cheap, the batches of a stage can be larger.
+    A run may begin with stages in which only some terms count, so that the attribute tells the class before anything is
+    translated with it. Where the terms are cheap, the batches of a stage can be larger.
 
     Source: Bass et al., NeurIPS 2020, Eq. 5 (https://arxiv.org/abs/2006.08287).
 
@@ -103,7 +104,7 @@ class ICAMTrainer(Trainer):
         self.schedules = {generator_optimizer: generator_schedule, discriminator_optimizer: discriminator_schedule}
         whole = {
             "epochs": max_epochs,
-            "batch_size": train_data_loader.batch_sampler.batch_size,
+            "batch_size": cast(BalancedBatchSampler, train_data_loader.batch_sampler).batch_size,
             "weights": loss_weights,
             "discriminator_weights": discriminator_weights,
         }

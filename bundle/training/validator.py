@@ -74,7 +74,8 @@ def true_change(batch: Mapping[str, Tensor], partner: Tensor) -> Tensor:
     """Return where translation should change each scan; zero where the cohort does not know it.
 
     What disease changes in a scan itself, its `disease_map`, comes first. Else a scan with a lesion mask loses its lesions, and a
-    scan without one gains those of its partner: in the partner's parcels on the scan's own anatomy where there is a `parcel_map`, else in the partner's mask (the paper's protocol).
+    scan without one gains those of its partner: in the partner's parcels on the scan's own anatomy where there is a `parcel_map`,
+    else in the partner's mask (the paper's protocol).
 
     Args:
         batch: `image` and, where known, `disease_map`, `mask` and `parcel_map`, each (B, 1, H, W[, D]).

@@ -20,7 +20,7 @@ def make_trainer(make_network, spatial_dims: int, image: torch.Tensor, labels: t
         discriminators = [ContentDiscriminator(spatial_dims, 16, channels=[4]), DomainDiscriminator(spatial_dims, channels=[4])]
         return ICAMTrainer(
             "cpu", max_epochs, DataLoader(items, batch_sampler=sampler), network, *discriminators,
-            torch.optim.Adam(network.parameters()), torch.optim.Adam([*discriminators[0].parameters(), *discriminators[1].parameters()]),
+            torch.optim.Adam(network.parameters()), torch.optim.Adam([w for d in discriminators for w in d.parameters()]),
             {"reconstruction_l1": 1.0, "attribute_class": 1.0}, {"content_class": 1.0}, stages=stages,
         )  # fmt: skip
 
