@@ -48,11 +48,13 @@ def make_network(spatial_dims: int, image_size: tuple[int, ...]):
         regression: bool = False,
         full_resolution: bool = True,
     ) -> ICAM:
-        content_encoder = ContentEncoder(spatial_dims, channels=4, num_blocks=1, noise=0.3, full_resolution=full_resolution)
-        attribute_encoder = AttributeEncoder(spatial_dims, image_size, num_classes=num_classes, channels=4, regression=regression)
-        decoder = generator(
-            spatial_dims, content_encoder.out_channels, attribute_channels=4, num_blocks=1, full_resolution=full_resolution
+        deforming = generator is DeformingGenerator
+        content_encoder = ContentEncoder(
+            spatial_dims, channels=4, num_blocks=1, noise=0.3, full_resolution=full_resolution, keep_image=deforming
         )
+        attribute_encoder = AttributeEncoder(spatial_dims, image_size, num_classes=num_classes, channels=4, regression=regression)
+        options = {} if deforming else {"full_resolution": full_resolution}
+        decoder = generator(spatial_dims, content_encoder.out_channels, attribute_channels=4, num_blocks=1, **options)
         network = ICAM(content_encoder, attribute_encoder, decoder)
         network.class_attributes.normal_()
         return network

@@ -5,6 +5,7 @@ from math import prod
 
 import torch
 from monai.networks.blocks import Convolution
+from monai.networks.utils import pixelunshuffle
 from torch import Tensor, nn
 
 from bundle.networks.blocks import DownBlock, ResidualBlock
@@ -28,6 +29,8 @@ class ContentEncoder(nn.Module):
         noise: standard deviation of the noise, in units of the latent.
         full_resolution: whether the first convolution works on the image's own grid, as in the paper; otherwise it halves the
             grid at once, which saves most of the work and memory of a volume.
+        keep_image: whether the latent holds the image too, its voxels folded into channels, for `DeformingGenerator`. It then is no
+            bottleneck, and by design not free of the class.
     """
 
     def __init__(
@@ -38,9 +41,12 @@ class ContentEncoder(nn.Module):
         num_blocks: int = 4,
         noise: float = 1.0,
         full_resolution: bool = True,
+        keep_image: bool = False,
     ) -> None:
         super().__init__()
-        self.out_channels = 4 * channels
+        self.out_channels = 4 * channels + keep_image * in_channels * CONTENT_STRIDE**spatial_dims
+        self.spatial_dims = spatial_dims
+        self.keep_image = keep_image
         self.noise = noise
         self.stem = nn.Sequential(
             *_halve(spatial_dims, in_channels, channels, full_resolution),
@@ -49,10 +55,12 @@ class ContentEncoder(nn.Module):
         self.blocks = nn.Sequential(*(ResidualBlock(spatial_dims, 4 * channels, 4 * channels) for _ in range(num_blocks)))
 
     def forward(self, image: Tensor) -> Tensor:
-        """Encode images of shape (B, C, H, W[, D]) into content of shape (B, 4 * channels, H/4, W/4[, D/4])."""
+        """Encode images of shape (B, C, H, W[, D]) into content of shape (B, out_channels, H/4, W/4[, D/4])."""
         content = self.blocks(self.stem(image))
         if self.training:
             content = content + self.noise * torch.randn_like(content)
+        if self.keep_image:
+            content = torch.cat([content.float(), pixelunshuffle(image, self.spatial_dims, CONTENT_STRIDE).float()], dim=1)
         return content
 
 

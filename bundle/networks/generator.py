@@ -1,15 +1,18 @@
-"""Generators, G: the paper's, one that draws the class apart from the anatomy, and one that also moves tissue."""
+"""Generators, G: the paper's, one that draws the class apart from the anatomy, and one that moves the tissue of the scan."""
 
 from itertools import pairwise
 from typing import Any
 
 import torch
 from monai.networks.blocks import Convolution
+from monai.networks.utils import pixelshuffle
 from torch import Tensor, nn
 from torch.nn import functional
 
 from bundle.networks.blocks import ResidualBlock
 from bundle.networks.encoders import ATTRIBUTE_STRIDE, CONTENT_STRIDE
+
+START = 0.1  # scale of the first weights of what moves and changes a scan, so that learning starts from the scan itself
 
 
 class Generator(nn.Module):
@@ -105,22 +108,24 @@ class ResidualGenerator(nn.Module):
 
 
 class DeformingGenerator(nn.Module):
-    """Decode the content into an image, and content and attribute into how the class moves its tissue and what it adds to it.
+    """Move and change the tissue of the scan itself, as its content and an attribute have it.
 
-    Atrophy moves tissue: ventricles widen and the cortex recedes. A smooth shift that bends the image of the anatomy draws that
-    with sharp edges in the right place, and from few scans; lesions, which change intensities, are added as in
-    `ResidualGenerator`. Ours, not the paper's.
+    Atrophy moves tissue: ventricles widen and the cortex recedes. A smooth shift that bends the scan draws that with sharp edges in
+    the right place, and from few scans; what changes intensities, such as lesions, is added. Needs a content that keeps the image
+    (`ContentEncoder(keep_image=True)`), so nothing of the scan is lost, and the map is free of errors of the reconstruction. Ours,
+    not the paper's.
 
     Args:
         spatial_dims: 2 or 3.
-        content_channels: channels of the content latent.
+        content_channels: channels of the content latent, those of the image among them.
         out_channels: channels of the image.
         attribute_channels: channels that the attribute is widened to before it meets the content.
-        channels: channels of the branch that draws the change.
-        num_blocks: residual blocks on the content's grid, of each branch.
+        channels: channels of the layers that draw the change.
+        num_blocks: residual blocks on the content's grid.
         norm: normalisation of the residual blocks, None for none.
-        full_resolution: whether there are features on the image's own grid, as in the paper; otherwise the image is drawn from
-            those on half its grid, which saves most of the work and memory of a volume.
+
+    Raises:
+        ValueError: When `content_channels` leaves nothing beside the image.
     """
 
     def __init__(
@@ -132,19 +137,21 @@ class DeformingGenerator(nn.Module):
         channels: int = 24,
         num_blocks: int = 3,
         norm: str | tuple | None = "instance",
-        full_resolution: bool = True,
     ) -> None:
         super().__init__()
+        self.feature_channels = content_channels - out_channels * CONTENT_STRIDE**spatial_dims
+        if self.feature_channels < 1:
+            raise ValueError(f"content_channels {content_channels} hold no image: build ContentEncoder with keep_image=True")
+        self.spatial_dims = spatial_dims
         self.widen = _widen(spatial_dims, attribute_channels, norm)
-        self.draw_anatomy = _draw(
-            spatial_dims, content_channels, content_channels, num_blocks, out_channels, norm, full_resolution
-        )
-        self.change = _features(spatial_dims, content_channels + attribute_channels, channels, num_blocks, norm)
+        self.change = _features(spatial_dims, self.feature_channels + attribute_channels, channels, num_blocks, norm)
         self.draw_shift = nn.Sequential(
             Convolution(spatial_dims, channels // 2, spatial_dims, conv_only=True),
             nn.Upsample(scale_factor=2.0, mode={2: "bilinear", 3: "trilinear"}[spatial_dims]),
         )
-        self.draw_change = nn.Sequential(*_double(spatial_dims, channels // 2, out_channels, full_resolution))
+        self.draw_change = _transposed(spatial_dims, channels // 2, out_channels, conv_only=True)
+        for weight in [*self.draw_shift.parameters(), *self.draw_change.parameters()]:
+            weight.data.mul_(START)
 
     def forward(self, content: Tensor, attribute: Tensor) -> Tensor:
         """Decode contents (B, C, H/4, W/4[, D/4]), each with n attributes (n * B, 1, H/16, W/16[, D/16]).
@@ -155,11 +162,12 @@ class DeformingGenerator(nn.Module):
             Images in [-1, 1] of shape (n * B, out_channels, H, W[, D]).
         """
         repeats = len(attribute) // len(content)
-        latent = torch.cat([_repeat(content, repeats), self.widen(attribute)], dim=1)  # (n * B, C, H/4, W/4[, D/4])
-        features = self.change(latent)  # (n * B, channels / 2, H/2, W/2[, D/2])
-        shift = self.draw_shift(features).float()  # (n * B, spatial_dims, H, W[, D]), voxels
-        anatomy = bend(_repeat(self.draw_anatomy(content).float(), repeats), shift)
-        return (anatomy + self.draw_change(features).float()).tanh()
+        features, folded = content[:, : self.feature_channels], content[:, self.feature_channels :]
+        latent = torch.cat([_repeat(features, repeats), self.widen(attribute)], dim=1)  # (n * B, C, H/4, W/4[, D/4])
+        drawn = self.change(latent)  # (n * B, channels / 2, H/2, W/2[, D/2])
+        image = pixelshuffle(folded.float(), self.spatial_dims, CONTENT_STRIDE)  # (B, out_channels, H, W[, D])
+        moved = bend(_repeat(image, repeats), self.draw_shift(drawn).float())
+        return (moved + self.draw_change(drawn).float()).clamp(-1, 1)
 
 
 def bend(image: Tensor, shift: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from bundle.networks import ICAM, AttributeEncoder, ContentDiscriminator, Domain
 
 def test_latents_and_images_have_the_documented_shapes(network: ICAM, image: torch.Tensor, image_size: tuple) -> None:
     latents = network.encode(image)
-    assert latents.content.shape == (4, 16, *(size // 4 for size in image_size))
+    assert latents.content.shape == (4, network.content_encoder.out_channels, *(size // 4 for size in image_size))
     assert latents.mean.shape == latents.log_variance.shape == (4, 1, *(size // 16 for size in image_size))
     assert network.classify(latents.mean).shape == (4, 2)
     assert network.decode(latents.content, latents.mean).shape == image.shape
