@@ -69,6 +69,46 @@ class DownBlock(nn.Module):
         return self.shortcut(self.pool(features)) + residual
 
 
+def fold(image: Tensor, factor: int) -> Tensor:
+    """Fold the voxels of each cube of `factor` voxels an edge into channels (space to depth); loses nothing.
+
+    Args:
+        image: shape (B, C, H, W[, D]).
+        factor: edge of a cube in voxels; divides H, W and D.
+
+    Returns:
+        Shape (B, C * factor**spatial_dims, H/factor, W/factor[, D/factor]).
+    """
+    spatial_dims = image.ndim - 2
+    sizes, inner, outer = [image.shape[0], image.shape[1]], [1], [0]
+    for axis in range(spatial_dims):
+        sizes += [image.shape[axis + 2] // factor, factor]
+        outer.append(2 * axis + 2)
+        inner.append(2 * axis + 3)
+    cubes = image.reshape(sizes).permute(outer[:1] + inner + outer[1:])  # (B, C, f, f[, f], H/f, W/f[, D/f])
+    return cubes.flatten(1, spatial_dims + 1)
+
+
+def unfold(folded: Tensor, factor: int) -> Tensor:
+    """Undo `fold`.
+
+    Args:
+        folded: shape (B, C * factor**spatial_dims, H/factor, W/factor[, D/factor]).
+        factor: edge of a cube in voxels.
+
+    Returns:
+        Image of shape (B, C, H, W[, D]).
+    """
+    spatial_dims = folded.ndim - 2
+    cubes, order, sizes = [folded.shape[0], -1], [0, 1], [folded.shape[0], -1]
+    cubes += [factor] * spatial_dims
+    for axis in range(spatial_dims):
+        cubes.append(folded.shape[axis + 2])
+        order += [axis + 2 + spatial_dims, axis + 2]
+        sizes.append(folded.shape[axis + 2] * factor)
+    return folded.reshape(cubes).permute(order).reshape(sizes)
+
+
 def _shortcut(spatial_dims: int, in_channels: int, out_channels: int) -> nn.Module:
     if in_channels == out_channels:
         return nn.Identity()

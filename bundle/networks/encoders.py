@@ -5,10 +5,9 @@ from math import prod
 
 import torch
 from monai.networks.blocks import Convolution
-from monai.networks.utils import pixelunshuffle
 from torch import Tensor, nn
 
-from bundle.networks.blocks import DownBlock, ResidualBlock
+from bundle.networks.blocks import DownBlock, ResidualBlock, fold
 
 CONTENT_STRIDE = 4  # image size / content latent size
 ATTRIBUTE_STRIDE = 16  # image size / attribute latent size
@@ -45,8 +44,8 @@ class ContentEncoder(nn.Module):
     ) -> None:
         super().__init__()
         self.out_channels = 4 * channels + keep_image * in_channels * CONTENT_STRIDE**spatial_dims
-        self.spatial_dims = spatial_dims
         self.keep_image = keep_image
+        self.stride = CONTENT_STRIDE
         self.noise = noise
         self.stem = nn.Sequential(
             *_halve(spatial_dims, in_channels, channels, full_resolution),
@@ -60,7 +59,7 @@ class ContentEncoder(nn.Module):
         if self.training:
             content = content + self.noise * torch.randn_like(content)
         if self.keep_image:
-            content = torch.cat([content.float(), pixelunshuffle(image, self.spatial_dims, CONTENT_STRIDE).float()], dim=1)
+            content = torch.cat([content.float(), fold(image, self.stride).float()], dim=1)
         return content
 
 

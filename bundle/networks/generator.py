@@ -5,11 +5,10 @@ from typing import Any
 
 import torch
 from monai.networks.blocks import Convolution
-from monai.networks.utils import pixelshuffle
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bundle.networks.blocks import ResidualBlock
+from bundle.networks.blocks import ResidualBlock, unfold
 from bundle.networks.encoders import ATTRIBUTE_STRIDE, CONTENT_STRIDE
 
 START = 0.1  # scale of the first weights of what moves and changes a scan, so that learning starts from the scan itself
@@ -139,10 +138,10 @@ class DeformingGenerator(nn.Module):
         norm: str | tuple | None = "instance",
     ) -> None:
         super().__init__()
+        self.stride = CONTENT_STRIDE
         self.feature_channels = content_channels - out_channels * CONTENT_STRIDE**spatial_dims
         if self.feature_channels < 1:
             raise ValueError(f"content_channels {content_channels} hold no image: build ContentEncoder with keep_image=True")
-        self.spatial_dims = spatial_dims
         self.widen = _widen(spatial_dims, attribute_channels, norm)
         self.change = _features(spatial_dims, self.feature_channels + attribute_channels, channels, num_blocks, norm)
         self.draw_shift = nn.Sequential(
@@ -165,7 +164,7 @@ class DeformingGenerator(nn.Module):
         features, folded = content[:, : self.feature_channels], content[:, self.feature_channels :]
         latent = torch.cat([_repeat(features, repeats), self.widen(attribute)], dim=1)  # (n * B, C, H/4, W/4[, D/4])
         drawn = self.change(latent)  # (n * B, channels / 2, H/2, W/2[, D/2])
-        image = pixelshuffle(folded.float(), self.spatial_dims, CONTENT_STRIDE)  # (B, out_channels, H, W[, D])
+        image = unfold(folded.float(), self.stride)  # (B, out_channels, H, W[, D])
         moved = bend(_repeat(image, repeats), self.draw_shift(drawn).float())
         return (moved + self.draw_change(drawn).float()).clamp(-1, 1)
 
