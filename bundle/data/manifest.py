@@ -70,13 +70,16 @@ def read_table(path: Path) -> pd.DataFrame:
     return table.mask(table.isin(MISSING))
 
 
-def datalist(manifest: pd.DataFrame, split: str, keys: Sequence[str] | None = None) -> list[dict[str, Any]]:
+def datalist(
+    manifest: pd.DataFrame, split: str, keys: Sequence[str] | None = None, required: Sequence[str] = ()
+) -> list[dict[str, Any]]:
     """Return the scans of a split as a MONAI data list.
 
     Args:
         manifest: Table from `read_manifest`.
         split: "train", "validation" or "test".
-        keys: Keys that every item shall have; None for all that its row has a value for.
+        keys: Keys that every item shall have, and no others; None for all that its row has a value for.
+        required: Keys that every item shall have whichever others it has.
 
     Returns:
         Items with `image` (path), `label`, `participant_id`, and where present the other columns.
@@ -91,12 +94,12 @@ def datalist(manifest: pd.DataFrame, split: str, keys: Sequence[str] | None = No
         raise ValueError(f"the cohort's table has no row whose split is {split}")
     known = [name for name in (*REQUIRED, *PATHS[1:], *NUMBERS, *OTHERS) if name in rows and name != "split"]
     items = [{key: row[key] for key in known if not pd.isna(row[key])} for row in rows.to_dict("records")]
-    if keys is None:
-        return items
     for item in items:
-        if absent := [key for key in keys if key not in item]:
-            raise ValueError(f"the cohort's table gives {item['participant_id']} no {absent[0]}, which is needed here")
-    return [{key: item[key] for key in keys} for item in items]
+        if absent := [key for key in (*(keys or ()), *required) if key not in item]:
+            raise ValueError(
+                f"the cohort's table gives {item['participant_id']} in the split {split} no {absent[0]}, which is needed here"
+            )
+    return items if keys is None else [{key: item[key] for key in keys} for item in items]
 
 
 def check_files(paths: Iterable[str], source: Path) -> None:

@@ -114,11 +114,11 @@ class ResampleToGrid(InvertibleTransform):
         directions, voxels = np.diag([*self.pixdim, 1.0][:3]), list_voxels(shape).reshape(3, -1)
         level = None  # world z that the grid is kept at
         if len(self.spatial_size) == 3:
-            _check_volume(shape, name)
+            _check_volume(shape, name, "a volume with more than one voxel along each axis, as the network takes volumes")
         elif shape[axis] == 1:
             directions = _directions_in_slice(affine, self.pixdim)
         else:
-            _check_volume(shape, name)
+            _check_volume(shape, name, "an axial slice (H, W) or (H, W, 1), or a volume with more than one voxel along each axis")
             level = self._level(affine, shape, name)
             voxels = voxels_on_plane(affine, shape, level)
         centre = to_world(affine, _centre_of_brain(anchor, voxels, name))
@@ -246,10 +246,10 @@ def _check_same_grid(image: MetaTensor, reference: MetaTensor) -> None:
         )
 
 
-def _check_volume(shape: Sequence[int], name: str) -> None:
+def _check_volume(shape: Sequence[int], name: str, accepted: str) -> None:
     """Refuse a slice where a volume is due."""
     if 1 in shape:
-        raise ValueError(f"{name} has shape {tuple(shape)}, neither an axial slice nor a volume, or not what the network takes")
+        raise ValueError(f"{name} has shape {tuple(shape)}: accepted is {accepted}")
 
 
 def _as_volume(image: MetaTensor) -> np.ndarray:

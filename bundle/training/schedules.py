@@ -23,7 +23,10 @@ def cosine_schedule(optimizer: Optimizer, num_iterations: int, num_warmup: int =
         ValueError: When the warm-up is not shorter than the whole.
     """
     if not 0 <= num_warmup < num_iterations:
-        raise ValueError(f"num_warmup must lie between 0 and num_iterations = {num_iterations}, got {num_warmup}")
+        raise ValueError(
+            f"warmup_iterations must be at least 0 and below the {num_iterations} iterations of the training (max_epochs x "
+            f"epoch_length), got {num_warmup}"
+        )
 
     def factor(iteration: int) -> float:
         if iteration < num_warmup:

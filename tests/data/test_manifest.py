@@ -43,8 +43,16 @@ def test_missing_values_are_left_out(tmp_path: Path) -> None:
 def test_wanted_keys_only(tmp_path: Path) -> None:
     manifest = read_manifest(_write(tmp_path, *ROWS))
     assert datalist(manifest, "validation", ["label", "image"]) == [{"label": 0, "image": str(tmp_path / "c.nii")}]
-    with pytest.raises(ValueError, match="gives s3 no mask"):
+    with pytest.raises(ValueError, match="gives s3 in the split validation no mask"):
         datalist(manifest, "validation", ["image", "mask"])
+
+
+def test_required_keys_are_checked_and_the_others_kept(tmp_path: Path) -> None:
+    rows = ("s1\t0\ttrain\ta.nii\t60", "s2\t1\ttrain\tb.nii\t61", "s3\t0\tvalidation\tc.nii\tn/a")
+    manifest = read_manifest(_write(tmp_path, *rows, header=f"{HEADER}\tage"))
+    assert datalist(manifest, "train", required=["age"]) == datalist(manifest, "train")
+    with pytest.raises(ValueError, match="gives s3 in the split validation no age, which is needed here"):
+        datalist(manifest, "validation", required=["age"])
 
 
 def test_several_sessions_of_a_subject_are_several_scans(tmp_path: Path) -> None:

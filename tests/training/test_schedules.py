@@ -31,5 +31,5 @@ def test_the_rate_stays_zero_after_the_end() -> None:
 
 @pytest.mark.parametrize("num_warmup", [-1, 5, 9])
 def test_a_warm_up_as_long_as_the_training_is_refused(num_warmup: int) -> None:
-    with pytest.raises(ValueError, match="num_warmup must lie between"):
+    with pytest.raises(ValueError, match="warmup_iterations must be at least 0 and below the 5 iterations"):
         rates(num_iterations=5, num_warmup=num_warmup, steps=1)
