@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -40,11 +41,19 @@ def is_written(dataset_dir: Path, settings: dict, ignored: Sequence[str] = ()) -
     known = found if isinstance(found, dict) else {}
     different = [key for key in settings if known.get(key) != settings[key] and key not in ignored]
     if different:
+        names = [name for key in different for name in _name_keys(key, known.get(key), settings[key])]
         raise ValueError(
-            f"{dataset_dir} holds a cohort with other settings ({', '.join(different)}): "
+            f"{dataset_dir} holds a cohort with other settings ({', '.join(names)}): "
             "give the keys that it was made with, or another dataset_dir"
         )
     return True
+
+
+def _name_keys(key: str, found: Any, asked: Any) -> list[str]:
+    """Name the config keys behind a setting that differs; those of several numbers one by one."""
+    if key == "numbers" and isinstance(found, dict):
+        return [f"embedded_cohort#num_{group} was {found.get(group)}" for group in asked if found.get(group) != asked[group]]
+    return [key if key in ("simulation", "version") else f"embedded_cohort#{key}"]
 
 
 def write_cohort(

@@ -130,7 +130,7 @@ def test_same_seed_gives_the_same_bytes_and_another_seed_others(cohort: Path, tm
 def test_written_cohort_is_found_again_and_other_settings_are_refused(cohort: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bundle.simulation.conversion.write_participants", lambda *_: pytest.fail("written again"))
     assert simulate_conversion_cohort(cohort, **SMALL) == cohort
-    with pytest.raises(ValueError, match=r"other settings \(num_classes\)"):
+    with pytest.raises(ValueError, match=r"other settings \(embedded_cohort#num_classes\)"):
         simulate_conversion_cohort(cohort, **SMALL, num_classes=3)
     assert json.loads((cohort / DESCRIPTION).read_text())["Regions"] == list(REGIONS)
 
