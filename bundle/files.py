@@ -4,6 +4,7 @@ import gzip
 import io
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -66,6 +67,24 @@ def write_folder_atomically(folder: str | Path) -> Iterator[Path]:
         os.replace(partial, folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def check_writable(folder: str | Path) -> None:
+    """Make a folder, and a file in it that is removed at once, before anything is computed that goes there.
+
+    Args:
+        folder: Where files are to be written.
+
+    Raises:
+        OSError: When that cannot be done.
+    """
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(prefix=TEMPORARY_PREFIX, dir=folder) as file:
+            file.write(b"written")
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise OSError(f"{folder} cannot be written to ({reason}): give an output_dir that can be") from error
 
 
 def find_table(dataset_dir: str | Path) -> Path:

@@ -7,7 +7,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from bundle.files import write_atomically, write_folder_atomically, write_nifti
+from bundle.files import check_writable, write_atomically, write_folder_atomically, write_nifti
 
 
 def test_file_appears_only_when_the_block_ends(tmp_path: Path) -> None:
@@ -28,6 +28,18 @@ def test_full_disk_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_folder_that_can_be_written_to_is_made_and_left_empty(tmp_path: Path) -> None:
+    check_writable(tmp_path / "new" / "output")
+    assert list((tmp_path / "new" / "output").iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written_to_is_named_in_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    for folder in ("file", "file/output"):
+        with pytest.raises(OSError, match=f"{folder} cannot be written to .*: give an output_dir that can be"):
+            check_writable(tmp_path / folder)
 
 
 def test_failed_folder_leaves_nothing(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from bundle.evaluation.probes import probe_latent
 from bundle.evaluation.scoring import COLUMNS, METRICS, summarise
 from bundle.evaluation.tables import format_results
 from bundle.evaluation.volumes import summarise_volumes
-from bundle.files import write_atomically
+from bundle.files import check_writable, write_atomically
 from bundle.networks import ICAM
 
 OPTIONAL = ("pairs", "volumes", "ages")  # tables that are written only when they have rows
@@ -114,8 +114,10 @@ class Evaluation:
             The contents of `metrics.csv`.
 
         Raises:
+            OSError: When nothing can be written to the folder.
             ValueError: When the lesion mask of a diseased scan is empty.
         """
+        check_writable(self.folder)
         encodings = self.encode()
         tables = self.score_maps(encodings)
         metrics = pd.concat([*self._summarise(tables), self.score_classes(encodings)], ignore_index=True)

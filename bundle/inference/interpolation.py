@@ -12,7 +12,7 @@ from monai.transforms import Compose, Invertd
 from torch import Tensor
 
 from bundle.data.intensities import RestoreIntensitiesd
-from bundle.files import write_nifti
+from bundle.files import check_writable, write_nifti
 from bundle.inference.datasets import load_scan
 from bundle.inference.overview import save_strip
 from bundle.networks import ICAM
@@ -110,8 +110,10 @@ class Interpolation:
             Images and class probabilities.
 
         Raises:
+            OSError: When nothing can be written to the folder.
             ValueError: When `source_scan` is not given, or a scan is not what the network takes.
         """
+        check_writable(self.output_dir)
         source = load_scan(self.source_scan, self.preprocessing)
         if source is None:
             raise ValueError("source_scan is null: give the NIfTI file to start from")

@@ -9,7 +9,7 @@ from ignite.engine import Engine, Events
 from monai.data import MetaTensor
 from monai.utils.enums import CommonKeys as Keys
 
-from bundle.files import write_atomically, write_nifti
+from bundle.files import check_writable, write_atomically, write_nifti
 from bundle.inference.datasets import FAILURE
 from bundle.inference.overview import save_overview
 from bundle.inference.postprocessing import AGES, IMAGES
@@ -87,6 +87,7 @@ class Predictions:
             )
 
     def _start(self) -> None:
+        check_writable(self.output_dir)
         self.rows = []
 
     def _keep(self, item: dict[str, Any]) -> dict[str, Any]:

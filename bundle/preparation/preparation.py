@@ -14,6 +14,7 @@ import SimpleITK as sitk  # noqa: N813  # its own documentation calls it so
 import torch
 from tqdm import tqdm
 
+from bundle.files import check_writable
 from bundle.preparation.pictures import OVERVIEW, save_picture, write_overview
 from bundle.preparation.quality import RejectedScan
 from bundle.preparation.sources import find_raw_scans
@@ -65,9 +66,11 @@ class Preparation:
 
         Raises:
             FileNotFoundError: When `dataset_dir` does not exist.
+            OSError: When nothing can be written to `output_dir`.
             ValueError: When there is no scan in it.
         """
         scans = find_raw_scans(self.dataset_dir).to_dict("records")
+        check_writable(self.output_dir)
         self.rows = {}
         with tqdm(total=len(scans), desc="preparing scans", unit="scan") as bar:
             for index, outcome in self._prepare_all(scans):

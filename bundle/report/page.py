@@ -13,7 +13,7 @@ from sklearn.decomposition import PCA
 from bundle.evaluation import Evaluation
 from bundle.evaluation.encoding import Encodings
 from bundle.evaluation.scoring import METRICS
-from bundle.files import write_atomically
+from bundle.files import check_writable, write_atomically
 from bundle.report.panels import NUM_STEPS, first_control, make_interpolation, make_pairs, make_panels
 from bundle.report.plots import plot_latent
 from bundle.report.provenance import find_commit, list_versions
@@ -58,9 +58,11 @@ class Report:
 
         Raises:
             FileNotFoundError: When the evaluation was not run.
+            OSError: When nothing can be written to the folder.
             ValueError: When its tables are those of other scans or settings.
         """
         tables = self._read_tables()
+        check_writable(self.path.parent)
         metrics, scans = tables["metrics"], tables["scans"]
         encodings = self.evaluation.encode()
         environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined)

@@ -14,7 +14,7 @@ import torch
 from monai.bundle import ConfigParser, ConfigWorkflow
 from monai.data import decollate_batch
 from monai.transforms import Invertd
-from tiny_scans import ROOT
+from tiny_scans import ROOT, run
 
 Make = Callable[..., ConfigParser]
 
@@ -88,6 +88,17 @@ def test_empty_folder_is_refused_at_once(make_parser: Make, tmp_path: Path) -> N
     with pytest.raises(RuntimeError) as caught:
         make_parser().get_parsed_content("evaluator")
     assert "holds no scan: accepted are files ending in .nii or .nii.gz" in _causes(caught.value)
+
+
+@pytest.mark.parametrize("entry", ["evaluating", "interpolation"])
+def test_a_folder_that_cannot_be_written_to_is_refused_at_once(scans: Path, make_parser: Make, tmp_path: Path, entry: str) -> None:
+    (tmp_path / "file").write_text("mine")
+    parser = make_parser(output_dir=str(tmp_path / "file" / "output"), source_scan=str(scans / "flat.nii.gz"))
+    with pytest.raises(RuntimeError) as caught:
+        run(parser, entry)
+    assert "output cannot be written to (not a directory): give an output_dir that can be" in _causes(caught.value)
+    if entry == "evaluating":
+        assert parser.get_parsed_content("predictions").rows == []
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ import pytest
 from bundle.preparation.bias import correct_bias
 
 
+@pytest.mark.slow
 def test_a_known_field_is_removed_and_the_mean_kept() -> None:
     random = np.random.default_rng(0)
     axes = np.meshgrid(*(np.linspace(-1, 1, 32),) * 3, indexing="ij")

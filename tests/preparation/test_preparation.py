@@ -121,6 +121,17 @@ def test_a_table_of_classes_gives_a_cohort_to_train_on(save_blob: Save, plain: S
     assert all(Path(path).is_file() for path in [*manifest["image"], *manifest["brain_mask"]])
 
 
+def test_a_folder_that_cannot_be_written_to_is_refused_before_the_first_scan(
+    save_blob: Save, plain: Settings, tmp_path: Path
+) -> None:
+    save_blob(tmp_path / "raw" / "blob.nii.gz")
+    (tmp_path / "file").write_text("mine")
+    run = Preparation(tmp_path / "raw", tmp_path / "file" / "out", plain, 0)
+    with pytest.raises(OSError, match="file/out cannot be written to"):
+        run.run()
+    assert run.rows == {}
+
+
 @pytest.mark.parametrize("change", [{"voxel_size": 0.1}, {"clip_percentile": 20.0}])
 def test_impossible_settings_are_refused_at_once(change: dict[str, float], tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=next(iter(change))):

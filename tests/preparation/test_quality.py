@@ -30,6 +30,7 @@ def test_a_bad_one_is_told_in_a_sentence(name: str, value: float, sentence: str)
     assert sentence in str(find_problem(GOOD | {name: value}, Limits()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("voxel_size", [2.0, 4.0])
 def test_the_template_correlates_with_itself_and_less_when_shifted(voxel_size: float) -> None:
     grid, template = place_grid(voxel_size), load_template()
