@@ -9,13 +9,15 @@ from bundle.cohorts.classes import check_number, label_values, name_classes
 from bundle.cohorts.field_strengths import select_field_strength
 from bundle.cohorts.layouts import find_scans, name_session
 from bundle.cohorts.locations import find_folder
-from bundle.cohorts.longitudinal import find_sessions, join_visits, split_converters
+from bundle.cohorts.longitudinal import split_converters
 from bundle.cohorts.manifests import finish_manifest
 from bundle.cohorts.omissions import Omissions
+from bundle.cohorts.sessions import drop_reverters
 from bundle.cohorts.splits import Splitting
-from bundle.cohorts.visits import read_visits
+from bundle.cohorts.visits import find_sessions, join_visits, read_visits
 
 COHORT = "ADNI"
+STAGES = (("CN",), ("MCI",), ("AD",))  # a return to an earlier one counts even where it is of no class
 
 
 def read_adni(
@@ -33,6 +35,8 @@ def read_adni(
     """Read ADNI: mild cognitive impairment (0) against Alzheimer's disease (1), converters for validation and test.
 
     Source: Bass et al., NeurIPS 2020, Sec. 4.3 (https://arxiv.org/abs/2006.08287): 3 T only, converters are not trained on.
+
+    Conversion and return to an earlier diagnosis are judged by all visits of the labels, also those without a usable scan.
 
     Args:
         dataset_dir: Folder with the scans.
@@ -62,7 +66,9 @@ def read_adni(
     scans = _join(scans, visits, omissions)
     scans = label_values(scans, "diagnosis", classes, omissions)
     scans = select_field_strength(scans, field_strength, omissions)
-    scans = split_converters(scans, splitting or Splitting(), held_out, sessions, COHORT, omissions)
+    history, stages = (label_values(visits, "diagnosis", groups, Omissions()) for groups in (classes, STAGES))
+    scans = drop_reverters(scans, stages, omissions)
+    scans = split_converters(scans, history, splitting or Splitting(), held_out, sessions, COHORT, omissions)
     return finish_manifest(scans, COHORT, name_classes(classes), omissions)
 
 

@@ -11,7 +11,7 @@ from bundle.cohorts.locations import find_folder
 from bundle.cohorts.longitudinal import split_converters, split_participants
 from bundle.cohorts.manifests import absolute_paths, finish_manifest
 from bundle.cohorts.omissions import Omissions
-from bundle.cohorts.sessions import choose_sessions, sort_sessions
+from bundle.cohorts.sessions import choose_sessions, find_converters, sort_sessions
 from bundle.cohorts.splits import Splitting, check_splits
 from bundle.cohorts.tables import merge_repeats, read_columns, read_header, read_numbers, read_sexes
 from bundle.data.manifest import NUMBERS, OTHERS, PATHS, check_files
@@ -59,13 +59,16 @@ def read_folder(
     folder, omissions, splitting = find_folder(dataset_dir), Omissions(), splitting or Splitting()
     path = folder / Path(table).expanduser()
     scans = _read_scans(path, columns or {}, [] if image_pattern else ["image"], omissions)
-    scans = _find_images(scans, folder, path, image_pattern, omissions)
     scans, names = _label(scans, path, classes, age_classes, num_classes, omissions)
+    history = scans
+    scans = _find_images(scans, folder, path, image_pattern, omissions)
+    if age_classes is not None:  # a scan shows its age, whatever other ages there are
+        history = scans
     if "split" in scans and splitting.table is None:
         check_splits(scans, path)
         scans = choose_sessions(sort_sessions(_part_pairs(scans)), sessions, omissions)
-    elif (scans.groupby("participant_id")["label"].nunique() > 1).any() and "session_id" in scans:
-        scans = split_converters(scans, splitting, held_out, sessions, cohort, omissions)
+    elif find_converters(history) and "session_id" in scans:
+        scans = split_converters(scans, history, splitting, held_out, sessions, cohort, omissions)
     else:
         scans = split_participants(scans, splitting, sessions, cohort, omissions)
     return finish_manifest(scans, cohort, names, omissions)

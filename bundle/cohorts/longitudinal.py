@@ -1,26 +1,32 @@
 """From labelled scans of participants over time to the scans that a cohort uses, each with its split and pair."""
 
-from collections.abc import Sequence
-
 import pandas as pd
 
 from bundle.cohorts.manifests import check_any
 from bundle.cohorts.omissions import Omissions
-from bundle.cohorts.sessions import choose_sessions, drop_reverters, find_pairs, sort_sessions
+from bundle.cohorts.sessions import choose_sessions, drop_reverters, drop_unpaired, find_pairs, sort_sessions
 from bundle.cohorts.splits import Splitting
-
-MAX_DAYS = 90  # between the day of a scan and that of a visit
 
 
 def split_converters(
-    scans: pd.DataFrame, splitting: Splitting, held_out: str, sessions: str, cohort: str, omissions: Omissions
+    scans: pd.DataFrame,
+    history: pd.DataFrame,
+    splitting: Splitting,
+    held_out: str,
+    sessions: str,
+    cohort: str,
+    omissions: Omissions,
 ) -> pd.DataFrame:
     """Keep converters for validation and test with a pair of scans each, and take one session, or all, of everyone else.
+
+    Who converts and who returns is judged by the history, so that nobody counts as stable for want of a later scan. Converters
+    without a pair of scans are left out, unless the splits come from a table.
 
     Source: Bass et al., NeurIPS 2020, Sec. 4.3 (https://arxiv.org/abs/2006.08287), as in Baumgartner et al., CVPR 2018.
 
     Args:
         scans: Rows with participant_id, session_id and label.
+        history: The same of all visits, those without a usable scan as well.
         splitting: Splits participants.
         held_out: "converters" when nobody else is validated and tested on, as in the paper, or "everyone".
         sessions: "first" or "all" of each participant who is no converter.
@@ -34,7 +40,9 @@ def split_converters(
     Raises:
         ValueError: When nothing is left, or there is nobody to validate and test on.
     """
-    scans = drop_reverters(scans, omissions)
+    scans = drop_reverters(sort_sessions(scans), history, omissions)
+    if splitting.table is None:
+        scans = drop_unpaired(scans, history, omissions)
     check_any(scans, cohort, omissions)
     scans = scans.assign(pair=find_pairs(scans))
     converters = set(scans.loc[scans["pair"].notna(), "participant_id"])
@@ -66,41 +74,3 @@ def split_participants(
     scans = choose_sessions(scans.assign(split=""), sessions, omissions)
     scans = scans.assign(split=splitting.assign(scans))
     return omissions.drop(scans, scans["split"].isna(), "not in the table of splits")
-
-
-def join_visits(scans: pd.DataFrame, visits: pd.DataFrame, keys: Sequence[str], omissions: Omissions) -> pd.DataFrame:
-    """Join scans and what is known of them.
-
-    Args:
-        scans: Rows with participant_id, session_id and image.
-        visits: Rows with the keys and what is known.
-        keys: Columns that both have; those of a visit name it.
-        omissions: Notes scans without a row, and rows without a scan.
-
-    Returns:
-        The rows that both have.
-    """
-    joined = scans.merge(visits, on=list(keys), how="outer", indicator="found")
-    joined = omissions.drop(joined, joined["found"] == "right_only", "in the table, without a scan")
-    joined = omissions.drop(joined, joined["found"] == "left_only", "scan without a row in the table")
-    return joined.drop(columns="found")
-
-
-def find_sessions(scans: pd.DataFrame, visits: pd.DataFrame) -> pd.Series:
-    """Name the sessions of scans of which only the day is known, after the nearest visit.
-
-    Args:
-        scans: Rows with participant_id, session_id (NaN where unknown) and date.
-        visits: Rows with participant_id, session_id and date.
-
-    Returns:
-        The session of each scan; NaN where no visit is within 90 days.
-    """
-    sessions, dates = scans["session_id"].copy(), pd.to_datetime(scans["date"], errors="coerce")
-    known = dict(tuple(visits.dropna(subset="date").groupby("participant_id"))) if "date" in visits else {}
-    for index in scans.index[sessions.isna() & dates.notna()]:
-        near = known.get(scans.loc[index, "participant_id"], visits.iloc[:0])
-        days = (near["date"] - dates[index]).abs().dt.days if len(near) else pd.Series(dtype=float)
-        if days.min() <= MAX_DAYS:
-            sessions[index] = near.loc[days.idxmin(), "session_id"]
-    return sessions

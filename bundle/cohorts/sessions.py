@@ -52,19 +52,46 @@ def sort_sessions(scans: pd.DataFrame) -> pd.DataFrame:
     return scans.loc[keys.sort_values(list(keys)).index].reset_index(drop=True)
 
 
-def drop_reverters(scans: pd.DataFrame, omissions: Omissions) -> pd.DataFrame:
+def drop_reverters(scans: pd.DataFrame, history: pd.DataFrame, omissions: Omissions) -> pd.DataFrame:
     """Leave out participants whose class falls over time: it is not known which state their scans show.
 
     Args:
-        scans: Rows with `participant_id` and `label`.
+        scans: Rows with `participant_id`.
+        history: Rows with `participant_id`, `session_id` and `label` of all visits, those without a usable scan as well.
         omissions: Notes what is left out.
 
     Returns:
-        The other rows, sorted by participant and time.
+        The other rows.
     """
-    scans = sort_sessions(scans)
-    falls = scans.groupby("participant_id")["label"].transform(lambda labels: (labels.diff() < 0).any())
-    return omissions.drop(scans, falls.astype(bool), "of a participant who returns to an earlier class")
+    history = sort_sessions(history)
+    falls = history.groupby("participant_id")["label"].diff() < 0
+    reverters = history.loc[falls, "participant_id"].unique()
+    return omissions.drop(scans, scans["participant_id"].isin(reverters), "of a participant who returns to an earlier class")
+
+
+def drop_unpaired(scans: pd.DataFrame, history: pd.DataFrame, omissions: Omissions) -> pd.DataFrame:
+    """Leave out participants who change class but have usable scans of one class alone: they are neither stable nor a pair.
+
+    Args:
+        scans: Rows with `participant_id` and `label`.
+        history: The same of all visits, those without a usable scan as well.
+        omissions: Notes what is left out.
+
+    Returns:
+        The other rows.
+    """
+    unpaired = find_converters(history) - find_converters(scans)
+    return omissions.drop(scans, scans["participant_id"].isin(unpaired), "of a converter without usable scans of both classes")
+
+
+def find_converters(visits: pd.DataFrame) -> set[str]:
+    """Return the participants of more than one class.
+
+    Args:
+        visits: Rows with `participant_id` and `label`.
+    """
+    counts = visits.groupby("participant_id")["label"].nunique()
+    return set(counts.index[counts > 1])
 
 
 def find_pairs(scans: pd.DataFrame) -> pd.Series:

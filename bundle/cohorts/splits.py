@@ -76,7 +76,7 @@ class Splitting:
             splits |= self._spread(participants[~kept_apart], training=True)
         elif not splits:
             raise ValueError(
-                "no participant changes from one class to another, so there is nobody to validate and test on:"
+                "no participant has usable scans in two classes, so there is nobody to validate and test on:"
                 " with held_out everyone, participants of a single class are used for that as well"
             )
         return scans["participant_id"].map(splits).fillna("train")

@@ -1,5 +1,6 @@
-"""What is known of ADNI's visits: diagnosis, age, sex and field strength, from BIDS tables, ADNIMERGE.csv or a TSV."""
+"""What is known of visits, of ADNI's from BIDS tables, ADNIMERGE.csv or a TSV, and which scans belong to them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -30,6 +31,7 @@ ADNIMERGE = {
 }
 KEYS = ("participant_id", "session_id")
 DAYS_OF_YEAR = 365.25
+MAX_DAYS = 90  # between the day of a scan and that of a visit
 
 
 def read_visits(labels: str | Path, omissions: Omissions) -> pd.DataFrame:
@@ -60,6 +62,44 @@ def read_visits(labels: str | Path, omissions: Omissions) -> pd.DataFrame:
             )
         path = tables[0]
     return _read_adnimerge(path, omissions) if "VISCODE" in read_header(path) else _read_list(path, omissions)
+
+
+def join_visits(scans: pd.DataFrame, visits: pd.DataFrame, keys: Sequence[str], omissions: Omissions) -> pd.DataFrame:
+    """Join scans and what is known of them.
+
+    Args:
+        scans: Rows with participant_id, session_id and image.
+        visits: Rows with the keys and what is known.
+        keys: Columns that both have; those of a visit name it.
+        omissions: Notes scans without a row, and rows without a scan.
+
+    Returns:
+        The rows that both have.
+    """
+    joined = scans.merge(visits, on=list(keys), how="outer", indicator="found")
+    joined = omissions.drop(joined, joined["found"] == "right_only", "in the table, without a scan")
+    joined = omissions.drop(joined, joined["found"] == "left_only", "scan without a row in the table")
+    return joined.drop(columns="found")
+
+
+def find_sessions(scans: pd.DataFrame, visits: pd.DataFrame) -> pd.Series:
+    """Name the sessions of scans of which only the day is known, after the nearest visit.
+
+    Args:
+        scans: Rows with participant_id, session_id (NaN where unknown) and date.
+        visits: Rows with participant_id, session_id and date.
+
+    Returns:
+        The session of each scan; NaN where no visit is within 90 days.
+    """
+    sessions, dates = scans["session_id"].copy(), pd.to_datetime(scans["date"], errors="coerce")
+    known = dict(tuple(visits.dropna(subset="date").groupby("participant_id"))) if "date" in visits else {}
+    for index in scans.index[sessions.isna() & dates.notna()]:
+        near = known.get(scans.loc[index, "participant_id"], visits.iloc[:0])
+        days = (near["date"] - dates[index]).abs().dt.days if len(near) else pd.Series(dtype=float)
+        if days.min() <= MAX_DAYS:
+            sessions[index] = near.loc[days.idxmin(), "session_id"]
+    return sessions
 
 
 def _read_bids(folder: Path, omissions: Omissions) -> pd.DataFrame:

@@ -10,7 +10,7 @@ import pytest
 from bundle.files import write_nifti
 
 MakeScan = Callable[[Path], Path]
-Rows = Sequence[Sequence[object]]
+ADNIMERGE = "RID,PTID,VISCODE,EXAMDATE,EXAMDATE_bl,AGE,PTGENDER,DX_bl,DX,MMSE,FLDSTRENG"
 
 
 @pytest.fixture
@@ -81,3 +81,19 @@ def visits() -> list[tuple[str, int, str]]:
     converting = ((0, "MCI"), (6, "MCI"), (24, "Dementia"), (36, "AD"))
     converters = [(f"03{i}S0001", months, dx) for i in range(4) for months, dx in converting]
     return [*stable, *controls, *converters]
+
+
+@pytest.fixture
+def write_adnimerge() -> Callable[..., Path]:
+    """Write ADNIMERGE.csv of visits, as of `make_bids`, at 3 T; age 68.5 at the first visit."""
+
+    def write(path: Path, visits: Sequence[tuple[str, int, str]]) -> Path:
+        lines = [ADNIMERGE]
+        for person, months, diagnosis in visits:
+            code, day = f"m{months:02d}" if months else "bl", f"{2010 + months // 12}-0{1 + months % 12}-15"
+            state = "Dementia" if diagnosis == "AD" else diagnosis
+            lines.append(f"1,{person.replace('S', '_S_')},{code},{day},2010-01-15,68.5,Female,LMCI,{state},25,3 Tesla MRI")
+        path.write_text("\n".join(lines) + "\n")
+        return path
+
+    return write

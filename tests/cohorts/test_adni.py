@@ -181,20 +181,7 @@ def test_caps_takes_its_labels_from_a_table_with_short_sessions(visits, make_sca
     assert set(manifest["age"]) == {71.5} and set(manifest["session_id"]) == {"ses-M000", "ses-M024"}
 
 
-ADNIMERGE = "RID PTID VISCODE EXAMDATE EXAMDATE_bl AGE PTGENDER DX_bl DX MMSE FLDSTRENG"
-
-
-def write_adnimerge(path: Path, visits) -> Path:
-    lines = [ADNIMERGE.replace(" ", ",")]
-    for person, months, diagnosis in visits:
-        code, day = f"m{months:02d}" if months else "bl", f"{2010 + months // 12}-0{1 + months % 12}-15"
-        state = "Dementia" if diagnosis == "AD" else diagnosis
-        lines.append(f"1,{person.replace('S', '_S_')},{code},{day},2010-01-15,68.5,Female,LMCI,{state},25,3 Tesla MRI")
-    path.write_text("\n".join(lines) + "\n")
-    return path
-
-
-def test_flat_names_take_their_labels_from_adnimerge(visits, make_scan, tmp_path: Path) -> None:
+def test_flat_names_take_their_labels_from_adnimerge(visits, make_scan, write_adnimerge, tmp_path: Path) -> None:
     for person, months, _ in visits:
         make_scan(tmp_path / "scans" / f"{person.replace('S', '_S_')}_{f'm{months:02d}' if months else 'bl'}.nii.gz")
     make_scan(tmp_path / "scans" / "template.nii.gz")
@@ -208,7 +195,7 @@ def test_flat_names_take_their_labels_from_adnimerge(visits, make_scan, tmp_path
     assert reasons(manifest)["without an ADNI identifier in the name"] == 1
 
 
-def test_downloads_are_matched_with_visits_by_their_day(visits, make_scan, tmp_path: Path) -> None:
+def test_downloads_are_matched_with_visits_by_their_day(visits, make_scan, write_adnimerge, tmp_path: Path) -> None:
     for person, months, _ in visits:
         name, day = person.replace("S", "_S_"), f"{2010 + months // 12}-0{1 + months % 12}-28_08_20_30.0"
         file = f"ADNI_{name}_MR_MPRAGE_Br_20070112121212_S1_I{months}.nii"
@@ -219,7 +206,7 @@ def test_downloads_are_matched_with_visits_by_their_day(visits, make_scan, tmp_p
     assert len(manifest) == 16 + 8
 
 
-def test_scans_far_from_every_visit_are_left_out(visits, make_scan, tmp_path: Path) -> None:
+def test_scans_far_from_every_visit_are_left_out(visits, make_scan, write_adnimerge, tmp_path: Path) -> None:
     for person, months, _ in visits:
         make_scan(tmp_path / f"{person.replace('S', '_S_')}_{f'm{months:02d}' if months else 'bl'}.nii.gz")
     make_scan(tmp_path / "000_S_1000" / "2016-05-01_08_20_30.0" / "scan.nii")
@@ -227,7 +214,7 @@ def test_scans_far_from_every_visit_are_left_out(visits, make_scan, tmp_path: Pa
     assert reasons(read_adni(tmp_path, layout="flat"))["scan without a session in its path"] == 1
 
 
-def test_bids_takes_its_labels_from_adnimerge(make_bids, visits, tmp_path: Path) -> None:
+def test_bids_takes_its_labels_from_adnimerge(make_bids, visits, write_adnimerge, tmp_path: Path) -> None:
     manifest = read_adni(make_bids(visits), labels=write_adnimerge(tmp_path / "ADNIMERGE.csv", visits))
     assert rows_of(manifest, "030S0001")["label"].tolist() == [0, 1]
 

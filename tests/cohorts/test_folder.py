@@ -99,6 +99,23 @@ def test_converters_are_paired_and_never_trained_on(longitudinal: Path) -> None:
     assert len(manifest) == 20 and len(read_folder(longitudinal, splitting=HALVES, sessions="first")) == 12
 
 
+def test_a_converter_without_a_later_scan_is_not_taken_for_stable(longitudinal: Path) -> None:
+    (longitudinal / "p8_M12.nii.gz").unlink()
+    (longitudinal / "p7_M12.nii.gz").unlink()
+    with pytest.raises(ValueError, match=r"1 participants of class n/a \(who change class\) are too few"):
+        read_folder(longitudinal, splitting=HALVES)
+    manifest = read_folder(longitudinal, splitting=Splitting(fractions=(0.5, 0.0, 0.5)))
+    assert "p8" not in set(manifest["participant_id"]) and "p7" in set(manifest["participant_id"])
+    assert ("p8", "M00", "of a converter without usable scans of both classes") in manifest.attrs[LEFT_OUT]
+
+
+def test_a_scan_shows_its_age_whatever_other_ages_there_are(tmp_path: Path, make_scan, write_table) -> None:
+    rows = [f"p{index} M00 {50 + index % 2 * 20} {make_scan(tmp_path / f'p{index}.nii.gz').name}" for index in range(8)]
+    write_table(tmp_path / "participants.tsv", "participant_id session_id age image", *rows, "p0 M99 72 absent.nii.gz")
+    manifest = read_folder(tmp_path, age_classes=[[45, 60], [70, 80]], splitting=HALVES)
+    assert manifest.set_index("participant_id")["label"]["p0"] == 0 and len(manifest) == 8
+
+
 def test_written_pairs_are_read_back(longitudinal: Path, tmp_path: Path) -> None:
     manifest = read_folder(longitudinal, splitting=HALVES)
     write_manifest(manifest, tmp_path / "written" / "manifest.tsv")

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from bundle.cohorts.omissions import Omissions
-from bundle.cohorts.sessions import drop_reverters, find_pairs, parse_months, sort_sessions
+from bundle.cohorts.sessions import drop_reverters, drop_unpaired, find_pairs, parse_months, sort_sessions
 
 
 @pytest.mark.parametrize(
@@ -46,5 +46,22 @@ def test_a_pair_spans_the_first_and_the_last_of_three_classes() -> None:
 def test_reverters_are_left_out_whole() -> None:
     omissions = Omissions()
     scans = visits(("a", "m00", 0), ("a", "m12", 1), ("a", "m24", 0), ("b", "m00", 0))
-    assert drop_reverters(scans, omissions)["participant_id"].tolist() == ["b"]
+    assert drop_reverters(scans, scans, omissions)["participant_id"].tolist() == ["b"]
     assert omissions.counts() == {"of a participant who returns to an earlier class": 3}
+
+
+def test_visits_without_a_scan_tell_who_returns_and_who_converts() -> None:
+    omissions = Omissions()
+    history = visits(("a", "m24", 0), ("a", "m12", 1), ("b", "m00", 0), ("b", "m12", 1), ("c", "m00", 0), ("c", "m12", 0))
+    scans = visits(("a", "m24", 0), ("b", "m00", 0), ("c", "m00", 0))
+    scans = drop_reverters(scans, history, omissions)
+    assert drop_unpaired(scans, history, omissions)["participant_id"].tolist() == ["c"]
+    assert omissions.rows == [
+        ("a", "m24", "of a participant who returns to an earlier class"),
+        ("b", "m00", "of a converter without usable scans of both classes"),
+    ]
+
+
+def test_a_history_without_visits_tells_nothing() -> None:
+    scans = visits(("a", "m00", 0), ("a", "m12", 1))
+    assert len(drop_reverters(scans, scans.iloc[:0], Omissions())) == 2
