@@ -11,7 +11,7 @@ from torch.nn import functional
 from bundle.networks.blocks import ResidualBlock, unfold
 from bundle.networks.encoders import ATTRIBUTE_STRIDE, CONTENT_STRIDE
 
-START = 0.1  # scale of the first weights of what moves and changes a scan, so that learning starts from the scan itself
+START = 0.1  # scale of the first weights of what moves a scan, so that learning starts from the scan itself
 
 
 class Generator(nn.Module):
@@ -107,19 +107,19 @@ class ResidualGenerator(nn.Module):
 
 
 class DeformingGenerator(nn.Module):
-    """Move and change the tissue of the scan itself, as its content and an attribute have it.
+    """Move the tissue of the scan itself, as its content and an attribute have it.
 
     Atrophy moves tissue: ventricles widen and the cortex recedes. A smooth shift that bends the scan draws that with sharp edges in
-    the right place, and from few scans; what changes intensities, such as lesions, is added. Needs a content that keeps the image
-    (`ContentEncoder(keep_image=True)`), so nothing of the scan is lost, and the map is free of errors of the reconstruction. Ours,
-    not the paper's.
+    the right place, and it cannot draw the fine patterns by which a generator fools a discriminator without showing the class. Needs
+    a content that keeps the image (`ContentEncoder(keep_image=True)`), so nothing of the scan is lost, and the map is free of errors
+    of the reconstruction. What changes intensities without moving anything, such as a lesion, it cannot draw. Ours, not the paper's.
 
     Args:
         spatial_dims: 2 or 3.
         content_channels: channels of the content latent, those of the image among them.
         out_channels: channels of the image.
         attribute_channels: channels that the attribute is widened to before it meets the content.
-        channels: channels of the layers that draw the change.
+        channels: channels of the layers that draw the shift.
         num_blocks: residual blocks on the content's grid.
         norm: normalisation of the residual blocks, None for none.
 
@@ -143,14 +143,17 @@ class DeformingGenerator(nn.Module):
         if self.feature_channels < 1:
             raise ValueError(f"content_channels {content_channels} hold no image: build ContentEncoder with keep_image=True")
         self.widen = _widen(spatial_dims, attribute_channels, norm)
-        self.change = _features(spatial_dims, self.feature_channels + attribute_channels, channels, num_blocks, norm)
-        self.draw_shift = nn.Sequential(
-            Convolution(spatial_dims, channels // 2, spatial_dims, conv_only=True),
-            nn.Upsample(scale_factor=2.0, mode={2: "bilinear", 3: "trilinear"}[spatial_dims]),
-        )
-        self.draw_change = _transposed(spatial_dims, channels // 2, out_channels, conv_only=True)
-        for weight in [*self.draw_shift.parameters(), *self.draw_change.parameters()]:
+        self.blocks = _blocks(spatial_dims, self.feature_channels + attribute_channels, channels, num_blocks, norm)
+        last = Convolution(spatial_dims, channels // 2, spatial_dims, conv_only=True)
+        for weight in last.parameters():
             weight.data.mul_(START)
+        linear = {2: "bilinear", 3: "trilinear"}[spatial_dims]
+        self.draw_shift = nn.Sequential(
+            nn.Upsample(scale_factor=2.0, mode=linear),
+            Convolution(spatial_dims, channels, channels // 2, adn_ordering="A", act="leakyrelu"),
+            last,
+            nn.Upsample(scale_factor=2.0, mode=linear),
+        )
 
     def forward(self, content: Tensor, attribute: Tensor) -> Tensor:
         """Decode contents (B, C, H/4, W/4[, D/4]), each with n attributes (n * B, 1, H/16, W/16[, D/16]).
@@ -158,15 +161,14 @@ class DeformingGenerator(nn.Module):
         Attribute number i goes with content number i modulo B.
 
         Returns:
-            Images in [-1, 1] of shape (n * B, out_channels, H, W[, D]).
+            Images of shape (n * B, out_channels, H, W[, D]), in the range of the scan.
         """
         repeats = len(attribute) // len(content)
         features, folded = content[:, : self.feature_channels], content[:, self.feature_channels :]
         latent = torch.cat([_repeat(features, repeats), self.widen(attribute)], dim=1)  # (n * B, C, H/4, W/4[, D/4])
-        drawn = self.change(latent)  # (n * B, channels / 2, H/2, W/2[, D/2])
+        shift = self.draw_shift(self.blocks(latent)).float()  # (n * B, spatial_dims, H, W[, D]), voxels
         image = unfold(folded.float(), self.stride)  # (B, out_channels, H, W[, D])
-        moved = bend(_repeat(image, repeats), self.draw_shift(drawn).float())
-        return (moved + self.draw_change(drawn).float()).clamp(-1, 1)
+        return bend(_repeat(image, repeats), shift)
 
 
 def bend(image: Tensor, shift: Tensor) -> Tensor:
@@ -204,20 +206,18 @@ def _draw(
 ) -> nn.Module:
     """Layers from the content's grid to the image."""
     return nn.Sequential(
-        *_features(spatial_dims, in_channels, channels, num_blocks, norm),
+        *_blocks(spatial_dims, in_channels, channels, num_blocks, norm),
+        _up_block(spatial_dims, channels, channels // 2),
         *_double(spatial_dims, channels // 2, out_channels, full_resolution),
     )
 
 
-def _features(
+def _blocks(
     spatial_dims: int, in_channels: int, channels: int, num_blocks: int, norm: str | tuple | None
 ) -> nn.Sequential:
-    """Residual blocks on the content's grid, and a block that doubles it to `channels // 2`."""
+    """Residual blocks on the content's grid."""
     sizes = [in_channels] + [channels] * num_blocks
-    return nn.Sequential(
-        *(ResidualBlock(spatial_dims, before, after, norm=norm) for before, after in pairwise(sizes)),
-        _up_block(spatial_dims, channels, channels // 2),
-    )
+    return nn.Sequential(*(ResidualBlock(spatial_dims, before, after, norm=norm) for before, after in pairwise(sizes)))
 
 
 def _double(spatial_dims: int, channels: int, out_channels: int, full_resolution: bool) -> list[nn.Module]:
