@@ -1,17 +1,11 @@
 """From a folder of raw scans to a cohort that the networks take."""
 
 import logging
-import multiprocessing
-import os
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import SimpleITK as sitk  # noqa: N813  # its own documentation calls it so
-import torch
 from tqdm import tqdm
 
 from bundle.files import check_writable
@@ -20,11 +14,13 @@ from bundle.preparation.quality import RejectedScan
 from bundle.preparation.sources import find_raw_scans
 from bundle.preparation.steps import Settings, check_settings, prepare_scan
 from bundle.preparation.storage import compute_fingerprint, name_files, read_record, remove_scan, write_scan, write_table
+from bundle.preparation.workers import run_in_processes
 
 TABLE = "prepared.tsv"
 MANIFEST = "manifest.tsv"
 NEEDED = ("participant_id", "label", "split")  # columns of the source with which the prepared scans are a cohort to train on
 MEASURES = ("brain_volume_ml", "template_correlation", "num_slices", "smallest_scale", "largest_scale")
+KILLED = "{}: its process was killed twice, the second time alone, perhaps for its memory: give more, or leave the scan out"
 
 logger = logging.getLogger(__name__)
 
@@ -105,23 +101,12 @@ class Preparation:
 
     def _prepare_all(self, scans: list[dict[str, Any]]) -> Iterator[tuple[int, dict[str, Any]]]:
         """Yield the number of each scan and what became of it, in the order in which they are done."""
+        jobs = [(scan["raw_image"], self.output_dir, scan["stem"], self.settings) for scan in scans]
         if self.num_workers == 0:
-            for index, scan in enumerate(scans):
-                yield index, prepare_and_write(scan["raw_image"], self.output_dir, scan["stem"], self.settings)
+            yield from ((index, prepare_and_write(*job)) for index, job in enumerate(jobs))
             return
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(self.num_workers, context, _limit_threads) as executor:
-            jobs = {
-                executor.submit(prepare_and_write, scan["raw_image"], self.output_dir, scan["stem"], self.settings): index
-                for index, scan in enumerate(scans)
-            }
-            for job in as_completed(jobs):
-                try:
-                    outcome = job.result()
-                except BrokenProcessPool:
-                    outcome = {"status": "failed", "message": "a process was killed, perhaps for its memory: lower num_workers"
-                               " and run again"}  # fmt: skip
-                yield jobs[job], outcome
+        for index, outcome in run_in_processes(prepare_and_write, jobs, self.num_workers):
+            yield index, outcome or {"status": "failed", "message": KILLED.format(scans[index]["raw_image"])}
 
     def _write_manifest(self) -> None:
         """Write the scans that are done as a cohort, when the source says their classes and splits."""
@@ -171,10 +156,3 @@ def _reason(error: Exception, raw_image: str) -> str:
     """Return what went wrong in one line that names the scan."""
     text = " ".join(str(error).split()) or type(error).__name__
     return text if raw_image in text else f"{raw_image}: {text}"
-
-
-def _limit_threads() -> None:
-    """Let a process use one core."""
-    os.environ["OMP_NUM_THREADS"] = "1"
-    torch.set_num_threads(1)
-    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
