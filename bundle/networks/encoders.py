@@ -28,8 +28,8 @@ class ContentEncoder(nn.Module):
         noise: standard deviation of the noise, in units of the latent.
         full_resolution: whether the first convolution works on the image's own grid, as in the paper; otherwise it halves the
             grid at once, which saves most of the work and memory of a volume.
-        keep_image: whether the latent holds the image too, its voxels folded into channels, for `DeformingGenerator`. It then is no
-            bottleneck, and by design not free of the class.
+        keep_image: whether the latent holds the image too, its voxels folded into channels, for `DeformingGenerator`. It then is
+            no bottleneck, and by design not free of the class.
     """
 
     def __init__(

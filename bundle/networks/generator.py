@@ -109,10 +109,11 @@ class ResidualGenerator(nn.Module):
 class DeformingGenerator(nn.Module):
     """Move the tissue of the scan itself, as its content and an attribute have it.
 
-    Atrophy moves tissue: ventricles widen and the cortex recedes. A smooth shift that bends the scan draws that with sharp edges in
-    the right place, and it cannot draw the fine patterns by which a generator fools a discriminator without showing the class. Needs
-    a content that keeps the image (`ContentEncoder(keep_image=True)`), so nothing of the scan is lost, and the map is free of errors
-    of the reconstruction. What changes intensities without moving anything, such as a lesion, it cannot draw. Ours, not the paper's.
+    Atrophy moves tissue: ventricles widen and the cortex recedes. A smooth shift that bends the scan draws that with sharp edges
+    in the right place, and it cannot draw the fine patterns by which a generator fools a discriminator without showing the
+    class. Needs a content that keeps the image (`ContentEncoder(keep_image=True)`), so nothing of the scan is lost, and the map
+    is free of errors of the reconstruction. What changes intensities in place, such as a lesion, it cannot draw. Ours, not the
+    paper's.
 
     Args:
         spatial_dims: 2 or 3.
