@@ -1,4 +1,4 @@
-"""Simulated cohorts of persons with sessions on disk, complete or absent."""
+"""Simulated cohorts of persons with sessions on disk, complete or absent under their final name."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from bundle.files import MANIFEST, PARTICIPANTS, write_folder_atomically, write_nifti
+from bundle.files import MANIFEST, PARTICIPANTS, write_nifti
+from bundle.simulation.progress import continue_cohort
 from bundle.simulation.regions import REGIONS
 from bundle.simulation.storage import DESCRIPTION, NUM_WORKERS, compute_checksum
 
@@ -58,7 +59,7 @@ def write_participants(
     settings: dict,
     other_manifest: str | None = None,
 ) -> None:
-    """Simulate and write all participants, their tables and the description; all or nothing.
+    """Simulate and write all participants, their tables and the description; an interrupted run is continued.
 
     Participants on the same anatomy follow each other, so that one anatomy at a time is in memory.
 
@@ -70,22 +71,23 @@ def write_participants(
         other_manifest: Name of a further table with all scans, also those that are not in the manifest.
     """
     with (
-        write_folder_atomically(dataset_dir) as partial,
+        continue_cohort(dataset_dir, settings) as progress,
         ThreadPoolExecutor(NUM_WORKERS) as executor,
         tqdm(total=len(plan), desc=f"simulating {dataset_dir.name}", unit="participant") as bar,
     ):
 
-        def job(row: dict) -> tuple[dict, list[dict]]:
-            result = write_participant(partial, row, simulate(row))
-            bar.update()
-            return result
+        partial = progress.folder
 
-        written: dict[str, tuple[dict, list[dict]]] = {}
+        def job(row: dict) -> None:
+            progress.complete(row["participant_id"], lambda: write_participant(partial, row, simulate(row)))
+            bar.update()
+
         for _, group in plan.groupby("anatomy"):
-            first, *others = group.to_dict("records")
-            results = [job(first), *executor.map(job, others)]  # the first one loads the anatomy for all
-            written |= dict(zip(group["participant_id"], results, strict=True))
-        results = [written[name] for name in plan["participant_id"]]
+            first, *others = sorted(group.to_dict("records"), key=lambda row: row["participant_id"] in progress)
+            job(first)  # the first one that is not written loads the anatomy for all
+            list(executor.map(job, others))
+        results = [progress[name] for name in plan["participant_id"]]
+        progress.forget()
         complete = pd.concat([plan, pd.DataFrame([table for table, _ in results], index=plan.index)], axis=1)
         _write_table(complete, partial / PARTICIPANTS)
         scans = pd.DataFrame([scan for _, rows in results for scan in rows]).astype({"label": "Int64"})

@@ -1,4 +1,4 @@
-"""Simulated cohorts on disk: images, participants table and description, complete or absent."""
+"""Simulated cohorts on disk: images, participants table and description, complete or absent under their final name."""
 
 import hashlib
 import json
@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from bundle.files import PARTICIPANTS, write_folder_atomically, write_nifti
+from bundle.files import PARTICIPANTS, write_nifti
+from bundle.simulation.progress import continue_cohort
 from bundle.simulation.subjects import Subject
 
 NUM_WORKERS = 2
@@ -63,7 +64,7 @@ def write_cohort(
     parcel_names: Sequence[str],
     settings: dict,
 ) -> None:
-    """Simulate and write all subjects, their table and the description; all or nothing.
+    """Simulate and write all subjects, their table and the description; an interrupted run is continued.
 
     Args:
         dataset_dir: Folder of the cohort.
@@ -72,11 +73,17 @@ def write_cohort(
         parcel_names: Names of the labels 1, 2, ... of the parcel maps.
         settings: What determines the cohort.
     """
-    with write_folder_atomically(dataset_dir) as partial, ThreadPoolExecutor(NUM_WORKERS) as executor:
+    with continue_cohort(dataset_dir, settings) as progress, ThreadPoolExecutor(NUM_WORKERS) as executor:
+        partial = progress.folder
+
+        def job(row: dict) -> dict[str, str | None]:
+            return progress.complete(row["participant_id"], lambda: write_subject(partial, row, simulate(row), parcel_names))
+
         rows = table.to_dict("records")
-        jobs = executor.map(lambda row: write_subject(partial, row, simulate(row), parcel_names), rows)
+        jobs = executor.map(job, rows)
         paths = list(tqdm(jobs, total=len(rows), desc=f"simulating {dataset_dir.name}", unit="subject"))
         complete = pd.concat([table, pd.DataFrame(paths)], axis=1)
+        progress.forget()
         complete.to_csv(partial / PARTICIPANTS, sep="\t", index=False, na_rep="n/a")
         description = {"Name": "Simulated cohort", "BIDSVersion": "1.9.0", "DatasetType": "derivative",
                        "Simulation": settings, "Checksum": compute_checksum(partial)}  # fmt: skip
