@@ -9,6 +9,7 @@ import pytest
 from bundle.cohorts import Splitting, read_adni, write_manifest
 from bundle.cohorts.manifests import LEFT_OUT
 from bundle.data import read_manifest
+from bundle.preparation.sources import find_raw_scans
 
 HALVES = Splitting(fractions=(0.5, 0.25, 0.25))
 
@@ -225,6 +226,15 @@ def test_the_written_manifest_is_read_back(make_bids, visits, tmp_path: Path) ->
     pd.testing.assert_frame_equal(read_manifest(path.parent), manifest, check_dtype=False)
     left_out = pd.read_csv(tmp_path / "out" / "manifest_left_out.tsv", sep="\t")
     assert len(left_out) == len(manifest.attrs[LEFT_OUT])
+
+
+def test_preparation_takes_the_written_manifest(make_bids, visits, tmp_path: Path) -> None:
+    manifest = read_adni(make_bids(visits))
+    scans = find_raw_scans(write_manifest(manifest, tmp_path / "out" / "manifest.tsv"))
+    assert scans["raw_image"].tolist() == manifest["image"].tolist()
+    kept = ["participant_id", "session_id", "split", "pair", "sex", "diagnosis"]
+    pd.testing.assert_frame_equal(scans[kept], manifest[kept], check_dtype=False)
+    assert scans["label"].astype(int).tolist() == manifest["label"].tolist()
 
 
 def test_counts_are_logged(make_bids, visits, caplog) -> None:
