@@ -9,10 +9,9 @@ import pandas as pd
 
 from bundle.simulation.brains import prepare_brain
 from bundle.simulation.cohort import GROUPS, check_numbers, choose_anatomies
-from bundle.simulation.conversion import check_volume
 from bundle.simulation.regions import STRUCTURES
 from bundle.simulation.sessions import Participant, Session, name_regions, write_participants
-from bundle.simulation.states import draw_person, scan
+from bundle.simulation.states import check_field_of_view, draw_person, scan
 from bundle.simulation.storage import is_written
 
 logger = logging.getLogger(__name__)
@@ -69,19 +68,18 @@ def simulate_ageing_cohort(
 
     Raises:
         ValueError: When the folder holds a cohort with other settings, an anatomy is not installed, or a
-            number or size is impossible.
-        RuntimeError: When the field of view does not hold the brain.
+            number or size is impossible, or the field of view does not hold the brain.
     """
     dataset_dir = Path(dataset_dir)
     seen, unseen = choose_anatomies(anatomies)
     numbers = check_numbers(num_train, num_validation, num_test, num_unseen)
-    check_volume(spatial_size)
     settings = {
         "simulation": "ageing", "version": VERSION, "spatial_size": list(spatial_size), "voxel_size": voxel_size,
         "numbers": numbers, "seed": seed, "anatomies": seen, "unseen_anatomies": unseen,
     }  # fmt: skip
     if is_written(dataset_dir, settings, ignored=["anatomies"] if anatomies is None else []):
         return dataset_dir
+    check_field_of_view(spatial_size, voxel_size)
     logger.info("Simulating ageing in %s on %s; unseen %s", dataset_dir, ", ".join(seen), ", ".join(unseen))
     plan = plan_ages(numbers, seed, seen, unseen)
 
@@ -154,7 +152,7 @@ def simulate_participant(row: dict, spatial_size: Sequence[int], voxel_size: flo
         The participant with its session.
 
     Raises:
-        RuntimeError: When the field of view does not hold the brain in any draw.
+        ValueError: When the field of view does not hold the brain in any draw.
     """
     ages = [row["age"]] if pd.isna(row["target_age"]) else [row["age"], row["target_age"]]
     labelled = not pd.isna(row["label"])

@@ -12,7 +12,7 @@ from bundle.simulation.brains import prepare_brain
 from bundle.simulation.cohort import GROUPS, check_numbers, choose_anatomies
 from bundle.simulation.regions import LOBES, REGIONS, STRUCTURES
 from bundle.simulation.sessions import Participant, Session, name_regions, write_participants
-from bundle.simulation.states import Draw, draw_person, scan
+from bundle.simulation.states import Draw, check_field_of_view, draw_person, scan
 from bundle.simulation.storage import is_written
 
 logger = logging.getLogger(__name__)
@@ -72,13 +72,11 @@ def simulate_conversion_cohort(
 
     Raises:
         ValueError: When the folder holds a cohort with other settings, an anatomy is not installed, or a
-            number or size is impossible.
-        RuntimeError: When the field of view does not hold the brain.
+            number or size is impossible, or the field of view does not hold the brain.
     """
     dataset_dir = Path(dataset_dir)
     seen, unseen = choose_anatomies(anatomies)
     numbers = check_numbers(num_train, num_validation, num_test, num_unseen)
-    check_volume(spatial_size)
     if num_classes not in DIAGNOSES:
         raise ValueError(f"num_classes must be 2 (MCI, AD) or 3 (CN, MCI, AD), got {num_classes}")
     if not 0 <= repeat_share <= 1:
@@ -90,6 +88,7 @@ def simulate_conversion_cohort(
     }  # fmt: skip
     if is_written(dataset_dir, settings, ignored=["anatomies"] if anatomies is None else []):
         return dataset_dir
+    check_field_of_view(spatial_size, voxel_size)
     logger.info("Simulating conversion in %s on %s; unseen %s", dataset_dir, ", ".join(seen), ", ".join(unseen))
     plan = plan_participants(numbers, repeat_share, num_classes, seed, seen, unseen)
 
@@ -98,16 +97,6 @@ def simulate_conversion_cohort(
 
     write_participants(dataset_dir, plan, simulate, settings)
     return dataset_dir
-
-
-def check_volume(spatial_size: Sequence[int]) -> None:
-    """Refuse other than volumes.
-
-    Raises:
-        ValueError: When there are other than three sizes.
-    """
-    if len(spatial_size) != 3:
-        raise ValueError(f"spatial_size must have 3 entries (whole brains), got {list(spatial_size)}")
 
 
 def plan_participants(
@@ -195,7 +184,7 @@ def simulate_participant(row: dict, num_classes: int, spatial_size: Sequence[int
         The participant with its sessions.
 
     Raises:
-        RuntimeError: When the field of view does not hold the brain in any draw.
+        ValueError: When the field of view does not hold the brain in any draw.
     """
     classes = [int(label) for label in row["classes"].split("+")]
     brain = prepare_brain(row["anatomy"], voxel_size)

@@ -29,6 +29,7 @@ from bundle.simulation.regions import REGIONS
 
 CENTRE = (0.0, -17.0, 6.0)  # mm: centre of the brain and of the field of view
 SIZE_OF_TEMPLATE = 0.94  # edge of a brain relative to its template; MNI templates are larger than most brains
+BRAIN_EXTENT = (138, 172, 149)  # mm: box around `CENTRE` that holds every anatomy at that size, before it is deformed
 SCALES = ((18.0, 3.4), (8.0, 1.35))  # mm: smoothing of a velocity field and its root mean square length
 AFFINE_DEVIATION = 0.02
 AFFINE_SHIFT = 1.0  # mm
@@ -85,6 +86,33 @@ class Draw(NamedTuple):
     generator: torch.Generator
 
 
+def check_field_of_view(spatial_size: Sequence[int], voxel_size: float) -> None:
+    """Refuse a field of view that does not hold the brain of a typical person with a voxel around it.
+
+    Args:
+        spatial_size: Size of the images, H, W, D.
+        voxel_size: Edge of a voxel in mm.
+
+    Raises:
+        ValueError: When there are other than three sizes, or one is too small.
+    """
+    if len(spatial_size) != 3:
+        raise ValueError(f"spatial_size must have 3 entries (whole brains), got {list(spatial_size)}")
+    least = [extent + 2 * voxel_size for extent in BRAIN_EXTENT]
+    extents = [size * voxel_size for size in spatial_size]
+    if voxel_size <= 0 or any(extent < needed for extent, needed in zip(extents, least, strict=True)):
+        raise ValueError(
+            f"the field of view, {show_extent(extents)} mm, does not hold a brain: embedded_cohort#spatial_size (image_size) "
+            f"times embedded_cohort#voxel_size (pixdim), {list(spatial_size)} times {voxel_size:g} mm, must be at least "
+            f"{show_extent(least)} mm"
+        )
+
+
+def show_extent(extent: Sequence[float]) -> str:
+    """Return lengths as "160 x 200 x 160"."""
+    return " x ".join(f"{length:g}" for length in extent)
+
+
 def draw_person(
     brain: Brain,
     draw_course: Callable[[np.random.Generator], np.ndarray],
@@ -107,7 +135,7 @@ def draw_person(
         The person and what it was drawn from.
 
     Raises:
-        RuntimeError: When no draw fits.
+        ValueError: When no draw fits.
     """
     for attempt in range(MAX_DRAWS):
         random = np.random.default_rng([seed, attempt])
@@ -116,7 +144,10 @@ def draw_person(
         person = simulate_person(brain, course[list(wanted)], spatial_size, voxel_size, generator)
         if person is not None:
             return Draw(person, course, random, generator)
-    raise RuntimeError(f"{brain.name} does not fit into {list(spatial_size)} voxels of {voxel_size} mm: enlarge spatial_size")
+    raise ValueError(
+        f"{brain.name} does not fit into {list(spatial_size)} voxels of {voxel_size:g} mm: enlarge embedded_cohort#spatial_size"
+        " (image_size) or embedded_cohort#voxel_size (pixdim)"
+    )
 
 
 def simulate_person(

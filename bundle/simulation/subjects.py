@@ -56,7 +56,7 @@ def simulate_subject(anatomy: Anatomy, spatial_size: Sequence[int], voxel_size: 
         The subject.
 
     Raises:
-        RuntimeError: When no draw shows all parcels.
+        ValueError: When no draw shows all parcels.
     """
     generator = torch.Generator().manual_seed(seed)
     for _ in range(MAX_DRAWS):
@@ -69,7 +69,10 @@ def simulate_subject(anatomy: Anatomy, spatial_size: Sequence[int], voxel_size: 
                 tensor.reshape(shape).numpy() for tensor in (scan, lesions.effect, lesions.parcel_map, brain_mask)
             )
             return Subject(control, effect, parcel_map, mask, affine)
-    raise RuntimeError(f"{anatomy.name} shows not all parcels at size {spatial_size}, voxel size {voxel_size} mm")
+    raise ValueError(
+        f"{anatomy.name} shows not all parcels in {list(spatial_size)} voxels of {voxel_size:g} mm: enlarge the field of view"
+        " (embedded_cohort#spatial_size or image_size) or take smaller voxels (embedded_cohort#voxel_size or pixdim)"
+    )
 
 
 def _draw_positions(

@@ -139,6 +139,7 @@ def test_written_cohort_is_found_again_and_other_settings_are_refused(cohort: Pa
     ("arguments", "message"),
     [
         ({"spatial_size": (64, 80)}, "spatial_size must have 3 entries"),
+        ({"spatial_size": (32, 32, 32), "voxel_size": 5}, "the field of view, 160 x 160 x 160 mm, does not hold a brain"),
         ({"num_classes": 4}, r"num_classes must be 2 \(MCI, AD\) or 3 \(CN, MCI, AD\), got 4"),
         ({"repeat_share": 1.5}, "repeat_share must be from 0 to 1, got 1.5"),
         ({"anatomies": ["colin27"]}, "got colin27"),

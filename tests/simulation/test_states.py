@@ -6,7 +6,17 @@ import torch
 
 from bundle.simulation.brains import Brain
 from bundle.simulation.regions import REGIONS, label_of
-from bundle.simulation.states import Person, draw_person, make_affine, scan, simulate_person
+from bundle.simulation.states import (
+    BRAIN_EXTENT,
+    CENTRE,
+    SIZE_OF_TEMPLATE,
+    Person,
+    check_field_of_view,
+    draw_person,
+    make_affine,
+    scan,
+    simulate_person,
+)
 
 SIZE, VOXEL_SIZE = (32, 40, 32), 5.0
 LEFT_HIPPOCAMPUS = label_of("hippocampus", "left") - 1
@@ -92,8 +102,21 @@ def test_scans_of_a_state_differ_by_noise_and_a_little_bias(person: Person) -> N
 
 def test_brain_that_does_not_fit_is_an_error(coarse_brain: Brain, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bundle.simulation.states.MAX_DRAWS", 2)
-    with pytest.raises(RuntimeError, match="mni152-09a-sym does not fit into .* voxels of 5.0 mm: enlarge spatial_size"):
+    with pytest.raises(ValueError, match="mni152-09a-sym does not fit into .* of 5 mm: enlarge embedded_cohort#spatial_size"):
         draw_person(coarse_brain, lambda random: np.zeros((1, len(REGIONS))), [0], (24, 40, 32), VOXEL_SIZE, 0)
+
+
+def test_least_field_of_view_is_that_of_the_anatomy(coarse_brain: Brain) -> None:
+    inside = np.argwhere((coarse_brain.channels[0, 2] >= 0.5).numpy()) + coarse_brain.origin - CENTRE
+    extent = 2 * np.abs(inside).max(axis=0) * SIZE_OF_TEMPLATE
+    assert (extent <= BRAIN_EXTENT).all() and (extent > np.array(BRAIN_EXTENT) - 5).all()
+
+
+@pytest.mark.parametrize("size", [(32, 32, 32), (32, 40, 31), (29, 40, 32)])
+def test_field_of_view_that_does_not_hold_the_brain_is_refused(size: tuple[int, ...]) -> None:
+    check_field_of_view(SIZE, VOXEL_SIZE)
+    with pytest.raises(ValueError, match=r"spatial_size \(image_size\).*\(pixdim\).* must be at least 148 x 182 x 159 mm"):
+        check_field_of_view(size, VOXEL_SIZE)
 
 
 def test_brain_that_would_fold_is_refused(coarse_brain: Brain) -> None:
