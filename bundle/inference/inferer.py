@@ -11,6 +11,8 @@ from bundle.attribution import exemplar_maps, sampled_maps, translate_to_value
 from bundle.data.scans import without_metadata
 from bundle.networks import ICAM
 
+OLDEST = 120  # years
+
 
 class ICAMInferer(Inferer):
     """Classify scans and explain them by translation to another class.
@@ -28,6 +30,9 @@ class ICAMInferer(Inferer):
         target_value: age in years that all scans are translated to as well, by a network with regression; None for none.
         value_mean: age that such a network regresses as 0, years.
         value_scale: years that it regresses as 1.
+
+    Raises:
+        ValueError: When `target_value` is no age.
     """
 
     def __init__(
@@ -44,6 +49,7 @@ class ICAMInferer(Inferer):
         value_scale: float = 1.0,
     ) -> None:
         super().__init__()
+        _check_age(target_value)
         self.target = target
         self.exemplar = exemplar
         self.reference = reference
@@ -76,6 +82,7 @@ class ICAMInferer(Inferer):
             ValueError: When the target is no class, a target value is given to a network without regression, or a setting is
                 not what `sampled_maps` takes.
         """
+        self.check(network)
         image = without_metadata(inputs)
         probabilities = self._classify(image, network)
         target = self._choose_target(probabilities)
@@ -92,6 +99,24 @@ class ICAMInferer(Inferer):
         result |= self._explain_by_value(image, network)
         return {key: value.clone() for key, value in result.items()}  # outside inference mode: ordinary tensors
 
+    def check(self, network: ICAM) -> None:
+        """Refuse settings that do not go with a network, before anything is computed.
+
+        Args:
+            network: trained network.
+
+        Raises:
+            ValueError: When the target is no class, or a target value is given to a network without regression.
+        """
+        num_classes = len(network.class_attributes)
+        if self.target is not None and self.target not in range(num_classes):
+            raise ValueError(f"target must be a class, 0 to {num_classes - 1}, or null, got {self.target}")
+        if self.target_value is not None and network.attribute_encoder.regressor is None:
+            raise ValueError(
+                f"target_value {self.target_value} needs a network with regression, and this one has none:"
+                " accepted without it is null"
+            )
+
     def _classify(self, image: Tensor, network: ICAM) -> Tensor:
         """Return class probabilities, shape (B, K)."""
         with eval_mode(network), torch.inference_mode():
@@ -99,18 +124,13 @@ class ICAMInferer(Inferer):
 
     def _choose_target(self, probabilities: Tensor) -> Tensor:
         """Return the class that each scan is translated to, shape (B,)."""
-        num_classes = probabilities.shape[1]
         if self.target is None:
             return probabilities.topk(2, dim=1).indices[:, 1]
-        if not 0 <= self.target < num_classes:
-            raise ValueError(f"target must be a class, 0 to {num_classes - 1}, or null, got {self.target}")
         return torch.full_like(probabilities[:, 0], self.target, dtype=torch.long)
 
     def _explain_by_value(self, image: Tensor, network: ICAM) -> dict[str, Tensor]:
         """Return the regressed ages, and the maps that lead to the target value."""
         if network.attribute_encoder.regressor is None:
-            if self.target_value is not None:
-                raise ValueError(f"target_value {self.target_value} needs a network with regression: accepted without it is null")
             return {}
         ages = {"predicted_age": self._regress(image, network)}
         if self.target_value is None:
@@ -136,3 +156,12 @@ class ICAMInferer(Inferer):
         return exemplar_maps(
             network, image, attribute.expand(count, *attribute.shape[1:]), target.expand(count), self.reference
         ).mean
+
+
+def _check_age(value: Any) -> None:
+    """Refuse what is no age in years; None is no age to translate to, and accepted."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if value is not None and not (number and 0 <= value <= OLDEST):
+        raise ValueError(
+            f"target_value must be an age, 0 to {OLDEST} years, given to a network with regression, or null, got {value!r}"
+        )

@@ -91,7 +91,9 @@ def test_empty_folder_is_refused_at_once(make_parser: Make, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("entry", ["evaluating", "interpolation"])
-def test_a_folder_that_cannot_be_written_to_is_refused_at_once(scans: Path, make_parser: Make, tmp_path: Path, entry: str) -> None:
+def test_a_folder_that_cannot_be_written_to_is_refused_at_once(
+    scans: Path, make_parser: Make, tmp_path: Path, entry: str
+) -> None:
     (tmp_path / "file").write_text("mine")
     parser = make_parser(output_dir=str(tmp_path / "file" / "output"), source_scan=str(scans / "flat.nii.gz"))
     with pytest.raises(RuntimeError) as caught:

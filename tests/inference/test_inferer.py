@@ -72,5 +72,12 @@ def test_wrong_settings_are_refused(make_network: Make, image: torch.Tensor) -> 
         ICAMInferer(target=-1)(image, make_network())
     with pytest.raises(ValueError, match="num_samples must be at least 2"):
         ICAMInferer(num_samples=1)(image, make_network())
-    with pytest.raises(ValueError, match="target_value 70 needs a network with regression"):
+    with pytest.raises(ValueError, match="target_value 70 needs a network with regression, and this one has none"):
         ICAMInferer(num_samples=2, target_value=70)(image, make_network())
+
+
+@pytest.mark.parametrize("value", [500, -10, "old", float("nan"), True])
+def test_a_target_value_that_is_no_age_is_refused(value: object) -> None:
+    with pytest.raises(ValueError, match=r"target_value must be an age, 0 to 120 years, .* got"):
+        ICAMInferer(target_value=value)  # type: ignore[arg-type]
+    assert [ICAMInferer(target_value=age).target_value for age in (0, 120, 72.5, None)] == [0, 120, 72.5, None]

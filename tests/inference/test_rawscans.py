@@ -85,6 +85,24 @@ def test_one_command_prepares_and_explains(make_parser: Make, tmp_path: Path, sp
     assert image.get_fdata().any()
 
 
+def test_what_does_not_go_with_the_network_is_refused_before_anything_is_prepared(make_parser: Make, tmp_path: Path) -> None:
+    save_scan(tmp_path / "scans" / "raw.nii.gz", (20, 24, 22), make_affine())
+    make_parser()
+    for change, sentence in (({"content_encoder::channels": 3}, "model.pt fits another architecture"),
+                             ({"checkpoint": str(tmp_path / "absent.pt")}, "absent.pt"),
+                             ({"target": 5}, "target must be a class"),
+                             ({"target_value": 70}, "this one has none"),
+                             ({"target_value": 500}, "0 to 120 years"),
+                             ({"reference_scan": str(tmp_path / "absent.nii.gz")}, "absent.nii.gz")):  # fmt: skip
+        with pytest.raises(RuntimeError) as caught:
+            run(make_parser(**(QUICK | change)))
+        causes: list[BaseException | None] = [caught.value]
+        while causes[-1] is not None:
+            causes.append(causes[-1].__cause__)
+        assert sentence in " ".join(map(str, causes))
+        assert not (tmp_path / "output").exists()
+
+
 def test_absent_raw_scan_costs_this_scan_only(make_parser: Make, tmp_path: Path) -> None:
     paths = [save_scan(tmp_path / "raw" / f"{name}.nii.gz", (20, 24, 22), make_affine()) for name in "ab"]
     limits = Settings().limits._replace(brain_volume=(0, 1e9), template_correlation=-1)
