@@ -122,3 +122,9 @@ def test_a_cohort_without_test_rows_raises(make_cohort, make_network, tmp_path):
 def test_an_unknown_headline_raises(make_cohort, make_network, tmp_path):
     with pytest.raises(ValueError, match="headline must be one of ncc_image, ncc_brain, got 'dice'"):
         evaluate(make_network(2), make_cohort(2), tmp_path, headline="dice")
+
+
+def test_a_folder_that_cannot_be_written_to_is_refused_before_anything_is_computed(make_cohort, make_network, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(OSError, match="file/output/eval cannot be written to"):
+        evaluate(make_network(2), make_cohort(2, num_test=12), tmp_path / "file" / "output")
