@@ -1,5 +1,6 @@
 """Evaluation of a trained network: attribution maps, classes and latents, with trivial maps and the exact change beside them."""
 
 from bundle.evaluation.evaluator import Evaluation
+from bundle.evaluation.screening import Screening
 
-__all__ = ["Evaluation"]
+__all__ = ["Evaluation", "Screening"]
