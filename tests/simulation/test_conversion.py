@@ -1,7 +1,9 @@
 """The conversion cohort on disk."""
 
 import json
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
@@ -9,10 +11,19 @@ import pandas as pd
 import pytest
 
 from bundle.data import datalist, read_manifest
+from bundle.simulation import conversion
 from bundle.simulation.brains import Brain
 from bundle.simulation.cohort import GROUPS
-from bundle.simulation.conversion import STEP_RANGE, draw_course, plan_participants, simulate_conversion_cohort
+from bundle.simulation.conversion import (
+    STEP_RANGE,
+    draw_course,
+    plan_participants,
+    simulate_conversion_cohort,
+    simulate_participant,
+)
+from bundle.simulation.progress import NOTES
 from bundle.simulation.regions import REGIONS, STRUCTURES
+from bundle.simulation.sessions import Participant
 from bundle.simulation.storage import DESCRIPTION, compute_checksum
 
 SMALL = {
@@ -125,6 +136,28 @@ def test_same_seed_gives_the_same_bytes_and_another_seed_others(cohort: Path, tm
     for path in (again / "sub-0002").rglob("*.nii.gz"):  # a participant does not depend on the number of others
         assert path.read_bytes() == (cohort / path.relative_to(again)).read_bytes()
     assert compute_checksum(again) != compute_checksum(other)
+
+
+def test_interrupted_simulation_goes_on_to_the_same_bytes(
+    cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    calls = count()
+
+    def simulate(row: dict, *settings: Any) -> Participant:
+        done.append(row["participant_id"])
+        if next(calls) == 3:
+            raise KeyboardInterrupt
+        return simulate_participant(row, *settings)
+
+    monkeypatch.setattr(conversion, "simulate_participant", simulate)
+    with pytest.raises(KeyboardInterrupt):
+        simulate_conversion_cohort(tmp_path / "again", **SMALL)
+    kept = {note.stem for note in (tmp_path / "again.partial" / NOTES).glob("sub-*.json")}
+    before = len(done)
+    simulate_conversion_cohort(tmp_path / "again", **SMALL)
+    assert len(kept) >= 3 and kept.isdisjoint(done[before:])
+    assert compute_checksum(tmp_path / "again") == compute_checksum(cohort)
 
 
 def test_written_cohort_is_found_again_and_other_settings_are_refused(cohort: Path, monkeypatch: pytest.MonkeyPatch) -> None:
