@@ -123,6 +123,7 @@ class DeformingGenerator(nn.Module):
         channels: channels of the layers that draw the shift.
         num_blocks: residual blocks on the content's grid.
         norm: normalisation of the residual blocks, None for none.
+        max_shift: largest shift along an axis, voxels.
 
     Raises:
         ValueError: When `content_channels` leaves nothing beside the image.
@@ -137,9 +138,11 @@ class DeformingGenerator(nn.Module):
         channels: int = 24,
         num_blocks: int = 3,
         norm: str | tuple | None = "instance",
+        max_shift: float = 1.5,
     ) -> None:
         super().__init__()
         self.stride = CONTENT_STRIDE
+        self.max_shift = max_shift
         self.feature_channels = content_channels - out_channels * CONTENT_STRIDE**spatial_dims
         if self.feature_channels < 1:
             raise ValueError(f"content_channels {content_channels} hold no image: build ContentEncoder with keep_image=True")
@@ -167,7 +170,8 @@ class DeformingGenerator(nn.Module):
         repeats = len(attribute) // len(content)
         features, folded = content[:, : self.feature_channels], content[:, self.feature_channels :]
         latent = torch.cat([_repeat(features, repeats), self.widen(attribute)], dim=1)  # (n * B, C, H/4, W/4[, D/4])
-        shift = self.draw_shift(self.blocks(latent)).float()  # (n * B, spatial_dims, H, W[, D]), voxels
+        shift = self.draw_shift(self.blocks(latent)).float()  # (n * B, spatial_dims, H, W[, D])
+        shift = self.max_shift * (shift / self.max_shift).tanh()  # voxels
         image = unfold(folded.float(), self.stride)  # (B, out_channels, H, W[, D])
         return bend(_repeat(image, repeats), shift)
 

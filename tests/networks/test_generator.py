@@ -5,6 +5,7 @@ import torch
 from scipy.ndimage import map_coordinates
 
 from bundle.networks import DeformingGenerator
+from bundle.networks.blocks import fold
 from bundle.networks.generator import bend
 
 
@@ -40,3 +41,13 @@ def test_a_generator_that_moves_nothing_gives_the_scan_itself(make_network, imag
 def test_a_content_without_the_image_is_refused(spatial_dims: int) -> None:
     with pytest.raises(ValueError, match="hold no image: build ContentEncoder with keep_image=True"):
         DeformingGenerator(spatial_dims, content_channels=16)
+
+
+def test_no_tissue_moves_further_than_allowed(make_network, image: torch.Tensor) -> None:
+    generator = make_network(generator=DeformingGenerator).generator
+    generator.draw_shift.register_forward_hook(lambda module, inputs, output: 1000 * output)  # far beyond the limit
+    ramp = torch.arange(image.shape[2]).float().view(1, 1, -1, *[1] * (image.ndim - 3)).expand_as(image)
+    features = torch.zeros(4, generator.feature_channels, *(size // 4 for size in image.shape[2:]))
+    content = torch.cat([features, fold(ramp, 4)], dim=1)
+    moved = generator(content, torch.randn(4, 1, *(size // 16 for size in image.shape[2:]))) - ramp
+    assert 1.4 < moved.abs().max() <= generator.max_shift + 1e-3
