@@ -9,8 +9,12 @@ from bundle.translation import Translation, pair_classes
 
 
 @pytest.fixture
-def discriminators(spatial_dims: int) -> tuple[ContentDiscriminator, DomainDiscriminator]:
-    return ContentDiscriminator(spatial_dims, 16, channels=(4, 4)), DomainDiscriminator(spatial_dims, channels=(4, 4, 4))
+def discriminators(
+    request: pytest.FixtureRequest, spatial_dims: int
+) -> tuple[ContentDiscriminator, DomainDiscriminator]:
+    judged = "network" in request.fixturenames  # other tests make a network whose content has 16 channels
+    channels = request.getfixturevalue("network").content_encoder.out_channels if judged else 16
+    return ContentDiscriminator(spatial_dims, channels, channels=(4, 4)), DomainDiscriminator(spatial_dims, channels=(4, 4, 4))
 
 
 @pytest.fixture
