@@ -85,12 +85,12 @@ def test_same_seed_gives_the_same_bytes(cohort: Path, tmp_path: Path) -> None:
         assert path.read_bytes() == (cohort / path.relative_to(again)).read_bytes()
 
 
-def test_written_cohort_is_found_again_and_other_settings_are_refused(cohort: Path) -> None:
+def test_written_cohort_is_found_again_and_other_settings_are_refused(cohort: Path, tmp_path: Path) -> None:
     assert simulate_ageing_cohort(cohort, **SMALL, seed=3) == cohort
     with pytest.raises(ValueError, match=r"other settings \(embedded_cohort#seed\)"):
         simulate_ageing_cohort(cohort, **SMALL, seed=4)
     with pytest.raises(ValueError, match="spatial_size must have 3 entries"):
-        simulate_ageing_cohort(cohort, spatial_size=(64, 80))
+        simulate_ageing_cohort(tmp_path / "slices", spatial_size=(64, 80))
 
 
 def test_ages_are_uniform_and_targets_lie_in_the_other_class(plan: pd.DataFrame) -> None:
