@@ -111,7 +111,7 @@ class GeneratorObjective(Objective):
 
     def domain_adversarial(self, t: Translation) -> Tensor:
         """Translations look real (Sec. 3.3)."""
-        return self.adversarial(t.judged_by(self.domain_discriminator).real, real=True)
+        return self.adversarial(t.judged_by(self.domain_discriminator).real_as(t.target.repeat(2)), real=True)
 
     def domain_class(self, t: Translation) -> Tensor:
         """Translations look like their target class (Sec. 3.3)."""
@@ -155,8 +155,9 @@ class DiscriminatorObjective(Objective):
 
     def domain_adversarial(self, t: Translation) -> Tensor:
         """Real scans are told from translations, which count as much together."""
-        real = self.adversarial(t.image_judged_by(self.domain_discriminator).real, real=True)
-        generated = self.adversarial(self.domain_discriminator(t.translated.detach()).real, real=False)
+        real = self.adversarial(t.image_judged_by(self.domain_discriminator).real_as(t.labels), real=True)
+        verdict = self.domain_discriminator(t.translated.detach())
+        generated = self.adversarial(verdict.real_as(t.target.repeat(2)), real=False)
         return 0.5 * (real + generated)
 
     def domain_class(self, t: Translation) -> Tensor:

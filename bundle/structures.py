@@ -23,12 +23,16 @@ class DomainLogits(NamedTuple):
     """Verdict of the domain discriminator.
 
     Attributes:
-        real: logit of being a real scan, shape (B, 1).
+        real: logit of being a real scan, shape (B, 1), or of being a real one of each class, shape (B, K).
         label: class logits, shape (B, K).
     """
 
     real: Tensor
     label: Tensor
+
+    def real_as(self, labels: Tensor) -> Tensor:
+        """Return the logit of being a real scan of the given classes (B,), shape (B,); the class matters only if it was told."""
+        return self.real.expand(-1, self.label.shape[1]).gather(1, labels[:, None])[:, 0]
 
 
 class AttributionMaps(NamedTuple):

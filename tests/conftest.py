@@ -53,8 +53,10 @@ def make_network(spatial_dims: int, image_size: tuple[int, ...]):
             spatial_dims, channels=4, num_blocks=1, noise=0.3, full_resolution=full_resolution, keep_image=deforming
         )
         attribute_encoder = AttributeEncoder(spatial_dims, image_size, num_classes=num_classes, channels=4, regression=regression)
-        options = {} if deforming else {"full_resolution": full_resolution}
-        decoder = generator(spatial_dims, content_encoder.out_channels, attribute_channels=4, num_blocks=1, **options)
+        options = {"image_size": image_size} if deforming else {"full_resolution": full_resolution}
+        decoder = generator(
+            spatial_dims, content_channels=content_encoder.out_channels, attribute_channels=4, num_blocks=1, **options
+        )
         network = ICAM(content_encoder, attribute_encoder, decoder)
         network.class_attributes.normal_()
         return network

@@ -43,6 +43,8 @@ class DomainDiscriminator(nn.Module):
         in_channels: channels of the image.
         num_classes: number of classes, K.
         channels: channels of each strided convolution.
+        conditional: whether real scans are told from generated ones of the same class, each class by itself, instead of all
+            together as in the paper. A translation that looks real, but not as the scans of its class do, then does not pass.
     """
 
     def __init__(
@@ -51,10 +53,11 @@ class DomainDiscriminator(nn.Module):
         in_channels: int = 1,
         num_classes: int = 2,
         channels: Sequence[int] = (16, 32, 64, 128, 256, 256),
+        conditional: bool = False,
     ) -> None:
         super().__init__()
         self.features = _strided(spatial_dims, in_channels, channels)
-        self.real = Convolution(spatial_dims, channels[-1], 1, kernel_size=1, conv_only=True)
+        self.real = Convolution(spatial_dims, channels[-1], num_classes if conditional else 1, kernel_size=1, conv_only=True)
         self.label = Convolution(spatial_dims, channels[-1], num_classes, kernel_size=1, conv_only=True)
 
     def forward(self, image: Tensor) -> DomainLogits:

@@ -1,6 +1,8 @@
 """Generators, G: the paper's, one that draws the class apart from the anatomy, and one that moves the tissue of the scan."""
 
+from collections.abc import Sequence
 from itertools import pairwise
+from math import prod
 from typing import Any
 
 import torch
@@ -117,6 +119,7 @@ class DeformingGenerator(nn.Module):
 
     Args:
         spatial_dims: 2 or 3.
+        image_size: voxels along each spatial axis, multiples of 16.
         content_channels: channels of the content latent, those of the image among them.
         out_channels: channels of the image.
         attribute_channels: channels that the attribute is widened to before it meets the content.
@@ -132,6 +135,7 @@ class DeformingGenerator(nn.Module):
     def __init__(
         self,
         spatial_dims: int,
+        image_size: Sequence[int],
         content_channels: int,
         out_channels: int = 1,
         attribute_channels: int = 16,
@@ -151,13 +155,15 @@ class DeformingGenerator(nn.Module):
         last = Convolution(spatial_dims, channels // 2, spatial_dims, conv_only=True)
         for weight in last.parameters():
             weight.data.mul_(START)
+        self.strengthen = nn.Linear(prod(size // ATTRIBUTE_STRIDE for size in image_size), channels)
+        self.compare = nn.Linear(channels, channels)
         linear = {2: "bilinear", 3: "trilinear"}[spatial_dims]
         self.draw_shift = nn.Sequential(
             nn.Upsample(scale_factor=2.0, mode=linear),
             Convolution(spatial_dims, channels, channels // 2, adn_ordering="A", act="leakyrelu"),
             last,
-            nn.Upsample(scale_factor=2.0, mode=linear),
         )
+        self.enlarge = nn.Upsample(scale_factor=2.0, mode=linear)
 
     def forward(self, content: Tensor, attribute: Tensor) -> Tensor:
         """Decode contents (B, C, H/4, W/4[, D/4]), each with n attributes (n * B, 1, H/16, W/16[, D/16]).
@@ -170,8 +176,10 @@ class DeformingGenerator(nn.Module):
         repeats = len(attribute) // len(content)
         features, folded = content[:, : self.feature_channels], content[:, self.feature_channels :]
         latent = torch.cat([_repeat(features, repeats), self.widen(attribute)], dim=1)  # (n * B, C, H/4, W/4[, D/4])
-        shift = self.draw_shift(self.blocks(latent)).float()  # (n * B, spatial_dims, H, W[, D])
-        shift = self.max_shift * (shift / self.max_shift).tanh()  # voxels
+        modes = self.blocks(latent)  # (n * B, channels, H/4, W/4[, D/4])
+        strength = 1 + self.strengthen(attribute.flatten(1)) + self.compare(modes.flatten(2).mean(2))  # (n * B, channels)
+        shift = self.draw_shift(modes * strength.reshape(list(strength.shape) + [1] * (modes.ndim - 2))).float()
+        shift = self.enlarge(self.max_shift * (shift / self.max_shift).tanh())  # voxels, (n * B, spatial_dims, H, W[, D])
         image = unfold(folded.float(), self.stride)  # (B, out_channels, H, W[, D])
         return bend(_repeat(image, repeats), shift)
 

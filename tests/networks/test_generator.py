@@ -38,9 +38,19 @@ def test_a_generator_that_moves_nothing_gives_the_scan_itself(make_network, imag
     torch.testing.assert_close(network.decode(content, mean), image)
 
 
-def test_a_content_without_the_image_is_refused(spatial_dims: int) -> None:
+def test_a_content_without_the_image_is_refused(spatial_dims: int, image_size: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="hold no image: build ContentEncoder with keep_image=True"):
-        DeformingGenerator(spatial_dims, content_channels=16)
+        DeformingGenerator(spatial_dims, image_size, content_channels=16)
+
+
+def test_the_whole_attribute_reaches_every_place(make_network, image: torch.Tensor) -> None:
+    network = make_network(generator=DeformingGenerator).eval()
+    content, mean, _ = network.encode(image)
+    corner = mean.clone()
+    corner.flatten(1)[:, 0] += 10
+    moved = (network.decode(content, corner) - network.decode(content, mean)).abs()
+    far = moved[(..., *[slice(-8, None)] * (image.ndim - 2))]
+    assert far.flatten(1).amax(1).min() > 1e-4
 
 
 def test_no_tissue_moves_further_than_allowed(make_network, image: torch.Tensor) -> None:
