@@ -5,6 +5,7 @@ import torch
 from monai.networks.utils import eval_mode
 
 from bundle.networks import ICAM, AttributeEncoder, ContentDiscriminator, DomainDiscriminator, ResidualGenerator
+from bundle.structures import DomainLogits
 
 
 def test_latents_and_images_have_the_documented_shapes(network: ICAM, image: torch.Tensor, image_size: tuple) -> None:
@@ -100,10 +101,18 @@ def test_image_sizes_that_do_not_fit_are_refused(size: tuple) -> None:
         AttributeEncoder(2, size)
 
 
+def test_being_real_depends_on_the_class_only_where_it_was_told() -> None:
+    label, classes = torch.zeros(2, 3), torch.tensor([2, 0])
+    assert DomainLogits(torch.tensor([[4.0], [5.0]]), label).real_as(classes).tolist() == [4, 5]
+    assert DomainLogits(torch.arange(6.0).view(2, 3), label).real_as(classes).tolist() == [2, 3]
+
+
 @pytest.mark.parametrize("num_classes", [2, 3])
 def test_discriminators_give_one_verdict_a_scan(spatial_dims: int, image: torch.Tensor, num_classes: int) -> None:
     verdict = DomainDiscriminator(spatial_dims, num_classes=num_classes, channels=(4, 8, 8, 8, 8, 8))(image)
     assert verdict.real.shape == (4, 1)
     assert verdict.label.shape == (4, num_classes)
+    of_classes = DomainDiscriminator(spatial_dims, num_classes=num_classes, channels=(4, 8, 8, 8, 8, 8), conditional=True)(image)
+    assert of_classes.real.shape == (4, num_classes)
     content = torch.randn(4, 16, *(size // 4 for size in image.shape[2:]))
     assert ContentDiscriminator(spatial_dims, 16, num_classes, channels=(8, 8))(content).shape == (4, num_classes)
