@@ -131,3 +131,12 @@ def test_what_is_not_random_is_cached(tmp_path: Path, split: str) -> None:
     parser.update({"dataset_dir": str(tmp_path / "squares"), "cohort": str(tmp_path / "squares"), "image_size": [32, 32]})
     dataset = parser.get_parsed_content(f"{split}#dataset")
     assert all(isinstance(item["image"], MetaTensor) for item in dataset._cache)
+
+
+@pytest.mark.parametrize("overlays", [[], ["volumes", "conversion"]], ids=["slices", "volumes"])
+@pytest.mark.parametrize("stage", ["evaluate", "inference"])
+def test_the_shipped_network_fits_its_config(stage: str, overlays: list[str]) -> None:
+    parser = ConfigParser(load(stage, *overlays))
+    parser["bundle_root"] = str(CONFIGS.parent)
+    parser["device"] = "cpu"
+    assert isinstance(parser.get_parsed_content("network"), ICAM)
