@@ -51,6 +51,7 @@ def correlation(first: np.ndarray, second: np.ndarray) -> Weighted:
     """
 
     def figure(weights: np.ndarray) -> np.ndarray:
+        """Return the correlation under each row of weights, shape (R,); NaN where values are constant."""
         shares = weights / weights.sum(1, keepdims=True)
         deviations = [values - (shares @ values)[:, None] for values in (first, second)]  # (R, N) each
         products = [(shares * one * other).sum(1) for one, other in [deviations, deviations[:1] * 2, deviations[1:] * 2]]

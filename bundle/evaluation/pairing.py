@@ -99,6 +99,7 @@ def find_changed_labels(rows: Sequence[Row], pairs: Mapping[int, int], num_class
     """
 
     def find(index: int, row: Row) -> int | None:
+        """Return the class of the pair's other scan, or the only other class."""
         if "disease_map" not in row:
             return None
         if index in pairs:

@@ -29,6 +29,7 @@ def cosine_schedule(optimizer: Optimizer, num_iterations: int, num_warmup: int =
         )
 
     def factor(iteration: int) -> float:
+        """Return the share of the peak rate."""
         if iteration < num_warmup:
             return (iteration + 1) / num_warmup
         progress = (iteration - num_warmup) / (num_iterations - num_warmup)
