@@ -77,6 +77,27 @@ class MapLoss(nn.Module):
         return functional.l1_loss(translated, reference)
 
 
+class RoughnessLoss(nn.Module):
+    """Diffusion regulariser of a field of shifts: mean square of its differences between neighbours.
+
+    Source: Balakrishnan et al., IEEE TMI 2019, smoothness loss (https://arxiv.org/abs/1809.05231).
+    """
+
+    def forward(self, shift: Tensor) -> Tensor:
+        """Return the mean squared difference along each axis, summed over the axes; in the square of the shift's unit.
+
+        Args:
+            shift: shape (B, spatial_dims, H, W[, D]).
+
+        Raises:
+            ValueError: When an axis has a single element.
+        """
+        if min(shift.shape[2:]) < 2:
+            raise ValueError(f"a shift needs at least two places along each axis, got shape {tuple(shift.shape)}")
+        differences = [shift.diff(dim=axis).square().mean() for axis in range(2, shift.ndim)]
+        return torch.stack(differences).sum()
+
+
 def _check_same_shape(first: Tensor, second: Tensor) -> None:
     if first.shape != second.shape:
         raise ValueError(f"shapes must be equal, got {tuple(first.shape)} and {tuple(second.shape)}")

@@ -8,10 +8,11 @@ Source: Bass et al., NeurIPS 2020, Eq. 1-5 (https://arxiv.org/abs/2006.08287).
 from collections.abc import Mapping
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
-from bundle.losses import AdversarialLoss, KLLoss, MapLoss, UniformClassLoss
+from bundle.losses import AdversarialLoss, KLLoss, MapLoss, RoughnessLoss, UniformClassLoss
 from bundle.networks import ContentDiscriminator, DomainDiscriminator
 from bundle.translation import Translation
 
@@ -64,8 +65,10 @@ class GeneratorObjective(Objective):
         "attribute_class",
         "kl",
         "latent_regression",
+        "latent_readout",
         "map",
         "map_reconstruction",
+        "shift_roughness",
         "domain_adversarial",
         "domain_class",
         "reconstruction_l1",
@@ -75,7 +78,7 @@ class GeneratorObjective(Objective):
         "regression",
     )
 
-    divergence, map_size, uniform_class = KLLoss(), MapLoss(), UniformClassLoss()
+    divergence, map_size, roughness, uniform_class = KLLoss(), MapLoss(), RoughnessLoss(), UniformClassLoss()
 
     def content_adversarial(self, t: Translation) -> Tensor:
         """The content tells nothing of the class (Eq. 1)."""
@@ -99,7 +102,17 @@ class GeneratorObjective(Objective):
 
     def latent_regression(self, t: Translation) -> Tensor:
         """A drawn attribute can be read from the scan made with it (Eq. 2)."""
-        return functional.l1_loss(t.recovered, t.drawn)
+        return functional.l1_loss(t.recovered[0][len(t.labels) :], t.drawn)
+
+    def latent_readout(self, t: Translation) -> Tensor:
+        """Class and value are read from a translation as from the attribute it was made with (ours).
+
+        The rest of the attribute, of which no scan could show every element, is not asked for.
+        """
+        encoder = t.network.attribute_encoder
+        readouts = [encoder.classify] if encoder.regressor is None else [encoder.classify, encoder.regress]
+        differences = [functional.l1_loss(read(t.recovered[0]), read(t.asked).detach()) for read in readouts]
+        return torch.stack(differences).sum()
 
     def map(self, t: Translation) -> Tensor:
         """Translations stay close to the scan (Sec. 3.3)."""
@@ -108,6 +121,10 @@ class GeneratorObjective(Objective):
     def map_reconstruction(self, t: Translation) -> Tensor:
         """Translations stay close to the scan's own reconstruction, so that the map is sparse (ours)."""
         return self.map_size(t.exemplar, t.reconstruction) + self.map_size(t.sampled, t.reconstruction)
+
+    def shift_roughness(self, t: Translation) -> Tensor:
+        """Neighbouring tissue moves alike (ours; for `DeformingGenerator` alone)."""
+        return self.roughness(t.shift)
 
     def domain_adversarial(self, t: Translation) -> Tensor:
         """Translations look real (Sec. 3.3)."""

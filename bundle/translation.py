@@ -1,13 +1,14 @@
 """Translation of a batch of scans between classes, as one training step needs it."""
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from bundle.networks import ICAM, DomainDiscriminator
+from bundle.networks import ICAM, DeformingGenerator, DomainDiscriminator
 from bundle.sampling import sample_attributes
 from bundle.structures import DomainLogits, Latents
 
@@ -49,7 +50,7 @@ class Translation:
     @cached_property
     def content(self) -> Tensor:
         """Content latent, z_c."""
-        return self._run(self.network.content_encoder, self.image)
+        return self._run(self.network.content_encoder, self.image, self.posterior[0])
 
     @cached_property
     def posterior(self) -> tuple[Tensor, Tensor]:
@@ -85,9 +86,27 @@ class Translation:
         return flat.view_as(self.posterior[0])
 
     @cached_property
+    def asked(self) -> Tensor:
+        """Attribute of the partner, then the drawn attribute, shape (2B, 1, H/16, W/16[, D/16])."""
+        return torch.cat([self.attribute[self.partner], self.drawn])
+
+    @cached_property
+    def shift(self) -> Tensor:
+        """By how much the translations move the scan, voxels, shape (2B, spatial_dims, H/4, W/4[, D/4]).
+
+        Raises:
+            ValueError: When the generator moves nothing.
+        """
+        if not isinstance(self.network.generator, DeformingGenerator):
+            raise ValueError(f"{type(self.network.generator).__name__} moves no tissue: leave out the loss term shift_roughness")
+        return self._run(self.network.generator.draw_shift, self.content, self.asked)
+
+    @cached_property
     def translated(self) -> Tensor:
-        """Own content, first with the attribute of the partner, then with the drawn attribute, shape (2B, C, H, W[, D])."""
-        return self._run(self.network.generator, self.content, torch.cat([self.attribute[self.partner], self.drawn]))
+        """Own content with the asked attributes, shape (2B, C, H, W[, D])."""
+        if isinstance(self.network.generator, DeformingGenerator):
+            return self._run(self.network.generator.move, self.content, self.shift)
+        return self._run(self.network.generator, self.content, self.asked)
 
     @property
     def exemplar(self) -> Tensor:
@@ -100,23 +119,22 @@ class Translation:
         return self.translated[len(self.labels) :]
 
     @cached_property
-    def recovered(self) -> Tensor:
-        """Attribute mean of the sampled translation, which should be the drawn attribute."""
-        return self._run(self.network.attribute_encoder, self.sampled)[0]
+    def recovered(self) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance of the attribute of the translations, which should be the asked one."""
+        return self._run(self.network.attribute_encoder, self.translated)
 
     @cached_property
     def returned(self) -> Latents:
         """Encoding of the exemplar translation."""
-        return Latents(
-            self._run(self.network.content_encoder, self.exemplar), *self._run(self.network.attribute_encoder, self.exemplar)
-        )
+        mean, log_variance = (half[: len(self.labels)] for half in self.recovered)
+        return Latents(self._run(self.network.content_encoder, self.exemplar, mean), mean, log_variance)
 
     @cached_property
     def cycle(self) -> Tensor:
         """Content of the exemplar translation with the attribute that its borrower carries: the scan itself, ideally."""
         return self._run(self.network.generator, self.returned.content, self.returned.mean[self.partner.argsort()])
 
-    def _run(self, module: nn.Module, *inputs: Tensor) -> Any:
+    def _run(self, module: Callable, *inputs: Tensor) -> Any:
         return checkpoint(module, *inputs, use_reentrant=False) if self.checkpointing else module(*inputs)
 
     def judged_by(self, discriminator: DomainDiscriminator) -> DomainLogits:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.distributions import Normal, kl_divergence
 
-from bundle.losses import AdversarialLoss, KLLoss, MapLoss, UniformClassLoss
+from bundle.losses import AdversarialLoss, KLLoss, MapLoss, RoughnessLoss, UniformClassLoss
 
 
 def test_kl_equals_the_closed_form_of_torch() -> None:
@@ -48,11 +48,21 @@ def test_map_loss_is_zero_for_an_identity_translation_and_else_the_mean_change()
     torch.testing.assert_close(MapLoss()(image + 0.25, image), torch.tensor(0.25))
 
 
+def test_roughness_is_zero_for_a_shift_of_everything_and_the_squared_slope_for_a_ramp(
+    spatial_dims: int, image_size: tuple[int, ...]
+) -> None:
+    everything = torch.ones(2, spatial_dims, *image_size)
+    ramp = torch.arange(image_size[0]).float().view(-1, *[1] * (spatial_dims - 1)).expand(2, spatial_dims, *image_size)
+    assert RoughnessLoss()(everything) == 0
+    torch.testing.assert_close(RoughnessLoss()(3 * ramp + everything), torch.tensor(9.0))
+
+
 LOSSES = {
     "kl": (lambda x: KLLoss()(x, x.flip(1))),
     "uniform": (lambda x: UniformClassLoss()(x)),
     "adversarial": (lambda x: AdversarialLoss()(x, real=True)),
     "map": (lambda x: MapLoss()(x, torch.zeros_like(x))),
+    "roughness": (lambda x: RoughnessLoss()(x[:, None])),
 }
 
 
@@ -77,8 +87,9 @@ def test_gradients_are_finite_and_not_zero(name: str) -> None:
         lambda: UniformClassLoss()(torch.zeros(3)),
         lambda: AdversarialLoss()(torch.zeros(0), real=True),
         lambda: MapLoss()(torch.zeros(1, 2), torch.zeros(1, 3)),
+        lambda: RoughnessLoss()(torch.zeros(1, 2, 1, 3)),
     ],
 )
 def test_wrong_shapes_are_refused(call) -> None:
-    with pytest.raises(ValueError, match="must"):
+    with pytest.raises(ValueError, match="must|needs"):
         call()

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from bundle.networks import ICAM, ContentDiscriminator, DomainDiscriminator
+from bundle.networks import ICAM, ContentDiscriminator, DeformingGenerator, DomainDiscriminator
 from bundle.objective import DiscriminatorObjective, GeneratorObjective, Objective
 from bundle.translation import Translation, pair_classes
 
@@ -22,7 +22,7 @@ def translation(network: ICAM, image: torch.Tensor, labels: torch.Tensor) -> Tra
     return Translation(network, image, labels)
 
 
-ALL = {name: 1.0 for name in GeneratorObjective.terms if name != "regression"}
+ALL = {name: 1.0 for name in GeneratorObjective.terms if name not in ("regression", "shift_roughness")}
 
 
 def test_total_is_the_weighted_sum_of_all_terms(translation: Translation, discriminators: tuple) -> None:
@@ -58,8 +58,9 @@ def test_one_forward_of_each_network_serves_all_terms(translation: Translation, 
         calls[name] = 0
         part.register_forward_hook(lambda *_, name=name: calls.__setitem__(name, calls[name] + 1))
     GeneratorObjective(ALL, *discriminators)(translation)
-    # scans; scans and translations there and back; own, translations, cycle; translations
-    assert calls == {"content": 2, "attribute": 3, "generator": 3, "judge": 1}
+    drawn = 2 if isinstance(network.generator, DeformingGenerator) else 3  # its translations are shifts first, then images
+    # scans and translations; scans and translations; own, translations, cycle; translations
+    assert calls == {"content": 2, "attribute": 2, "generator": drawn, "judge": 1}
 
 
 def test_a_term_of_weight_zero_costs_nothing(translation: Translation, discriminators: tuple) -> None:
@@ -92,6 +93,32 @@ def test_regression_needs_values_and_is_their_squared_error(
     torch.testing.assert_close(objective(translation)["total"], expected)
     with pytest.raises(ValueError, match="needs a value"):
         objective(Translation(network, image, labels))
+
+
+def test_what_is_read_back_is_compared_with_what_was_asked(
+    make_network, discriminators: tuple, image: torch.Tensor, labels: torch.Tensor
+) -> None:
+    network, objective = make_network(regression=True), GeneratorObjective({"latent_readout": 1.0}, *discriminators)
+    translation = Translation(network, image, labels, torch.zeros(4))
+    encoder, both = network.attribute_encoder, (translation.recovered[0], translation.asked)
+    logits, values = ([read(attribute) for attribute in both] for read in (encoder.classify, encoder.regress))
+    expected = sum((found - asked).abs().mean() for found, asked in (logits, values))
+    torch.testing.assert_close(objective(translation)["total"], expected)
+    translation.__dict__["recovered"] = (translation.asked, translation.asked)
+    assert objective(translation)["total"] == 0
+
+
+def test_roughness_is_that_of_the_shift_of_the_translations(
+    make_network, discriminators: tuple, image: torch.Tensor, labels: torch.Tensor
+) -> None:
+    objective = GeneratorObjective({"shift_roughness": 1.0}, *discriminators)
+    translation = Translation(make_network(generator=DeformingGenerator), image, labels)
+    expected = sum(translation.shift.diff(dim=axis).square().mean() for axis in range(2, image.ndim))
+    torch.testing.assert_close(objective(translation)["total"], expected)
+    moved = translation.network.decode(translation.content, translation.asked)
+    torch.testing.assert_close(translation.translated, moved)
+    with pytest.raises(ValueError, match="ResidualGenerator moves no tissue: leave out the loss term shift_roughness"):
+        objective(Translation(make_network(), image, labels))
 
 
 @pytest.mark.parametrize("num_classes", [2, 3, 4])

@@ -6,6 +6,7 @@ from math import prod
 import torch
 from monai.networks.blocks import Convolution
 from torch import Tensor, nn
+from torch.nn import functional
 
 from bundle.networks.blocks import DownBlock, ResidualBlock, fold
 
@@ -28,8 +29,8 @@ class ContentEncoder(nn.Module):
         noise: standard deviation of the noise, in units of the latent.
         full_resolution: whether the first convolution works on the image's own grid, as in the paper; otherwise it halves the
             grid at once, which saves most of the work and memory of a volume.
-        keep_image: whether the latent holds the image too, its voxels folded into channels, for `DeformingGenerator`. It then is
-            no bottleneck, and by design not free of the class.
+        keep_image: whether the latent holds the image too, its voxels folded into channels, and the scan's own attribute, for
+            `DeformingGenerator`. It then is no bottleneck, and by design not free of the class.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class ContentEncoder(nn.Module):
         keep_image: bool = False,
     ) -> None:
         super().__init__()
-        self.out_channels = 4 * channels + keep_image * in_channels * CONTENT_STRIDE**spatial_dims
+        self.out_channels = 4 * channels + keep_image * (1 + in_channels * CONTENT_STRIDE**spatial_dims)
         self.keep_image = keep_image
         self.stride = CONTENT_STRIDE
         self.noise = noise
@@ -53,13 +54,22 @@ class ContentEncoder(nn.Module):
         )
         self.blocks = nn.Sequential(*(ResidualBlock(spatial_dims, 4 * channels, 4 * channels) for _ in range(num_blocks)))
 
-    def forward(self, image: Tensor) -> Tensor:
-        """Encode images of shape (B, C, H, W[, D]) into content of shape (B, out_channels, H/4, W/4[, D/4])."""
+    def forward(self, image: Tensor, attribute: Tensor) -> Tensor:
+        """Encode images into content.
+
+        Args:
+            image: shape (B, C, H, W[, D]).
+            attribute: their attribute means, shape (B, 1, H/16, W/16[, D/16]); used with `keep_image` alone.
+
+        Returns:
+            Content of shape (B, out_channels, H/4, W/4[, D/4]).
+        """
         content = self.blocks(self.stem(image))
         if self.training:
             content = content + self.noise * torch.randn_like(content)
         if self.keep_image:
-            content = torch.cat([content.float(), fold(image, self.stride).float()], dim=1)
+            own = functional.interpolate(attribute.float(), content.shape[2:])  # on the content's grid
+            content = torch.cat([content.float(), own, fold(image, self.stride).float()], dim=1)
         return content
 
 

@@ -113,14 +113,16 @@ class DeformingGenerator(nn.Module):
 
     Atrophy moves tissue: ventricles widen and the cortex recedes. A smooth shift that bends the scan draws that with sharp edges
     in the right place, and it cannot draw the fine patterns by which a generator fools a discriminator without showing the
-    class. Needs a content that keeps the image (`ContentEncoder(keep_image=True)`), so nothing of the scan is lost, and the map
-    is free of errors of the reconstruction. What changes intensities in place, such as a lesion, it cannot draw. Ours, not the
-    paper's.
+    class. Where tissue lies for an attribute is drawn for the asked attribute and for the scan's own, and the scan is moved by
+    the difference: its own attribute leaves it exactly as it is, and two persons who differ by more are moved by more. What
+    changes intensities in place, such as a lesion, it cannot draw.
+
+    Needs a content that keeps the image and the scan's own attribute (`ContentEncoder(keep_image=True)`). Ours, not the paper's.
 
     Args:
         spatial_dims: 2 or 3.
         image_size: voxels along each spatial axis, multiples of 16.
-        content_channels: channels of the content latent, those of the image among them.
+        content_channels: channels of the content latent, those of the image and of the attribute among them.
         out_channels: channels of the image.
         attribute_channels: channels that the attribute is widened to before it meets the content.
         channels: channels of the layers that draw the shift.
@@ -129,7 +131,7 @@ class DeformingGenerator(nn.Module):
         max_shift: largest shift along an axis, voxels.
 
     Raises:
-        ValueError: When `content_channels` leaves nothing beside the image.
+        ValueError: When `content_channels` leaves nothing beside the image and the attribute.
     """
 
     def __init__(
@@ -147,23 +149,21 @@ class DeformingGenerator(nn.Module):
         super().__init__()
         self.stride = CONTENT_STRIDE
         self.max_shift = max_shift
-        self.feature_channels = content_channels - out_channels * CONTENT_STRIDE**spatial_dims
+        self.image_channels = out_channels * CONTENT_STRIDE**spatial_dims
+        self.feature_channels = content_channels - self.image_channels - 1
         if self.feature_channels < 1:
             raise ValueError(f"content_channels {content_channels} hold no image: build ContentEncoder with keep_image=True")
         self.widen = _widen(spatial_dims, attribute_channels, norm)
         self.blocks = _blocks(spatial_dims, self.feature_channels + attribute_channels, channels, num_blocks, norm)
+        self.strengthen = nn.Linear(prod(size // ATTRIBUTE_STRIDE for size in image_size), channels)
         last = Convolution(spatial_dims, channels // 2, spatial_dims, conv_only=True)
         for weight in last.parameters():
             weight.data.mul_(START)
-        self.strengthen = nn.Linear(prod(size // ATTRIBUTE_STRIDE for size in image_size), channels)
-        self.compare = nn.Linear(channels, channels)
-        linear = {2: "bilinear", 3: "trilinear"}[spatial_dims]
-        self.draw_shift = nn.Sequential(
-            nn.Upsample(scale_factor=2.0, mode=linear),
+        self.place = nn.Sequential(
             Convolution(spatial_dims, channels, channels // 2, adn_ordering="A", act="leakyrelu"),
             last,
         )
-        self.enlarge = nn.Upsample(scale_factor=2.0, mode=linear)
+        self.enlarge = nn.Upsample(scale_factor=float(CONTENT_STRIDE), mode={2: "bilinear", 3: "trilinear"}[spatial_dims])
 
     def forward(self, content: Tensor, attribute: Tensor) -> Tensor:
         """Decode contents (B, C, H/4, W/4[, D/4]), each with n attributes (n * B, 1, H/16, W/16[, D/16]).
@@ -173,15 +173,33 @@ class DeformingGenerator(nn.Module):
         Returns:
             Images of shape (n * B, out_channels, H, W[, D]), in the range of the scan.
         """
+        return self.move(content, self.draw_shift(content, attribute))
+
+    def draw_shift(self, content: Tensor, attribute: Tensor) -> Tensor:
+        """Return by how much contents are moved, each with n attributes, as in `forward`.
+
+        Returns:
+            Voxels of the image along each axis, on the content's grid, shape (n * B, spatial_dims, H/4, W/4[, D/4]).
+        """
         repeats = len(attribute) // len(content)
-        features, folded = content[:, : self.feature_channels], content[:, self.feature_channels :]
-        latent = torch.cat([_repeat(features, repeats), self.widen(attribute)], dim=1)  # (n * B, C, H/4, W/4[, D/4])
-        modes = self.blocks(latent)  # (n * B, channels, H/4, W/4[, D/4])
-        strength = 1 + self.strengthen(attribute.flatten(1)) + self.compare(modes.flatten(2).mean(2))  # (n * B, channels)
-        shift = self.draw_shift(modes * strength.reshape(list(strength.shape) + [1] * (modes.ndim - 2))).float()
-        shift = self.enlarge(self.max_shift * (shift / self.max_shift).tanh())  # voxels, (n * B, spatial_dims, H, W[, D])
-        image = unfold(folded.float(), self.stride)  # (B, out_channels, H, W[, D])
-        return bend(_repeat(image, repeats), shift)
+        features, own, _ = self._split(content)
+        own = functional.interpolate(own, attribute.shape[2:]).to(attribute)  # (B, 1, H/16, W/16[, D/16])
+        latent = torch.cat([_repeat(features, repeats + 1), self.widen(torch.cat([attribute, own]))], dim=1)
+        modes = self.blocks(latent)  # ((n + 1) * B, channels, H/4, W/4[, D/4])
+        strength = 1 + self.strengthen(torch.cat([attribute, own]).flatten(1))  # ((n + 1) * B, channels)
+        places = self.place(modes * strength.reshape(list(strength.shape) + [1] * (modes.ndim - 2))).float()
+        asked, present = places.split([len(attribute), len(content)])
+        return self.max_shift * ((asked - _repeat(present, repeats)) / self.max_shift).tanh()
+
+    def move(self, content: Tensor, shift: Tensor) -> Tensor:
+        """Bend the scans that contents keep by shifts of `draw_shift`, to images of shape (n * B, out_channels, H, W[, D])."""
+        image = unfold(self._split(content)[2].float(), self.stride)  # (B, out_channels, H, W[, D])
+        return bend(_repeat(image, len(shift) // len(image)), self.enlarge(shift))
+
+    def _split(self, content: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return features, the scan's own attribute on the content's grid, and the folded image."""
+        parts = content.split([self.feature_channels, 1, self.image_channels], dim=1)
+        return parts[0], parts[1], parts[2]
 
 
 def bend(image: Tensor, shift: Tensor) -> Tensor:

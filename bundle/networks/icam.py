@@ -39,7 +39,7 @@ class ICAM(nn.Module):
     def encode(self, image: Tensor) -> Latents:
         """Encode images of shape (B, C, H, W[, D]) into content and attribute."""
         mean, log_variance = self.attribute_encoder(image)
-        return Latents(self.content_encoder(image), mean, log_variance)
+        return Latents(self.content_encoder(image, mean), mean, log_variance)
 
     def classify(self, attribute: Tensor) -> Tensor:
         """Return class logits, shape (B, K), of attributes of shape (B, 1, H/16, W/16[, D/16])."""
@@ -51,7 +51,7 @@ class ICAM(nn.Module):
 
     def translate(self, image: Tensor, attribute: Tensor) -> Tensor:
         """Return `image` with another attribute, same shape."""
-        return self.decode(self.content_encoder(image), attribute)
+        return self.decode(self.encode(image).content, attribute)
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the feature attribution map towards the most likely other class, shape of `image`.

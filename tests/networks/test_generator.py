@@ -30,12 +30,19 @@ def test_a_shift_of_one_voxel_moves_the_image_by_one(image: torch.Tensor, axis: 
     torch.testing.assert_close(bend(image, shift).narrow(axis + 2, 0, inside), moved.narrow(axis + 2, 0, inside))
 
 
-def test_a_generator_that_moves_nothing_gives_the_scan_itself(make_network, image: torch.Tensor) -> None:
+def test_the_own_attribute_gives_the_scan_itself(make_network, image: torch.Tensor) -> None:
     network = make_network(generator=DeformingGenerator).eval()
-    for weight in network.generator.draw_shift.parameters():
-        weight.data.zero_()
     content, mean, _ = network.encode(image)
     torch.testing.assert_close(network.decode(content, mean), image)
+
+
+def test_two_contents_that_trade_attributes_are_moved_to_and_fro_alike(make_network, image: torch.Tensor) -> None:
+    network = make_network(generator=DeformingGenerator).eval()
+    first, second = (mean[:1] for mean in (network.encode(image).mean, network.encode(image.flip(0)).mean))
+    there = network.generator.draw_shift(network.content_encoder(image[:1], first), second)
+    back = network.generator.draw_shift(network.content_encoder(image[:1], second), first)
+    assert there.abs().max() > 1e-4
+    torch.testing.assert_close(there, -back)
 
 
 def test_a_content_without_the_image_is_refused(spatial_dims: int, image_size: tuple[int, ...]) -> None:
@@ -55,9 +62,9 @@ def test_the_whole_attribute_reaches_every_place(make_network, image: torch.Tens
 
 def test_no_tissue_moves_further_than_allowed(make_network, image: torch.Tensor) -> None:
     generator = make_network(generator=DeformingGenerator).generator
-    generator.draw_shift.register_forward_hook(lambda module, inputs, output: 1000 * output)  # far beyond the limit
+    generator.place.register_forward_hook(lambda module, inputs, output: 1000 * output)  # far beyond the limit
     ramp = torch.arange(image.shape[2]).float().view(1, 1, -1, *[1] * (image.ndim - 3)).expand_as(image)
     features = torch.zeros(4, generator.feature_channels, *(size // 4 for size in image.shape[2:]))
-    content = torch.cat([features, fold(ramp, 4)], dim=1)
+    content = torch.cat([features, torch.zeros_like(features[:, :1]), fold(ramp, 4)], dim=1)
     moved = generator(content, torch.randn(4, 1, *(size // 16 for size in image.shape[2:]))) - ramp
     assert 1.4 < moved.abs().max() <= generator.max_shift + 1e-3
