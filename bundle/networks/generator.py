@@ -212,12 +212,12 @@ def bend(image: Tensor, shift: Tensor) -> Tensor:
     Returns:
         Image of the same shape, linearly interpolated.
     """
-    spatial_dims = shift.shape[1]
-    identity = torch.eye(spatial_dims, spatial_dims + 1, dtype=shift.dtype, device=shift.device)
-    grid = functional.affine_grid(identity.expand(len(image), -1, -1), list(image.shape), align_corners=True)
+    last = shift.shape[1] - 1
+    identity = torch.eye(last + 1, last + 2, dtype=shift.dtype, device=shift.device)
+    grid = functional.affine_grid(identity.unsqueeze(0), [1, 1] + list(image.shape[2:]), align_corners=True)
     steps = 2 / (torch.tensor(image.shape[2:], dtype=shift.dtype, device=shift.device) - 1)  # of a voxel, of a side of 2
-    moved = (shift.movedim(1, -1) * steps).flip(-1)  # grid_sample counts axes from the last to the first
-    return functional.grid_sample(image, grid + moved, padding_mode="border", align_corners=True)
+    moved = [grid[..., last - axis] + shift[:, axis] * steps[axis] for axis in range(last, -1, -1)]  # the last axis first
+    return functional.grid_sample(image, torch.stack(moved, dim=-1), padding_mode="border", align_corners=True)
 
 
 def _widen(spatial_dims: int, channels: int, norm: str | tuple | None) -> nn.Module:
