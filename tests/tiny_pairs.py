@@ -119,12 +119,12 @@ class StateEncoder(AttributeEncoder):
 class StatelessEncoder(nn.Module):
     """Return the image at the state 0."""
 
-    def __init__(self, states: StateEncoder) -> None:
+    def __init__(self, rim: Tensor) -> None:
         super().__init__()
-        self.states = states
+        self.register_buffer("rim", rim)
 
-    def forward(self, image: Tensor) -> Tensor:
-        return image - expand_like(self.states(image)[0].flatten(1).mean(1), image) * LOSS * self.states.rim
+    def forward(self, image: Tensor, attribute: Tensor) -> Tensor:
+        return image - expand_like(attribute.flatten(1).mean(1), image) * LOSS * self.rim
 
 
 class StateGenerator(nn.Module):
@@ -141,5 +141,5 @@ class StateGenerator(nn.Module):
 
 def build_known_network(spatial_dims: int, num_classes: int = 2, regression: bool = False) -> ICAM:
     """Build a network whose reconstruction is exact and whose translations give a scan the state of an attribute."""
-    states = StateEncoder(spatial_dims, num_classes, regression)
-    return ICAM(StatelessEncoder(states), states, StateGenerator(draw_rim(spatial_dims)))  # type: ignore[arg-type]
+    states, rim = StateEncoder(spatial_dims, num_classes, regression), draw_rim(spatial_dims)
+    return ICAM(StatelessEncoder(rim), states, StateGenerator(rim))  # type: ignore[arg-type]
