@@ -1,7 +1,9 @@
-"""Pictures for the documentation: a montage of a simulated cohort, of its pairs and disease maps, or maps of an inference."""
+"""Pictures for the documentation: a simulated cohort, its pairs and disease maps, maps of an inference, scans of a report."""
 
 import argparse
+import base64
 import io
+import re
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -123,7 +125,31 @@ def stack_overviews(maps_dir: str | Path, num_scans: int) -> Image.Image:
     Returns:
         The picture.
     """
-    pictures = [Image.open(path).convert("RGB") for path in sorted(Path(maps_dir).glob("*_overview.png"))[:num_scans]]
+    return _stack([Image.open(path).convert("RGB") for path in sorted(Path(maps_dir).glob("*_overview.png"))[:num_scans]])
+
+
+def stack_panels(page: str | Path, num_scans: int) -> Image.Image:
+    """Put the first rows of pictures of a report under each other: scan, truth, translation and maps.
+
+    Args:
+        page: `index.html` of a report.
+        num_scans: number of rows.
+
+    Returns:
+        The picture.
+    """
+    rows = re.findall(r'<figure class="row">.*?</figure>', Path(page).read_text(), flags=re.DOTALL)[:num_scans]
+    return _stack([_join(re.findall(r"data:image/png;base64,([^\"]+)", row)) for row in rows])
+
+
+def _join(encoded: list[str]) -> Image.Image:
+    """Put pictures, each a PNG in base64, beside each other."""
+    pictures = [Image.open(io.BytesIO(base64.b64decode(each))).convert("RGB") for each in encoded]
+    return Image.fromarray(np.concatenate([np.asarray(picture) for picture in pictures], axis=1))
+
+
+def _stack(pictures: list[Image.Image]) -> Image.Image:
+    """Put pictures under each other, left-aligned on white."""
     stack = Image.new("RGB", (max(each.width for each in pictures), sum(each.height for each in pictures)), "white")
     for index, picture in enumerate(pictures):
         stack.paste(picture, (0, sum(each.height for each in pictures[:index])))
@@ -145,13 +171,14 @@ def save(figure: Figure, path: str | Path, dpi: int = 100) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", help="a simulated cohort, or with --maps the output of an inference")
+    parser.add_argument("folder", help="a simulated cohort, with --maps the output of an inference, or index.html of a report")
     parser.add_argument("figure", help="file to write, for example docs/images/cohort.png")
     parser.add_argument("--number", type=int, default=8, help="how many subjects or scans")
     parser.add_argument("--maps", action="store_true", help="show maps of an inference")
     arguments = parser.parse_args()
-    if arguments.maps:
-        stack_overviews(arguments.folder, arguments.number).save(arguments.figure, optimize=True)
+    if arguments.maps or arguments.folder.endswith(".html"):
+        stack = stack_overviews if arguments.maps else stack_panels
+        stack(arguments.folder, arguments.number).quantize(256).save(arguments.figure, optimize=True)
     else:
         draw = draw_pairs if (Path(arguments.folder) / MANIFEST).is_file() else draw_montage
         save(draw(arguments.folder, arguments.number), arguments.figure)

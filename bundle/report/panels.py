@@ -77,7 +77,7 @@ def make_panel(evaluation: Evaluation, attribute: Tensor, index: int, target: in
     truths = [truth.image for truth in find_truths(scan, reference, {}) if truth.kind in ("exemplar", "both")]
     pictures = {
         "scan": scan["image"],
-        "truth": truths[-1] if truths else None,
+        "truth": orient(truths[-1], scan["label"], target) if truths else None,
         "translated": exemplar.translated[0].cpu(),
         "exemplar": exemplar.mean[0].cpu(),
         "mean": sampled.mean[0].cpu(),
@@ -100,7 +100,7 @@ def make_pair(evaluation: Evaluation, attribute: Tensor, index: int, score: floa
     about, scan, other = comparison.describe_pair(index), comparison.load(index), comparison.load(comparison.pairs[index])
     maps = evaluation.longitudinal.make_maps([index], attribute)
     mean, translated = maps.mean[0].cpu(), maps.translated[0].cpu()
-    truth = scan.get("disease_map", torch.zeros_like(mean))
+    truth = orient(scan.get("disease_map", torch.zeros_like(mean)), about["label"], about["pair_label"])
     point, limit = find_point(truth if truth.any() else mean), find_range(mean)
     planes = {"scan": scan["image"], "other": other["image"], "translated": translated, "map": mean, "truth": truth}
     shown = {name: _take(image, point, name) for name, image in planes.items()}
@@ -109,7 +109,7 @@ def make_pair(evaluation: Evaluation, attribute: Tensor, index: int, score: floa
         Tile(draw_scan(shown["other"]), f"other scan {other['session_id']}, on its own grid"),
         Tile(draw_scan(shown["translated"]), "translated"),
         Tile(draw_map(shown["map"], limit), f"map, ±{limit:.2f}"),
-        *([Tile(draw_truth(shown["scan"], shown["truth"]), "truth")] if truth.any() else []),
+        *([_draw_truth(shown["scan"], shown["truth"], truth)] if truth.any() else []),
     ]
     name = f"{about['participant_id']}, {about['kind']}, class {about['label']} to {about['pair_label']}"
     return Panel(f"{name}: mean absolute map {score:.4f}", tiles)
@@ -195,7 +195,7 @@ def _draw(pictures: dict[str, Tensor | None], num_samples: int) -> list[Tile]:
     point = find_point(exemplar if truth is None else truth)
     limit, highest = find_range(exemplar, mean), find_range(spread)
     planes = {key: _take(image, point, key) for key, image in pictures.items() if image is not None}
-    marked = [] if truth is None else [Tile(draw_truth(planes["scan"], planes["truth"]), "truth")]
+    marked = [] if truth is None else [_draw_truth(planes["scan"], planes["truth"], truth)]
     return [
         Tile(draw_scan(planes["scan"]), "scan"),
         *marked,
@@ -204,6 +204,21 @@ def _draw(pictures: dict[str, Tensor | None], num_samples: int) -> list[Tile]:
         Tile(draw_map(planes["mean"], limit), f"mean of {num_samples} maps, ±{limit:.2f}"),
         Tile(draw_spread(planes["spread"], highest), f"their standard deviation, to {highest:.1g}"),
     ]
+
+
+def is_mask(truth: Tensor) -> bool:
+    """Tell whether a truth marks voxels, rather than saying how they change."""
+    return bool(((truth == 0) | (truth == 1)).all())
+
+
+def orient(truth: Tensor, source: int, target: int) -> Tensor:
+    """Return a truth as a translation should show it: a change, which is what disease adds, changes its sign towards health."""
+    return truth if is_mask(truth) or target > source else -truth
+
+
+def _draw_truth(scan: np.ndarray, shown: np.ndarray, truth: Tensor) -> Tile:
+    """Draw a change as maps are drawn, a mask on top of the scan."""
+    return Tile(draw_truth(scan, shown), "truth") if is_mask(truth) else Tile(draw_map(shown, find_range(truth)), "true change")
 
 
 def _take(image: Tensor, point: Sequence[int], name: str) -> np.ndarray:

@@ -2,9 +2,19 @@ import re
 
 import pandas as pd
 import pytest
+import torch
 
 from bundle.evaluation import Evaluation
-from bundle.report.panels import NUM_STEPS, choose_scans, first_control, make_interpolation, make_pairs, make_panel, make_panels
+from bundle.report.panels import (
+    NUM_STEPS,
+    choose_scans,
+    first_control,
+    make_interpolation,
+    make_pairs,
+    make_panel,
+    make_panels,
+    orient,
+)
 from tests.tiny_pairs import TinyPairs, build_known_network
 
 
@@ -54,7 +64,13 @@ def test_pairs_of_each_kind_and_direction_are_shown(spatial_dims, tmp_path):
         "converter, class 0 to 1", "converter, class 1 to 0", "repeat, class 0 to 0",
     ]  # fmt: skip
     captions = [[re.split(r",| M\d", tile.caption)[0] for tile in panel.tiles] for panel in panels]
-    assert captions[0] == ["scan", "other scan", "translated", "map", "truth"]
+    assert captions[0] == ["scan", "other scan", "translated", "map", "true change"]
     assert captions[2] == ["scan", "other scan", "translated", "map"]  # the true map of a repeat is empty
     assert make_pairs(evaluation, pairs, evaluation.encode().attribute, "unseen") == []
     assert make_pairs(evaluation, pd.DataFrame(), evaluation.encode().attribute, "seen") == []
+
+
+def test_a_change_is_shown_in_the_direction_of_the_translation_and_a_mask_as_it_is():
+    change, mask = torch.tensor([[0.0, -3.0]]), torch.tensor([[0.0, 1.0]])
+    assert orient(change, 0, 1).equal(change) and orient(change, 1, 0).equal(-change)
+    assert orient(mask, 1, 0).equal(mask)
