@@ -65,7 +65,7 @@ class Comparison(MapScorer):
         voxel_size: float | Sequence[float] = 1.0,
         dilation: float = 5.0,
     ) -> None:
-        num_classes = network.attribute_encoder.classifier.out_features
+        num_classes = network.attribute_encoder.num_classes
         super().__init__(test, train, splits, references, num_classes, sampling["seed"], batch_size)
         self.network, self.device, self.sampling = network, device, dict(sampling)
         spatial_dims = len(network.attribute_encoder.image_size)

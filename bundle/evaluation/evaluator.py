@@ -93,7 +93,7 @@ class Evaluation:
         self.interval: dict[str, Any] = {"level": level, "num_resamples": num_resamples, "seed": seed}
         self.labels = np.array([int(row["label"]) for row in test.data])
         self.splits = name_splits(test.data, train.data)
-        num_classes = network.attribute_encoder.classifier.out_features
+        num_classes = network.attribute_encoder.num_classes
         references = draw_references(test.data, self.splits, num_classes, seed)
         sampling = {"num_samples": num_samples, "threshold": threshold, "seed": seed, "chunk_size": chunk_size}
         self.comparison = Comparison(
@@ -156,7 +156,7 @@ class Evaluation:
         return encode_scans(self.network, self.test, self.device, self.batch_size)
 
     def score_classes(self, encodings: Encodings) -> pd.DataFrame:
-        """Score classifier and linear probes within each split; these rows have no protocol and no direction.
+        """Score the classifier, if there is one, and linear probes within each split; these rows have no protocol and no direction.
 
         The probes are fitted to other test scans, of both splits, in a cross-validation.
 
@@ -165,7 +165,7 @@ class Evaluation:
         """
         participants = [row["participant_id"] for row in self.test.data]
         latents = {"content_pooled": encodings.pooled, "content": encodings.content, "attribute": encodings.attribute.flatten(1)}
-        predictions = {"classifier": encodings.probabilities.numpy()}
+        predictions = {"classifier": encodings.probabilities.numpy()} if encodings.probabilities.shape[1] else {}
         for name, latent in latents.items():
             predictions[f"probe_{name}"] = probe_latent(latent.numpy(), self.labels, participants, seed=self.seed)
         tables = []
@@ -190,9 +190,10 @@ class Evaluation:
         }
 
     def list_left_out(self) -> list[str]:
-        """Return a sentence for everything that the cohort's columns do not allow to be computed."""
-        regression = self.network.attribute_encoder.regressor is not None
-        return list(find_left_out({key for row in self.test.data for key in row}, regression))
+        """Return a sentence for everything that the cohort's columns or the network do not allow to be computed."""
+        encoder = self.network.attribute_encoder
+        unclassified = [] if encoder.classifier is not None else ["the network has no classifier: no accuracy"]
+        return [*find_left_out({key for row in self.test.data for key in row}, encoder.regressor is not None), *unclassified]
 
 
 def check_settings(headline: str, test: Dataset, cohort: str) -> None:
@@ -217,10 +218,11 @@ def list_predictions(scorer: MapScorer, probabilities: Tensor) -> pd.DataFrame:
 
     Args:
         scorer: the test scans.
-        probabilities: their predicted class probabilities, shape (N, K).
+        probabilities: their predicted class probabilities, shape (N, K); (N, 0) where nothing tells them.
     """
     predictions = pd.DataFrame([scorer.describe(index) for index in range(len(scorer.test))]).drop(columns="scan")
-    predictions["predicted"] = probabilities.argmax(1).numpy()
+    if probabilities.shape[1]:
+        predictions["predicted"] = probabilities.argmax(1).numpy()
     for label, column in enumerate(probabilities.T.tolist()):
         predictions[f"probability_{label}"] = column
     return predictions
