@@ -1,4 +1,4 @@
-"""Post-hoc attribution methods and the classifiers that they explain, to compare ICAM's maps with."""
+"""Methods to compare ICAM's maps with: post-hoc ones, the classifiers that they explain, and VA-GAN."""
 
 from bundle.baselines.classifiers import AttributeClassifier, SeparableBlock
 from bundle.baselines.draws import GradientSHAP, SmoothGrad, draw_scans
@@ -14,12 +14,16 @@ from bundle.baselines.methods import (
 )
 from bundle.baselines.selection import choose_methods
 from bundle.baselines.trainer import ClassifierTrainer
+from bundle.baselines.vagan import VAGAN, VAGANValidator
+from bundle.baselines.wasserstein import GradientPenalty, VAGANTrainer, find_turns
 
 __all__ = [
+    "VAGAN",
     "AttributeClassifier",
     "ClassifierTrainer",
     "DeepLIFT",
     "GradCAM",
+    "GradientPenalty",
     "GradientSHAP",
     "GuidedBackprop",
     "GuidedGradCAM",
@@ -29,6 +33,9 @@ __all__ = [
     "PostHoc",
     "SeparableBlock",
     "SmoothGrad",
+    "VAGANTrainer",
+    "VAGANValidator",
     "choose_methods",
     "draw_scans",
+    "find_turns",
 ]

@@ -34,13 +34,14 @@ class AttributionEvaluation:
     Source: Bass et al., NeurIPS 2020, Sec. 4.1 and 4.3, Tables 3 and 4 (https://arxiv.org/abs/2006.08287).
 
     Args:
-        classifier: trained network, from scans to class logits.
-        methods: attribution methods on that network, by the name of their rows.
+        classifier: trained network, from scans to class logits; None for methods without one, as VA-GAN, whose classes are not scored.
+        methods: attribution methods, of that network or networks themselves, by the name of their rows.
         test: scans of the test split, transformed; its `data` are the entries of the data list.
         train: scans of the training split, likewise, for the trivial maps and the expected change.
         output_dir: folder that receives the subfolder `eval`.
         cohort: name of the cohort in the tables.
         num_classes: number of classes, K.
+        sources: classes whose scans are explained; None for all.
         device: where to compute.
         batch_size: scans explained at once.
         seed: seed of reference scans, trivial maps and bootstrap.
@@ -55,13 +56,14 @@ class AttributionEvaluation:
 
     def __init__(
         self,
-        classifier: nn.Module,
+        classifier: nn.Module | None,
         methods: Mapping[str, Method],
         test: Dataset,
         train: Dataset,
         output_dir: str | Path,
         cohort: str,
         num_classes: int = 2,
+        sources: Sequence[int] | None = None,
         device: torch.device | str = "cpu",
         batch_size: int = 8,
         seed: int = 0,
@@ -72,6 +74,7 @@ class AttributionEvaluation:
     ) -> None:
         check_settings(headline, test, cohort)
         self.classifier, self.methods, self.device = classifier, dict(methods), device
+        self.sources = range(num_classes) if sources is None else sources
         self.cohort, self.headline, self.settings = cohort, headline, dict(settings or {})
         self.folder = Path(output_dir) / "eval"
         self.interval: dict[str, Any] = {"level": level, "num_resamples": num_resamples, "seed": seed}
@@ -93,7 +96,8 @@ class AttributionEvaluation:
         probabilities = self.classify()
         scans = self.score_maps()
         tables = [summarise(scans, **self.interval)] if len(scans) else []
-        metrics = pd.concat([*tables, self.score_classes(probabilities)], ignore_index=True)
+        classes = [self.score_classes(probabilities)] if probabilities.shape[1] else []
+        metrics = pd.concat([*tables, *classes], ignore_index=True)
         metrics.insert(0, "cohort", self.cohort)
         metrics = metrics[list(COLUMNS)]
         predictions = list_predictions(self.scorer, probabilities)
@@ -103,7 +107,9 @@ class AttributionEvaluation:
         return metrics
 
     def classify(self) -> Tensor:
-        """Return the class probabilities of the test scans, shape (N, K), double precision."""
+        """Return the class probabilities of the test scans, shape (N, K), double precision; (N, 0) without a classifier."""
+        if self.classifier is None:
+            return torch.zeros(len(self.scorer.test), 0)
         logits = []
         with eval_mode(self.classifier), torch.inference_mode():
             for indices in split_range(len(self.scorer.test), self.scorer.batch_size):
@@ -113,7 +119,7 @@ class AttributionEvaluation:
     def score_maps(self) -> pd.DataFrame:
         """Return the contents of `scans.csv`: what the maps of all scans towards every class of which something is known scored."""
         rows: list[dict[str, Any]] = []
-        for target, indices in self.scorer.list_batches():
+        for target, indices in self.scorer.list_batches(self.sources):
             batch = self.make_maps(indices, target)
             for position, index in enumerate(indices):
                 maps = {method: images[position] for method, images in batch.items()}
@@ -147,9 +153,10 @@ class AttributionEvaluation:
 
     def describe(self) -> dict[str, Any]:
         """Return what decides the results, but for the images; `settings.json` holds it."""
+        networks = [each for each in (self.classifier, *self.methods.values()) if isinstance(each, nn.Module)]
         return {
             "cohort": self.cohort,
-            "weights": f"SHA-256 {hash_weights(self.classifier)}",
+            "weights": ", ".join(f"SHA-256 {hash_weights(network)}" for network in networks),
             "headline": self.headline,
             "num_scans": len(self.scorer.test),
             "methods": list(self.methods),

@@ -50,11 +50,15 @@ class MapScorer:
         self.changed_labels = find_changed_labels(test.data, self.pairs, num_classes)
         self._classes: dict[int, TrainingClass] = {}
 
-    def list_batches(self) -> Iterator[tuple[int, list[int]]]:
-        """Yield, with a progress bar, each target class with positions of scans of which something is known towards it."""
+    def list_batches(self, classes: Sequence[int] | None = None) -> Iterator[tuple[int, list[int]]]:
+        """Yield, with a progress bar, each target class with positions of scans of which something is known towards it.
+
+        Args:
+            classes: classes of the scans; None for all.
+        """
         batches = []
         for target in range(self.num_classes):
-            sources = [i for i in range(len(self.splits)) if self._knows(i, target)]
+            sources = [i for i in range(len(self.splits)) if self._knows(i, target) and self._is_of(i, classes)]
             batches += [(target, [sources[i] for i in positions]) for positions in split_range(len(sources), self.batch_size)]
         for target in dict.fromkeys(target for target, _ in batches):
             self._classes[target] = describe_class(self.train, target)
@@ -107,6 +111,10 @@ class MapScorer:
         row = self.test.data[index]
         names = {key: row[key] for key in ROW if key in row}
         return {"scan": index} | names | {"split": self.splits[index], "label": int(row["label"])}
+
+    def _is_of(self, index: int, classes: Sequence[int] | None) -> bool:
+        """Tell whether a scan is of one of the classes."""
+        return classes is None or int(self.test.data[index]["label"]) in classes
 
     def _knows(self, index: int, target: int) -> bool:
         """Tell whether something may be known of a scan's map towards a class."""
