@@ -77,7 +77,7 @@ def assign_rules(network: nn.Module, epsilon: float) -> None:
     unknown = sorted({type(layer).__name__ for layer in leaves if not isinstance(layer, RULED + PASSING)})
     if unknown:
         raise ValueError(
-            f"layer_wise_relevance has no rule for layers of type {', '.join(unknown)}: leave it out of methods for this classifier"
+            f"layer_wise_relevance has no rule for layers of type {', '.join(unknown)}: leave it out of methods here"
         )
     for layer in leaves:
         if isinstance(layer, RULED):

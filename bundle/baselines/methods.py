@@ -162,8 +162,8 @@ class Occlusion(PostHoc):
         window, stride = (tuple(np.broadcast_to(edges, len(size)).tolist()) for edges in (self.window, self.stride))
         if any(not 1 <= step <= edge <= full for step, edge, full in zip(stride, window, size, strict=True)):
             raise ValueError(
-                f"1 <= stride <= window <= {tuple(size)}, the image's size in voxels, is needed for occlusion, got stride {stride}"
-                f" and window {window}"
+                f"1 <= stride <= window <= {tuple(size)}, the image's size in voxels, is needed for occlusion, got stride"
+                f" {stride} and window {window}"
             )
         with torch.no_grad():
             return self.method.attribute(

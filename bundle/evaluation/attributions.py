@@ -117,7 +117,7 @@ class AttributionEvaluation:
         return torch.cat(logits).softmax(1)
 
     def score_maps(self) -> pd.DataFrame:
-        """Return the contents of `scans.csv`: what the maps of all scans towards every class of which something is known scored."""
+        """Return the contents of `scans.csv`: scores of the maps of all scans beside every class of which something is known."""
         rows: list[dict[str, Any]] = []
         for target, indices in self.scorer.list_batches(self.sources):
             batch = self.make_maps(indices, target)

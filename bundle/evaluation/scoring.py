@@ -20,8 +20,8 @@ COLUMNS = (
 def score_maps(maps: Mapping[str, Tensor], truths: Sequence[Truth], brain_mask: Tensor | None) -> list[dict[str, str | float]]:
     """Compare the maps of a scan with the truths of their kind.
 
-    Trivial and post-hoc maps are compared with every truth. In the paired protocol they have a second row, `<method>_vs_change`, against the
-    truth of the sampled maps, where their first is against that of the exemplar maps.
+    Trivial and post-hoc maps are compared with every truth. In the paired protocol they have a second row,
+    `<method>_vs_change`, against the truth of the sampled maps, where their first is against that of the exemplar maps.
 
     Source: Bass et al., NeurIPS 2020, Sec. 4 (https://arxiv.org/abs/2006.08287).
 

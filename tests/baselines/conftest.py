@@ -14,7 +14,7 @@ from bundle.baselines import AttributeClassifier, SeparableBlock
 def resnet(spatial_dims: int) -> nn.Module:
     """A ResNet as in the config, tiny, in training mode, whose batch normalisation has seen data."""
     network = ResNet(
-        SeparableBlock, [1, 1, 1, 1], [2, 3, 4, 4], spatial_dims, 1, conv1_t_stride=2, no_max_pool=True, num_classes=3, act="relu"
+        SeparableBlock, [1, 1, 1, 1], [4, 6, 8, 8], spatial_dims, 1, conv1_t_stride=2, no_max_pool=True, num_classes=3, act="relu"
     )
     for buffer in network.buffers():
         if buffer.is_floating_point():

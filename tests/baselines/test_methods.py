@@ -46,7 +46,8 @@ def assert_a_batch_is_its_scans(methods: dict[str, PostHoc], image: Tensor, targ
         alone = torch.cat([method.attribute(image[[i]], target[[i]]) for i in range(len(image))])
         assert maps.shape == image.shape and not maps.requires_grad, name
         assert maps.abs().max() > 0 or "CAM" in name, name  # nothing may speak for a class
-        torch.testing.assert_close(maps, alone, atol=1e-5 * float(maps.abs().max()), rtol=1e-3, msg=lambda text, name=name: name + text)
+        tolerance = 1e-5 * float(maps.abs().max())
+        torch.testing.assert_close(maps, alone, atol=tolerance, rtol=1e-3, msg=lambda text, name=name: name + text)
 
 
 def test_a_batch_of_scans_has_the_maps_of_each_alone(resnet, spatial_dims, image, target):
@@ -137,5 +138,5 @@ def test_mistakes_get_one_sentence(resnet, encoder, image, target):
         GradCAM(resnet, "layer5")
     with pytest.raises(ValueError, match=r"1 <= stride <= window <= .*, the image's size in voxels, .*got stride \(4, "):
         Occlusion(resnet, window=64, stride=4).attribute(image, target)
-    with pytest.raises(ValueError, match="layer_wise_relevance has no rule for layers of type LeakyReLU: leave it out of methods"):
+    with pytest.raises(ValueError, match="has no rule for layers of type LeakyReLU: leave it out of methods"):
         LayerWiseRelevance(encoder)
