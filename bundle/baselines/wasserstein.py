@@ -89,7 +89,7 @@ class VAGANTrainer(Trainer):
         critic: network from images to one number each, larger for real scans of the target class; without batch normalisation.
         generator_optimizer: optimiser of `network`.
         critic_optimizer: optimiser of `critic`.
-        generator_schedule: its learning rate, stepped with every iteration.
+        generator_schedule: its learning rate, stepped with it.
         critic_schedule: the same of `critic_optimizer`.
         turns: iterations in which the generator takes a step, from `find_turns`.
         map_weight: weight of the map's mean absolute value.
@@ -122,7 +122,7 @@ class VAGANTrainer(Trainer):
     ) -> None:
         self.network, self.critic = network, critic
         self.generator_optimizer, self.critic_optimizer = generator_optimizer, critic_optimizer
-        self.schedules = (generator_schedule, critic_schedule)
+        self.schedules = {generator_optimizer: generator_schedule, critic_optimizer: critic_schedule}
         self.turns, self.map_weight, self.penalty_weight = turns, map_weight, penalty_weight
         super().__init__(device, max_epochs, train_data_loader, handlers=train_handlers, decollate=False, **kwargs)
 
@@ -133,8 +133,6 @@ class VAGANTrainer(Trainer):
         losses = engine._step_critic(source, real)
         if engine.state.iteration in engine.turns:
             losses |= engine._step_generator(source)
-        for schedule in engine.schedules:
-            schedule.step()
         return [{CommonKeys.LOSS: losses["critic"], LOSSES: losses}]
 
     def _step_critic(self, source: Tensor, real: Tensor) -> dict[str, float]:
@@ -143,7 +141,7 @@ class VAGANTrainer(Trainer):
         distance = self.critic(real).mean() - self.critic(generated).mean()
         penalty = self.penalty(self.critic, real, generated)
         loss = self.penalty_weight * penalty - distance
-        _step(self.critic_optimizer, loss)
+        self._step(self.critic_optimizer, loss)
         named = {"critic": loss, "distance": distance, "gradient_penalty": penalty}
         return {name: finite(name, value) for name, value in named.items()}
 
@@ -152,13 +150,13 @@ class VAGANTrainer(Trainer):
         maps = self.network(source)
         adversarial, size = -self.critic(source + maps).mean(), maps.abs().mean()
         loss = adversarial + self.map_weight * size
-        _step(self.generator_optimizer, loss)
+        self._step(self.generator_optimizer, loss)
         self.critic.requires_grad_(True)
         named = {"loss": loss, "adversarial": adversarial, "map": size}
         return {name: finite(name, value) for name, value in named.items()}
 
-
-def _step(optimizer: Optimizer, loss: Tensor) -> None:
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    optimizer.step()
+    def _step(self, optimizer: Optimizer, loss: Tensor) -> None:
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        self.schedules[optimizer].step()

@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import nn
 
-from bundle.baselines import AttributeClassifier, GuidedBackprop, IntegratedGradients
+from bundle.baselines import VAGAN, AttributeClassifier, GuidedBackprop, IntegratedGradients
 from bundle.evaluation import AttributionEvaluation, Evaluation
 from bundle.evaluation.attributions import explained_class
 from bundle.evaluation.scoring import COLUMNS
@@ -67,3 +67,13 @@ def test_the_more_diseased_class_is_explained():
 def test_an_unknown_headline_is_refused(make_cohort, make_network, tmp_path):
     with pytest.raises(ValueError, match="headline must be one of ncc_image, ncc_brain, got 'dice'"):
         evaluate(AttributeClassifier(make_network(2)), make_cohort(2), tmp_path, headline="dice")
+
+
+def test_a_method_of_one_class_without_a_classifier_has_rows_of_its_direction_alone(make_cohort, tmp_path):
+    methods = {"vagan": VAGAN(nn.Conv2d(1, 1, 3, padding=1))}
+    cohort = make_cohort(2)
+    settings = {"cohort": "tiny", "sources": [1], "num_resamples": 50}
+    table = AttributionEvaluation(None, methods, cohort.test, cohort.train, tmp_path, **settings).run()
+    assert set(table["direction"]) == {"-"} and set(table["metric"]) == {"ncc_image", "ncc_brain"}
+    assert {"vagan", "image", "oracle"} <= set(table["method"])
+    assert not {"predicted", "probability_0"} & set(pd.read_csv(tmp_path / "eval" / "predictions.csv").columns)
