@@ -53,7 +53,8 @@ def list_unknown(overlay: dict[str, Any], base: Any, inside: str = "") -> list[s
 
 @pytest.mark.parametrize("name", OVERLAYS)
 def test_every_key_of_an_overlay_is_in_the_config_of_a_stage(name: str) -> None:
-    stages = load("inference") | load("evaluate") | load("train")
+    inference, evaluate, train = (load(stage, *BENEATH.get(name, [])) for stage in ("inference", "evaluate", "train"))
+    stages = inference | evaluate | train
     assert list_unknown(ConfigParser.load_config_file(CONFIGS / f"{name}.yaml"), stages) == []
 
 

@@ -34,7 +34,7 @@ class AttributionEvaluation:
     Source: Bass et al., NeurIPS 2020, Sec. 4.1 and 4.3, Tables 3 and 4 (https://arxiv.org/abs/2006.08287).
 
     Args:
-        classifier: trained network, from scans to class logits; None for methods without one, as VA-GAN, whose classes are not scored.
+        classifier: trained network, from scans to class logits; None for methods without one, such as VA-GAN.
         methods: attribution methods, of that network or networks themselves, by the name of their rows.
         test: scans of the test split, transformed; its `data` are the entries of the data list.
         train: scans of the training split, likewise, for the trivial maps and the expected change.

@@ -156,7 +156,7 @@ class Evaluation:
         return encode_scans(self.network, self.test, self.device, self.batch_size)
 
     def score_classes(self, encodings: Encodings) -> pd.DataFrame:
-        """Score the classifier, if there is one, and linear probes within each split; these rows have no protocol and no direction.
+        """Score classifier, if there is one, and linear probes within each split; these rows have no protocol and no direction.
 
         The probes are fitted to other test scans, of both splits, in a cross-validation.
 

@@ -63,7 +63,7 @@ class VectorAttributeEncoder(LatentEncoder):
 
 
 class VectorGenerator(nn.Module):
-    """Decode a content and a vector attribute into an image, as DRIT does: every stage is told the attribute, the same everywhere.
+    """Decode a content and a vector attribute into an image, as DRIT does: every stage is told the attribute, everywhere alike.
 
     Source: Lee et al., ECCV 2018, Sec. 3 (https://arxiv.org/abs/1808.00948); Lee et al., 2019, multi-domain DRIT++
     (https://arxiv.org/abs/1905.01270), less the class code that is given to its generator.

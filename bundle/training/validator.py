@@ -20,8 +20,9 @@ from bundle.translation import pair_classes
 class ICAMValidator(Evaluator):
     """Translate each held-out scan with the attribute of a scan of the next class, and compare the map with the truth.
 
-    Its output has the keys `logits` (B, K), or (B, 0) from a network without a classifier, `label` (B,), `pred` (the map), `image`, `truth` (same shape as the image; constant,
-    hence without NCC, where the cohort has no truth), `value` and `predicted_value` (B,), both zero without regression.
+    Its output has the keys `logits` (B, K), or (B, 0) from a network without a classifier, `label` (B,), `pred` (the map),
+    `image`, `truth` (same shape as the image; constant, hence without NCC, where the cohort has no truth), `value` and
+    `predicted_value` (B,), both zero without regression.
 
     Args:
         device: where to compute.
