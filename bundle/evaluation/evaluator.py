@@ -191,9 +191,13 @@ class Evaluation:
         }
 
     def list_left_out(self) -> list[str]:
-        """Return a sentence for everything that the cohort's columns do not allow to be computed."""
+        """Return a sentence for everything that the cohort's columns, and gaps in them, do not allow to be computed."""
         regression = self.network.attribute_encoder.regressor is not None
-        return list(_find_left_out({key for row in self.test.data for key in row}, regression))
+        sentences = list(_find_left_out({key for row in self.test.data for key in row}, regression))
+        paired = ["disease_map" in row for row in self.test.data if "pair" in row]
+        if any(paired) and not all(paired):
+            sentences.append(f"{paired.count(False)} of {len(paired)} scans with a pair have no disease map: no NCC of them")
+        return sentences
 
     def _list_predictions(self, encodings: Encodings) -> pd.DataFrame:
         rows = [self.comparison.describe(index) for index in range(len(self.test))]

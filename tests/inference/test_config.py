@@ -98,7 +98,7 @@ def test_a_folder_that_cannot_be_written_to_is_refused_at_once(
     parser = make_parser(output_dir=str(tmp_path / "file" / "output"), source_scan=str(scans / "flat.nii.gz"))
     with pytest.raises(RuntimeError) as caught:
         run(parser, entry)
-    assert "output cannot be written to (not a directory): give an output_dir that can be" in _causes(caught.value)
+    assert "output cannot be written to (not a directory): give another output_dir" in _causes(caught.value)
     if entry == "evaluating":
         assert parser.get_parsed_content("predictions").rows == []
 
