@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import pandas as pd
 from monai.bundle import ConfigParser
-from tiny_scans import ROOT, make_affine, run, save_checkpoint, save_scan
+from tiny_scans import ROOT, TINY, make_affine, run, save_checkpoint, save_scan
 
 
 class Exported(NamedTuple):
@@ -33,12 +33,7 @@ def export_tiny(root: Path, spatial_dims: int) -> Exported:
         "image_size": [32] * spatial_dims,
         "plane": {2: 5.0, 3: None}[spatial_dims],
         "regression": spatial_dims == 2,
-        "content_encoder::channels": 2,
-        "content_encoder::num_blocks": 1,
-        "attribute_encoder::channels": 2,
-        "generator::attribute_channels": 4,
-        "generator::num_blocks": 1,
-        "num_samples": 4,
+        **TINY,
     }
     parser.update(settings)
     save_checkpoint(parser, root / "models" / "model.pt", std=0.1)  # larger ones, untrained, amplify rounding

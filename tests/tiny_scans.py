@@ -8,6 +8,14 @@ import torch
 from monai.bundle import ConfigParser
 
 ROOT = Path(__file__).parents[1]
+TINY = {  # keys of configs/inference.yaml
+    "content_encoder::channels": 2,
+    "content_encoder::num_blocks": 1,
+    "attribute_encoder::channels": 2,
+    "generator::attribute_channels": 4,
+    "generator::num_blocks": 1,
+    "num_samples": 4,
+}
 
 
 def make_affine(voxel_sizes: tuple[float, ...] = (2.0, 2.0, 2.0), angle: float = 0.0) -> np.ndarray:
