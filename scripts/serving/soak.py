@@ -4,7 +4,7 @@ Usage: PYTHONPATH=scripts python scripts/serving/soak.py FOLDER [--pid PID] [--s
 
 Of FOLDER every NIfTI file is sent, and between them requests that the server must refuse: files that are empty, cut off or of
 another type, scans of a wrong shape or too large, settings that do not exist. Two requests are under way at any time. Prints a
-row for each kind, and with the server's process number its memory, in MB, after each tenth of the requests.
+row for each kind, and with the server's process number its memory, in MB, at the start and after each tenth of them.
 """
 
 import argparse
@@ -102,6 +102,8 @@ def run(folder: str, server: str, model: str, count: int, pid: int | None) -> No
     bad = make_bad_cases(good[0].scan)
     cases = islice((case for pair in zip(cycle(good), cycle(bad), strict=False) for case in pair), count)
     answers: Counter[tuple[str, str]] = Counter()
+    if pid:
+        print(f"after    0 requests: {read_memory(pid):.0f} MB", flush=True)
     with ThreadPoolExecutor(2) as pool:
         for number, (case, answer) in enumerate(pool.map(lambda case: (case, send(case, server, model)), list(cases)), start=1):
             answers[case.kind, answer] += 1
