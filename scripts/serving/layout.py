@@ -9,6 +9,7 @@ come with the bundle are taken: `lesions` (axial slices) and `conversion` (volum
 import argparse
 import json
 import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from monai.bundle import ConfigParser
 
 from bundle.checkpoints import load_network
 from bundle.files import write_folder_atomically
-from bundle.guards import check_overrides, guard_run
+from bundle.guards import check_overrides
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = ROOT / "configs"
@@ -104,12 +105,14 @@ def lay_out_app(app: str | Path, models: Sequence[Sequence[str | Path]] = MODELS
 
 def main() -> None:
     """Read the command line and make the app."""
-    guard_run()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("app", help="folder to make")
     parser.add_argument("--model", nargs="+", action="append", metavar="NAME CHECKPOINT OVERLAY", help="network to serve")
     arguments = parser.parse_args()
-    lay_out_app(arguments.app, arguments.model or MODELS)
+    try:
+        lay_out_app(arguments.app, arguments.model or MODELS)
+    except (OSError, ValueError) as error:
+        sys.exit(f"Error: {error}")
 
 
 if __name__ == "__main__":
