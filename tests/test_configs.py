@@ -14,7 +14,7 @@ from bundle.simulation.squares import simulate_squares_cohort
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 STAGES = ("train", "evaluate", "inference")
-OVERLAYS = sorted(path.stem for path in CONFIGS.glob("*.yaml") if path.stem not in (*STAGES, "prepare"))
+OVERLAYS = sorted(path.stem for path in CONFIGS.glob("*.yaml") if path.stem not in (*STAGES, "prepare", "serving"))
 DATA = ("bundle_root", "device", "spatial_dims", "image_size", "pixdim", "plane", "percentile", "headroom", "num_classes")
 NETWORK = ("content_encoder", "attribute_encoder", "generator", "network_def")
 COHORT = ("embedded_cohort", "cohort", "manifest")
