@@ -21,8 +21,8 @@ ROOT = Path(__file__).resolve().parents[1]
 NAME = "brain_mri_feature_attribution"  # by the zoo's pattern; MONAI Label returns no map for names with "classification"
 NETWORKS = {"models/model.pt": [], "models/conversion.pt": ["volumes", "conversion"]}  # and the overlays of their architecture
 LISTED = (
-    "LICENSE", "CITATION.cff", "requirements.txt", "requirements-anatomies.txt", "requirements-preparation.txt", "large_files.yml",
-    "bundle", "configs", "docs", *NETWORKS,
+    "LICENSE", "CITATION.cff", "large_files.yml", "requirements.txt", "requirements-anatomies.txt",
+    "requirements-preparation.txt", "bundle", "configs", "docs", *NETWORKS,
 )  # fmt: skip
 MAX_SIZE = 25_000_000  # bytes; larger files are downloaded by the zoo from the addresses in large_files.yml
 EARLIEST = (1980, 1, 1, 0, 0, 0)  # time of all files: the first that a zip can hold
