@@ -19,7 +19,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 NAME = "brain_mri_feature_attribution"  # by the zoo's pattern; MONAI Label returns no map for names with "classification"
-NETWORKS = {"models/model.pt": [], "models/conversion.pt": ["volumes", "conversion"]}  # and the overlays of their architecture
+NETWORKS: dict[str, list[str]] = {  # and the overlays of their architecture
+    "models/model.pt": [],
+    "models/conversion.pt": ["volumes", "conversion"],
+    "models/ageing.pt": ["volumes", "ageing"],
+}
 LISTED = (
     "LICENSE", "CITATION.cff", "large_files.yml", "requirements.txt", "requirements-anatomies.txt",
     "requirements-preparation.txt", "bundle", "configs", "docs", *NETWORKS,
