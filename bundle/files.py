@@ -69,11 +69,12 @@ def write_folder_atomically(folder: str | Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def check_writable(folder: str | Path) -> None:
+def check_writable(folder: str | Path, key: str = "output_dir") -> None:
     """Make a folder, and a file in it that is removed at once, before anything is computed that goes there.
 
     Args:
         folder: Where files are to be written.
+        key: The config's key that says so, for the message.
 
     Raises:
         OSError: When that cannot be done.
@@ -84,7 +85,7 @@ def check_writable(folder: str | Path) -> None:
             file.write(b"written")
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise OSError(f"{folder} cannot be written to ({reason}): give an output_dir that can be") from error
+        raise OSError(f"{folder} cannot be written to ({reason}): give another {key}") from error
 
 
 def find_table(dataset_dir: str | Path) -> Path:

@@ -38,12 +38,7 @@ class Objective:
         content_discriminator: ContentDiscriminator,
         domain_discriminator: DomainDiscriminator,
     ) -> None:
-        unknown = sorted(set(weights) - set(self.terms))
-        if unknown:
-            raise ValueError(f"{type(self).__name__} has no term {', '.join(unknown)}; its terms are {', '.join(self.terms)}")
-        negative = sorted(name for name, weight in weights.items() if weight < 0)
-        if negative:
-            raise ValueError(f"weights must not be negative, got {', '.join(f'{n}: {weights[n]}' for n in negative)}")
+        check_weights(type(self), weights)
         self.weights = {name: float(weight) for name, weight in weights.items() if weight}
         self.content_discriminator = content_discriminator
         self.domain_discriminator = domain_discriminator
@@ -180,3 +175,21 @@ class DiscriminatorObjective(Objective):
     def domain_class(self, t: Translation) -> Tensor:
         """The class of real scans is told."""
         return functional.cross_entropy(t.image_judged_by(self.domain_discriminator).label, t.labels)
+
+
+def check_weights(objective: type[Objective], weights: Mapping[str, float]) -> None:
+    """Refuse weights of unknown terms, and negative ones.
+
+    Args:
+        objective: whose terms they are.
+        weights: weight of each term.
+
+    Raises:
+        ValueError: When a name is no term, or a weight is negative.
+    """
+    unknown = sorted(set(weights) - set(objective.terms))
+    if unknown:
+        raise ValueError(f"{objective.__name__} has no term {', '.join(unknown)}; its terms are {', '.join(objective.terms)}")
+    negative = sorted(name for name, weight in weights.items() if weight < 0)
+    if negative:
+        raise ValueError(f"weights must not be negative, got {', '.join(f'{n}: {weights[n]}' for n in negative)}")

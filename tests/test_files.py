@@ -38,7 +38,7 @@ def test_a_folder_that_can_be_written_to_is_made_and_left_empty(tmp_path: Path) 
 def test_a_folder_that_cannot_be_written_to_is_named_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     for folder in ("file", "file/output"):
-        with pytest.raises(OSError, match=f"{folder} cannot be written to .*: give an output_dir that can be"):
+        with pytest.raises(OSError, match=f"{folder} cannot be written to .*: give another output_dir"):
             check_writable(tmp_path / folder)
 
 

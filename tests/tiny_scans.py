@@ -8,6 +8,14 @@ import torch
 from monai.bundle import ConfigParser
 
 ROOT = Path(__file__).parents[1]
+TINY = {  # keys of configs/inference.yaml
+    "content_encoder::channels": 2,
+    "content_encoder::num_blocks": 1,
+    "attribute_encoder::channels": 2,
+    "generator::attribute_channels": 4,
+    "generator::num_blocks": 1,
+    "num_samples": 4,
+}
 
 
 def make_affine(voxel_sizes: tuple[float, ...] = (2.0, 2.0, 2.0), angle: float = 0.0) -> np.ndarray:
@@ -31,12 +39,12 @@ def save_scan(path: Path, shape: tuple[int, ...], affine: np.ndarray, seed: int 
     return path
 
 
-def save_checkpoint(parser: ConfigParser, path: Path) -> None:
+def save_checkpoint(parser: ConfigParser, path: Path, std: float = 0.3) -> None:
     """Save random weights for the network of a config."""
     torch.manual_seed(0)
     network = parser.get_parsed_content("network_def")
     for parameter in network.parameters():
-        torch.nn.init.normal_(parameter, std=0.3)
+        torch.nn.init.normal_(parameter, std=std)
     torch.nn.init.normal_(network.class_attributes)
     path.parent.mkdir(parents=True, exist_ok=True)
     torch.save({"model": network.state_dict()}, path)

@@ -14,7 +14,7 @@ from bundle.cohorts.omissions import Omissions
 from bundle.cohorts.sessions import choose_sessions, find_converters, sort_sessions
 from bundle.cohorts.splits import Splitting, check_splits
 from bundle.cohorts.tables import merge_repeats, read_columns, read_header, read_numbers, read_sexes
-from bundle.data.manifest import NUMBERS, OTHERS, PATHS, check_files
+from bundle.data.manifest import NUMBERS, OTHERS, PATHS, check_files, check_pairs
 
 KNOWN = tuple(dict.fromkeys(("participant_id", "session_id", "label", "split", *PATHS, *NUMBERS, *OTHERS, "diagnosis")))
 
@@ -90,7 +90,7 @@ def _read_scans(path: Path, columns: Mapping[str, str], required: Sequence[str],
         scans[name] = read_numbers(scans, name, path)
     if "sex" in scans:
         scans["sex"] = read_sexes(scans["sex"]).fillna(scans["sex"])
-    return absolute_paths(_check_pairs(scans, path), path.resolve().parent)
+    return absolute_paths(check_pairs(scans, path), path.resolve().parent)
 
 
 def _find_images(
@@ -139,18 +139,6 @@ def _label(
     scans = label_integers(scans, path, num_classes, omissions)
     count = num_classes or max(int(scans["label"].max()) + 1 if len(scans) else 0, 2)
     return scans, [""] * count
-
-
-def _check_pairs(scans: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """Refuse a pair of which one scan does not name the other."""
-    if "pair" in scans:
-        if "session_id" not in scans:
-            raise ValueError(f"{path} has a column pair but none of sessions: accepted is session_id beside it")
-        pairs = {(row["participant_id"], row["session_id"]): row["pair"] for row in scans.to_dict("records")}
-        for (participant, session), pair in pairs.items():
-            if not pd.isna(pair) and pairs.get((participant, pair)) != session:
-                raise ValueError(f"{path} pairs {session} of {participant} with {pair}, but not {pair} with {session}")
-    return scans
 
 
 def _part_pairs(scans: pd.DataFrame) -> pd.DataFrame:

@@ -33,7 +33,8 @@ def finish_manifest(
         One row a scan, sorted by participant; labels are integers, missing values NaN. `attrs["left_out"]` lists omissions.
 
     Raises:
-        ValueError: When there is no scan, a class is missing in training, or a scan or participant is on both sides of a split.
+        ValueError: When there is no scan, a class is missing in training or validation, or a scan or participant is on both sides
+            of a split.
     """
     check_any(scans, cohort, omissions)
     scans = omissions.drop(scans, scans["split"].isna(), "not in the table of splits")
@@ -44,12 +45,13 @@ def finish_manifest(
     text = format_counts(count_scans(manifest, cohort, class_names), omissions.counts())
     logger.info("%d scans of %d participants\n%s", len(manifest), manifest["participant_id"].nunique(), text)
     check_leakage(manifest)
-    train = set(manifest.loc[manifest["split"] == "train", "label"])
-    absent = [f"{label} {name}".strip() for label, name in enumerate(class_names) if label not in train]
-    if absent and not single_class:
-        raise ValueError(
-            f"{cohort} has no scan of class {absent[0]} in the split train: every class needs some; left out: {omissions}"
-        )
+    for split in ("train", "validation") if not single_class else ():
+        shown = set(manifest.loc[manifest["split"] == split, "label"])
+        absent = [f"{label} {name}".strip() for label, name in enumerate(class_names) if label not in shown]
+        if absent and (shown or split == "train"):
+            raise ValueError(
+                f"{cohort} has no scan of class {absent[0]} in the split {split}: every class needs some; left out: {omissions}"
+            )
     manifest.attrs[LEFT_OUT] = list(omissions.rows)
     return manifest
 

@@ -64,7 +64,11 @@ def read_ukbiobank(
     target = Path(extract_dir).expanduser().resolve() if extract_dir else folder / "extracted"
     scans = _find_scans(folder, str(field), target, scan, omissions)
     visits = _read_visits(Path(table).expanduser() if table else _find_table(folder), omissions)
-    scans = join_visits(scans, visits, ["participant_id", "session_id"], omissions)
+    keys = ["participant_id", "session_id"]
+    scanned = pd.MultiIndex.from_frame(visits[keys]).isin(pd.MultiIndex.from_frame(scans[keys]))
+    visits = visits[visits["age"].notna() | scanned]  # who has neither age nor scan was not at this visit
+    scans = join_visits(scans, visits, keys, omissions)
+    scans = omissions.drop(scans, scans["age"].isna(), "without an age at imaging")
     scans = label_ages(scans, classes, omissions)
     scans = _drop_unusable(scans, scan, omissions)
     scans = split_participants(scans, splitting or Splitting(), sessions, COHORT, omissions)
@@ -102,7 +106,7 @@ def _find_table(folder: Path) -> Path:
 
 
 def _read_visits(path: Path, omissions: Omissions) -> pd.DataFrame:
-    """Return one row for each participant and imaging visit with an age."""
+    """Return one row for each participant and imaging visit; the age may be missing."""
     ages = {f"ses-{n}": (f"21003-{n}.0", f"f.21003.{n}.0", f"p21003_i{n}", f"participant.p21003_i{n}") for n in INSTANCES}
     columns = {"participant_id": PARTICIPANT, "sex": SEX, **ages}
     rows = merge_repeats(read_columns(path, columns, ["participant_id", "ses-2"]), ["participant_id"], path, omissions)
@@ -111,7 +115,7 @@ def _read_visits(path: Path, omissions: Omissions) -> pd.DataFrame:
     rows["sex"] = read_sexes(rows["sex"], SEXES) if "sex" in rows else None
     sessions = [name for name in ages if name in rows]
     visits = rows.melt(["participant_id", "sex"], sessions, var_name="session_id", value_name="age")
-    return visits.dropna(subset="age").reset_index(drop=True)
+    return visits.reset_index(drop=True)
 
 
 def _drop_unusable(scans: pd.DataFrame, scan: str, omissions: Omissions) -> pd.DataFrame:

@@ -1,14 +1,15 @@
 """Scans: their tables, their files, their grids and intensities, and their order in training."""
 
 from bundle.data.intensities import RestoreIntensitiesd, ScaleForeground, ScaleForegroundd
-from bundle.data.manifest import datalist, read_manifest
+from bundle.data.manifest import datalist, fingerprint, read_manifest
 from bundle.data.resampling import ResampleToGrid, ResampleToGridd, redirect
 from bundle.data.samplers import BalancedBatchSampler
-from bundle.data.scans import CompleteMaskd, LoadScan, LoadScand, check_mask, check_scan
+from bundle.data.scans import CompleteImagesd, CompleteMaskd, LoadScan, LoadScand, check_mask, check_scan
 from bundle.data.values import StandardiseValued
 
 __all__ = [
     "BalancedBatchSampler",
+    "CompleteImagesd",
     "CompleteMaskd",
     "LoadScan",
     "LoadScand",
@@ -21,6 +22,7 @@ __all__ = [
     "check_mask",
     "check_scan",
     "datalist",
+    "fingerprint",
     "read_manifest",
     "redirect",
 ]

@@ -1,5 +1,6 @@
 """The table of a cohort: which scans there are, of which class, in which split."""
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,14 +35,14 @@ def read_manifest(dataset_dir: str | Path, num_classes: int | None = None) -> pd
     manifest = read_table(path)
     _check_columns(manifest, path)
     _check_splits(manifest, path)
-    _check_repeats(manifest, path)
     manifest["label"] = _read_labels(manifest, path, num_classes)
     for column in (name for name in NUMBERS if name in manifest):
         manifest[column] = _read_numbers(manifest, column, path)
     for column in (name for name in PATHS if name in manifest):
         manifest[column] = manifest[column].map(lambda value: str(path.parent / value), na_action="ignore")
+    _check_repeats(manifest, path)
     check_files((value for name in PATHS if name in manifest for value in manifest[name].dropna()), path)
-    return manifest
+    return check_pairs(manifest, path)
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -117,6 +118,45 @@ def check_files(paths: Iterable[str], source: Path) -> None:
         raise FileNotFoundError(f"{source} names {len(absent)} files that do not exist, the first is {absent[0]}")
 
 
+def check_pairs(manifest: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Refuse a pair of which one scan does not name the other.
+
+    Args:
+        manifest: Rows with `participant_id`, and where present `session_id` and `pair`.
+        path: Their table, for the message.
+
+    Returns:
+        The manifest itself.
+
+    Raises:
+        ValueError: When one is found.
+    """
+    if "pair" not in manifest or manifest["pair"].isna().all():
+        return manifest
+    if "session_id" not in manifest:
+        raise ValueError(f"{path} has a column pair but none of sessions: accepted is session_id beside it")
+    pairs = {(row["participant_id"], row["session_id"]): row["pair"] for row in manifest.to_dict("records")}
+    for (participant, session), pair in pairs.items():
+        if not pd.isna(pair) and (pair == session or pairs.get((participant, pair)) != session):
+            raise ValueError(f"{path} pairs {session} of {participant} with {pair}, but not {pair} with {session}")
+    return manifest
+
+
+def fingerprint(manifest: pd.DataFrame) -> str:
+    """Return what tells whether two trainings learn from and are validated on the same scans with the same classes.
+
+    Args:
+        manifest: Table from `read_manifest`.
+
+    Returns:
+        The first 16 digits of a SHA-256; it does not depend on the order of the rows or on where the cohort lies.
+    """
+    used = manifest[manifest["split"].isin(["train", "validation"])]
+    columns = [name for name in ("participant_id", "session_id", "label", "split", "age") if name in used]
+    rows = sorted(repr([str(row[name]) for name in columns]) for row in used.to_dict("records"))
+    return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:16]
+
+
 def _check_columns(manifest: pd.DataFrame, path: Path) -> None:
     """Refuse a table without a required column or value."""
     if absent := [name for name in REQUIRED if name not in manifest]:
@@ -144,14 +184,14 @@ def _check_splits(manifest: pd.DataFrame, path: Path) -> None:
 
 
 def _check_repeats(manifest: pd.DataFrame, path: Path) -> None:
-    """Refuse a scan that is listed twice."""
-    repeated = manifest[manifest["image"].duplicated()]
+    """Refuse a scan that is listed twice, by whatever path."""
+    repeated = manifest[manifest["image"].map(lambda image: Path(image).resolve()).duplicated()]
     if len(repeated):
         raise ValueError(f"{path} lists {repeated['image'].iloc[0]} more than once: one row a scan is accepted")
 
 
 def _read_labels(manifest: pd.DataFrame, path: Path, num_classes: int | None) -> list[int]:
-    """Return the labels as integers, all classes of which are in the training split, if there is one."""
+    """Return the labels as integers, all classes of which are in the training and in the validation split, if there is one."""
     wrong = manifest[~manifest["label"].str.fullmatch(r"\d+")]
     if len(wrong):
         row = wrong.iloc[0]
@@ -164,10 +204,11 @@ def _read_labels(manifest: pd.DataFrame, path: Path, num_classes: int | None) ->
             f"{path} gives {row['participant_id']} the label {row['label']}: accepted with num_classes {count}"
             f" are 0 to {count - 1}"
         )
-    train = labels[manifest["split"] == "train"]
-    absent = [label for label in range(max(count, 2)) if label not in set(train)]
-    if len(train) and absent:
-        raise ValueError(f"{path} has no scan of class {absent[0]} in the split train: every class needs some")
+    for split in ("train", "validation"):
+        shown = set(labels[manifest["split"] == split])
+        absent = [label for label in range(max(count, 2)) if label not in shown]
+        if shown and absent:
+            raise ValueError(f"{path} has no scan of class {absent[0]} in the split {split}: every class needs some")
     return labels.tolist()
 
 

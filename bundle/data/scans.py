@@ -1,6 +1,6 @@
 """Reading one scan and refusing what is none."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -168,6 +168,31 @@ class CompleteMaskd(MapTransform):
             elif item["label"] > 0:
                 check_mask(item[key], name_of(item[key]))
         return item
+
+
+class CompleteImagesd(Transform):
+    """Give scans without an image that others have one of zeros, so that all can be in one batch.
+
+    Args:
+        keys: keys of the images; there may be none.
+        reference: key of the scan, whose grid they have.
+    """
+
+    def __init__(self, keys: Sequence[str], reference: str = "image") -> None:
+        self.keys = tuple(keys)
+        self.reference = reference
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Return `data` with all images.
+
+        Args:
+            data: Item with the scan and perhaps the images.
+
+        Returns:
+            The item, each absent image replaced by zeros of the scan's shape.
+        """
+        absent = [key for key in self.keys if key not in data]
+        return {**data, **{key: torch.zeros_like(data[self.reference]) for key in absent}}
 
 
 class LoadScand(MapTransform):

@@ -190,10 +190,15 @@ class Evaluation:
         }
 
     def list_left_out(self) -> list[str]:
-        """Return a sentence for everything that the cohort's columns or the network do not allow to be computed."""
+        """Return a sentence for everything that the cohort's columns, gaps in them, or the network do not allow to be computed."""
         encoder = self.network.attribute_encoder
-        unclassified = [] if encoder.classifier is not None else ["the network has no classifier: no accuracy"]
-        return [*find_left_out({key for row in self.test.data for key in row}, encoder.regressor is not None), *unclassified]
+        sentences = list(find_left_out({key for row in self.test.data for key in row}, encoder.regressor is not None))
+        paired = ["disease_map" in row for row in self.test.data if "pair" in row]
+        if any(paired) and not all(paired):
+            sentences.append(f"{paired.count(False)} of {len(paired)} scans with a pair have no disease map: no NCC of them")
+        if encoder.classifier is None:
+            sentences.append("the network has no classifier: no accuracy")
+        return sentences
 
 
 def check_settings(headline: str, test: Dataset, cohort: str) -> None:

@@ -71,7 +71,6 @@ def name_direction(source: int, target: int, num_classes: int) -> str:
     return "-" if target == 0 else "+"
 
 
-
 def find_pairs(rows: Sequence[Row]) -> dict[int, int]:
     """Find for each scan the other scan of the same participant that its column `pair` names.
 

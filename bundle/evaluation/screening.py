@@ -6,6 +6,8 @@ from typing import Any
 
 from tqdm import tqdm
 
+from bundle.data.scans import check_mask
+
 logger = logging.getLogger(__name__)
 
 
@@ -27,7 +29,9 @@ class Screening:
         self.reasons: list[str] = []
         for item in tqdm(items, desc="reading test scans", unit="scan"):
             try:
-                transform(dict(item))
+                images = transform(dict(item))
+                if "brain_mask" in images:
+                    check_mask(images["brain_mask"], item["brain_mask"])
                 self.items.append(item)
             except Exception as error:
                 self.reasons.append(_find_reason(error))

@@ -14,6 +14,7 @@ from bundle.inference.postprocessing import IMAGES
 FAILURE = "failure"  # key of an item that says why its scan cannot be explained
 PREPARED = "prepared.tsv"  # table of a cohort that configs/prepare.yaml made
 OUTPUTS = (*IMAGES, "interpolation")  # endings of the files we write
+NO_SCANS = ("mask", "dseg")  # words in the names of masks and label maps
 
 
 def find_scans(dataset_dir: str | Path, split: str | None = None) -> list[dict[str, str]]:
@@ -21,7 +22,8 @@ def find_scans(dataset_dir: str | Path, split: str | None = None) -> list[dict[s
 
     A folder that holds `prepared.tsv`, `manifest.tsv` or `participants.tsv`, or a file ending in `.tsv`, is read as a table with
     the column `image` (paths relative to the table). Of another folder all NIfTI files are taken, at any depth, except those
-    that this bundle writes. Prepared scans carry where they come from; those that could not be prepared have failed.
+    that this bundle writes, and masks and label maps, by their names (`mask`, `dseg`); so it is with a folder whose table has no
+    such column, as that of a BIDS dataset. Prepared scans carry where they come from; those that failed say so.
 
     Args:
         dataset_dir: Folder, table or NIfTI file.
@@ -38,7 +40,7 @@ def find_scans(dataset_dir: str | Path, split: str | None = None) -> list[dict[s
     source = Path(dataset_dir).expanduser().resolve()
     if not source.is_dir() and not source.name.endswith((".tsv", *SUFFIXES)):
         raise FileNotFoundError(f"dataset_dir {source} does not exist: give a folder of NIfTI files or a .tsv table")
-    table = _find_table(source)
+    table = _find_table(source, split)
     folder = source if source.is_dir() else source.parent
     if table is not None:
         items = _items_of_table(table, split)
@@ -105,12 +107,12 @@ def load_scan(path: str | Path | None, preprocessing: Callable[[Any], Any]) -> M
     return item["image"]
 
 
-def _find_table(source: Path) -> Path | None:
-    """Return the table that lists the scans, if there is one."""
+def _find_table(source: Path, split: str | None) -> Path | None:
+    """Return the table that lists the scans, if there is one; who wants a split needs one."""
     if not source.is_dir():
         return source if source.suffix == ".tsv" else None
     table = source / PREPARED if (source / PREPARED).is_file() else find_table(source)
-    return table if table.is_file() else None
+    return table if table.is_file() and (split is not None or "image" in read_table(table)) else None
 
 
 def _items_of_table(table: Path, split: str | None) -> list[dict[str, str]]:
@@ -150,6 +152,7 @@ def _paths_of_folder(folder: Path) -> list[Path]:
         if path.is_file()
         and path.name.endswith(SUFFIXES)
         and not path.name.endswith(endings)
+        and not any(word in path.name for word in NO_SCANS)
         and not path.name.startswith(TEMPORARY_PREFIX)
     )
 

@@ -99,7 +99,7 @@ class VectorGenerator(nn.Module):
         Returns:
             Images in [-1, 1] of shape (n * B, out_channels, H, W[, D]).
         """
-        features = repeat(self.shared(content), len(attribute) // len(content))
+        features = repeat(self.shared(content), attribute.shape[0] // content.shape[0])
         for stage in self.stages:
             told = attribute.to(features).expand(list(attribute.shape[:2]) + list(features.shape[2:]))
             features = stage(torch.cat([features, told], dim=1))

@@ -54,7 +54,7 @@ class Generator(nn.Module):
         Returns:
             Images in [-1, 1] of shape (n * B, out_channels, H, W[, D]).
         """
-        content = repeat(content, len(attribute) // len(content))
+        content = repeat(content, attribute.shape[0] // content.shape[0])
         latent = torch.cat([content, self.widen(attribute)], dim=1)  # (n * B, channels, H/4, W/4[, D/4])
         return self.draw(latent).float().tanh()
 
@@ -102,7 +102,7 @@ class ResidualGenerator(nn.Module):
         Returns:
             Images in [-1, 1] of shape (n * B, out_channels, H, W[, D]).
         """
-        repeats = len(attribute) // len(content)
+        repeats = attribute.shape[0] // content.shape[0]
         latent = torch.cat([repeat(content, repeats), self.widen(attribute)], dim=1)  # (n * B, C, H/4, W/4[, D/4])
         return (repeat(self.draw_anatomy(content).float(), repeats) + self.draw_change(latent).float()).tanh()
 
@@ -180,20 +180,20 @@ class DeformingGenerator(nn.Module):
         Returns:
             Voxels of the image along each axis, on the content's grid, shape (n * B, spatial_dims, H/4, W/4[, D/4]).
         """
-        repeats = len(attribute) // len(content)
+        repeats = attribute.shape[0] // content.shape[0]
         features, own, _ = self._split(content)
         own = functional.interpolate(own, attribute.shape[2:]).to(attribute)  # (B, 1, H/16, W/16[, D/16])
         latent = torch.cat([repeat(features, repeats + 1), self.widen(torch.cat([attribute, own]))], dim=1)
         modes = self.blocks(latent)  # ((n + 1) * B, channels, H/4, W/4[, D/4])
         strength = 1 + self.strengthen(torch.cat([attribute, own]).flatten(1))  # ((n + 1) * B, channels)
         places = self.place(modes * strength.reshape(list(strength.shape) + [1] * (modes.ndim - 2))).float()
-        asked, present = places.split([len(attribute), len(content)])
+        asked, present = places.split([attribute.shape[0], content.shape[0]])
         return self.max_shift * ((asked - repeat(present, repeats)) / self.max_shift).tanh()
 
     def move(self, content: Tensor, shift: Tensor) -> Tensor:
         """Bend the scans that contents keep by shifts of `draw_shift`, to images of shape (n * B, out_channels, H, W[, D])."""
         image = unfold(self._split(content)[2].float(), self.stride)  # (B, out_channels, H, W[, D])
-        return bend(repeat(image, len(shift) // len(image)), self.enlarge(shift))
+        return bend(repeat(image, shift.shape[0] // image.shape[0]), self.enlarge(shift))
 
     def _split(self, content: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return features, the scan's own attribute on the content's grid, and the folded image."""

@@ -70,7 +70,7 @@ class ICAM(nn.Module):
         """
         content, attribute, _ = self.encode(image)
         target = self.classify(attribute).topk(2, dim=1).indices[:, 1]  # the runner-up class
-        translated, own = self.decode(content, torch.cat([self.class_attributes[target], attribute])).chunk(2)
+        translated, own = self.decode(content, torch.cat([self.class_attributes[target], attribute])).split([image.shape[0]] * 2)
         return translated - own
 
     @torch.no_grad()

@@ -59,16 +59,16 @@ def find_problem(measures: dict[str, float], limits: Limits) -> str | None:
     smallest, largest = limits.scale
     infinity = float("inf")
     rules = (
-        ("num_slices", limits.num_slices, infinity, "has {0:.0f} voxels along an axis: accepted are {1:g} or more"),
-        ("brain_volume_ml", low, high, "shows a brain of {0:.0f} ml: accepted are {1:g} to {2:g} ml"),
-        ("smallest_scale", smallest, largest, "is scaled by {0:.2f} to fit the template: accepted are {1:g} to {2:g}"),
-        ("largest_scale", smallest, largest, "is scaled by {0:.2f} to fit the template: accepted are {1:g} to {2:g}"),
-        ("template_correlation", limits.template_correlation, infinity,
+        ("num_slices", "num_slices", limits.num_slices, infinity, "has {0:.0f} voxels along an axis: accepted are {1:g} or more"),
+        ("brain_volume_ml", "brain_volume", low, high, "shows a brain of {0:.0f} ml: accepted are {1:g} to {2:g} ml"),
+        ("smallest_scale", "scale", smallest, largest, "is scaled by {0:.2f} to fit the template: accepted are {1:g} to {2:g}"),
+        ("largest_scale", "scale", smallest, largest, "is scaled by {0:.2f} to fit the template: accepted are {1:g} to {2:g}"),
+        ("template_correlation", "template_correlation", limits.template_correlation, infinity,
          "correlates with the template by {0:.2f} after registration: accepted are {1:g} or more"),
     )  # fmt: skip
-    for name, least, most, sentence in rules:
+    for name, key, least, most, sentence in rules:
         if name in measures and not least <= measures[name] <= most:
-            return sentence.format(measures[name], least, most)
+            return f"{sentence.format(measures[name], least, most)} (limits#{key})"
     return None
 
 

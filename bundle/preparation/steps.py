@@ -142,7 +142,7 @@ def read_volume(path: str | Path, unknown_orientation: bool = False) -> tuple[np
     if not unknown_orientation and not (int(header["sform_code"]) or int(header["qform_code"])):
         raise ValueError(
             f"{path} has neither sform nor qform, so that left and right are unknown: write its orientation into the header,"
-            " or set unknown_orientation to True"
+            " or give --limits#unknown_orientation True"
         )
     orientation = io_orientation(affine)
     return np.ascontiguousarray(apply_orientation(image, orientation)), affine @ inv_ornt_aff(orientation, image.shape)

@@ -121,8 +121,8 @@ def _compute(pair: Pair, folder: Path, settings: Mapping[str, Any]) -> dict[str,
     try:
         earlier, later = (_read(row) for row in pair)
         difference = subtract_scans(earlier, later, **settings)
-    except ValueError as error:
-        return who | {"status": str(error)} | dict.fromkeys(Diagnostics._fields)
+    except (ValueError, RuntimeError) as error:  # of SimpleITK
+        return who | {"status": " ".join(str(error).split())} | dict.fromkeys(Diagnostics._fields)
     _write_maps(folder, difference, earlier, later)
     draw_pair(folder / PICTURE, difference.halfway, title=" ".join(str(name) for name in who.values()))
     return who | {"status": "ok"} | difference.diagnostics._asdict() | {"matrix": difference.transform.tolist()}

@@ -11,7 +11,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from bundle.files import write_atomically
+from bundle.files import check_writable, write_atomically
 
 NOTES = ".progress"  # subfolder of what is not complete yet: the settings, and a file for each subject that is written
 
@@ -92,7 +92,7 @@ def continue_cohort(dataset_dir: Path, settings: dict) -> Iterator[Progress]:
         ValueError: When another process is writing the cohort.
     """
     partial, lock = (dataset_dir.with_name(f"{dataset_dir.name}.partial{suffix}") for suffix in ("", ".lock"))
-    lock.parent.mkdir(parents=True, exist_ok=True)
+    check_writable(lock.parent, "dataset_dir")
     with _hold(lock, partial):
         if dataset_dir.exists() and any(dataset_dir.iterdir()):
             raise FileExistsError(f"{dataset_dir} is not empty: give a new or an empty folder")

@@ -5,6 +5,7 @@ from bundle.training.history import History
 from bundle.training.progress import LossBar
 from bundle.training.schedules import cosine_schedule
 from bundle.training.seeding import EpochSeed
+from bundle.training.settings import check_key_metric, check_settings
 from bundle.training.trainer import ICAMTrainer
 from bundle.training.validator import ICAMValidator, direction
 
@@ -16,6 +17,8 @@ __all__ = [
     "ICAMValidator",
     "LossBar",
     "RunState",
+    "check_key_metric",
+    "check_settings",
     "cosine_schedule",
     "direction",
 ]

@@ -22,11 +22,7 @@ def cosine_schedule(optimizer: Optimizer, num_iterations: int, num_warmup: int =
     Raises:
         ValueError: When the warm-up is not shorter than the whole.
     """
-    if not 0 <= num_warmup < num_iterations:
-        raise ValueError(
-            f"warmup_iterations must be at least 0 and below the {num_iterations} iterations of the training (max_epochs x "
-            f"epoch_length), got {num_warmup}"
-        )
+    check_warmup(num_warmup, num_iterations)
 
     def factor(iteration: int) -> float:
         """Return the share of the peak rate."""
@@ -36,3 +32,20 @@ def cosine_schedule(optimizer: Optimizer, num_iterations: int, num_warmup: int =
         return 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
 
     return LambdaLR(optimizer, factor)
+
+
+def check_warmup(num_warmup: int, num_iterations: int) -> None:
+    """Refuse a warm-up that is not shorter than the training.
+
+    Args:
+        num_warmup: iterations until the learning rate's peak.
+        num_iterations: iterations of the training.
+
+    Raises:
+        ValueError: When it is not.
+    """
+    if not 0 <= num_warmup < num_iterations:
+        raise ValueError(
+            f"warmup_iterations must be at least 0 and below the {num_iterations} iterations of the training (max_epochs x "
+            f"epoch_length), got {num_warmup}"
+        )

@@ -4,15 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from bundle.data import datalist, read_manifest
+from bundle.data import datalist, fingerprint, read_manifest
 
 HEADER = "participant_id\tlabel\tsplit\timage"
-ROWS = ("s1\t0\ttrain\ta.nii", "s2\t1\ttrain\tb.nii", "s3\t0\tvalidation\tc.nii", "s4\t1\ttest\td.nii")
+TRAIN = ("s1\t0\ttrain\ta.nii", "s2\t1\ttrain\tb.nii")
+ROWS = (*TRAIN, "s3\t0\tvalidation\tc.nii", "s5\t1\tvalidation\te.nii", "s4\t1\ttest\td.nii")
 
 
 def _write(folder: Path, *rows: str, header: str = HEADER, absent: tuple[str, ...] = ()) -> Path:
     (folder / "participants.tsv").write_text("\n".join((header, *rows)) + "\n")
-    for name in {"a.nii", "b.nii", "c.nii", "d.nii", "m.nii"} - set(absent):
+    for name in {"a.nii", "b.nii", "c.nii", "d.nii", "e.nii", "m.nii"} - set(absent):
         (folder / name).touch()
     return folder
 
@@ -42,13 +43,16 @@ def test_missing_values_are_left_out(tmp_path: Path) -> None:
 
 def test_wanted_keys_only(tmp_path: Path) -> None:
     manifest = read_manifest(_write(tmp_path, *ROWS))
-    assert datalist(manifest, "validation", ["label", "image"]) == [{"label": 0, "image": str(tmp_path / "c.nii")}]
+    assert datalist(manifest, "validation", ["label", "image"]) == [
+        {"label": 0, "image": str(tmp_path / "c.nii")},
+        {"label": 1, "image": str(tmp_path / "e.nii")},
+    ]
     with pytest.raises(ValueError, match="gives s3 in the split validation no mask"):
         datalist(manifest, "validation", ["image", "mask"])
 
 
 def test_required_keys_are_checked_and_the_others_kept(tmp_path: Path) -> None:
-    rows = ("s1\t0\ttrain\ta.nii\t60", "s2\t1\ttrain\tb.nii\t61", "s3\t0\tvalidation\tc.nii\tn/a")
+    rows = ("s1\t0\ttrain\ta.nii\t60", "s2\t1\ttrain\tb.nii\t61", "s3\t0\tvalidation\tc.nii\tn/a", "s5\t1\tvalidation\te.nii\t70")
     manifest = read_manifest(_write(tmp_path, *rows, header=f"{HEADER}\tage"))
     assert datalist(manifest, "train", required=["age"]) == datalist(manifest, "train")
     with pytest.raises(ValueError, match="gives s3 in the split validation no age, which is needed here"):
@@ -99,7 +103,9 @@ def test_no_key_but_image_starts_with_image(tmp_path: Path) -> None:
         ),
         (("s1\t0\ttrain\ta.nii", "s2\t0\ttrain\tb.nii"), "no scan of class 1 in the split train"),
         ((*ROWS[:2], "s1\t0\ttest\tc.nii"), "puts s1 in the splits test and train"),
-        ((*ROWS[:2], "s5\t0\ttrain\ta.nii"), r"lists a\.nii more than once"),
+        ((*ROWS[:2], "s6\t0\ttrain\ta.nii"), r"lists \S+/a\.nii more than once"),
+        ((*ROWS[:2], "s6\t0\ttest\t./a.nii"), r"lists \S+/a\.nii more than once"),
+        (ROWS[:3], "no scan of class 1 in the split validation"),
     ],
 )
 def test_wrong_row_is_refused(tmp_path: Path, rows: tuple[str, ...], message: str) -> None:
@@ -110,8 +116,8 @@ def test_wrong_row_is_refused(tmp_path: Path, rows: tuple[str, ...], message: st
 
 
 def test_label_beyond_the_number_of_classes_is_refused(tmp_path: Path) -> None:
-    rows = (*ROWS, "s5\t2\ttrain\tm.nii")
-    with pytest.raises(ValueError, match="gives s5 the label 2: accepted with num_classes 2 are 0 to 1"):
+    rows = (*ROWS, "s6\t2\ttrain\tm.nii")
+    with pytest.raises(ValueError, match="gives s6 the label 2: accepted with num_classes 2 are 0 to 1"):
         read_manifest(_write(tmp_path, *rows), num_classes=2)
 
 
@@ -138,3 +144,29 @@ def test_unknown_or_empty_split_is_refused(tmp_path: Path) -> None:
         datalist(manifest, "dev")
     with pytest.raises(ValueError, match="no row whose split is test"):
         datalist(manifest, "test")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [
+        ("M00\tM12", "M12\tM36", "pairs M00 of s1 with M12, but not M12 with M00"),
+        ("M00\tM00", "M12\tn/a", "pairs M00 of s1 with M00"),
+    ],
+)
+def test_a_pair_of_which_one_scan_does_not_name_the_other_is_refused(
+    tmp_path: Path, first: str, second: str, message: str
+) -> None:
+    rows = (f"s1\t0\ttrain\ta.nii\t{first}", f"s1\t1\ttrain\tb.nii\t{second}")
+    with pytest.raises(ValueError, match=message):
+        read_manifest(_write(tmp_path, *rows, header=f"{HEADER}\tsession_id\tpair"))
+
+
+def test_a_fingerprint_tells_who_is_trained_and_validated_on_and_not_in_what_order(tmp_path: Path) -> None:
+    def take(*rows: str) -> str:
+        return fingerprint(read_manifest(_write(tmp_path, *rows)))
+
+    own = take(*ROWS)
+    assert take(*ROWS[::-1]) == own == take(*ROWS[:-1])  # who is tested on does not matter
+    exchanged = ["s5" + ROWS[1][2:], "s2" + ROWS[3][2:]]  # as many of each class and split
+    assert take(ROWS[0], ROWS[2], *exchanged) != own
+    assert take(ROWS[0].replace("\t0", "\t1"), ROWS[1].replace("\t1", "\t0"), *ROWS[2:]) != own

@@ -8,7 +8,7 @@ import pytest
 import torch
 from monai.data import MetaTensor
 
-from bundle.data import CompleteMaskd, LoadScan, LoadScand, check_mask
+from bundle.data import CompleteImagesd, CompleteMaskd, LoadScan, LoadScand, check_mask
 
 
 def _save(path: Path, array: np.ndarray, affine: np.ndarray | None = None) -> Path:
@@ -99,3 +99,11 @@ def test_controls_get_an_empty_mask_and_others_need_one_that_is_not() -> None:
     mask = MetaTensor(torch.zeros(1, 4, 4), meta={"filename_or_obj": "mask.nii"})
     with pytest.raises(ValueError, match=r"mask\.nii is an empty mask"):
         CompleteMaskd("mask")({"image": image, "label": 1, "mask": mask})
+
+
+@pytest.mark.parametrize("shape", [(1, 4, 4), (1, 4, 4, 4)])
+def test_images_that_others_have_are_zero_where_they_are_absent(shape: tuple[int, ...]) -> None:
+    image, change = torch.ones(shape), torch.full(shape, 3.0)
+    item = CompleteImagesd(["disease_map", "parcel_map"])({"image": image, "disease_map": change})
+    assert item["disease_map"].equal(change) and item["parcel_map"].equal(torch.zeros(shape))
+    assert CompleteImagesd([])({"image": image}).keys() == {"image"}

@@ -38,3 +38,13 @@ def test_sound_scans_only_end_the_program_as_usual(tmp_path: Path) -> None:
 def test_no_sound_scan_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"none of 2 test scans can be read; the first: .*scan-0"):
         Screening(write_items(tmp_path, 0, 2), LoadScand("image"))
+
+
+def test_a_scan_with_an_empty_brain_mask_is_left_out(tmp_path: Path) -> None:
+    items = write_items(tmp_path, 2, 0)
+    for index, item in enumerate(items):
+        item["brain_mask"] = str(tmp_path / f"mask-{index}.nii.gz")
+        write_nifti(item["brain_mask"], np.full((8, 8, 1), index, dtype=np.float32), np.eye(4))
+    screening = Screening(items, LoadScand(["image", "brain_mask"], constant=[False, True]))
+    assert screening.items == items[1:]
+    assert "mask-0.nii.gz is an empty mask" in screening.reasons[0]

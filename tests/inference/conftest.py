@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from monai.bundle import ConfigParser
-from tiny_scans import ROOT, make_affine, save_checkpoint, save_scan
+from tiny_scans import ROOT, TINY, make_affine, save_checkpoint, save_scan
 
 
 @pytest.fixture
@@ -36,12 +36,7 @@ def make_parser(tmp_path: Path) -> Callable[..., ConfigParser]:
             "spatial_dims": spatial_dims,
             "image_size": [32] * spatial_dims,
             "plane": 5.0 if spatial_dims == 2 else None,
-            "content_encoder::channels": 2,
-            "content_encoder::num_blocks": 1,
-            "attribute_encoder::channels": 2,
-            "generator::attribute_channels": 4,
-            "generator::num_blocks": 1,
-            "num_samples": 4,
+            **TINY,
             "overviews": False,
         }
         parser.update({**settings, **overrides})

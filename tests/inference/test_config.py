@@ -1,5 +1,6 @@
 """The committed config, as MONAI's tools read it."""
 
+import inspect
 import json
 import subprocess
 import sys
@@ -15,6 +16,8 @@ from monai.bundle import ConfigParser, ConfigWorkflow
 from monai.data import decollate_batch
 from monai.transforms import Invertd
 from tiny_scans import ROOT, run
+
+from bundle.networks import ICAM
 
 Make = Callable[..., ConfigParser]
 
@@ -90,7 +93,7 @@ def test_empty_folder_is_refused_at_once(make_parser: Make, tmp_path: Path) -> N
     assert "holds no scan: accepted are files ending in .nii or .nii.gz" in _causes(caught.value)
 
 
-@pytest.mark.parametrize("entry", ["evaluating", "interpolation"])
+@pytest.mark.parametrize("entry", ["evaluating", "interpolation", "export"])
 def test_a_folder_that_cannot_be_written_to_is_refused_at_once(
     scans: Path, make_parser: Make, tmp_path: Path, entry: str
 ) -> None:
@@ -98,9 +101,21 @@ def test_a_folder_that_cannot_be_written_to_is_refused_at_once(
     parser = make_parser(output_dir=str(tmp_path / "file" / "output"), source_scan=str(scans / "flat.nii.gz"))
     with pytest.raises(RuntimeError) as caught:
         run(parser, entry)
-    assert "output cannot be written to (not a directory): give an output_dir that can be" in _causes(caught.value)
+    assert "output cannot be written to (not a directory): give another output_dir" in _causes(caught.value)
     if entry == "evaluating":
         assert parser.get_parsed_content("predictions").rows == []
+
+
+@pytest.mark.parametrize("overlays", [[], ["volumes", "conversion"]], ids=["slices", "volumes"])
+def test_every_layer_is_compiled_by_tensorrt_and_without_it_the_network_stays(overlays: list[str]) -> None:
+    """Compiled parts take one tensor, so that the number of attributes for each content is no part of an engine."""
+    parser = ConfigParser()
+    parser.read_config([str(ROOT / "configs" / f"{name}.yaml") for name in ("inference", *overlays, "inference_trt")])
+    parser.update({"bundle_root": str(ROOT), "device": "cpu"})
+    network, parts = parser.get_parsed_content("network"), parser.get_parsed_content("network#submodule")
+    assert isinstance(network, ICAM)
+    assert all(name.startswith(tuple(f"{part}." for part in parts)) for name, _ in network.named_parameters())
+    assert all(len(inspect.signature(network.get_submodule(part).forward).parameters) == 1 for part in parts)
 
 
 @pytest.mark.slow

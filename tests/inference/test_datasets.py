@@ -63,7 +63,8 @@ def test_absent_folder_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "split", "message"),
     [
-        ("participant_id\nsub-1\n", None, "lacks the column image"),
+        ("participant_id\nsub-1\n", None, "holds no scan"),
+        ("participant_id\tsplit\nsub-1\ttest\n", "test", "lacks the column image"),
         ("image\na.nii\n", "test", "lacks the column split"),
         ("image\tsplit\na.nii\ttrain\n", "test", "no row whose split is test"),
         ("image\tsplit\na.nii\ttrain\nn/a\ttrain\n", None, "names no image in line 3"),
@@ -74,6 +75,13 @@ def test_bad_table_is_refused(tmp_path: Path, text: str, split: str | None, mess
     (tmp_path / "participants.tsv").write_text(text)
     with pytest.raises(ValueError, match=message):
         find_scans(tmp_path, split)
+
+
+def test_a_table_without_images_leaves_the_folder_and_masks_are_no_scans(tmp_path: Path) -> None:
+    (tmp_path / "participants.tsv").write_text("participant_id\tage\nsub-1\t70\n")
+    for name in ("sub-1_T1w.nii.gz", "sub-1_desc-brain_mask.nii.gz", "brainmask_fs.nii.gz", "sub-1_dseg.nii"):
+        (tmp_path / name).touch()
+    assert [item["name"] for item in find_scans(tmp_path)] == ["sub-1_T1w"]
 
 
 def test_load_scan_says_what_is_wrong(tmp_path: Path) -> None:

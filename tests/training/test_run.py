@@ -79,7 +79,7 @@ def test_a_finished_run_is_found_and_left_as_it_is(uninterrupted: Run) -> None:
 @pytest.mark.parametrize(
     ("keys", "sentence"),
     [
-        ({"loss_weights#kl": "3.0"}, "Error: {state} is the state of a run with other loss_weights: give another output_dir"),
+        ({"loss_weights#cycle_l1": "3.0"}, "Error: {state} is the state of a run with other loss_weights: give another output"),
         ({"loss_weights#kll": "3.0"}, "has no key loss_weights#kll; did you mean loss_weights?"),
         ({"max_epoch": "3"}, "has no key max_epoch; did you mean max_epochs?"),
         ({"resume": "false"}, "Error: --resume false is read as a text: write True or False"),

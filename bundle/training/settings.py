@@ -1,0 +1,62 @@
+"""Settings that contradict each other, found before the scans are read."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from bundle.objective import DiscriminatorObjective, GeneratorObjective, check_weights
+from bundle.training.schedules import check_warmup
+
+
+def check_settings(
+    loss_weights: Mapping[str, float],
+    discriminator_weights: Mapping[str, float],
+    stages: Sequence[Mapping[str, Any]],
+    batch_size: int,
+    num_classes: int,
+    max_epochs: int,
+    epoch_length: int | None,
+    warmup_iterations: int,
+) -> None:
+    """Refuse weights of unknown terms, batches that no classes fill evenly, and a rise of the learning rate beyond the end.
+
+    Args:
+        loss_weights: weights of the generator's terms.
+        discriminator_weights: weights of the discriminators' terms.
+        stages: what comes before the whole objective, each with `weights`, `discriminator_weights` and `batch_size`.
+        batch_size: scans in a batch of the whole objective.
+        num_classes: number of classes, K.
+        max_epochs: epochs of the training.
+        epoch_length: iterations of an epoch; None when the scans decide.
+        warmup_iterations: iterations until the learning rate's peak.
+
+    Raises:
+        ValueError: When one of these is found.
+    """
+    whole = {"weights": loss_weights, "discriminator_weights": discriminator_weights, "batch_size": batch_size}
+    for stage in [*stages, whole]:
+        check_weights(GeneratorObjective, stage["weights"])
+        check_weights(DiscriminatorObjective, stage["discriminator_weights"])
+        if stage["batch_size"] < 1 or stage["batch_size"] % num_classes:
+            raise ValueError(f"batch_size must be a multiple of the {num_classes} classes, got {stage['batch_size']}")
+    if epoch_length is not None:
+        check_warmup(warmup_iterations, max_epochs * epoch_length)
+
+
+def check_key_metric(key_metric: str, manifest: pd.DataFrame) -> None:
+    """Refuse to choose the best network by a figure that the validation split does not give.
+
+    Args:
+        key_metric: the figure.
+        manifest: table of the cohort.
+
+    Raises:
+        ValueError: When it is NCC, and no validation scan has a lesion mask or disease map.
+    """
+    rows = manifest[manifest["split"] == "validation"]
+    known = any(rows[name].notna().any() for name in ("mask", "disease_map") if name in rows)
+    if key_metric.startswith("ncc") and len(rows) and not known:
+        raise ValueError(
+            f"the validation split has no lesion masks and no disease maps for key_metric {key_metric}: use accuracy"
+        )

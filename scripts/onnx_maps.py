@@ -1,0 +1,66 @@
+"""Classes and feature attribution (FA) maps from exported ONNX files alone: with NumPy and onnxruntime, without PyTorch.
+
+Usage: python scripts/onnx_maps.py FOLDER IMAGES MAPS
+
+FOLDER is what `python -m monai.bundle run export` wrote. IMAGES is a .npy file of scans as the network takes them, such as
+FOLDER/image.npy. MAPS is the .npz file to write, with the arrays that `explain` returns.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from onnxruntime import InferenceSession
+
+
+def explain(folder: str | Path, image: np.ndarray) -> dict[str, np.ndarray]:
+    """Classify scans and explain them by the most likely class that is not the predicted one.
+
+    Args:
+        folder: exported files.
+        image: scans, intensities in [-1, 1], float32, shape (B, 1, H, W[, D]).
+
+    Returns:
+        `probabilities` of the classes (B, K), `target` (B,), and images of the shape of `image`: `pred`, the map in one pass, and
+        `fa_mean` and `fa_variance` over the attributes in `attributes.npy`, those of inference.
+
+    Raises:
+        ValueError: When the scans are not what the network takes.
+    """
+    parts = {name: InferenceSession(Path(folder) / f"{name}.onnx") for name in ("encoder", "classifier", "generator", "map")}
+    size = parts["encoder"].get_inputs()[0].shape[1:]
+    if image.dtype != np.float32 or list(image.shape[1:]) != size:
+        raise ValueError(f"images must be float32, B of shape {size}, got {image.dtype} of shape {list(image.shape)}")
+    content, mean, _ = run(parts["encoder"], image)
+    (logits,) = run(parts["classifier"], mean)
+    target = np.argsort(logits, axis=1)[:, -2]
+    drawn = np.load(Path(folder) / "attributes.npy")[target]  # (B, N, 1, H/16, W/16[, D/16])
+    (own,) = run(parts["generator"], content, mean)
+    maps = np.stack([run(parts["generator"], content, attribute)[0] - own for attribute in drawn.swapaxes(0, 1)])
+    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return {
+        "probabilities": odds / odds.sum(axis=1, keepdims=True),
+        "target": target,
+        "pred": run(parts["map"], image)[0],
+        "fa_mean": maps.mean(axis=0),
+        "fa_variance": maps.var(axis=0, ddof=1),
+    }
+
+
+def run(part: InferenceSession, *inputs: np.ndarray) -> list[np.ndarray]:
+    """Return the outputs of a part of the network, given its inputs in their order."""
+    names = [entry.name for entry in part.get_inputs()]
+    return part.run(None, dict(zip(names, inputs, strict=True)))
+
+
+
+def main(folder: str, images: str, maps: str) -> None:
+    """Read the scans, explain them and write the arrays, completely or not at all."""
+    arrays = explain(folder, np.load(images))
+    partial = Path(f"{maps}.partial.npz")
+    np.savez(partial, allow_pickle=False, **arrays)
+    partial.replace(maps)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Serve trained networks with MONAI Label, on this machine only. Ctrl-C stops it.
+# Usage: bash scripts/serve.sh [--model NAME CHECKPOINT [OVERLAY ...]] ...      (PORT=8001 for another port; docs/serving.md)
+#        bash scripts/serve.sh --only_install
+set -euo pipefail
+source "$(dirname "$0")/environment.sh"
+app=${APP:-output/serving}
+stamp=.venv-serve/.installed-$(sha256sum < requirements-serve.txt | cut -c1-16)
+if [ ! -f "$stamp" ]; then # MONAI Label alone, on top of .venv: scans are explained by the same releases as elsewhere
+  echo "Setting up .venv-serve (a minute, once)"
+  python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "MONAI Label starts with Python 3.11 only: make .venv with it"; exit 1; }
+  python -m venv --clear .venv-serve
+  python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > .venv-serve/lib/python3.11/site-packages/bundle.pth
+  .venv-serve/bin/pip install --quiet --disable-pip-version-check --no-deps -r requirements-serve.txt
+  touch "$stamp"
+fi
+[ "${1:-}" != --only_install ] || exit 0
+python -W ignore scripts/serving/layout.py "$app" "$@"
+export PYTHONPATH="$root/scripts/serving:$PYTHONPATH" TMPDIR="$root/$app/temporary" PYTHONWARNINGS=ignore
+exec .venv-serve/bin/python -m monailabel.main start_server --app "$app" --studies "$app/studies" --host "${HOST:-127.0.0.1}" --port "${PORT:-8000}" \
+  --uvicorn_app server:app

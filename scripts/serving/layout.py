@@ -1,0 +1,119 @@
+"""Lay trained networks out as the folder of an app that MONAI Label serves.
+
+Usage: PYTHONPATH=. python scripts/serving/layout.py APP [--model NAME CHECKPOINT [OVERLAY ...]] ...
+
+Each model becomes a bundle, APP/model/NAME, with one config in which the overlays are merged. Without `--model` the networks that
+come with the bundle are taken: `lesions` (axial slices) and `conversion` (volumes).
+"""
+
+import argparse
+import json
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from monai.bundle import ConfigParser
+
+from bundle.checkpoints import load_network
+from bundle.files import write_folder_atomically
+from bundle.guards import check_overrides
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIGS = ROOT / "configs"
+MODELS: list[list[str | Path]] = [
+    ["lesions", ROOT / "models" / "model.pt"],
+    ["conversion", ROOT / "models" / "conversion.pt", CONFIGS / "volumes.yaml", CONFIGS / "conversion.yaml"],
+]
+
+
+def merge_configs(overlays: Sequence[str | Path]) -> ConfigParser:
+    """Merge the config of inference, overlays and configs/serving.yaml, the later ones winning.
+
+    Args:
+        overlays: Config files that the network was trained with.
+
+    Returns:
+        The merged config; its expressions are not evaluated.
+
+    Raises:
+        FileNotFoundError: When there is no such file.
+        ValueError: When an overlay has a key that no stage has.
+    """
+    for overlay in overlays:
+        if not Path(overlay).is_file():
+            raise FileNotFoundError(f"{overlay} does not exist: give the overlays that the network was trained with")
+    files = [str(CONFIGS / "inference.yaml"), *map(str, overlays)]
+    check_overrides(["--config_file", str(files)])
+    parser = ConfigParser()
+    parser.read_config([*files, str(CONFIGS / "serving.yaml")])
+    return parser
+
+
+def lay_out_model(folder: Path, checkpoint: str | Path, overlays: Sequence[str | Path] = ()) -> None:
+    """Make the bundle of one network, after a look at whether its weights fit its config.
+
+    Args:
+        folder: Where it goes; its name is that of the model.
+        checkpoint: Trained weights.
+        overlays: Config files that the network was trained with.
+
+    Raises:
+        FileNotFoundError: When a file is absent.
+        ValueError: When an overlay has an unknown key, or the weights are those of another network.
+    """
+    parser = merge_configs(overlays)
+    load_network(parser.get_parsed_content("network_def"), checkpoint)
+    (folder / "configs").mkdir(parents=True)
+    (folder / "models").mkdir()
+    (folder / "bundle").symlink_to(ROOT / "bundle")
+    shutil.copyfile(checkpoint, folder / "models" / "model.pt")
+    ConfigParser.export_config_file(parser.get(), str(folder / "configs" / "inference.json"), indent=4)
+    metadata = json.loads((CONFIGS / "metadata.json").read_text())
+    metadata["description"] = f"ICAM, {folder.name}: class of a brain scan, and feature attribution maps of what makes it so"
+    for images in metadata["network_data_format"].values():
+        for image in images.values():
+            image["spatial_shape"] = parser.get_parsed_content("image_size")
+    (folder / "configs" / "metadata.json").write_text(json.dumps(metadata, indent=4) + "\n")
+
+
+def lay_out_app(app: str | Path, models: Sequence[Sequence[str | Path]] = MODELS) -> None:
+    """Make the folder of the app, in place of an earlier one.
+
+    Args:
+        app: Folder to make.
+        models: Name, checkpoint and overlays of each network.
+
+    Raises:
+        FileExistsError: When the folder holds something else than an app.
+        FileNotFoundError: When a file is absent.
+        ValueError: When a model has no checkpoint or no name of its own, or cannot be laid out.
+    """
+    names = [str(name) for name, *_ in models]
+    if len(set(names)) < len(names) or any(len(model) < 2 or "/" in str(model[0]) for model in models):
+        raise ValueError(f"--model takes a name of its own without / and a checkpoint, got {models}")
+    app = Path(app)
+    if (app / "main.py").is_file():
+        shutil.rmtree(app)
+    with write_folder_atomically(app) as folder:
+        shutil.copyfile(Path(__file__).with_name("main.py"), folder / "main.py")
+        for name, checkpoint, *overlays in models:
+            lay_out_model(folder / "model" / str(name), checkpoint, overlays)
+        for name in ("studies", "temporary"):
+            (folder / name).mkdir()
+
+
+def main() -> None:
+    """Read the command line and make the app."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("app", help="folder to make")
+    parser.add_argument("--model", nargs="+", action="append", metavar="NAME CHECKPOINT OVERLAY", help="network to serve")
+    arguments = parser.parse_args()
+    try:
+        lay_out_app(arguments.app, arguments.model or MODELS)
+    except (OSError, ValueError) as error:
+        sys.exit(f"Error: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,154 @@
+"""The app that MONAI Label serves: every bundle in its folder `model`.
+
+MONAI Label looks for `main.py` in the folder of an app; scripts/serving/layout.py puts it there.
+"""
+
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+from fastapi import HTTPException
+from monailabel.interfaces.app import MONAILabelApp
+from monailabel.interfaces.exception import MONAILabelException
+from monailabel.interfaces.tasks.infer_v2 import InferType
+from monailabel.tasks.infer.bundle import BundleInferTask
+from monailabel.utils.others.generic import device_map
+
+from bundle.files import write_nifti
+
+BAD_REQUEST, SERVER_ERROR = 400, 500
+
+
+class ExplanationTask(BundleInferTask):
+    """Classify a scan and answer with the map that the request names, on the scan's own grid.
+
+    MONAI Label's own writer loses the affine of files of two axes and changes a sheared one; ours keeps both.
+
+    Args:
+        path: folder of the bundle.
+        conf: settings of the app.
+    """
+
+    def __init__(self, path: str, conf: dict[str, str]) -> None:
+        super().__init__(path, conf, type=InferType.OTHERS, add_post_restore=False, load_strict=True)
+
+    def pre_transforms(self, data: dict[str, Any]) -> Sequence[Callable]:  # type: ignore[override]
+        """Check a request, and return the preprocessing.
+
+        Args:
+            data: The request; a list in place of one value stands for its first, as in the options of viewers.
+
+        Returns:
+            Transforms that take items with the key `image`.
+
+        Raises:
+            ValueError: When a setting is not what is accepted, or the scan is too large.
+        """
+        for key in ("device", *self.displayable_configs):
+            if isinstance(data[key], list):
+                data[key] = data[key][0] if data[key] else None
+        _check_choice("device", data["device"], ["cpu", *device_map().values()])  # nothing unknown gets into a config, of which
+        _check_choice("map", data["map"], self.config()["map"])  # MONAI evaluates the texts that begin with $
+        _check_number("num_samples", data["num_samples"], 2, self.bundle_config["max_samples"])
+        if data["target"] is not None:
+            _check_number("target", data["target"], 0, self.bundle_config["num_classes"] - 1)
+        _check_size(data["image"], self.bundle_config["max_voxels"])
+        return super().pre_transforms(data)
+
+    def writer(self, data: dict[str, Any], extension: str | None = None, dtype: str | None = None) -> tuple[str, dict[str, Any]]:
+        """Write the map that was asked for.
+
+        Args:
+            data: Item after the postprocessing.
+            extension: Unused; maps are `.nii.gz`.
+            dtype: Unused; maps are float32.
+
+        Returns:
+            Path of the map, and classes and probabilities.
+        """
+        images = {**data, "fa_mean": data["pred"]}
+        image = images[data["map"]]
+        handle, path = tempfile.mkstemp(suffix=".nii.gz")  # MONAI Label removes it when it is sent
+        os.close(handle)
+        write_nifti(path, image.as_tensor()[0].float().numpy(), image.affine.numpy())
+        return path, {**data["result"], "map": data["map"]}
+
+
+class ExplanationApp(MONAILabelApp):
+    """All models of the app; what is wrong with a request is answered in one sentence.
+
+    Args:
+        app_dir: folder of the app.
+        studies: folder of scans that requests may name instead of sending one.
+        conf: settings of the app.
+    """
+
+    def __init__(self, app_dir: str, studies: str, conf: dict[str, str]) -> None:
+        super().__init__(app_dir, studies, conf, name="ICAM", description="Classes and feature attribution maps of brain scans")
+
+    def init_infers(self) -> dict[str, ExplanationTask]:
+        """Return the models under their names."""
+        folders = sorted((Path(self.app_dir) / "model").iterdir())
+        return {folder.name: ExplanationTask(str(folder), self.conf) for folder in folders}
+
+    def infer(self, request: dict[str, Any], datastore: Any = None) -> dict[str, Any]:
+        """Explain the scan of a request.
+
+        Args:
+            request: Model, image and settings.
+            datastore: Where images are that were not sent; None for the studies of the app.
+
+        Returns:
+            Path of the map and the rest of the answer.
+
+        Raises:
+            HTTPException: When the request is wrong (400), or something else is (500).
+        """
+        try:
+            _check_choice("model", request["model"], list(self._infers))
+            if not Path(request["image"]).is_file() and not self.datastore().get_image_uri(request["image"]):
+                raise ValueError(f"{request['image']} is no scan of the server: send a file")
+            return super().infer(request, datastore)
+        except Exception as error:
+            wrong = isinstance(error, ValueError | OSError | MONAILabelException)
+            answer = HTTPException(BAD_REQUEST if wrong else SERVER_ERROR, _describe(error, request["image"]))
+            _forget(request["image"])
+            raise answer from error
+
+
+def _forget(image: str) -> None:
+    """Remove a scan that was sent; MONAI Label does so after a success only."""
+    if Path(image).parent == Path(tempfile.gettempdir()):
+        Path(image).unlink(missing_ok=True)
+
+
+def _describe(error: BaseException, image: str) -> str:
+    """Return what went wrong in one line; a scan that was sent has a name here that its sender does not know."""
+    text = " ".join((getattr(error, "msg", None) or str(error)).split()) or type(error).__name__
+    return text.replace(image, "the scan") if Path(image).is_file() else text
+
+
+def _check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
+    """Refuse what is none of several texts."""
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(dict.fromkeys(choices))}, got {value!r}")
+
+
+def _check_number(name: str, value: Any, least: int, most: int) -> None:
+    """Refuse what is no whole number of a range."""
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise ValueError(f"{name} must be a whole number, {least} to {most}, got {value!r}")
+
+
+def _check_size(path: str, max_voxels: float) -> None:
+    """Refuse a scan whose header says that it is too large; a header that cannot be read is refused later."""
+    try:
+        shape = nibabel.load(path).shape  # type: ignore[attr-defined]  # no voxel is read
+    except Exception:  # nibabel, gzip and zlib each raise their own
+        return
+    if np.prod(shape, dtype=float) > max_voxels:
+        raise ValueError(f"{path} has shape {shape}: accepted are at most {max_voxels:g} voxels")
