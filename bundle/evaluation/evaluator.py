@@ -190,7 +190,7 @@ class Evaluation:
         }
 
     def list_left_out(self) -> list[str]:
-        """Return a sentence for everything that the cohort's columns, gaps in them, or the network do not allow to be computed."""
+        """Return a sentence for all that the cohort's columns, gaps in them, or the network do not allow to be computed."""
         encoder = self.network.attribute_encoder
         sentences = list(find_left_out({key for row in self.test.data for key in row}, encoder.regressor is not None))
         paired = ["disease_map" in row for row in self.test.data if "pair" in row]
