@@ -126,8 +126,8 @@ class GeneratorObjective(Objective):
         return self.adversarial(t.judged_by(self.domain_discriminator).real_as(t.target.repeat(2)), real=True)
 
     def domain_class(self, t: Translation) -> Tensor:
-        """Translations look like their target class (Sec. 3.3)."""
-        return functional.cross_entropy(t.judged_by(self.domain_discriminator).label, t.target.repeat(2))
+        """Translations look like their target class (Sec. 3.3), where their attribute is of that class."""
+        return functional.cross_entropy(t.judged_by(self.domain_discriminator).label[: len(t.asked_classes)], t.asked_classes)
 
     def reconstruction_l1(self, t: Translation) -> Tensor:
         """Own content and attribute give the scan (Eq. 3)."""

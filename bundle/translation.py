@@ -88,6 +88,11 @@ class Translation:
         """Attribute of the partner, then the drawn attribute, shape (2B, 1, H/16, W/16[, D/16])."""
         return torch.cat([self.attribute[self.partner], self.drawn])
 
+    @property
+    def asked_classes(self) -> Tensor:
+        """Classes of the asked attributes, shape (2B,); of the partners' alone, (B,), where the drawn ones are of no class."""
+        return self.target if self.network.attribute_encoder.classifier is None else self.target.repeat(2)
+
     @cached_property
     def shift(self) -> Tensor:
         """By how much the translations move the scan, voxels, shape (2B, spatial_dims, H/4, W/4[, D/4]).

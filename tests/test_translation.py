@@ -25,5 +25,6 @@ def test_without_a_classifier_draws_are_standard_normal_whatever_is_asked(make_n
 def test_without_a_classifier_a_batch_is_translated_but_not_classified(make_network, image, labels) -> None:
     translation = Translation(make_network(classification=False), image, labels)
     assert translation.translated.shape == (8, *image.shape[1:])
+    assert torch.equal(translation.asked_classes, 1 - labels)  # of the exemplars alone
     with pytest.raises(ValueError, match="built with classification=True"):
         _ = translation.logits
