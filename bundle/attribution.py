@@ -13,8 +13,8 @@ from monai.networks.utils import eval_mode
 from torch import Tensor
 
 from bundle.networks import ICAM
-from bundle.sampling import sample_attributes
 from bundle.structures import AttributionMaps, Latents
+from bundle.translation import draw_latents
 
 REFERENCES = ("reconstruction", "input")
 
@@ -167,12 +167,10 @@ def draw_attributes(
     Raises:
         ValueError: When a class cannot be drawn.
     """
-    classifier, shape = network.attribute_encoder.classifier, network.attribute_encoder.latent_shape
     draws = {}
     for label in sorted(set(labels)):
         generator = torch.Generator().manual_seed(seed + label)
-        flat = sample_attributes(classifier.weight, classifier.bias, torch.tensor([label]), num_samples, threshold, generator)
-        draws[label] = flat.view(num_samples, *shape)
+        draws[label] = draw_latents(network, torch.tensor([label]), num_samples, threshold, generator)[0]
     return draws
 
 

@@ -10,7 +10,7 @@ from types import TracebackType
 from monai.bundle import ConfigParser
 
 PACKAGE = Path(__file__).resolve().parent
-STAGES = [PACKAGE.parent / "configs" / f"{name}.yaml" for name in ("train", "evaluate", "inference")]
+STAGES = [PACKAGE.parent / "configs" / f"{name}.yaml" for name in ("train", "evaluate", "inference", "baselines/attribution")]
 OPTIONS = {"config_file", "meta_file", "logging_file", "run_id", "init_id", "final_id", "args_file", "tracking", "workflow_name"}
 TRACEBACK_VARIABLE = "ICAM_TRACEBACK"  # set it to see the whole traceback of every error
 
@@ -62,7 +62,7 @@ def _read_files(files: Sequence[str]) -> ConfigParser:
         known |= {key for stage in STAGES if stage.is_file() for key in ConfigParser.load_config_file(stage)}
     for file in files[1:]:
         for key in ConfigParser.load_config_file(file):
-            if key.split("#")[0] not in known:
+            if key.removeprefix("+").split("#")[0] not in known:
                 raise ValueError(f"{file} has the key {key}, which no stage has{_suggest(key, known)}")
     parser = ConfigParser()
     parser.read_config(list(files))

@@ -47,12 +47,15 @@ def make_network(spatial_dims: int, image_size: tuple[int, ...]):
         generator: type = ResidualGenerator,
         regression: bool = False,
         full_resolution: bool = True,
+        classification: bool = True,
     ) -> ICAM:
         deforming = generator is DeformingGenerator
         content_encoder = ContentEncoder(
             spatial_dims, channels=4, num_blocks=1, noise=0.3, full_resolution=full_resolution, keep_image=deforming
         )
-        attribute_encoder = AttributeEncoder(spatial_dims, image_size, num_classes=num_classes, channels=4, regression=regression)
+        attribute_encoder = AttributeEncoder(
+            spatial_dims, image_size, num_classes, channels=4, classification=classification, regression=regression
+        )
         options = {"image_size": image_size} if deforming else {"full_resolution": full_resolution}
         decoder = generator(
             spatial_dims, content_channels=content_encoder.out_channels, attribute_channels=4, num_blocks=1, **options

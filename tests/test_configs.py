@@ -14,13 +14,23 @@ from bundle.simulation.squares import simulate_squares_cohort
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 STAGES = ("train", "evaluate", "inference")
-OVERLAYS = sorted(path.stem for path in CONFIGS.glob("*.yaml") if path.stem not in (*STAGES, "prepare", "serving"))
+OVERLAYS = sorted(
+    str(path.relative_to(CONFIGS).with_suffix(""))
+    for pattern in ("*.yaml", "ablations/*.yaml", "baselines/drit*.yaml")
+    for path in CONFIGS.glob(pattern)
+    if path.stem not in (*STAGES, "prepare", "serving")
+)
 DATA = ("bundle_root", "device", "spatial_dims", "image_size", "pixdim", "plane", "percentile", "headroom", "num_classes")
 NETWORK = ("content_encoder", "attribute_encoder", "generator", "network_def")
 COHORT = ("embedded_cohort", "cohort", "manifest")
 
 
-BENEATH = {"volumes96": ["volumes"], "volumes128": ["volumes"], "ageing": ["volumes"]}  # overlays that another one is needed for
+BENEATH = {  # overlays that another one is needed for
+    "volumes96": ["volumes"],
+    "volumes128": ["volumes"],
+    "ageing": ["volumes"],
+    "baselines/drit80": ["baselines/drit"],
+}
 
 
 def load(*names: str) -> dict[str, Any]:
@@ -43,7 +53,8 @@ def list_unknown(overlay: dict[str, Any], base: Any, inside: str = "") -> list[s
 
 @pytest.mark.parametrize("name", OVERLAYS)
 def test_every_key_of_an_overlay_is_in_the_config_of_a_stage(name: str) -> None:
-    stages = load("inference") | load("evaluate") | load("train")
+    inference, evaluate, train = (load(stage, *BENEATH.get(name, [])) for stage in ("inference", "evaluate", "train"))
+    stages = inference | evaluate | train
     assert list_unknown(ConfigParser.load_config_file(CONFIGS / f"{name}.yaml"), stages) == []
 
 
@@ -111,15 +122,41 @@ def test_the_json_is_the_yaml(name: str) -> None:
     assert copy == load(name), f"configs/{name}.json is out of date: run python scripts/write_json.py"
 
 
-@pytest.mark.parametrize("name", ["slices128", "paper"])
+@pytest.mark.parametrize("name", ["slices128", "paper_objective"])
 def test_the_papers_weights_are_complete(name: str) -> None:
     """A block replaces the one it overlays, so that a term that is left out is lost."""
     ours, theirs = load("train")["loss_weights"], load("train", name)["loss_weights"]
     assert {key for key, weight in ours.items() if weight} <= theirs.keys()
 
 
+@pytest.mark.parametrize(
+    ("name", "left"),
+    [
+        ("icam_fa", {"attribute_class", "map", "reconstruction_l1", "cycle_l1"}),
+        ("icam_bce", {"attribute_class", "reconstruction_l1", "cycle_l1"}),
+        ("icam_drit", {"reconstruction_l1", "cycle_l1"}),
+    ],
+)
+@pytest.mark.parametrize("objective", [[], ["paper_network", "paper_objective"]], ids=["ours", "paper"])
+def test_ablations_leave_out_their_terms_and_no_others(name: str, left: set[str], objective: list[str]) -> None:
+    whole, less = (
+        ConfigParser(load("train", *objective, *overlay)).get_parsed_content("loss_weights")
+        for overlay in ([], [f"ablations/{name}"])
+    )
+    assert {key for key in whole if whole[key] == less[key] or less[key]} | {"map_reconstruction", "map"} >= left
+    removed = {key for key in whole if whole[key] and not less[key]}
+    candidates = {"reconstruction_l2", "cycle_l2", "map", "map_reconstruction", "attribute_class"}
+    assert removed == {key for key in candidates - left if whole[key]} - ({"map_reconstruction"} if "map" in left else set())
+
+
+def test_without_a_classifier_validation_has_no_accuracy() -> None:
+    for name, accuracy in (("quickstart", True), ("ablations/icam_drit", False)):
+        parser = ConfigParser(load("train", name))
+        assert ("accuracy" in parser.get_parsed_content("validate#measured")) == accuracy
+
+
 def test_the_paper_weighs_the_sum_of_the_divergence() -> None:
-    parser = ConfigParser(load("train", "slices128", "paper"))
+    parser = ConfigParser(load("train", "slices128", "paper_objective"))
     assert parser.get_parsed_content("loss_weights")["kl"] == pytest.approx(0.01 * 64)
 
 

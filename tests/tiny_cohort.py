@@ -55,10 +55,11 @@ class TinyCohort:
         return self
 
 
-def build_network(spatial_dims: int, num_classes: int = 2) -> ICAM:
+def build_network(spatial_dims: int, num_classes: int = 2, classification: bool = True) -> ICAM:
     torch.manual_seed(0)
     content_encoder = ContentEncoder(spatial_dims, channels=2, num_blocks=1)
-    attribute_encoder = AttributeEncoder(spatial_dims, SIZES[spatial_dims], num_classes, channels=2)
+    size = SIZES[spatial_dims]
+    attribute_encoder = AttributeEncoder(spatial_dims, size, num_classes, channels=2, classification=classification)
     generator = Generator(spatial_dims, content_encoder.out_channels, attribute_channels=4, num_blocks=1)
     return ICAM(content_encoder, attribute_encoder, generator)
 

@@ -36,6 +36,11 @@ TRIVIAL_METHODS = ("image", "image_minus_mean", "image_minus_random", "image_min
 ORACLES = ("oracle", "oracle_expected")
 
 
+def find_kind(method: str) -> str:
+    """Return the kind of a map: that of `KINDS`, else "both", as of post-hoc methods, which borrow no attribute."""
+    return KINDS.get(method, "both")
+
+
 def network_maps(
     network: ICAM,
     image: Tensor,

@@ -7,20 +7,13 @@ import torch
 from monai.data import Dataset
 from monai.utils import ensure_tuple_rep
 from torch import Tensor
-from tqdm import tqdm
 
-from bundle.data import check_mask
-from bundle.evaluation.candidates import network_maps, oracle_maps, trivial_maps
-from bundle.evaluation.encoding import plain, split_range, stack_images
-from bundle.evaluation.pairing import CONVERTER, REPEAT, find_changed_labels, find_pairs, name_direction
-from bundle.evaluation.scoring import score_maps
-from bundle.evaluation.training_classes import TrainingClass, describe_class, pick_scan
-from bundle.evaluation.truths import find_truths
+from bundle.evaluation.candidates import network_maps
+from bundle.evaluation.encoding import plain, stack_images
+from bundle.evaluation.pairing import CONVERTER, REPEAT, name_direction
+from bundle.evaluation.scorer import MapScorer
 from bundle.evaluation.volumes import Ventricles, compare_volumes
 from bundle.networks import ICAM
-
-TRUTH_KEYS = ("mask", "brain_mask", "effect", "parcel_map", "disease_map", "regions")
-ROW = ("participant_id", "session_id")
 
 
 class Scores(NamedTuple):
@@ -40,7 +33,8 @@ class Scores(NamedTuple):
         self.volumes.extend(other.volumes)
 
 
-class Comparison:
+
+class Comparison(MapScorer):
     """Translate every test scan to every other class and compare its maps with what they should show.
 
     Source: Bass et al., NeurIPS 2020, Sec. 4 (https://arxiv.org/abs/2006.08287).
@@ -71,12 +65,9 @@ class Comparison:
         voxel_size: float | Sequence[float] = 1.0,
         dilation: float = 5.0,
     ) -> None:
-        self.network, self.device, self.batch_size = network, device, batch_size
-        self.test, self.train, self.splits, self.references = test, train, splits, references
-        self.sampling = dict(sampling)
-        self.num_classes = network.attribute_encoder.classifier.out_features
-        self.pairs = find_pairs(test.data)
-        self.changed_labels = find_changed_labels(test.data, self.pairs, self.num_classes)
+        num_classes = network.attribute_encoder.num_classes
+        super().__init__(test, train, splits, references, num_classes, sampling["seed"], batch_size)
+        self.network, self.device, self.sampling = network, device, dict(sampling)
         spatial_dims = len(network.attribute_encoder.image_size)
         self.ventricles = Ventricles(self.load, ensure_tuple_rep(voxel_size, spatial_dims), dilation)
 
@@ -93,30 +84,13 @@ class Comparison:
             ValueError: When the lesion mask of a diseased scan is empty.
         """
         scores = Scores([], [])
-        for target in range(self.num_classes):
-            sources = [i for i in range(len(self.splits)) if self._knows(i, target)]
-            if not sources:
-                continue
-            known = describe_class(self.train, target)
-            for positions in tqdm(list(split_range(len(sources), self.batch_size)), desc=f"maps to class {target}", unit="batch"):
-                scores.add(self._score_batch([sources[i] for i in positions], target, attribute, known))
+        for target, indices in self.list_batches():
+            batch = self.make_maps(indices, target, attribute)
+            for position, index in enumerate(indices):
+                maps = {method: images[position] for method, images in batch.items()}
+                scores.volumes.extend(self._compare_volumes(index, target, maps))
+                scores.scans.extend(self.score_scan(index, target, maps))
         return scores
-
-    def load(self, index: int) -> dict[str, Any]:
-        """Return a test scan: its entry of the data list with `image` and the truths as plain tensors, and `changed_label`.
-
-        Args:
-            index: position in the test split.
-
-        Raises:
-            ValueError: When the scan is diseased and its lesion mask empty.
-        """
-        row, item = self.test.data[index], self.test[index]
-        images = {key: plain(item[key]) for key in ("image", *TRUTH_KEYS) if key in item}
-        if int(row["label"]) > 0 and "mask" in row:
-            check_mask(images["mask"], row["mask"])
-        about = {key: value for key, value in row.items() if key not in TRUTH_KEYS}
-        return about | images | {"changed_label": self.changed_labels[index]}
 
     def make_maps(self, indices: Sequence[int], target: int, attribute: Tensor) -> dict[str, Tensor]:
         """Compute the network's maps of some test scans towards a class, on the CPU, each (B, C, H, W[, D]).
@@ -131,12 +105,6 @@ class Comparison:
         maps = network_maps(self.network, image, borrowed, torch.full((len(indices),), target), **self.sampling)
         return {method: batch.cpu() for method, batch in maps.items()}
 
-    def describe(self, index: int) -> dict[str, Any]:
-        """Return who a test scan is, for the tables."""
-        row = self.test.data[index]
-        names = {key: row[key] for key in ROW if key in row}
-        return {"scan": index} | names | {"split": self.splits[index], "label": int(row["label"])}
-
     def describe_pair(self, index: int) -> dict[str, Any]:
         """Return who a test scan and the participant's other scan are, for the tables."""
         row, other = self.test.data[index], self.test.data[self.pairs[index]]
@@ -148,37 +116,6 @@ class Comparison:
             "kind": REPEAT if same else CONVERTER,
             "direction": "" if same else name_direction(label, pair_label, self.num_classes),
         }
-
-    def _knows(self, index: int, target: int) -> bool:
-        """Tell whether something may be known of a scan's map towards a class."""
-        row = self.test.data[index]
-        if int(row["label"]) == target:
-            return False
-        if "disease_map" in row:
-            return self.changed_labels[index] == target
-        return any(key in other for other in self.test.data for key in ("mask", "effect"))
-
-    def _score_batch(self, indices: Sequence[int], target: int, attribute: Tensor, known: TrainingClass) -> Scores:
-        batch = self.make_maps(indices, target, attribute)
-        scores = Scores([], [])
-        for position, index in enumerate(indices):
-            maps = {method: images[position] for method, images in batch.items()}
-            scores.volumes.extend(self._compare_volumes(index, target, maps))
-            scores.scans.extend(self._score_scan(index, target, maps, known))
-        return scores
-
-    def _score_scan(self, index: int, target: int, maps: dict[str, Tensor], known: TrainingClass) -> list[dict[str, Any]]:
-        scan, reference = self.load(index), self.load(self.references[index][target])
-        seed = [self.sampling["seed"], index, target]
-        drawn = pick_scan(self.train, known.members, seed)
-        maps |= oracle_maps(scan, reference, known.frequencies)
-        maps |= trivial_maps(scan["image"], known.mean, drawn, reference["image"], seed)
-        truths = find_truths(scan, reference, known.frequencies)
-        about = self.describe(index) | {
-            "reference": reference["participant_id"],
-            "direction": name_direction(int(scan["label"]), target, self.num_classes),
-        }
-        return [about | scores for scores in score_maps(maps, truths, scan.get("brain_mask"))]
 
     def _compare_volumes(self, index: int, target: int, maps: dict[str, Tensor]) -> Iterator[dict[str, Any]]:
         """Yield the volumes of a scan translated to the class of the participant's other scan, for both ways."""

@@ -23,7 +23,7 @@ class Encodings(NamedTuple):
         attribute: attribute means, shape (N, 1, H/16, W/16[, D/16]).
         content: content latents, flattened, shape (N, F); averaged over neighbours while they exceed `LARGEST_CONTENT` numbers.
         pooled: their mean over space, shape (N, C).
-        probabilities: predicted class probabilities, shape (N, K), double precision.
+        probabilities: predicted class probabilities, shape (N, K), double precision; (N, 0) from a network without a classifier.
     """
 
     attribute: Tensor
@@ -49,7 +49,8 @@ def encode_scans(network: ICAM, dataset: Dataset, device: torch.device | str = "
     with eval_mode(network), torch.inference_mode():
         for indices in tqdm(list(split_range(count, batch_size)), desc="encoding", unit="batch"):
             content, mean, _ = network.encode(stack_images([dataset[i] for i in indices]).to(device))
-            probabilities = network.classify(mean).double().softmax(1)
+            told = network.attribute_encoder.classifier is not None
+            probabilities = network.classify(mean).double().softmax(1) if told else mean.new_zeros(len(mean), 0)
             parts.append([part.cpu() for part in (mean, _shrink(content).flatten(1), content.flatten(2).mean(2), probabilities)])
     return Encodings(*(torch.cat(column) for column in zip(*parts, strict=True)))
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 from monai.data import Dataset
-from torch import nn
+from torch import Tensor, nn
 
 from bundle.evaluation.ages import Ages, summarise_ages
 from bundle.evaluation.classification import FIGURES, score_predictions
@@ -19,6 +19,7 @@ from bundle.evaluation.encoding import Encodings, encode_scans
 from bundle.evaluation.longitudinal import Longitudinal, summarise_pairs
 from bundle.evaluation.pairing import draw_references, name_splits
 from bundle.evaluation.probes import probe_latent
+from bundle.evaluation.scorer import MapScorer
 from bundle.evaluation.scoring import COLUMNS, METRICS, summarise
 from bundle.evaluation.tables import format_results
 from bundle.evaluation.volumes import summarise_volumes
@@ -78,10 +79,7 @@ class Evaluation:
         value_mean: float = 0.0,
         value_scale: float = 1.0,
     ) -> None:
-        if headline not in METRICS:
-            raise ValueError(f"headline must be one of {', '.join(METRICS)}, got {headline!r}")
-        if not len(test):
-            raise ValueError(f"the cohort {cohort} has no row whose split is test, and the evaluation needs some")
+        check_settings(headline, test, cohort)
         self.network, self.device, self.batch_size = network.to(device), device, batch_size
         self.test, self.train = test, train
         self.cohort, self.headline, self.seed = cohort, headline, seed
@@ -95,7 +93,7 @@ class Evaluation:
         self.interval: dict[str, Any] = {"level": level, "num_resamples": num_resamples, "seed": seed}
         self.labels = np.array([int(row["label"]) for row in test.data])
         self.splits = name_splits(test.data, train.data)
-        num_classes = network.attribute_encoder.classifier.out_features
+        num_classes = network.attribute_encoder.num_classes
         references = draw_references(test.data, self.splits, num_classes, seed)
         sampling = {"num_samples": num_samples, "threshold": threshold, "seed": seed, "chunk_size": chunk_size}
         self.comparison = Comparison(
@@ -123,7 +121,8 @@ class Evaluation:
         metrics = pd.concat([*self._summarise(tables), self.score_classes(encodings)], ignore_index=True)
         metrics.insert(0, "cohort", self.cohort)
         metrics = metrics[list(COLUMNS)]
-        self._write({"metrics": metrics, **tables, "predictions": self._list_predictions(encodings)})
+        predictions = list_predictions(self.comparison, encodings.probabilities)
+        write_tables(self.folder, {"metrics": metrics, **tables, "predictions": predictions}, self.describe())
         print(format_results(metrics, self.headline, self.list_left_out()))
         return metrics
 
@@ -157,7 +156,7 @@ class Evaluation:
         return encode_scans(self.network, self.test, self.device, self.batch_size)
 
     def score_classes(self, encodings: Encodings) -> pd.DataFrame:
-        """Score classifier and linear probes within each split; these rows have no protocol and no direction.
+        """Score classifier, if there is one, and linear probes within each split; these rows have no protocol and no direction.
 
         The probes are fitted to other test scans, of both splits, in a cross-validation.
 
@@ -166,7 +165,7 @@ class Evaluation:
         """
         participants = [row["participant_id"] for row in self.test.data]
         latents = {"content_pooled": encodings.pooled, "content": encodings.content, "attribute": encodings.attribute.flatten(1)}
-        predictions = {"classifier": encodings.probabilities.numpy()}
+        predictions = {"classifier": encodings.probabilities.numpy()} if encodings.probabilities.shape[1] else {}
         for name, latent in latents.items():
             predictions[f"probe_{name}"] = probe_latent(latent.numpy(), self.labels, participants, seed=self.seed)
         tables = []
@@ -191,32 +190,66 @@ class Evaluation:
         }
 
     def list_left_out(self) -> list[str]:
-        """Return a sentence for everything that the cohort's columns, and gaps in them, do not allow to be computed."""
-        regression = self.network.attribute_encoder.regressor is not None
-        sentences = list(_find_left_out({key for row in self.test.data for key in row}, regression))
+        """Return a sentence for all that the cohort's columns, gaps in them, or the network do not allow to be computed."""
+        encoder = self.network.attribute_encoder
+        sentences = list(find_left_out({key for row in self.test.data for key in row}, encoder.regressor is not None))
         paired = ["disease_map" in row for row in self.test.data if "pair" in row]
         if any(paired) and not all(paired):
             sentences.append(f"{paired.count(False)} of {len(paired)} scans with a pair have no disease map: no NCC of them")
+        if encoder.classifier is None:
+            sentences.append("the network has no classifier: no accuracy")
         return sentences
 
-    def _list_predictions(self, encodings: Encodings) -> pd.DataFrame:
-        rows = [self.comparison.describe(index) for index in range(len(self.test))]
-        predictions = pd.DataFrame(rows).drop(columns="scan")
-        predictions["predicted"] = encodings.probabilities.argmax(1).numpy()
-        for label, column in enumerate(encodings.probabilities.T.tolist()):
-            predictions[f"probability_{label}"] = column
-        return predictions
 
-    def _write(self, tables: Mapping[str, pd.DataFrame]) -> None:
-        for name, table in tables.items():
-            path = self.folder / f"{name}.csv"
-            if table.empty and name in OPTIONAL:
-                path.unlink(missing_ok=True)
-                continue
-            with write_atomically(path) as temporary:
-                table.to_csv(temporary, index=False, float_format="%.6f")
-        with write_atomically(self.folder / "settings.json") as path:
-            path.write_text(json.dumps(self.describe(), indent=2) + "\n")
+def check_settings(headline: str, test: Dataset, cohort: str) -> None:
+    """Check what can be checked before anything is computed.
+
+    Args:
+        headline: metric of the printed table.
+        test: scans of the test split.
+        cohort: name of the cohort.
+
+    Raises:
+        ValueError: When `headline` is unknown or the test split is empty.
+    """
+    if headline not in METRICS:
+        raise ValueError(f"headline must be one of {', '.join(METRICS)}, got {headline!r}")
+    if not len(test):
+        raise ValueError(f"the cohort {cohort} has no row whose split is test, and the evaluation needs some")
+
+
+def list_predictions(scorer: MapScorer, probabilities: Tensor) -> pd.DataFrame:
+    """Return the contents of `predictions.csv`, a row a test scan.
+
+    Args:
+        scorer: the test scans.
+        probabilities: their predicted class probabilities, shape (N, K); (N, 0) where nothing tells them.
+    """
+    predictions = pd.DataFrame([scorer.describe(index) for index in range(len(scorer.test))]).drop(columns="scan")
+    if probabilities.shape[1]:
+        predictions["predicted"] = probabilities.argmax(1).numpy()
+    for label, column in enumerate(probabilities.T.tolist()):
+        predictions[f"probability_{label}"] = column
+    return predictions
+
+
+def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame], settings: Mapping[str, Any]) -> None:
+    """Write tables and `settings.json`, and remove optional tables of an earlier run that this one has not.
+
+    Args:
+        folder: where they go.
+        tables: contents by name.
+        settings: what decides the results.
+    """
+    for name, table in tables.items():
+        path = folder / f"{name}.csv"
+        if table.empty and name in OPTIONAL:
+            path.unlink(missing_ok=True)
+            continue
+        with write_atomically(path) as temporary:
+            table.to_csv(temporary, index=False, float_format="%.6f")
+    with write_atomically(folder / "settings.json") as path:
+        path.write_text(json.dumps(settings, indent=2) + "\n")
 
 
 def hash_weights(network: nn.Module) -> str:
@@ -232,7 +265,13 @@ def hash_weights(network: nn.Module) -> str:
     return digest.hexdigest()[:16]
 
 
-def _find_left_out(columns: set[str], regression: bool) -> Iterator[str]:
+def find_left_out(columns: set[str], regression: bool) -> Iterator[str]:
+    """Yield a sentence for everything that the columns of a cohort do not allow to be computed.
+
+    Args:
+        columns: columns of the test split.
+        regression: whether the network regresses the age.
+    """
     if "disease_map" in columns:
         yield from _find_left_out_of_pairs(columns)
     else:

@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
-from bundle.evaluation.candidates import KINDS, TRIVIAL_METHODS
+from bundle.evaluation.candidates import find_kind
 from bundle.evaluation.truths import Truth
 from bundle.metrics import bootstrap_interval, compute_ncc
 
 METRICS = ("ncc_image", "ncc_brain")  # over the whole image; inside the brain mask of the scan
-AGAINST_CHANGE = "_vs_change"  # ends the names of trivial maps in a second row, against the truth of the sampled maps
+AGAINST_CHANGE = "_vs_change"  # ends the names of maps of both kinds in a second row, against the truth of the sampled maps
 COLUMNS = (
     "cohort", "split", "protocol", "method", "direction", "metric", "mean", "std", "ci_low", "ci_high", "n",
 )  # fmt: skip
@@ -20,8 +20,8 @@ COLUMNS = (
 def score_maps(maps: Mapping[str, Tensor], truths: Sequence[Truth], brain_mask: Tensor | None) -> list[dict[str, str | float]]:
     """Compare the maps of a scan with the truths of their kind.
 
-    Trivial maps are compared with every truth. In the paired protocol they have a second row, `<method>_vs_change`, against the
-    truth of the sampled maps, where their first is against that of the exemplar maps.
+    Trivial and post-hoc maps are compared with every truth. In the paired protocol they have a second row,
+    `<method>_vs_change`, against the truth of the sampled maps, where their first is against that of the exemplar maps.
 
     Source: Bass et al., NeurIPS 2020, Sec. 4 (https://arxiv.org/abs/2006.08287).
 
@@ -35,9 +35,9 @@ def score_maps(maps: Mapping[str, Tensor], truths: Sequence[Truth], brain_mask: 
     """
     rows: list[dict[str, str | float]] = []
     for truth in truths:
-        methods = [method for method in maps if truth.kind == "both" or KINDS[method] in (truth.kind, "both")]
+        methods = [method for method in maps if truth.kind == "both" or find_kind(method) in (truth.kind, "both")]
         for method in methods:
-            name = method + AGAINST_CHANGE if truth.kind == "sampled" and method in TRIVIAL_METHODS else method
+            name = method + AGAINST_CHANGE if truth.kind == "sampled" and find_kind(method) == "both" else method
             row: dict[str, str | float] = {"protocol": truth.protocol, "method": name, "truth": truth.name}
             images = maps[method][None], truth.image[None]  # one map at a time: copies in double precision are large in 3D
             row["ncc_image"] = float(compute_ncc(*images))
@@ -48,7 +48,7 @@ def score_maps(maps: Mapping[str, Tensor], truths: Sequence[Truth], brain_mask: 
 
 
 def select_kind(metrics: pd.DataFrame, kind: str) -> pd.DataFrame:
-    """Return the rows of `metrics.csv` on one kind of map: its own, trivial maps and the exact change, against the same truths.
+    """Return the rows of `metrics.csv` on one kind of map: its own, those of both and the exact change, against the same truths.
 
     Args:
         metrics: rows of `metrics.csv`; those of classes are left out.
@@ -61,8 +61,9 @@ def select_kind(metrics: pd.DataFrame, kind: str) -> pd.DataFrame:
     names = maps["method"].str.removesuffix(AGAINST_CHANGE)
     second = maps["method"] != names
     wanted = second if kind == "sampled" else ~second
-    trivial = names.isin(TRIVIAL_METHODS) & ((maps["protocol"] == "paper") | wanted)
-    return maps.assign(method=names)[trivial | (names.map(KINDS) == kind)]
+    kinds = names.map(find_kind)
+    both = (kinds == "both") & ((maps["protocol"] == "paper") | wanted)
+    return maps.assign(method=names)[both | (kinds == kind)]
 
 
 def summarise(scans: pd.DataFrame, level: float = 0.95, num_resamples: int = 2000, seed: int = 0) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from bundle.networks import ICAM, AttributeEncoder, ContentEncoder
+from bundle.networks import ICAM, ContentEncoder, LatentEncoder
 
 
 class Part(NamedTuple):
@@ -34,7 +34,7 @@ class Encoder(nn.Module):
         attribute_encoder: E_a.
     """
 
-    def __init__(self, content_encoder: ContentEncoder, attribute_encoder: AttributeEncoder) -> None:
+    def __init__(self, content_encoder: ContentEncoder, attribute_encoder: LatentEncoder) -> None:
         super().__init__()
         self.content_encoder = content_encoder
         self.attribute_encoder = attribute_encoder
@@ -54,8 +54,13 @@ def split_network(network: ICAM) -> dict[str, Part]:
     Returns:
         Parts by name: `encoder`, `classifier`, with regression `regressor`, `generator` (one attribute for each content), and
         `map`, the network's own `forward`.
+
+    Raises:
+        ValueError: When the network has no classifier.
     """
     encoder = network.attribute_encoder
+    if encoder.classifier is None:
+        raise ValueError("the network has no classifier (classification is false in its config): what is exported tells classes")
     parts = {
         "encoder": Part(Encoder(network.content_encoder, encoder), ("image",), ("content", "mean", "log_variance")),
         "classifier": Part(nn.Sequential(nn.Flatten(), encoder.classifier), ("attribute",), ("logits",)),

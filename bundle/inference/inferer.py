@@ -106,8 +106,11 @@ class ICAMInferer(Inferer):
             network: trained network.
 
         Raises:
-            ValueError: When the target is no class, or a target value is given to a network without regression.
+            ValueError: When the network has no classifier, the target is no class, or a target value is given to a network
+                without regression.
         """
+        if network.attribute_encoder.classifier is None:
+            raise ValueError("inference tells classes, and this network has no classifier: its config says classification: false")
         num_classes = len(network.class_attributes)
         if self.target is not None and self.target not in range(num_classes):
             raise ValueError(f"target must be a class, 0 to {num_classes - 1}, or null, got {self.target}")

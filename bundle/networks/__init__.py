@@ -1,7 +1,8 @@
 """The networks of ICAM: two encoders, a generator, and the discriminators that train them."""
 
 from bundle.networks.discriminators import ContentDiscriminator, DomainDiscriminator
-from bundle.networks.encoders import AttributeEncoder, ContentEncoder
+from bundle.networks.drit import VectorAttributeEncoder, VectorGenerator
+from bundle.networks.encoders import AttributeEncoder, ContentEncoder, LatentEncoder
 from bundle.networks.generator import DeformingGenerator, Generator, ResidualGenerator
 from bundle.networks.icam import ICAM
 
@@ -13,5 +14,8 @@ __all__ = [
     "DeformingGenerator",
     "DomainDiscriminator",
     "Generator",
+    "LatentEncoder",
     "ResidualGenerator",
+    "VectorAttributeEncoder",
+    "VectorGenerator",
 ]

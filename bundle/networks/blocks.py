@@ -1,5 +1,8 @@
-"""Residual blocks that the encoders and the generator are made of."""
+"""Blocks that the encoders and the generators are made of."""
 
+from typing import Any
+
+import torch
 from monai.networks.blocks import Convolution
 from monai.networks.layers.factories import Pool
 from torch import Tensor, nn
@@ -107,6 +110,22 @@ def unfold(folded: Tensor, factor: int) -> Tensor:
         order += [axis + 2 + spatial_dims, axis + 2]
         sizes.append(folded.shape[axis + 2] * factor)
     return folded.reshape(cubes).permute(order).reshape(sizes)
+
+
+def up_block(spatial_dims: int, in_channels: int, out_channels: int) -> nn.Module:
+    """Double the grid: transposed convolution, layer normalisation, leaky ReLU."""
+    return transposed(spatial_dims, in_channels, out_channels, norm=("group", {"num_groups": 1}), act="leakyrelu")
+
+
+def transposed(spatial_dims: int, in_channels: int, out_channels: int, **kwargs: Any) -> nn.Module:
+    """A transposed convolution that doubles the grid."""
+    grid = {"strides": 2, "kernel_size": 4, "padding": 1, "output_padding": 0, "is_transposed": True}
+    return Convolution(spatial_dims, in_channels, out_channels, **grid, **kwargs)
+
+
+def repeat(batch: Tensor, times: int) -> Tensor:
+    """Repeat a batch as a whole."""
+    return torch.cat([batch] * times) if times > 1 else batch
 
 
 def _shortcut(spatial_dims: int, in_channels: int, out_channels: int) -> nn.Module:

@@ -73,11 +73,66 @@ class ContentEncoder(nn.Module):
         return content
 
 
-class AttributeEncoder(nn.Module):
-    """Encode an image into its class-relevant attribute latent, z_a, and classify that latent.
+class LatentEncoder(nn.Module):
+    """What attribute encoders share: linear layers that read the class, and a quantity, from the latent.
 
-    The latent keeps its spatial layout. Its classifier is one linear layer, so that "is of class k" is a half-space
-    (two classes) or a polytope (several) in the latent space.
+    As the classifier is linear, "is of class k" is a half-space (two classes) or a polytope (several) in the latent space.
+
+    Source: Bass et al., NeurIPS 2020, Sec. 3.2 (https://arxiv.org/abs/2006.08287).
+
+    Args:
+        image_size: voxels along each spatial axis, multiples of 16.
+        latent_shape: channels and grid of the latent.
+        spatial_dims: 2 or 3.
+        num_classes: number of classes, K.
+        classification: whether the class is read from the latent.
+        regression: whether a scalar is read from it, such as the standardised age.
+
+    Raises:
+        ValueError: When `image_size` has another number of axes than `spatial_dims`, or is no multiple of 16.
+    """
+
+    def __init__(
+        self,
+        spatial_dims: int,
+        image_size: Sequence[int],
+        latent_shape: tuple[int, ...],
+        num_classes: int,
+        classification: bool,
+        regression: bool,
+    ) -> None:
+        super().__init__()
+        if len(image_size) != spatial_dims or any(size < 1 or size % ATTRIBUTE_STRIDE for size in image_size):
+            raise ValueError(f"image_size must be {spatial_dims} multiples of {ATTRIBUTE_STRIDE}, got {list(image_size)}")
+        self.image_size = tuple(image_size)
+        self.latent_shape = latent_shape
+        self.num_classes = num_classes
+        self.classifier = nn.Linear(prod(latent_shape), num_classes) if classification else None
+        self.regressor = nn.Linear(prod(latent_shape), 1) if regression else None
+
+    def classify(self, attribute: Tensor) -> Tensor:
+        """Return class logits, shape (B, K), of attributes of shape (B, *latent_shape).
+
+        Raises:
+            ValueError: When the encoder was built with `classification=False`.
+        """
+        if self.classifier is None:
+            raise ValueError("the class is told by an attribute encoder built with classification=True, and this one was not")
+        return self.classifier(attribute.flatten(1))
+
+    def regress(self, attribute: Tensor) -> Tensor:
+        """Return the regressed scalar, shape (B,), of attributes of shape (B, *latent_shape).
+
+        Raises:
+            ValueError: When the encoder was built with `regression=False`.
+        """
+        if self.regressor is None:
+            raise ValueError("regress needs an AttributeEncoder built with regression=True")
+        return self.regressor(attribute.flatten(1)).flatten()
+
+
+class AttributeEncoder(LatentEncoder):
+    """Encode an image into its class-relevant attribute latent, z_a, which keeps its spatial layout, and classify that latent.
 
     Source: Bass et al., NeurIPS 2020, Sec. 3.2 (https://arxiv.org/abs/2006.08287).
 
@@ -87,6 +142,7 @@ class AttributeEncoder(nn.Module):
         num_classes: number of classes, K.
         in_channels: channels of the image.
         channels: channels after the first convolution; the others are multiples of it.
+        classification: whether a linear layer predicts the class; not in the ablation without it.
         regression: whether a second linear layer predicts a scalar, such as the standardised age.
         norm: normalisation inside the blocks, None for none as in the paper; with it the class of volumes is learned sooner.
 
@@ -101,14 +157,12 @@ class AttributeEncoder(nn.Module):
         num_classes: int = 2,
         in_channels: int = 1,
         channels: int = 16,
+        classification: bool = True,
         regression: bool = False,
         norm: str | tuple | None = None,
     ) -> None:
-        super().__init__()
-        if len(image_size) != spatial_dims or any(size < 1 or size % ATTRIBUTE_STRIDE for size in image_size):
-            raise ValueError(f"image_size must be {spatial_dims} multiples of {ATTRIBUTE_STRIDE}, got {list(image_size)}")
-        self.image_size = tuple(image_size)
-        self.latent_shape = (1, *(size // ATTRIBUTE_STRIDE for size in image_size))
+        latent_shape = (1, *(size // ATTRIBUTE_STRIDE for size in image_size))
+        super().__init__(spatial_dims, image_size, latent_shape, num_classes, classification, regression)
         self.trunk = nn.Sequential(
             Convolution(spatial_dims, in_channels, channels, kernel_size=4, strides=2, padding=1, conv_only=True),
             DownBlock(spatial_dims, channels, 2 * channels, norm),
@@ -116,8 +170,6 @@ class AttributeEncoder(nn.Module):
         )
         self.mean = DownBlock(spatial_dims, 3 * channels, 1, norm)
         self.log_variance = DownBlock(spatial_dims, 3 * channels, 1, norm)
-        self.classifier = nn.Linear(prod(self.latent_shape), num_classes)
-        self.regressor = nn.Linear(prod(self.latent_shape), 1) if regression else None
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Encode images of shape (B, C, H, W[, D]).
@@ -127,20 +179,6 @@ class AttributeEncoder(nn.Module):
         """
         features = self.trunk(image)  # (B, 3 * channels, H/8, W/8[, D/8])
         return self.mean(features), self.log_variance(features)
-
-    def classify(self, attribute: Tensor) -> Tensor:
-        """Return class logits, shape (B, K), of attributes of shape (B, 1, H/16, W/16[, D/16])."""
-        return self.classifier(attribute.flatten(1))
-
-    def regress(self, attribute: Tensor) -> Tensor:
-        """Return the regressed scalar, shape (B,), of attributes of shape (B, 1, H/16, W/16[, D/16]).
-
-        Raises:
-            ValueError: When the encoder was built with `regression=False`.
-        """
-        if self.regressor is None:
-            raise ValueError("regress needs an AttributeEncoder built with regression=True")
-        return self.regressor(attribute.flatten(1)).flatten()
 
 
 def _halve(spatial_dims: int, in_channels: int, channels: int, full_resolution: bool) -> list[nn.Module]:

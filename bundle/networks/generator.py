@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from itertools import pairwise
 from math import prod
-from typing import Any
 
 import torch
 from monai.networks.blocks import Convolution
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bundle.networks.blocks import ResidualBlock, unfold
+from bundle.networks.blocks import ResidualBlock, repeat, transposed, unfold, up_block
 from bundle.networks.encoders import ATTRIBUTE_STRIDE, CONTENT_STRIDE
 
 START = 0.1  # scale of the first weights of what moves a scan, so that learning starts from the scan itself
@@ -55,7 +54,7 @@ class Generator(nn.Module):
         Returns:
             Images in [-1, 1] of shape (n * B, out_channels, H, W[, D]).
         """
-        content = _repeat(content, attribute.shape[0] // content.shape[0])
+        content = repeat(content, attribute.shape[0] // content.shape[0])
         latent = torch.cat([content, self.widen(attribute)], dim=1)  # (n * B, channels, H/4, W/4[, D/4])
         return self.draw(latent).float().tanh()
 
@@ -104,8 +103,8 @@ class ResidualGenerator(nn.Module):
             Images in [-1, 1] of shape (n * B, out_channels, H, W[, D]).
         """
         repeats = attribute.shape[0] // content.shape[0]
-        latent = torch.cat([_repeat(content, repeats), self.widen(attribute)], dim=1)  # (n * B, C, H/4, W/4[, D/4])
-        return (_repeat(self.draw_anatomy(content).float(), repeats) + self.draw_change(latent).float()).tanh()
+        latent = torch.cat([repeat(content, repeats), self.widen(attribute)], dim=1)  # (n * B, C, H/4, W/4[, D/4])
+        return (repeat(self.draw_anatomy(content).float(), repeats) + self.draw_change(latent).float()).tanh()
 
 
 class DeformingGenerator(nn.Module):
@@ -184,17 +183,17 @@ class DeformingGenerator(nn.Module):
         repeats = attribute.shape[0] // content.shape[0]
         features, own, _ = self._split(content)
         own = functional.interpolate(own, attribute.shape[2:]).to(attribute)  # (B, 1, H/16, W/16[, D/16])
-        latent = torch.cat([_repeat(features, repeats + 1), self.widen(torch.cat([attribute, own]))], dim=1)
+        latent = torch.cat([repeat(features, repeats + 1), self.widen(torch.cat([attribute, own]))], dim=1)
         modes = self.blocks(latent)  # ((n + 1) * B, channels, H/4, W/4[, D/4])
         strength = 1 + self.strengthen(torch.cat([attribute, own]).flatten(1))  # ((n + 1) * B, channels)
         places = self.place(modes * strength.reshape(list(strength.shape) + [1] * (modes.ndim - 2))).float()
         asked, present = places.split([attribute.shape[0], content.shape[0]])
-        return self.max_shift * ((asked - _repeat(present, repeats)) / self.max_shift).tanh()
+        return self.max_shift * ((asked - repeat(present, repeats)) / self.max_shift).tanh()
 
     def move(self, content: Tensor, shift: Tensor) -> Tensor:
         """Bend the scans that contents keep by shifts of `draw_shift`, to images of shape (n * B, out_channels, H, W[, D])."""
         image = unfold(self._split(content)[2].float(), self.stride)  # (B, out_channels, H, W[, D])
-        return bend(_repeat(image, shift.shape[0] // image.shape[0]), self.enlarge(shift))
+        return bend(repeat(image, shift.shape[0] // image.shape[0]), self.enlarge(shift))
 
     def _split(self, content: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return features, the scan's own attribute on the content's grid, and the folded image."""
@@ -238,7 +237,7 @@ def _draw(
     """Layers from the content's grid to the image."""
     return nn.Sequential(
         *_blocks(spatial_dims, in_channels, channels, num_blocks, norm),
-        _up_block(spatial_dims, channels, channels // 2),
+        up_block(spatial_dims, channels, channels // 2),
         *_double(spatial_dims, channels // 2, out_channels, full_resolution),
     )
 
@@ -254,24 +253,8 @@ def _blocks(
 def _double(spatial_dims: int, channels: int, out_channels: int, full_resolution: bool) -> list[nn.Module]:
     """Layers from features on half the image's grid to the image."""
     if not full_resolution:
-        return [_transposed(spatial_dims, channels, out_channels, conv_only=True)]
+        return [transposed(spatial_dims, channels, out_channels, conv_only=True)]
     return [
-        _up_block(spatial_dims, channels, channels // 2),
+        up_block(spatial_dims, channels, channels // 2),
         Convolution(spatial_dims, channels // 2, out_channels, kernel_size=1, conv_only=True),
     ]
-
-
-def _up_block(spatial_dims: int, in_channels: int, out_channels: int) -> nn.Module:
-    """Double the grid: transposed convolution, layer normalisation, leaky ReLU."""
-    return _transposed(spatial_dims, in_channels, out_channels, norm=("group", {"num_groups": 1}), act="leakyrelu")
-
-
-def _transposed(spatial_dims: int, in_channels: int, out_channels: int, **kwargs: Any) -> nn.Module:
-    """A transposed convolution that doubles the grid."""
-    grid = {"strides": 2, "kernel_size": 4, "padding": 1, "output_padding": 0, "is_transposed": True}
-    return Convolution(spatial_dims, in_channels, out_channels, **grid, **kwargs)
-
-
-def _repeat(batch: Tensor, times: int) -> Tensor:
-    """Repeat a batch as a whole."""
-    return torch.cat([batch] * times) if times > 1 else batch

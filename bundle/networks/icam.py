@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from bundle.networks.encoders import AttributeEncoder, ContentEncoder
+from bundle.networks.drit import VectorGenerator
+from bundle.networks.encoders import ContentEncoder, LatentEncoder
 from bundle.networks.generator import DeformingGenerator, Generator, ResidualGenerator
 from bundle.structures import Latents
 
@@ -15,7 +16,7 @@ class ICAM(nn.Module):
 
     Args:
         content_encoder: E_c.
-        attribute_encoder: E_a with its latent classifier.
+        attribute_encoder: E_a with its latent classifier, if it has one.
         generator: G.
         momentum: share of the old value that a class attribute keeps at each update.
     """
@@ -23,8 +24,8 @@ class ICAM(nn.Module):
     def __init__(
         self,
         content_encoder: ContentEncoder,
-        attribute_encoder: AttributeEncoder,
-        generator: Generator | ResidualGenerator | DeformingGenerator,
+        attribute_encoder: LatentEncoder,
+        generator: Generator | ResidualGenerator | DeformingGenerator | VectorGenerator,
         momentum: float = 0.99,
     ) -> None:
         super().__init__()
@@ -33,8 +34,9 @@ class ICAM(nn.Module):
         self.generator = generator
         self.momentum = momentum
         self.class_attributes: Tensor  # running mean of the attributes of each class, (K, 1, H/16, W/16[, D/16])
-        num_classes = attribute_encoder.classifier.out_features
-        self.register_buffer("class_attributes", torch.zeros(num_classes, *attribute_encoder.latent_shape))
+        self.register_buffer(
+            "class_attributes", torch.zeros(attribute_encoder.num_classes, *attribute_encoder.latent_shape)
+        )
 
     def encode(self, image: Tensor) -> Latents:
         """Encode images of shape (B, C, H, W[, D]) into content and attribute."""
@@ -42,7 +44,11 @@ class ICAM(nn.Module):
         return Latents(self.content_encoder(image, mean), mean, log_variance)
 
     def classify(self, attribute: Tensor) -> Tensor:
-        """Return class logits, shape (B, K), of attributes of shape (B, 1, H/16, W/16[, D/16])."""
+        """Return class logits, shape (B, K), of attributes of shape (B, 1, H/16, W/16[, D/16]).
+
+        Raises:
+            ValueError: When the attribute encoder has no classifier.
+        """
         return self.attribute_encoder.classify(attribute)
 
     def decode(self, content: Tensor, attribute: Tensor) -> Tensor:
@@ -58,6 +64,9 @@ class ICAM(nn.Module):
 
         The map is what changes when the scan's own attribute gives way to the running mean of the other class. It is
         deterministic, takes nothing but the scan, and is what exported models and viewers show.
+
+        Raises:
+            ValueError: When the attribute encoder has no classifier.
         """
         content, attribute, _ = self.encode(image)
         target = self.classify(attribute).topk(2, dim=1).indices[:, 1]  # the runner-up class

@@ -72,7 +72,7 @@ def show_split(metrics: pd.DataFrame, split: str, headline: str) -> dict[str, An
             drawings.append(plot_figures(group.dropna(subset=["mean"]), f"{split}, {kind} maps, {protocol} NCC({direction})"))
     return {
         "split": split,
-        "num_scans": int(rows[rows["method"] == "classifier"]["n"].max()),
+        "num_scans": int(rows[rows["protocol"] == ""]["n"].max()),
         "tables": {
             metric: {kind: _rows_of(table) for kind, table in kinds.items() if len(table)} for metric, kinds in tables.items()
         },

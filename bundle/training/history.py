@@ -3,6 +3,7 @@
 import time
 from collections import defaultdict
 from pathlib import Path
+from statistics import fmean
 
 import pandas as pd
 from ignite.engine import Engine, Events
@@ -12,7 +13,7 @@ from bundle.training.trainer import LOSSES
 
 
 class History:
-    """Write the mean of every loss and the validation's figures of each epoch to a CSV file.
+    """Write the mean of every loss, over the iterations that have it, and the validation's figures of each epoch to a CSV file.
 
     Columns: epoch, iteration, seconds (of this epoch), the losses, and the validation's metrics with the prefix `val_`. Attach it
     after the validation. A resumed run keeps the rows of the epochs that it does not repeat.
@@ -25,7 +26,7 @@ class History:
     def __init__(self, path: str | Path, validator: Engine | None = None) -> None:
         self.path = Path(path)
         self.validator = validator
-        self.sums: dict[str, float] = defaultdict(float)
+        self.values: dict[str, list[float]] = defaultdict(list)
         self.started = time.monotonic()
 
     def attach(self, engine: Engine) -> None:
@@ -36,19 +37,20 @@ class History:
 
     def start(self, engine: Engine) -> None:
         """Forget the last epoch."""
-        self.sums.clear()
+        self.values.clear()
         self.started = time.monotonic()
 
     def add(self, engine: Engine) -> None:
         """Add the losses of an iteration."""
         for name, value in engine.state.output[0][LOSSES].items():
-            self.sums[name] += value / engine.state.epoch_length
+            self.values[name].append(value)
 
     def write(self, engine: Engine) -> None:
         """Add the row of this epoch to the file."""
         epoch, seconds = engine.state.epoch, round(time.monotonic() - self.started, 1)
         metrics = {} if self.validator is None else self.validator.state.metrics
-        row = {"epoch": epoch, "iteration": engine.state.iteration, "seconds": seconds, **self.sums}
+        means = {name: fmean(values) for name, values in self.values.items()}
+        row = {"epoch": epoch, "iteration": engine.state.iteration, "seconds": seconds, **means}
         row |= {f"val_{name}": float(value) for name, value in metrics.items()}
         table = pd.DataFrame([row])
         if self.path.is_file() and epoch > 1:

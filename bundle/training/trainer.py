@@ -18,6 +18,7 @@ from bundle.data.samplers import BalancedBatchSampler
 from bundle.data.scans import without_metadata
 from bundle.networks import ICAM, ContentDiscriminator, DomainDiscriminator
 from bundle.objective import DiscriminatorObjective, GeneratorObjective
+from bundle.training.seeding import EpochSeed
 from bundle.translation import Translation
 
 LOSSES = "losses"  # key of the output: every loss by name
@@ -119,10 +120,9 @@ class ICAMTrainer(Trainer):
         ]
         self.checkpointing = checkpointing
         self.clip_norm = clip_norm
-        self.augmentation = augmentation
-        self.seed = seed
         self.grad_scaler = torch.amp.GradScaler(torch.device(device).type, enabled=amp and torch.device(device).type == "cuda")
         super().__init__(device, max_epochs, train_data_loader, handlers=train_handlers, amp=amp, decollate=False, **kwargs)
+        EpochSeed(augmentation, seed).attach(self)
         self.add_event_handler(Events.EPOCH_STARTED, ICAMTrainer.start_epoch)
 
     def run(self) -> None:
@@ -130,12 +130,8 @@ class ICAMTrainer(Trainer):
         super(Trainer, self).run()  # Trainer.run would build a CUDA scaler of its own
 
     def start_epoch(self) -> None:
-        """Seed what is random about the data of this epoch, so that it depends on the seed and the epoch alone."""
-        epoch = self.state.epoch
-        self.data_loader.batch_sampler.set_epoch(epoch)
+        """Give the batches the size that they have in this epoch's stage."""
         self.data_loader.batch_sampler.set_batch_size(self.find_stage().batch_size)
-        if self.augmentation is not None:
-            self.augmentation.set_random_state(seed=self.seed + epoch)
 
     def find_stage(self) -> Stage:
         """Return the stage that the running epoch belongs to."""
@@ -167,7 +163,7 @@ class ICAMTrainer(Trainer):
         with autocast(self.state.device, self.amp):
             losses = objective(translation)
         self._step(self.discriminator_optimizer, losses["total"], self.discriminators)
-        return {f"discriminator_{name}": _finite(name, value) for name, value in losses.items() if name != "total"}
+        return {f"discriminator_{name}": finite(name, value) for name, value in losses.items() if name != "total"}
 
     def _step_generator(self, translation: Translation, objective: GeneratorObjective) -> dict[str, float]:
         translation.forget_verdicts()
@@ -176,7 +172,7 @@ class ICAMTrainer(Trainer):
             losses = objective(translation)
         self._step(self.generator_optimizer, losses["total"], self.network)
         self.discriminators.requires_grad_(True)
-        return {"loss" if name == "total" else name: _finite(name, value) for name, value in losses.items()}
+        return {"loss" if name == "total" else name: finite(name, value) for name, value in losses.items()}
 
     def _step(self, optimizer: Optimizer, loss: Tensor, module: nn.Module) -> None:
         optimizer.zero_grad(set_to_none=True)
@@ -199,7 +195,16 @@ def autocast(device: torch.device, enabled: bool) -> torch.autocast:
     return torch.autocast(device.type, torch.float16 if device.type == "cuda" else torch.bfloat16, enabled=enabled)
 
 
-def _finite(name: str, value: Tensor) -> float:
+def finite(name: str, value: Tensor) -> float:
+    """Return a loss term as a number.
+
+    Args:
+        name: its name.
+        value: the term, a scalar.
+
+    Raises:
+        ValueError: When it is not finite.
+    """
     number = value.detach().item()
     if number != number or abs(number) == float("inf"):
         raise ValueError(f"the loss term {name} is {number}: lower the learning rate, or clip gradients with clip_norm")

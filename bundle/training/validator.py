@@ -20,8 +20,9 @@ from bundle.translation import pair_classes
 class ICAMValidator(Evaluator):
     """Translate each held-out scan with the attribute of a scan of the next class, and compare the map with the truth.
 
-    Its output has the keys `logits` (B, K), `label` (B,), `pred` (the map), `image`, `truth` (same shape as the image; constant,
-    hence without NCC, where the cohort has no truth), `value` and `predicted_value` (B,), both zero without regression.
+    Its output has the keys `logits` (B, K), or (B, 0) from a network without a classifier, `label` (B,), `pred` (the map),
+    `image`, `truth` (same shape as the image; constant, hence without NCC, where the cohort has no truth), `value` and
+    `predicted_value` (B,), both zero without regression.
 
     Args:
         device: where to compute.
@@ -55,8 +56,9 @@ class ICAMValidator(Evaluator):
         with torch.inference_mode(), autocast(engine.state.device, engine.amp):
             mean, _ = engine.network.eval().attribute_encoder(image)
             maps = exemplar_maps(engine.network, image, mean[partner], labels[partner], engine.reference)
-            logits = engine.network.classify(mean)
-            values = batch.get("value", torch.zeros_like(logits[:, 0]))
+            told = engine.network.attribute_encoder.classifier is not None
+            logits = engine.network.classify(mean) if told else mean.new_zeros(len(mean), 0)
+            values = batch.get("value", mean.new_zeros(len(mean)))
             regressed = engine.network.attribute_encoder.regressor is not None and "value" in batch
             predicted = engine.network.attribute_encoder.regress(mean) if regressed else values
         return {

@@ -94,7 +94,7 @@ def test_training_runs_from_another_folder_with_overlays_and_overrides(
     tiny = tmp_path / "tiny.yaml"
     squares = (bundle_root / "configs" / "squares.yaml").read_text()
     tiny.write_text(squares[squares.index("embedded_cohort:") :])
-    names = ("train", "slices128", "paper_network", "paper")
+    names = ("train", "slices128", "paper_network", "paper_objective", "paper")
     files = [*(str(bundle_root / "configs" / f"{name}.yaml") for name in names), str(tiny)]
     keys = {key: value for key, value in TINY.items() if key not in ("image_size", "warmup_iterations")}
     done = run_python(

@@ -63,6 +63,14 @@ def test_classifier_and_probes_are_scored_in_each_split(make_cohort, make_networ
     assert accuracy == pytest.approx((seen["predicted"] == seen["label"]).mean())
 
 
+def test_without_a_classifier_there_is_no_accuracy_and_it_is_named(make_cohort, make_network, tmp_path, capsys):
+    table = evaluate(make_network(2, classification=False), make_cohort(2), tmp_path)
+    assert not {"accuracy", "f1", "auc"} & set(table["metric"]) and "classifier" not in set(table["method"])
+    assert {"exemplar_input", "sampled_input", "probe_attribute"} <= set(table["method"])
+    assert not {"predicted", "probability_0"} & set(pd.read_csv(tmp_path / "eval" / "predictions.csv").columns)
+    assert "Left out: the network has no classifier: no accuracy" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("dropped", "protocols", "sentences"),
     [

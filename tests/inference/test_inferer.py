@@ -25,6 +25,11 @@ def test_answer_is_that_of_the_attribution(make_network: Make, image: torch.Tens
         torch.testing.assert_close(answer[key], expected.clone())
 
 
+def test_a_network_without_a_classifier_is_refused(make_network: Make, image: torch.Tensor) -> None:
+    with pytest.raises(ValueError, match="inference tells classes, and this network has no classifier"):
+        ICAMInferer()(image, make_network(classification=False))
+
+
 def test_target_is_the_runner_up_of_several_classes(make_network: Make, image: torch.Tensor) -> None:
     answer = ICAMInferer(num_samples=2)(image, make_network(num_classes=3))
     order = answer["probabilities"].argsort(1, descending=True)

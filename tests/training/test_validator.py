@@ -46,6 +46,13 @@ def test_output_is_what_exemplar_maps_give(network: ICAM, batch: dict) -> None:
     torch.testing.assert_close(compute_ncc(maps, truth), compute_ncc(expected.mean[2:], batch["mask"][2:]))
 
 
+def test_a_network_without_a_classifier_gives_maps_and_no_logits(make_network, batch: dict) -> None:
+    validator = ICAMValidator("cpu", [batch], make_network(classification=False))
+    validator.run()
+    assert validator.state.output["logits"].shape == (4, 0)
+    assert validator.state.output["pred"].shape == batch["image"].shape
+
+
 def test_a_cohort_without_masks_has_no_ncc(network: ICAM, batch: dict) -> None:
     validator = ICAMValidator("cpu", [{key: batch[key] for key in ("image", "label")}], network)
     validator.run()

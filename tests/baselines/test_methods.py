@@ -1,0 +1,142 @@
+"""Each method gives captum's maps, scan by scan, and what its definition says."""
+
+from collections.abc import Callable
+
+import captum.attr
+import pytest
+import torch
+from captum.attr import LayerAttribution
+from captum.attr._utils.lrp_rules import EpsilonRule
+from torch import Tensor, nn
+
+from bundle.baselines import (
+    DeepLIFT,
+    GradCAM,
+    GradientSHAP,
+    GuidedBackprop,
+    GuidedGradCAM,
+    IntegratedGradients,
+    LayerWiseRelevance,
+    Occlusion,
+    PostHoc,
+    SmoothGrad,
+)
+
+LINEAR = {2: "bilinear", 3: "trilinear"}
+
+
+def make_all(network: nn.Module, layer: str, spatial_dims: int) -> dict[str, PostHoc]:
+    references = torch.rand(3, 1, *{2: (32, 48), 3: (32, 16, 32)}[spatial_dims])
+    methods: list[PostHoc] = [
+        GradCAM(network, layer),
+        GuidedGradCAM(network, layer),
+        GuidedBackprop(network),
+        IntegratedGradients(network, num_steps=8, chunk_size=16),
+        Occlusion(network, window=16, stride=8),
+        DeepLIFT(network),
+        SmoothGrad(network, num_samples=3),
+        GradientSHAP(network, references, num_samples=3, noise=0.1),
+    ]
+    return {type(method).__name__: method for method in methods}
+
+
+def assert_a_batch_is_its_scans(methods: dict[str, PostHoc], image: Tensor, target: Tensor) -> None:
+    for name, method in methods.items():
+        maps = method.attribute(image, target)
+        alone = torch.cat([method.attribute(image[[i]], target[[i]]) for i in range(len(image))])
+        assert maps.shape == image.shape and not maps.requires_grad, name
+        assert maps.abs().max() > 0 or "CAM" in name, name  # nothing may speak for a class
+        tolerance = 1e-5 * float(maps.abs().max())
+        torch.testing.assert_close(maps, alone, atol=tolerance, rtol=1e-3, msg=lambda text, name=name: name + text)
+
+
+def test_a_batch_of_scans_has_the_maps_of_each_alone(resnet, spatial_dims, image, target):
+    methods = make_all(resnet, "layer3", spatial_dims) | {"LayerWiseRelevance": LayerWiseRelevance(resnet, epsilon=1e-2)}
+    assert_a_batch_is_its_scans(methods, image, target)
+    assert resnet.training and not image.requires_grad
+
+
+def test_the_attribute_encoder_is_explained_as_well(encoder, spatial_dims, image, target):
+    assert_a_batch_is_its_scans(make_all(encoder, "encoder.trunk", spatial_dims), image, target)
+
+
+def test_maps_are_those_of_captum(resnet, spatial_dims, image, target):
+    network, layer = resnet.eval(), resnet.layer3
+    size, windows = image.shape[2:], ((1,) + (16,) * spatial_dims, (1,) + (8,) * spatial_dims)
+    methods = make_all(network, "layer3", spatial_dims)
+    coarse = captum.attr.LayerGradCam(network, layer).attribute(image, target, relu_attributions=True)
+    expected = {
+        "GradCAM": LayerAttribution.interpolate(coarse, tuple(size), LINEAR[spatial_dims]),
+        "GuidedGradCAM": captum.attr.GuidedGradCam(network, layer).attribute(
+            image, target, interpolate_mode=LINEAR[spatial_dims]
+        ),
+        "GuidedBackprop": captum.attr.GuidedBackprop(network).attribute(image, target),
+        "IntegratedGradients": captum.attr.IntegratedGradients(network).attribute(image, -1.0, target, n_steps=8),
+        "Occlusion": captum.attr.Occlusion(network).attribute(image, *windows, -1.0, target),
+        "DeepLIFT": captum.attr.DeepLift(network).attribute(image, -1.0, target),
+    }
+    for name, maps in expected.items():
+        found = methods[name].attribute(image, target)
+        torch.testing.assert_close(found, maps.detach(), atol=1e-6, rtol=1e-4, msg=lambda text, name=name: name + text)
+
+
+def test_relevance_is_that_of_captum(resnet, spatial_dims, image, target):
+    found = LayerWiseRelevance(resnet).attribute(image, target)
+    for layer in resnet.eval().modules():
+        if spatial_dims == 3 and not list(layer.children()) and not isinstance(layer, nn.ReLU):
+            layer.rule = EpsilonRule()  # captum has none by default in 3D
+    torch.testing.assert_close(found, captum.attr.LRP(resnet).attribute(image, target).detach())
+
+
+def test_relevance_is_conserved_where_no_bias_takes_any(resnet, image, target):
+    for name, weight in [*resnet.named_parameters(), *resnet.named_buffers()]:
+        if name.endswith(("bias", "running_mean")):
+            weight.data.zero_()
+    relevance = LayerWiseRelevance(resnet).attribute(image, target).flatten(1).sum(1)
+    logits = resnet.eval()(image).gather(1, target[:, None])[:, 0].detach()
+    torch.testing.assert_close(relevance, logits, rtol=1e-2, atol=1e-3)
+
+
+@pytest.mark.parametrize("make", [DeepLIFT, IntegratedGradients])
+def test_contributions_add_up_to_the_change_of_the_logit(encoder, image, target, make: Callable[..., PostHoc]):
+    total = make(encoder).attribute(image, target).flatten(1).sum(1)
+    with torch.no_grad():
+        change = (encoder(image) - encoder(torch.full_like(image, -1.0))).gather(1, target[:, None])[:, 0]
+    torch.testing.assert_close(total, change, rtol=2e-2, atol=2e-4)
+
+
+@pytest.fixture
+def linear(image: Tensor) -> nn.Sequential:
+    """A linear classifier, of which every contribution is known."""
+    return nn.Sequential(nn.Flatten(), nn.Linear(image[0].numel(), 3))
+
+
+def test_contributions_to_a_linear_classifier_are_weight_times_difference(linear, image, target):
+    weight = linear[1].weight[target].view_as(image).detach()
+    for method in (IntegratedGradients(linear, baseline=0.25), DeepLIFT(linear, baseline=0.25)):
+        torch.testing.assert_close(method.attribute(image, target), weight * (image - 0.25))
+
+
+def test_occlusion_of_a_pixel_from_a_linear_classifier_is_its_contribution(spatial_dims):
+    linear = nn.Sequential(nn.Flatten(), nn.Linear(3**spatial_dims, 2))
+    image = torch.rand(2, 1, *[3] * spatial_dims)
+    maps = Occlusion(linear, window=1, stride=1, baseline=0.25, chunk_size=5).attribute(image, torch.tensor([0, 1]))
+    torch.testing.assert_close(maps, linear[1].weight.view_as(image).detach() * (image - 0.25))
+
+
+def test_guidance_keeps_positive_gradients_alone():
+    network = nn.Sequential(nn.Linear(2, 2, bias=False), nn.LeakyReLU(0.1), nn.Linear(2, 1, bias=False))
+    network[0].weight.data, network[2].weight.data = torch.tensor([[1.0, 2.0], [4.0, 8.0]]), torch.tensor([[1.0, -1.0]])
+    maps = GuidedBackprop(network).attribute(torch.tensor([[1.0, 1.0], [-1.0, -1.0]]), torch.tensor([0, 0]))
+    torch.testing.assert_close(maps, torch.tensor([[1.0, 2.0], [0.1, 0.2]]))
+
+
+def test_mistakes_get_one_sentence(resnet, encoder, image, target):
+    with pytest.raises(ValueError, match=r"target must be one class for each of 4 scans, got shape \(2,\)"):
+        GuidedBackprop(resnet).attribute(image, target[:2])
+    with pytest.raises(ValueError, match="layer must be one of .*layer4.*, got 'layer5'"):
+        GradCAM(resnet, "layer5")
+    with pytest.raises(ValueError, match=r"1 <= stride <= window <= .*, the image's size in voxels, .*got stride \(4, "):
+        Occlusion(resnet, window=64, stride=4).attribute(image, target)
+    with pytest.raises(ValueError, match="has no rule for layers of type LeakyReLU: leave it out of methods"):
+        LayerWiseRelevance(encoder)

@@ -1,0 +1,83 @@
+"""DRIT's networks as parts of ICAM: an attribute that is a vector."""
+
+import pytest
+import torch
+
+from bundle.networks import (
+    ICAM,
+    ContentDiscriminator,
+    ContentEncoder,
+    DomainDiscriminator,
+    VectorAttributeEncoder,
+    VectorGenerator,
+)
+from bundle.objective import DiscriminatorObjective, GeneratorObjective
+from bundle.translation import Translation
+
+SIZE = 5  # numbers of the attribute
+
+
+@pytest.fixture
+def network(spatial_dims: int, image_size: tuple[int, ...]) -> ICAM:
+    """An untrained network with DRIT's parts, which does not classify."""
+    content_encoder = ContentEncoder(spatial_dims, channels=4, num_blocks=1, noise=1.0)
+    attribute_encoder = VectorAttributeEncoder(spatial_dims, image_size, size=SIZE, channels=4)
+    return ICAM(content_encoder, attribute_encoder, VectorGenerator(spatial_dims, 16, SIZE, num_blocks=1))
+
+
+def test_the_attribute_is_a_vector_and_images_have_the_shape_of_the_scan(network: ICAM, image: torch.Tensor) -> None:
+    content, mean, log_variance = network.encode(image)
+    assert mean.shape == log_variance.shape == (4, SIZE, *[1] * (image.ndim - 2))
+    assert network.attribute_encoder.latent_shape == mean.shape[1:] == network.class_attributes.shape[1:]
+    assert network.decode(content, mean).shape == image.shape
+    assert network.decode(content, mean).abs().max() <= 1
+
+
+def test_decoding_several_attributes_equals_decoding_each(network: ICAM, image: torch.Tensor) -> None:
+    content, mean, _ = network.eval().encode(image)
+    both = network.decode(content, torch.cat([mean, -mean]))
+    each = torch.cat([network.decode(content, mean), network.decode(content, -mean)])
+    torch.testing.assert_close(both, each, atol=1e-5, rtol=1e-4)
+
+
+def test_a_batch_equals_single_calls(network: ICAM, image: torch.Tensor) -> None:
+    content, mean, _ = network.eval().encode(image)
+    singles = [network.encode(one) for one in image.split(1)]
+    torch.testing.assert_close(mean, torch.cat([one.mean for one in singles]), atol=1e-5, rtol=1e-4)
+    decoded = torch.cat([network.decode(one.content, one.mean) for one in singles])
+    torch.testing.assert_close(network.decode(content, mean), decoded, atol=1e-5, rtol=1e-4)
+
+
+def test_every_weight_has_a_gradient(network: ICAM, image: torch.Tensor) -> None:
+    content, mean, log_variance = network.encode(image)
+    network.decode(content, mean + log_variance).square().mean().backward()
+    idle = [name for name, weight in network.named_parameters() if weight.grad is None or not weight.grad.any()]
+    assert not [name for name in idle if not name.endswith("bias")], idle  # biases before a normalisation are cancelled
+
+
+def test_the_attribute_changes_every_part_of_the_image(network: ICAM, image: torch.Tensor) -> None:
+    content, mean, _ = network.eval().encode(image)
+    change = (network.decode(content, mean + 3) - network.decode(content, mean)).abs()
+    corners = [(..., *[part] * (image.ndim - 2)) for part in (slice(8), slice(-8, None))]
+    assert all(change[corner].max() > 1e-4 for corner in corners)
+
+
+def test_the_objective_takes_it_and_asks_for_no_class_of_the_attribute(
+    network: ICAM, image: torch.Tensor, labels: torch.Tensor, spatial_dims: int
+) -> None:
+    judges = ContentDiscriminator(spatial_dims, 16, channels=(4,)), DomainDiscriminator(spatial_dims, channels=(4, 4))
+    names = [*GeneratorObjective.terms]
+    for needing in ("attribute_class", "latent_readout", "shift_roughness", "regression"):
+        names.remove(needing)
+    translation = Translation(network, image, labels)
+    DiscriminatorObjective(dict.fromkeys(DiscriminatorObjective.terms, 1.0), *judges)(translation)
+    total = GeneratorObjective(dict.fromkeys(names, 1.0), *judges)(translation)["total"]
+    total.backward()
+    assert total.isfinite()
+    with pytest.raises(ValueError, match="built with classification=True"):
+        GeneratorObjective({"attribute_class": 1.0}, *judges)(translation)
+
+
+def test_image_sizes_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ValueError, match="2 multiples of 16"):
+        VectorAttributeEncoder(2, (40, 48))
