@@ -138,7 +138,7 @@ def stack_panels(page: str | Path, num_scans: int) -> Image.Image:
     Returns:
         The picture.
     """
-    rows = re.findall(r'<figure class="row">.*?</figure>', Path(page).read_text(), flags=re.DOTALL)[:num_scans]
+    rows = Path(page).read_text().split('<figure class="row">')[1 : num_scans + 1]
     return _stack([_join(re.findall(r"data:image/png;base64,([^\"]+)", row)) for row in rows])
 
 

@@ -6,6 +6,7 @@ FOLDER is what `python -m monai.bundle run export` wrote. IMAGES is a .npy file 
 FOLDER/image.npy. MAPS is the .npz file to write, with the arrays that `explain` returns.
 """
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -53,7 +54,6 @@ def run(part: InferenceSession, *inputs: np.ndarray) -> list[np.ndarray]:
     return part.run(None, dict(zip(names, inputs, strict=True)))
 
 
-
 def main(folder: str, images: str, maps: str) -> None:
     """Read the scans, explain them and write the arrays, completely or not at all."""
     arrays = explain(folder, np.load(images))
@@ -63,4 +63,11 @@ def main(folder: str, images: str, maps: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    parser = argparse.ArgumentParser(description="Classes and maps from exported ONNX files alone.")
+    parser.add_argument("folder", help="what the export wrote")
+    parser.add_argument("images", help=".npy file of scans as the network takes them, float32, (B, 1, H, W[, D])")
+    parser.add_argument("maps", help=".npz file to write")
+    try:
+        main(**vars(parser.parse_args()))
+    except (ValueError, OSError) as error:
+        sys.exit(f"Error: {error}")

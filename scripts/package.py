@@ -25,8 +25,9 @@ NETWORKS: dict[str, list[str]] = {  # and the overlays of their architecture
     "models/ageing.pt": ["volumes", "ageing"],
 }
 LISTED = (
-    "LICENSE", "CITATION.cff", "large_files.yml", "requirements.txt", "requirements-anatomies.txt",
-    "requirements-preparation.txt", "bundle", "configs", "docs", *NETWORKS,
+    "LICENSE", "CITATION.cff", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "large_files.yml", "requirements.txt",
+    "requirements-anatomies.txt", "requirements-preparation.txt", "requirements-export.txt", "requirements-serve.txt",
+    "bundle", "configs", "docs", "scripts", *NETWORKS,
 )  # fmt: skip
 MAX_SIZE = 25_000_000  # bytes; larger files are downloaded by the zoo from the addresses in large_files.yml
 EARLIEST = (1980, 1, 1, 0, 0, 0)  # time of all files: the first that a zip can hold

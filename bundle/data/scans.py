@@ -1,5 +1,6 @@
 """Reading one scan and refusing what is none."""
 
+import gzip
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -13,6 +14,7 @@ from monai.transforms.utility.array import EnsureChannelFirst
 from torch import Tensor
 
 SUFFIXES = (".nii", ".nii.gz")
+BLOCK = 1 << 22  # bytes
 VOXEL_RANGE = (0.05, 20.0)  # mm, edge of a voxel
 
 
@@ -55,9 +57,26 @@ class LoadScan(Transform):
         if not path.name.endswith(SUFFIXES):
             raise ValueError(f"{path} is no NIfTI file: accepted are names ending in {' or '.join(SUFFIXES)}")
         try:
+            if path.name.endswith(".gz"):
+                check_gzip(path)
             return self.reader.get_data(self.reader.read(path))
         except Exception as error:  # nibabel, gzip, zlib and NumPy each raise their own
             raise ValueError(f"{path} cannot be read as NIfTI ({str(error).splitlines()[0]}): is it complete?") from error
+
+
+def check_gzip(path: Path) -> None:
+    """Read a gzip file to its checksum, which comes last and which nibabel does not reach.
+
+    Args:
+        path: Its file.
+
+    Raises:
+        OSError: When file and checksum differ.
+        EOFError: When the file is cut off.
+    """
+    with gzip.open(path) as file:
+        while file.read(BLOCK):
+            pass
 
 
 def check_scan(array: np.ndarray, path: str | Path, constant: bool = False) -> None:

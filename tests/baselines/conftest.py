@@ -16,9 +16,9 @@ def resnet(spatial_dims: int) -> nn.Module:
     network = ResNet(
         SeparableBlock, [1, 1, 1, 1], [4, 6, 8, 8], spatial_dims, 1, conv1_t_stride=2, no_max_pool=True, num_classes=3, act="relu"
     )
-    for buffer in network.buffers():
-        if buffer.is_floating_point():
-            buffer.data = 0.5 + torch.rand_like(buffer)
+    for name, buffer in network.named_buffers():
+        if buffer.is_floating_point():  # means near zero: with large ones no feature is left
+            buffer.data = 0.1 * torch.randn_like(buffer) if name.endswith("mean") else 0.5 + torch.rand_like(buffer)
     return network
 
 

@@ -77,6 +77,7 @@ def test_maps_are_those_of_captum(resnet, spatial_dims, image, target):
     }
     for name, maps in expected.items():
         found = methods[name].attribute(image, target)
+        assert found.abs().max() > 0, name
         torch.testing.assert_close(found, maps.detach(), atol=1e-6, rtol=1e-4, msg=lambda text, name=name: name + text)
 
 

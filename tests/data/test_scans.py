@@ -107,3 +107,12 @@ def test_images_that_others_have_are_zero_where_they_are_absent(shape: tuple[int
     item = CompleteImagesd(["disease_map", "parcel_map"])({"image": image, "disease_map": change})
     assert item["disease_map"].equal(change) and item["parcel_map"].equal(torch.zeros(shape))
     assert CompleteImagesd([])({"image": image}).keys() == {"image"}
+
+
+def test_a_file_whose_checksum_does_not_fit_is_refused(tmp_path: Path) -> None:
+    path = _save(tmp_path / "scan.nii.gz", np.random.default_rng(0).random((6, 5, 4), np.float32))
+    content = bytearray(path.read_bytes())
+    content[-8] ^= 1  # of the checksum
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"scan\.nii\.gz cannot be read as NIfTI \(CRC check failed.*\): is it complete\?"):
+        LoadScan()(path)
