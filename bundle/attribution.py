@@ -41,8 +41,8 @@ def exemplar_maps(
     """
     with eval_mode(network), torch.inference_mode():
         latents = network.encode(image)
-        translated = network.decode(latents.content, attribute)
-        mean = translated - _reference_image(network, image, latents, reference)
+        translated = network.decode(latents.content, network.tell(attribute, target))
+        mean = translated - _reference_image(network, image, latents, reference, target)
     return AttributionMaps(target, mean, torch.zeros_like(mean), translated)
 
 
@@ -83,10 +83,10 @@ def sampled_maps(
         raise ValueError(f"num_samples must be at least 2 for a variance, got {num_samples}")
     with eval_mode(network), torch.inference_mode():
         latents = network.encode(image)
-        origin = _reference_image(network, image, latents, reference)
+        origin = _reference_image(network, image, latents, reference, target)
         draws = _draw_for(network, target, num_samples, threshold, seed)  # (B, N, 1, H/16, W/16[, D/16])
         mean, squares = torch.zeros_like(origin), torch.zeros_like(origin)
-        for count, translated in _decode_each(network, latents.content, draws, chunk_size):
+        for count, translated in _decode_each(network, latents.content, draws, target, chunk_size):
             delta = translated - origin - mean
             mean += delta / count
             squares += delta * (translated - origin - mean)  # Welford's update
@@ -129,7 +129,7 @@ def interpolate(network: ICAM, image: Tensor, start: Tensor, end: Tensor, num_st
     Args:
         network: trained network.
         image: scans that give the content, shape (B, C, H, W[, D]).
-        start: first attributes, shape (B, 1, H/16, W/16[, D/16]).
+        start: first attributes, shape (B, 1, H/16, W/16[, D/16]), with what `ICAM.tell` appends.
         end: last attributes, same shape.
         num_steps: images of the strip, at least 2.
 
@@ -190,17 +190,26 @@ def _draw_for(network: ICAM, target: Tensor, num_samples: int, threshold: float,
     return torch.stack([draws[label] for label in target.tolist()])
 
 
-def _decode_each(network: ICAM, content: Tensor, draws: Tensor, chunk_size: int) -> Iterator[tuple[int, Tensor]]:
+def _decode_each(
+    network: ICAM, content: Tensor, draws: Tensor, target: Tensor, chunk_size: int
+) -> Iterator[tuple[int, Tensor]]:
     """Yield the number of a draw, from 1, and the translations (B, C, H, W[, D]) with it."""
     count = 0
     for chunk in draws.split(chunk_size, dim=1):
-        images = network.decode(content, chunk.transpose(0, 1).flatten(0, 1))  # (n * B, C, H, W[, D])
+        attributes = network.tell(chunk.transpose(0, 1).flatten(0, 1), target.repeat(chunk.shape[1]))
+        images = network.decode(content, attributes)  # (n * B, C, H, W[, D])
         for translated in images.split(len(content)):
             count += 1
             yield count, translated
 
 
-def _reference_image(network: ICAM, image: Tensor, latents: Latents, reference: str) -> Tensor:
+def _reference_image(
+    network: ICAM, image: Tensor, latents: Latents, reference: str, target: Tensor | None = None
+) -> Tensor:
+    """Return what is subtracted from scans that are translated to `target`, and are thus of another class."""
     if reference not in REFERENCES:
         raise ValueError(f"reference must be one of {', '.join(REFERENCES)}, got {reference!r}")
-    return network.decode(latents.content, latents.mean) if reference == "reconstruction" else image
+    if reference == "input":
+        return image
+    own = latents.mean if target is None else network.tell(latents.mean, target, other=True)
+    return network.decode(latents.content, own)

@@ -76,7 +76,7 @@ class Translation:
     @cached_property
     def reconstruction(self) -> Tensor:
         """Own content, own attribute."""
-        return self._run(self.network.generator, self.content, self.attribute)
+        return self._run(self.network.generator, self.content, self.network.tell(self.attribute, self.labels))
 
     @cached_property
     def drawn(self) -> Tensor:
@@ -91,7 +91,8 @@ class Translation:
     @property
     def asked_classes(self) -> Tensor:
         """Classes of the asked attributes, shape (2B,); of the partners' alone, (B,), where the drawn ones are of no class."""
-        return self.target if self.network.attribute_encoder.classifier is None else self.target.repeat(2)
+        told = self.network.coded or self.network.attribute_encoder.classifier is not None
+        return self.target.repeat(2) if told else self.target
 
     @cached_property
     def shift(self) -> Tensor:
@@ -109,7 +110,7 @@ class Translation:
         """Own content with the asked attributes, shape (2B, C, H, W[, D])."""
         if isinstance(self.network.generator, DeformingGenerator):
             return self._run(self.network.generator.move, self.content, self.shift)
-        return self._run(self.network.generator, self.content, self.asked)
+        return self._run(self.network.generator, self.content, self.network.tell(self.asked, self.target.repeat(2)))
 
     @property
     def exemplar(self) -> Tensor:
@@ -135,7 +136,8 @@ class Translation:
     @cached_property
     def cycle(self) -> Tensor:
         """Content of the exemplar translation with the attribute that its borrower carries: the scan itself, ideally."""
-        return self._run(self.network.generator, self.returned.content, self.returned.mean[self.partner.argsort()])
+        own = self.network.tell(self.returned.mean[self.partner.argsort()], self.labels)
+        return self._run(self.network.generator, self.returned.content, own)
 
     def _run(self, module: Callable, *inputs: Tensor) -> Any:
         return checkpoint(module, *inputs, use_reentrant=False) if self.checkpointing else module(*inputs)

@@ -66,33 +66,42 @@ class VectorGenerator(nn.Module):
     """Decode a content and a vector attribute into an image, as DRIT does: every stage is told the attribute, everywhere alike.
 
     Source: Lee et al., ECCV 2018, Sec. 3 (https://arxiv.org/abs/1808.00948); Lee et al., 2019, multi-domain DRIT++
-    (https://arxiv.org/abs/1905.01270), less the class code that is given to its generator.
+    (https://arxiv.org/abs/1905.01270).
 
     Args:
         spatial_dims: 2 or 3.
         content_channels: channels of the content latent.
         attribute_size: numbers of the attribute, z.
+        num_classes: number of classes, K; `ICAM.tell` appends a code of the class to an attribute.
         out_channels: channels of the image.
         num_blocks: residual blocks on the content's grid that are told the attribute; one before them is not.
     """
 
     def __init__(
-        self, spatial_dims: int, content_channels: int, attribute_size: int, out_channels: int = 1, num_blocks: int = 3
+        self,
+        spatial_dims: int,
+        content_channels: int,
+        attribute_size: int,
+        num_classes: int = 2,
+        out_channels: int = 1,
+        num_blocks: int = 3,
     ) -> None:
         super().__init__()
-        wide = content_channels + attribute_size
-        half, quarter = (wide + attribute_size) // 2, ((wide + attribute_size) // 2 + attribute_size) // 2
-        last = Convolution(spatial_dims, quarter + attribute_size, out_channels, kernel_size=1, conv_only=True)
+        self.num_classes = num_classes
+        told = attribute_size + num_classes
+        wide = content_channels + told
+        half, quarter = (wide + told) // 2, ((wide + told) // 2 + told) // 2
+        last = Convolution(spatial_dims, quarter + told, out_channels, kernel_size=1, conv_only=True)
         self.shared = ResidualBlock(spatial_dims, content_channels, content_channels)
         self.stages = nn.ModuleList([
             nn.Sequential(*(ResidualBlock(spatial_dims, wide, wide) for _ in range(num_blocks))),
-            up_block(spatial_dims, wide + attribute_size, half),
-            up_block(spatial_dims, half + attribute_size, quarter),
+            up_block(spatial_dims, wide + told, half),
+            up_block(spatial_dims, half + told, quarter),
             last,
         ])  # fmt: skip
 
     def forward(self, content: Tensor, attribute: Tensor) -> Tensor:
-        """Decode contents (B, C, H/4, W/4[, D/4]), each with n attributes (n * B, z, 1, 1[, 1]).
+        """Decode contents (B, C, H/4, W/4[, D/4]), each with n attributes and class codes (n * B, z + K, 1, 1[, 1]).
 
         Attribute number i goes with content number i modulo B.
 

@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from bundle.networks.drit import VectorGenerator
 from bundle.networks.encoders import ContentEncoder, LatentEncoder
@@ -52,8 +53,33 @@ class ICAM(nn.Module):
         return self.attribute_encoder.classify(attribute)
 
     def decode(self, content: Tensor, attribute: Tensor) -> Tensor:
-        """Return images with the given contents (B, ...) and n attributes for each (n * B, ...), shape (n * B, C, H, W[, D])."""
+        """Return images, (n * B, C, H, W[, D]), with the given contents (B, ...) and n attributes, of `tell`, for each (n * B, ...)."""
         return self.generator(content, attribute)
+
+    @property
+    def coded(self) -> bool:
+        """Whether the generator takes a code of the class beside the attribute."""
+        return isinstance(self.generator, VectorGenerator)
+
+    def tell(self, attribute: Tensor, labels: Tensor, other: bool = False) -> Tensor:
+        """Append to attributes a code of the class that they are to show, where the generator takes one.
+
+        Source: Lee et al., 2019, Sec. 3.4 (https://arxiv.org/abs/1905.01270).
+
+        Args:
+            attribute: shape (B, *latent_shape).
+            labels: classes, shape (B,).
+            other: whether every class but those of `labels` is coded, in equal shares.
+
+        Returns:
+            Attributes as `decode` takes them: with K more channels, or as they are.
+        """
+        if not isinstance(self.generator, VectorGenerator):
+            return attribute
+        code = functional.one_hot(labels.to(attribute.device), self.generator.num_classes).to(attribute)
+        if other:
+            code = (1 - code) / (self.generator.num_classes - 1)
+        return torch.cat([attribute, code.reshape(list(code.shape) + [1] * (attribute.ndim - 2))], dim=1)
 
     def translate(self, image: Tensor, attribute: Tensor) -> Tensor:
         """Return `image` with another attribute, same shape."""

@@ -146,8 +146,10 @@ def make_interpolation(evaluation: Evaluation, attribute: Tensor, index: int, ta
     comparison = evaluation.comparison
     lender = comparison.references[index][target]
     image = plain(comparison.test[index]["image"])[None].to(comparison.device)
-    start, end = (attribute[[position]].to(comparison.device) for position in (index, lender))
-    strip = interpolate(comparison.network, image, start, end, NUM_STEPS)[0].cpu()  # (num_steps, C, H, W[, D])
+    own, lent = (attribute[[position]].to(comparison.device) for position in (index, lender))
+    network, label = comparison.network, torch.tensor([target])
+    start, end = network.tell(own, label, other=True), network.tell(lent, label)
+    strip = interpolate(network, image, start, end, NUM_STEPS)[0].cpu()  # (num_steps, C, H, W[, D])
     change = strip - strip[:1]
     point, limit = find_point(change[-1]), find_range(change[-1])
     names = [f"{share:.0%}" for share in np.linspace(0, 1, NUM_STEPS)]
