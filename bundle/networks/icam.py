@@ -34,6 +34,7 @@ class ICAM(nn.Module):
         self.attribute_encoder = attribute_encoder
         self.generator = generator
         self.momentum = momentum
+        self.coded = isinstance(generator, VectorGenerator)  # whether it takes a code of the class beside the attribute
         self.class_attributes: Tensor  # running mean of the attributes of each class, (K, 1, H/16, W/16[, D/16])
         self.register_buffer(
             "class_attributes", torch.zeros(attribute_encoder.num_classes, *attribute_encoder.latent_shape)
@@ -53,13 +54,8 @@ class ICAM(nn.Module):
         return self.attribute_encoder.classify(attribute)
 
     def decode(self, content: Tensor, attribute: Tensor) -> Tensor:
-        """Return images, (n * B, C, H, W[, D]), with the given contents (B, ...) and n attributes, of `tell`, for each (n * B, ...)."""
+        """Return images (n * B, C, H, W[, D]) with given contents (B, ...), and for each n attributes of `tell` (n * B, ...)."""
         return self.generator(content, attribute)
-
-    @property
-    def coded(self) -> bool:
-        """Whether the generator takes a code of the class beside the attribute."""
-        return isinstance(self.generator, VectorGenerator)
 
     def tell(self, attribute: Tensor, labels: Tensor, other: bool = False) -> Tensor:
         """Append to attributes a code of the class that they are to show, where the generator takes one.
