@@ -109,8 +109,8 @@ def lay_out_app(app: str | Path, models: Sequence[Sequence[str | Path]] = MODELS
 
 def _fill_app(folder: Path, models: Sequence[Sequence[str | Path]]) -> None:
     """Write everything that an app has."""
-    for name in ("studies", "temporary"):
-        (folder / name).mkdir(parents=True)
+    for part in ("studies", "temporary"):
+        (folder / part).mkdir(parents=True)
     (folder / MARKER).touch()
     shutil.copyfile(Path(__file__).with_name("main.py"), folder / "main.py")
     for name, checkpoint, *overlays in models:
