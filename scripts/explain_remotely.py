@@ -18,6 +18,7 @@ import requests
 
 SERVER = "http://127.0.0.1:8000"
 MAPS = ("fa_mean", "fa_variance")
+OF_SERVER = ("map", "label_names", "latencies", "centroids")  # what an answer says beside the result
 TIMEOUT = 600  # seconds that a map may take
 
 
@@ -40,7 +41,7 @@ def explain(
         settings: What else a request may set, such as `num_samples` and `target`.
 
     Returns:
-        `predicted_class`, `probabilities`, `target_class`.
+        `predicted_class`, `probabilities`, `target_class`, and of networks with regression `predicted_age`, years.
 
     Raises:
         OSError: When the scan does not exist, or no server answers.
@@ -53,7 +54,7 @@ def explain(
     for wanted, (image, _) in answers.items():
         (output_dir / f"{name}_{wanted}.nii.gz").write_bytes(image)
     answer = answers[maps[0]][1]
-    result = {key: answer[key] for key in ("predicted_class", "probabilities", "target_class")}
+    result = {key: value for key, value in answer.items() if key not in OF_SERVER}
     (output_dir / f"{name}.json").write_text(json.dumps(result, indent=2) + "\n")
     return result
 
@@ -77,7 +78,10 @@ def request_map(name: str, scan: bytes, server: str, model: str, **settings: Any
     """
     params = json.dumps({key: value for key, value in settings.items() if value is not None})
     answer = requests.post(
-        f"{server}/infer/{model}?output=all", files={"file": (name, scan)}, data={"params": params}, timeout=TIMEOUT
+        f"{server.rstrip('/')}/infer/{model}?output=all",
+        files={"file": (name, scan)},
+        data={"params": params},
+        timeout=TIMEOUT,
     )
     if answer.status_code != requests.codes.ok:
         kind = answer.headers.get("content-type", "")

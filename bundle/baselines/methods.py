@@ -56,21 +56,24 @@ class PostHoc(ABC):
 
 
 class GradCAM(PostHoc):
-    """Features of a layer, weighted by the mean gradient of the logit, where they speak for the class; enlarged linearly.
+    """Features of a layer, weighted by the mean gradient of the logit, summed, and enlarged linearly.
 
     Source: Selvaraju et al., ICCV 2017 (https://arxiv.org/abs/1610.02391).
 
     Args:
         network: classifier.
         layer: name of the layer, such as "layer4".
+        rectify: whether what speaks against the class is left out, as in the paper. A scan in which nothing speaks for it then
+            has an empty map.
     """
 
-    def __init__(self, network: nn.Module, layer: str) -> None:
+    def __init__(self, network: nn.Module, layer: str, rectify: bool = False) -> None:
         super().__init__(network)
+        self.rectify = rectify
         self.method = captum.attr.LayerGradCam(network, find_layer(network, layer))
 
     def _attribute(self, image: Tensor, target: Tensor) -> Tensor:
-        coarse = self.method.attribute(image, target, relu_attributions=True)  # (B, 1, H/16, W/16[, D/16]) or so
+        coarse = self.method.attribute(image, target, relu_attributions=self.rectify)  # (B, 1, H/16, W/16[, D/16]) or so
         size = image.shape[2:]
         return LayerAttribution.interpolate(coarse, tuple(size), LINEAR[len(size)]).expand_as(image)
 
@@ -93,21 +96,23 @@ class GuidedBackprop(PostHoc):
 
 
 class GuidedGradCAM(PostHoc):
-    """Guided backpropagation, weighted by Grad-CAM.
+    """Guided backpropagation times Grad-CAM.
 
     Source: Selvaraju et al., ICCV 2017, Sec. 3.1 (https://arxiv.org/abs/1610.02391).
 
     Args:
         network: classifier.
         layer: name of the layer of Grad-CAM.
+        rectify: whether Grad-CAM leaves out what speaks against the class.
     """
 
-    def __init__(self, network: nn.Module, layer: str) -> None:
-        super().__init__(guide(network))
-        self.method = captum.attr.GuidedGradCam(self.network, find_layer(self.network, layer))
+    def __init__(self, network: nn.Module, layer: str, rectify: bool = False) -> None:
+        super().__init__(network)
+        self.factors = GradCAM(network, layer, rectify), GuidedBackprop(network)
 
     def _attribute(self, image: Tensor, target: Tensor) -> Tensor:
-        return self.method.attribute(image, target, interpolate_mode=LINEAR[image.ndim - 2])
+        coarse, guided = (factor.attribute(image, target) for factor in self.factors)
+        return coarse * guided
 
 
 class IntegratedGradients(PostHoc):

@@ -3,20 +3,21 @@
 Usage: PYTHONPATH=. python scripts/serving/layout.py APP [--model NAME CHECKPOINT [OVERLAY ...]] ...
 
 Each model becomes a bundle, APP/model/NAME, with one config in which the overlays are merged. Without `--model` the networks that
-come with the bundle are taken: `lesions` (axial slices) and `conversion` (volumes).
+come with the bundle are taken: `lesions` (axial slices), `conversion` and `ageing` (volumes).
 """
 
 import argparse
 import json
+import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from monai.bundle import ConfigParser
 
 from bundle.checkpoints import load_network
-from bundle.files import write_folder_atomically
 from bundle.guards import check_overrides
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,7 +25,9 @@ CONFIGS = ROOT / "configs"
 MODELS: list[list[str | Path]] = [
     ["lesions", ROOT / "models" / "model.pt"],
     ["conversion", ROOT / "models" / "conversion.pt", CONFIGS / "volumes.yaml", CONFIGS / "conversion.yaml"],
+    ["ageing", ROOT / "models" / "ageing.pt", CONFIGS / "volumes.yaml", CONFIGS / "ageing.yaml"],
 ]
+MARKER = ".icam-app"  # file by which an app is told from other folders
 
 
 def merge_configs(overlays: Sequence[str | Path]) -> ConfigParser:
@@ -78,7 +81,7 @@ def lay_out_model(folder: Path, checkpoint: str | Path, overlays: Sequence[str |
 
 
 def lay_out_app(app: str | Path, models: Sequence[Sequence[str | Path]] = MODELS) -> None:
-    """Make the folder of the app, in place of an earlier one.
+    """Make the folder of the app; an earlier app is replaced when the new one is complete.
 
     Args:
         app: Folder to make.
@@ -92,15 +95,26 @@ def lay_out_app(app: str | Path, models: Sequence[Sequence[str | Path]] = MODELS
     names = [str(name) for name, *_ in models]
     if len(set(names)) < len(names) or any(len(model) < 2 or "/" in str(model[0]) for model in models):
         raise ValueError(f"--model takes a name of its own without / and a checkpoint, got {models}")
-    app = Path(app)
-    if (app / "main.py").is_file():
-        shutil.rmtree(app)
-    with write_folder_atomically(app) as folder:
-        shutil.copyfile(Path(__file__).with_name("main.py"), folder / "main.py")
-        for name, checkpoint, *overlays in models:
-            lay_out_model(folder / "model" / str(name), checkpoint, overlays)
-        for name in ("studies", "temporary"):
-            (folder / name).mkdir()
+    app = Path(app).absolute()
+    if app.exists() and not (app / MARKER).is_file() and (not app.is_dir() or any(app.iterdir())):
+        raise FileExistsError(f"{app} is not empty and no app: give a new folder, an empty one or that of an earlier app")
+    app.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{app.name}-", dir=app.parent) as temporary:
+        folder = Path(temporary) / "app"
+        _fill_app(folder, models)
+        if app.exists():
+            os.replace(app, Path(temporary) / "earlier")
+        os.replace(folder, app)
+
+
+def _fill_app(folder: Path, models: Sequence[Sequence[str | Path]]) -> None:
+    """Write everything that an app has."""
+    for part in ("studies", "temporary"):
+        (folder / part).mkdir(parents=True)
+    (folder / MARKER).touch()
+    shutil.copyfile(Path(__file__).with_name("main.py"), folder / "main.py")
+    for name, checkpoint, *overlays in models:
+        lay_out_model(folder / "model" / str(name), checkpoint, overlays)
 
 
 def main() -> None:

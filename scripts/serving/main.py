@@ -21,6 +21,7 @@ from monailabel.utils.others.generic import device_map
 from bundle.files import write_nifti
 
 BAD_REQUEST, SERVER_ERROR = 400, 500
+SETTINGS = ("device", "map", "num_samples", "target")
 
 
 class ExplanationTask(BundleInferTask):
@@ -35,6 +36,7 @@ class ExplanationTask(BundleInferTask):
 
     def __init__(self, path: str, conf: dict[str, str]) -> None:
         super().__init__(path, conf, type=InferType.OTHERS, add_post_restore=False, load_strict=True)
+        self._config.pop("model_filename")  # by which a request chooses the file of the weights
 
     def pre_transforms(self, data: dict[str, Any]) -> Sequence[Callable]:  # type: ignore[override]
         """Check a request, and return the preprocessing.
@@ -49,8 +51,7 @@ class ExplanationTask(BundleInferTask):
             ValueError: When a setting is not what is accepted, or the scan is too large.
         """
         for key in ("device", *self.displayable_configs):
-            if isinstance(data[key], list):
-                data[key] = data[key][0] if data[key] else None
+            data[key] = _take_first(data[key])
         _check_choice("device", data["device"], ["cpu", *device_map().values()])  # nothing unknown gets into a config, of which
         _check_choice("map", data["map"], self.config()["map"])  # MONAI evaluates the texts that begin with $
         _check_number("num_samples", data["num_samples"], 2, self.bundle_config["max_samples"])
@@ -76,6 +77,12 @@ class ExplanationTask(BundleInferTask):
         os.close(handle)
         write_nifti(path, image.as_tensor()[0].float().numpy(), image.affine.numpy())
         return path, {**data["result"], "map": data["map"]}
+
+    def _get_network(self, device: str, data: dict[str, Any] | None) -> Any:
+        """Return the network with its weights; MONAI Label's own method goes on without them when their file is gone."""
+        if self.get_path() is None:
+            raise RuntimeError("the weights of the model are gone from the server: start it again")
+        return super()._get_network(device, data)
 
 
 class ExplanationApp(MONAILabelApp):
@@ -110,6 +117,10 @@ class ExplanationApp(MONAILabelApp):
         """
         try:
             _check_choice("model", request["model"], list(self._infers))
+            for key in request.keys() - {"model", "image"}:
+                _check_choice("a setting", key, SETTINGS)
+            if not isinstance(_take_first(request.get("device")), str | None):
+                raise ValueError(f"device must be the name of one, got {request['device']!r}")
             if not Path(request["image"]).is_file() and not self.datastore().get_image_uri(request["image"]):
                 raise ValueError(f"{request['image']} is no scan of the server: send a file")
             return super().infer(request, datastore)
@@ -118,6 +129,11 @@ class ExplanationApp(MONAILabelApp):
             answer = HTTPException(BAD_REQUEST if wrong else SERVER_ERROR, _describe(error, request["image"]))
             _forget(request["image"])
             raise answer from error
+
+
+def _take_first(value: Any) -> Any:
+    """Return the first of a list, None of an empty one, and anything else as it is."""
+    return next(iter(value), None) if isinstance(value, list) else value
 
 
 def _forget(image: str) -> None:

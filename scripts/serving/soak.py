@@ -61,6 +61,11 @@ def make_bad_cases(scan: bytes) -> list[Case]:
         Case("one sample", "scan.nii.gz", scan, {"num_samples": 1}),
         Case("no such class", "scan.nii.gz", scan, {"target": 7}),
         Case("unknown device", "scan.nii.gz", scan, {"device": "abacus"}),
+        Case("no device", "scan.nii.gz", scan, {"device": [1]}),
+        Case("other weights", "scan.nii.gz", scan, {"model_filename": "../model.pt"}),
+        Case("kept on server", "scan.nii.gz", scan, {"save_label": True}),
+        Case("path of no text", "scan.nii.gz", scan, {"image": 7}),
+        Case("long name", f"scan.{'x' * 240}.nii.gz", scan, {}),
     ]
 
 

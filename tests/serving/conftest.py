@@ -15,15 +15,24 @@ PATIENCE = 240  # seconds until it must have started
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def served_app(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder that the server makes its app in."""
+    return tmp_path_factory.mktemp("serving") / "app"
+
+
+@pytest.fixture(scope="session")
+def server(served_app: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Start scripts/serve.sh and return its address."""
     if not list(ROOT.glob(".venv-serve/.installed-*")):
-        pytest.skip("MONAI Label is not installed: bash scripts/serve.sh --only_install")
+        pytest.skip(
+            "MONAI Label is not installed, 0.8 GB and a start of about a minute, too much for every check of a change:"
+            " bash scripts/serve.sh --only_install turns these tests on"
+        )
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     log = tmp_path_factory.mktemp("server") / "log"
-    settings = os.environ | {"PORT": str(port), "APP": "output/test_serving", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    settings = os.environ | {"PORT": str(port), "APP": str(served_app), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     with log.open("w") as output:
         process = subprocess.Popen(["bash", "scripts/serve.sh"], cwd=ROOT, env=settings, stdout=output, stderr=output)
     address = f"http://127.0.0.1:{port}"

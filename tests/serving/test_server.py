@@ -19,7 +19,7 @@ from tiny_scans import ROOT, make_affine, run, save_scan
 
 pytestmark = pytest.mark.slow
 SAMPLES = 4
-OVERLAYS = {"lesions": [], "conversion": ["volumes.yaml", "conversion.yaml"]}
+OVERLAYS = {"lesions": [], "conversion": ["volumes.yaml", "conversion.yaml"], "ageing": ["volumes.yaml", "ageing.yaml"]}
 
 
 @pytest.fixture
@@ -41,6 +41,8 @@ def test_served_maps_are_those_of_inference_on_the_grid_of_the_scan(server: str,
     own = parser.get_parsed_content("predictions").rows[0]
     assert result["predicted_class"] == own["predicted_class"]
     assert result["probabilities"] == pytest.approx([own["probability_0"], own["probability_1"]], abs=1e-5)
+    assert result.get("predicted_age") == pytest.approx(own.get("predicted_age"), abs=1e-3)
+    assert json.loads((tmp_path / "served" / "oblique.json").read_text()) == result
     for name in ("fa_mean", "fa_variance"):
         served, expected = (nibabel.load(tmp_path / folder / f"oblique_{name}.nii.gz") for folder in ("served", "own"))
         assert served.shape == (70, 72, 40)
@@ -76,14 +78,13 @@ def test_two_requests_at_once_with_settings_of_their_own(server: str, scan: Path
         assert list(pool.map(explain_towards, [0, 1, 0, 1])) == [0, 1, 0, 1]
 
 
-def test_bad_requests_get_one_sentence_and_the_next_good_one_a_map(server: str, scan: Path):
+def test_bad_requests_get_one_sentence_and_the_next_good_one_a_map(server: str, served_app: Path, scan: Path):
     sentences = [send(case, server, "lesions") for case in make_bad_cases(scan.read_bytes())]
     assert "map" not in sentences
     assert all(len(sentence) > 20 and "/" not in sentence for sentence in sentences)
     request_map("scan.nii.gz", scan.read_bytes(), server, "lesions", num_samples=2)
-    temporary = ROOT / "output" / "test_serving" / "temporary"
     for _ in range(20):  # files are removed after an answer is sent
-        left = list(temporary.glob("*.nii*"))
+        left = list((served_app / "temporary").glob("*.nii*"))
         time.sleep(0.5 * bool(left))
     assert not left
 
@@ -97,10 +98,14 @@ def test_a_slice_is_refused_by_a_network_of_volumes(server: str, tmp_path: Path)
 @pytest.mark.parametrize(
     ("path", "fields", "sentence"),
     [
-        ("infer/lesion", {}, "model must be one of conversion, lesions"),
+        ("infer/lesion", {}, "model must be one of ageing, conversion, lesions"),
         ("infer/lesions?image=mine", {}, "mine is no scan of the server"),
         ("infer/lesions?image=mine", {"params": "{map"}, "params must be a JSON object"),
         ("infer/lesions?image=mine", {"params": "[1]"}, "params must be a JSON object"),
+        ("infer/lesions?image=mine", {"params": '{"image": null}'}, "image in params must be the path of a scan of the server"),
+        ("infer/lesions?image=mine&output=dicom_seg", {}, "output must be one of all, image, json"),
+        ("infer/lesions?image=mine&session_id=1", {}, "session_id and label are not accepted"),
+        ("infer/lesions?image=", {}, "the request has no scan"),
     ],
 )
 def test_requests_that_name_nothing_are_refused(server: str, path: str, fields: dict[str, str], sentence: str):
@@ -112,12 +117,41 @@ def test_requests_that_name_nothing_are_refused(server: str, path: str, fields: 
 
 def test_the_server_lists_its_models_and_what_a_request_may_set(server: str):
     models = requests.get(f"{server}/info/", timeout=60).json()["models"]
-    assert {name: model["dimension"] for name, model in models.items()} == {"lesions": 2, "conversion": 3}
+    assert {name: model["dimension"] for name, model in models.items()} == {"lesions": 2, "conversion": 3, "ageing": 3}
     assert models["lesions"]["config"]["map"] == ["fa_mean", "fa_variance", "translated"]
+    assert "model_filename" not in models["lesions"]["config"]
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "OPTIONS"])
+@pytest.mark.parametrize("path", ["model/lesions", "datastore", "train/", "batch/infer/lesions", "reload", "openapi.json"])
+def test_nothing_but_asking_is_answered(server: str, served_app: Path, method: str, path: str):
+    weights = served_app / "model" / "lesions" / "models" / "model.pt"
+    before = weights.read_bytes()
+    files = {"file": ("model.pt", b"other weights")} if method == "PUT" else None
+    assert requests.request(method, f"{server}/{path}", files=files, timeout=60).status_code == 404
+    assert weights.read_bytes() == before
+
+
+def test_web_pages_of_other_addresses_read_no_answer(server: str):
+    origin = {"Origin": "http://elsewhere.example"}
+    asked = requests.options(f"{server}/infer/lesions", headers=origin | {"Access-Control-Request-Method": "POST"}, timeout=60)
+    assert asked.status_code == 405
+    for answer in (asked, requests.get(f"{server}/info/", headers=origin, timeout=60)):
+        assert "access-control-allow-origin" not in answer.headers
+
+
+def test_no_network_without_its_weights_answers(server: str, served_app: Path, scan: Path):
+    weights = served_app / "model" / "lesions" / "models" / "model.pt"
+    weights.rename(weights.with_suffix(".gone"))
+    try:
+        with pytest.raises(ValueError, match="the weights of the model are gone"):
+            request_map(scan.name, scan.read_bytes(), server, "lesions", num_samples=2)
+    finally:
+        weights.with_suffix(".gone").rename(weights)
 
 
 def test_the_documented_command_prints_the_class_and_saves_the_maps(server: str, scan: Path, tmp_path: Path):
-    command = [sys.executable, "scripts/explain_remotely.py", scan, "--server", server, "--output_dir", tmp_path / "maps"]
+    command = [sys.executable, "scripts/explain_remotely.py", scan, "--server", f"{server}/", "--output_dir", tmp_path / "maps"]
     output = subprocess.run([*command, "--num_samples", "2"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert sorted(path.name for path in (tmp_path / "maps").iterdir()) == [
         "oblique.json",
