@@ -50,11 +50,9 @@ class BalancedBatchSampler(Sampler[list[int]]):
         Raises:
             ValueError: When it is no multiple of K.
         """
-        num_classes = len(self.members)
-        if batch_size < num_classes or batch_size % num_classes:
-            raise ValueError(f"batch_size must be a multiple of the {num_classes} classes, got {batch_size}")
+        check_batch_size(batch_size, len(self.members))
         self.batch_size = batch_size
-        self.share = batch_size // num_classes
+        self.share = batch_size // len(self.members)
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch that the next iteration gives.
@@ -90,3 +88,17 @@ class BalancedBatchSampler(Sampler[list[int]]):
         members, needed = self.members[label], self.num_batches * self.share
         rounds = [random.permutation(members) for _ in range(-(-needed // len(members)))]
         return np.concatenate(rounds)[:needed]
+
+
+def check_batch_size(batch_size: int, num_classes: int) -> None:
+    """Refuse a batch that cannot hold as many scans of each class.
+
+    Args:
+        batch_size: scans in a batch.
+        num_classes: number of classes, K.
+
+    Raises:
+        ValueError: When it is no multiple of K.
+    """
+    if batch_size < num_classes or batch_size % num_classes:
+        raise ValueError(f"batch_size must be a multiple of the {num_classes} classes, got {batch_size}")

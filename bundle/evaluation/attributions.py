@@ -4,20 +4,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import pandas as pd
 import torch
 from monai.data import Dataset
 from monai.networks.utils import eval_mode
 from torch import Tensor, nn
 
-from bundle.evaluation.classification import score_predictions
+from bundle.evaluation.classification import CLASSIFIER, score_classes
 from bundle.evaluation.encoding import split_range, stack_images
-from bundle.evaluation.evaluator import check_settings, find_left_out, hash_weights, list_predictions, write_tables
+from bundle.evaluation.evaluator import check_settings, find_left_out, hash_weights
 from bundle.evaluation.pairing import draw_references, name_splits
+from bundle.evaluation.results import list_predictions, publish
 from bundle.evaluation.scorer import MapScorer
-from bundle.evaluation.scoring import COLUMNS, METRICS, summarise
-from bundle.evaluation.tables import format_results
+from bundle.evaluation.scoring import METRICS, summarise
 from bundle.files import check_writable
 
 
@@ -95,16 +94,11 @@ class AttributionEvaluation:
         check_writable(self.folder)
         probabilities = self.classify()
         scans = self.score_maps()
-        tables = [summarise(scans, **self.interval)] if len(scans) else []
-        classes = [self.score_classes(probabilities)] if probabilities.shape[1] else []
-        metrics = pd.concat([*tables, *classes], ignore_index=True)
-        metrics.insert(0, "cohort", self.cohort)
-        metrics = metrics[list(COLUMNS)]
-        predictions = list_predictions(self.scorer, probabilities)
-        write_tables(self.folder, {"metrics": metrics, "scans": scans, "predictions": predictions}, self.describe())
+        rows = [summarise(scans, **self.interval)] if len(scans) else []
+        rows += [self.score_classes(probabilities)] if probabilities.shape[1] else []
+        tables = {"scans": scans, "predictions": list_predictions(self.scorer, probabilities)}
         left_out = list(find_left_out({key for row in self.scorer.test.data for key in row}, regression=False))
-        print(format_results(metrics, self.headline, left_out))
-        return metrics
+        return publish(self.folder, rows, tables, self.describe(), left_out)
 
     def classify(self) -> Tensor:
         """Return the class probabilities of the test scans, shape (N, K), double precision; (N, 0) without a classifier."""
@@ -143,13 +137,8 @@ class AttributionEvaluation:
         Args:
             probabilities: predicted class probabilities of the test scans, shape (N, K).
         """
-        labels, splits = np.array([int(row["label"]) for row in self.scorer.test.data]), np.array(self.scorer.splits)
-        tables = []
-        for split in sorted(set(self.scorer.splits)):
-            rows = splits == split
-            table = score_predictions(labels[rows], probabilities.numpy()[rows], **self.interval)
-            tables.append(table.assign(split=split, protocol="", method="classifier", direction=""))
-        return pd.concat(tables, ignore_index=True)
+        labels = [int(row["label"]) for row in self.scorer.test.data]
+        return score_classes(labels, self.scorer.splits, {CLASSIFIER: probabilities.numpy()}, **self.interval)
 
     def describe(self) -> dict[str, Any]:
         """Return what decides the results, but for the images; `settings.json` holds it."""

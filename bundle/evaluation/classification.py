@@ -4,7 +4,7 @@ Every figure is written with a weight for each scan. Weights of one give the fig
 draws each scan give its bootstrap distribution, thousands of resamples at once.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -13,6 +13,7 @@ import pandas as pd
 
 from bundle.evaluation.estimates import divide, estimate
 
+CLASSIFIER = "classifier"  # name of the rows of a network's own predictions
 Figure = Callable[..., np.ndarray]  # weights (R, N), labels and probabilities to figures (R,)
 
 
@@ -94,3 +95,25 @@ def score_predictions(
         spread = correct.std(ddof=1) if name == "accuracy" and len(labels) > 1 else np.nan
         rows.append({"metric": name, "mean": figures.pop("mean"), "std": spread} | figures)
     return pd.DataFrame(rows)
+
+
+def score_classes(
+    labels: Sequence[int] | np.ndarray, splits: Sequence[str], predictions: Mapping[str, np.ndarray], **interval: Any
+) -> pd.DataFrame:
+    """Score predictions within each split; these rows of `metrics.csv` have no protocol and no direction.
+
+    Args:
+        labels: true classes of the test scans, length N.
+        splits: their splits.
+        predictions: predicted probabilities by method, each (N, K); of linear probes, unlike of a `classifier`, the balanced
+            accuracy alone is of interest.
+        interval: as in `score_predictions`.
+    """
+    truth, tables = np.asarray(labels), []
+    for split in sorted(set(splits)):
+        rows = np.asarray(splits) == split
+        for method, probabilities in predictions.items():
+            names = tuple(FIGURES) if method == CLASSIFIER else ("balanced_accuracy",)
+            table = score_predictions(truth[rows], probabilities[rows], names, **interval)
+            tables.append(table.assign(split=split, protocol="", method=method, direction=""))
+    return pd.concat(tables, ignore_index=True)

@@ -33,7 +33,6 @@ class Scores(NamedTuple):
         self.volumes.extend(other.volumes)
 
 
-
 class Comparison(MapScorer):
     """Translate every test scan to every other class and compare its maps with what they should show.
 

@@ -1,7 +1,6 @@
 """Evaluation of a trained network on the test split of a cohort."""
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,23 +9,20 @@ import numpy as np
 import pandas as pd
 import torch
 from monai.data import Dataset
-from torch import Tensor, nn
+from torch import nn
 
 from bundle.evaluation.ages import Ages, summarise_ages
-from bundle.evaluation.classification import FIGURES, score_predictions
+from bundle.evaluation.classification import CLASSIFIER, score_classes
 from bundle.evaluation.comparison import Comparison, Scores
 from bundle.evaluation.encoding import Encodings, encode_scans
 from bundle.evaluation.longitudinal import Longitudinal, summarise_pairs
 from bundle.evaluation.pairing import draw_references, name_splits
 from bundle.evaluation.probes import probe_latent
-from bundle.evaluation.scorer import MapScorer
-from bundle.evaluation.scoring import COLUMNS, METRICS, summarise
-from bundle.evaluation.tables import format_results
+from bundle.evaluation.results import list_predictions, publish
+from bundle.evaluation.scoring import METRICS, summarise
 from bundle.evaluation.volumes import summarise_volumes
-from bundle.files import check_writable, write_atomically
+from bundle.files import check_writable
 from bundle.networks import ICAM
-
-OPTIONAL = ("pairs", "volumes", "ages")  # tables that are written only when they have rows
 
 
 class Evaluation:
@@ -118,13 +114,9 @@ class Evaluation:
         check_writable(self.folder)
         encodings = self.encode()
         tables = self.score_maps(encodings)
-        metrics = pd.concat([*self._summarise(tables), self.score_classes(encodings)], ignore_index=True)
-        metrics.insert(0, "cohort", self.cohort)
-        metrics = metrics[list(COLUMNS)]
-        predictions = list_predictions(self.comparison, encodings.probabilities)
-        write_tables(self.folder, {"metrics": metrics, **tables, "predictions": predictions}, self.describe())
-        print(format_results(metrics, self.headline, self.list_left_out()))
-        return metrics
+        tables |= {"predictions": list_predictions(self.comparison, encodings.probabilities)}
+        rows = [*self._summarise(tables), self.score_classes(encodings)]
+        return publish(self.folder, rows, tables, self.describe(), self.list_left_out())
 
     def score_maps(self, encodings: Encodings) -> dict[str, pd.DataFrame]:
         """Return what maps and regression scored, by name of the table; empty tables where the cohort lacks what they need.
@@ -165,17 +157,10 @@ class Evaluation:
         """
         participants = [row["participant_id"] for row in self.test.data]
         latents = {"content_pooled": encodings.pooled, "content": encodings.content, "attribute": encodings.attribute.flatten(1)}
-        predictions = {"classifier": encodings.probabilities.numpy()} if encodings.probabilities.shape[1] else {}
+        predictions = {CLASSIFIER: encodings.probabilities.numpy()} if encodings.probabilities.shape[1] else {}
         for name, latent in latents.items():
             predictions[f"probe_{name}"] = probe_latent(latent.numpy(), self.labels, participants, seed=self.seed)
-        tables = []
-        for split in sorted(set(self.splits)):
-            rows = np.array(self.splits) == split
-            for method, probabilities in predictions.items():
-                names = tuple(FIGURES) if method == "classifier" else ("balanced_accuracy",)
-                table = score_predictions(self.labels[rows], probabilities[rows], names, **self.interval)
-                tables.append(table.assign(split=split, protocol="", method=method, direction=""))
-        return pd.concat(tables, ignore_index=True)
+        return score_classes(self.labels, self.splits, predictions, **self.interval)
 
     def describe(self) -> dict[str, Any]:
         """Return what decides the results, but for the images; `settings.json` holds it."""
@@ -216,40 +201,6 @@ def check_settings(headline: str, test: Dataset, cohort: str) -> None:
         raise ValueError(f"headline must be one of {', '.join(METRICS)}, got {headline!r}")
     if not len(test):
         raise ValueError(f"the cohort {cohort} has no row whose split is test, and the evaluation needs some")
-
-
-def list_predictions(scorer: MapScorer, probabilities: Tensor) -> pd.DataFrame:
-    """Return the contents of `predictions.csv`, a row a test scan.
-
-    Args:
-        scorer: the test scans.
-        probabilities: their predicted class probabilities, shape (N, K); (N, 0) where nothing tells them.
-    """
-    predictions = pd.DataFrame([scorer.describe(index) for index in range(len(scorer.test))]).drop(columns="scan")
-    if probabilities.shape[1]:
-        predictions["predicted"] = probabilities.argmax(1).numpy()
-    for label, column in enumerate(probabilities.T.tolist()):
-        predictions[f"probability_{label}"] = column
-    return predictions
-
-
-def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame], settings: Mapping[str, Any]) -> None:
-    """Write tables and `settings.json`, and remove optional tables of an earlier run that this one has not.
-
-    Args:
-        folder: where they go.
-        tables: contents by name.
-        settings: what decides the results.
-    """
-    for name, table in tables.items():
-        path = folder / f"{name}.csv"
-        if table.empty and name in OPTIONAL:
-            path.unlink(missing_ok=True)
-            continue
-        with write_atomically(path) as temporary:
-            table.to_csv(temporary, index=False, float_format="%.6f")
-    with write_atomically(folder / "settings.json") as path:
-        path.write_text(json.dumps(settings, indent=2) + "\n")
 
 
 def hash_weights(network: nn.Module) -> str:

@@ -40,11 +40,10 @@ def find_scans(dataset_dir: str | Path, split: str | None = None) -> list[dict[s
     source = Path(dataset_dir).expanduser().resolve()
     if not source.is_dir() and not source.name.endswith((".tsv", *SUFFIXES)):
         raise FileNotFoundError(f"dataset_dir {source} does not exist: give a folder of NIfTI files or a .tsv table")
-    table = _find_table(source, split)
+    table = _find_table(source)
     folder = source if source.is_dir() else source.parent
-    if table is not None:
-        items = _items_of_table(table, split)
-    else:
+    items = None if table is None else _items_of_table(table, split, required=table == source or split is not None)
+    if items is None:
         paths = _paths_of_folder(source) if source.is_dir() else [source]
         items = [{"image": str(path), "scan": str(path)} for path in paths]
     if not items:
@@ -107,17 +106,19 @@ def load_scan(path: str | Path | None, preprocessing: Callable[[Any], Any]) -> M
     return item["image"]
 
 
-def _find_table(source: Path, split: str | None) -> Path | None:
-    """Return the table that lists the scans, if there is one; who wants a split needs one."""
+def _find_table(source: Path) -> Path | None:
+    """Return the table that may list the scans, if there is one."""
     if not source.is_dir():
         return source if source.suffix == ".tsv" else None
     table = source / PREPARED if (source / PREPARED).is_file() else find_table(source)
-    return table if table.is_file() and (split is not None or "image" in read_table(table)) else None
+    return table if table.is_file() else None
 
 
-def _items_of_table(table: Path, split: str | None) -> list[dict[str, str]]:
-    """Return the scans that a table lists."""
+def _items_of_table(table: Path, split: str | None, required: bool) -> list[dict[str, str]] | None:
+    """Return the scans that a table lists; None when it is not required to list any and has no column for them."""
     rows = read_table(table)
+    if not required and "image" not in rows:
+        return None
     needed = ["image"] if split is None else ["image", "split"]
     if absent := [name for name in needed if name not in rows]:
         raise ValueError(f"{table} lacks the column {absent[0]}: required here are {', '.join(needed)} (tab-separated)")

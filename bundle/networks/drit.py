@@ -87,7 +87,6 @@ class VectorGenerator(nn.Module):
         num_blocks: int = 3,
     ) -> None:
         super().__init__()
-        self.num_classes = num_classes
         told = attribute_size + num_classes
         wide = content_channels + told
         half, quarter = (wide + told) // 2, ((wide + told) // 2 + told) // 2

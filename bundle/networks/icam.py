@@ -70,11 +70,12 @@ class ICAM(nn.Module):
         Returns:
             Attributes as `decode` takes them: with K more channels, or as they are.
         """
-        if not isinstance(self.generator, VectorGenerator):
+        if not self.coded:
             return attribute
-        code = functional.one_hot(labels.to(attribute.device), self.generator.num_classes).to(attribute)
+        num_classes = self.attribute_encoder.num_classes
+        code = functional.one_hot(labels.to(attribute.device), num_classes).to(attribute)
         if other:
-            code = (1 - code) / (self.generator.num_classes - 1)
+            code = (1 - code) / (num_classes - 1)
         return torch.cat([attribute, code.reshape(list(code.shape) + [1] * (attribute.ndim - 2))], dim=1)
 
     def translate(self, image: Tensor, attribute: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from bundle.data.samplers import check_batch_size
 from bundle.objective import DiscriminatorObjective, GeneratorObjective, check_weights
 from bundle.training.schedules import check_warmup
 
@@ -38,8 +39,7 @@ def check_settings(
     for stage in [*stages, whole]:
         check_weights(GeneratorObjective, stage["weights"])
         check_weights(DiscriminatorObjective, stage["discriminator_weights"])
-        if stage["batch_size"] < 1 or stage["batch_size"] % num_classes:
-            raise ValueError(f"batch_size must be a multiple of the {num_classes} classes, got {stage['batch_size']}")
+        check_batch_size(stage["batch_size"], num_classes)
     if epoch_length is not None:
         check_warmup(warmup_iterations, max_epochs * epoch_length)
 
