@@ -42,7 +42,7 @@ class VectorAttributeEncoder(LatentEncoder):
         classification: bool = False,
         regression: bool = False,
     ) -> None:
-        super().__init__(spatial_dims, image_size, (size, *[1] * spatial_dims), num_classes, classification, regression)
+        super().__init__(spatial_dims, image_size, (size, *[1] * spatial_dims), num_classes)
         self.trunk = nn.Sequential(
             Convolution(spatial_dims, in_channels, channels, kernel_size=4, strides=2, padding=1, conv_only=True),
             *(DownBlock(spatial_dims, k * channels, (k + 1) * channels) for k in (1, 2, 3)),
@@ -51,6 +51,7 @@ class VectorAttributeEncoder(LatentEncoder):
         )
         self.mean = Convolution(spatial_dims, 4 * channels, size, kernel_size=1, conv_only=True)
         self.log_variance = Convolution(spatial_dims, 4 * channels, size, kernel_size=1, conv_only=True)
+        self.add_readouts(classification, regression)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Encode images of shape (B, C, H, W[, D]).

@@ -76,7 +76,8 @@ class ContentEncoder(nn.Module):
 class LatentEncoder(nn.Module):
     """What attribute encoders share: linear layers that read the class, and a quantity, from the latent.
 
-    As the classifier is linear, "is of class k" is a half-space (two classes) or a polytope (several) in the latent space.
+    As the classifier is linear, "is of class k" is a half-space (two classes) or a polytope (several) in the latent space. An
+    encoder adds them by `add_readouts` when it has its other layers: the order decides which weights a seed gives.
 
     Source: Bass et al., NeurIPS 2020, Sec. 3.2 (https://arxiv.org/abs/2006.08287).
 
@@ -85,21 +86,13 @@ class LatentEncoder(nn.Module):
         latent_shape: channels and grid of the latent.
         spatial_dims: 2 or 3.
         num_classes: number of classes, K.
-        classification: whether the class is read from the latent.
-        regression: whether a scalar is read from it, such as the standardised age.
 
     Raises:
         ValueError: When `image_size` has another number of axes than `spatial_dims`, or is no multiple of 16.
     """
 
     def __init__(
-        self,
-        spatial_dims: int,
-        image_size: Sequence[int],
-        latent_shape: tuple[int, ...],
-        num_classes: int,
-        classification: bool,
-        regression: bool,
+        self, spatial_dims: int, image_size: Sequence[int], latent_shape: tuple[int, ...], num_classes: int
     ) -> None:
         super().__init__()
         if len(image_size) != spatial_dims or any(size < 1 or size % ATTRIBUTE_STRIDE for size in image_size):
@@ -107,8 +100,17 @@ class LatentEncoder(nn.Module):
         self.image_size = tuple(image_size)
         self.latent_shape = latent_shape
         self.num_classes = num_classes
-        self.classifier = nn.Linear(prod(latent_shape), num_classes) if classification else None
-        self.regressor = nn.Linear(prod(latent_shape), 1) if regression else None
+
+    def add_readouts(self, classification: bool, regression: bool) -> None:
+        """Add the linear layers.
+
+        Args:
+            classification: whether the class is read from the latent.
+            regression: whether a scalar is read from it, such as the standardised age.
+        """
+        size = prod(self.latent_shape)
+        self.classifier = nn.Linear(size, self.num_classes) if classification else None
+        self.regressor = nn.Linear(size, 1) if regression else None
 
     def classify(self, attribute: Tensor) -> Tensor:
         """Return class logits, shape (B, K), of attributes of shape (B, *latent_shape).
@@ -162,7 +164,7 @@ class AttributeEncoder(LatentEncoder):
         norm: str | tuple | None = None,
     ) -> None:
         latent_shape = (1, *(size // ATTRIBUTE_STRIDE for size in image_size))
-        super().__init__(spatial_dims, image_size, latent_shape, num_classes, classification, regression)
+        super().__init__(spatial_dims, image_size, latent_shape, num_classes)
         self.trunk = nn.Sequential(
             Convolution(spatial_dims, in_channels, channels, kernel_size=4, strides=2, padding=1, conv_only=True),
             DownBlock(spatial_dims, channels, 2 * channels, norm),
@@ -170,6 +172,7 @@ class AttributeEncoder(LatentEncoder):
         )
         self.mean = DownBlock(spatial_dims, 3 * channels, 1, norm)
         self.log_variance = DownBlock(spatial_dims, 3 * channels, 1, norm)
+        self.add_readouts(classification, regression)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Encode images of shape (B, C, H, W[, D]).

@@ -117,3 +117,15 @@ def test_discriminators_give_one_verdict_a_scan(spatial_dims: int, image: torch.
     assert of_classes.real.shape == (4, num_classes)
     content = torch.randn(4, 16, *(size // 4 for size in image.shape[2:]))
     assert ContentDiscriminator(spatial_dims, 16, num_classes, channels=(8, 8))(content).shape == (4, num_classes)
+
+
+@pytest.mark.parametrize("spatial_dims", [2, 3])
+def test_what_reads_the_attribute_is_made_last_so_that_it_changes_no_other_first_weights(spatial_dims):
+    size = [32] * spatial_dims
+    encoders = []
+    for readouts in ({}, {"num_classes": 3, "regression": True}, {"classification": False}):
+        torch.manual_seed(0)
+        encoders.append(AttributeEncoder(spatial_dims, size, **readouts).state_dict())
+    shared = [key for key in encoders[0] if not key.startswith("classifier")]
+    for other in encoders[1:]:
+        assert all(other[key].equal(encoders[0][key]) for key in shared)
