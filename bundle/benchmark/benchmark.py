@@ -1,0 +1,57 @@
+"""The benchmark as one step: run what is left, and publish the results."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bundle.benchmark.plan import plan_runs
+from bundle.benchmark.runner import Runner
+from bundle.files import check_writable
+
+
+class Benchmark:
+    """Train every method with several seeds, score all of them on the same scans, and compare them.
+
+    Source: Bass et al., NeurIPS 2020, Tables 2 to 4 (https://arxiv.org/abs/2006.08287).
+
+    Args:
+        methods: what is compared, see `bundle.benchmark.plan.plan_runs`.
+        measures: what is measured, likewise.
+        seeds: seeds of the trainings.
+        output_dir: folder of the runs and of the tables.
+        root: the bundle's root, where the config files are.
+        cohort_files: overlays of the cohort, in all stages directly after the first config file.
+        common: keys of all stages, such as the cohort's folder.
+        training: keys of all trainings: the budget.
+        num_jobs: runs at the same time.
+        num_threads: threads of each.
+    """
+
+    def __init__(
+        self,
+        methods: Mapping[str, Mapping[str, Any]],
+        measures: Mapping[str, Mapping[str, Any]],
+        seeds: Sequence[int],
+        output_dir: str | Path,
+        root: str | Path,
+        cohort_files: Sequence[str] = (),
+        common: Mapping[str, Any] | None = None,
+        training: Mapping[str, Any] | None = None,
+        num_jobs: int = 1,
+        num_threads: int = 1,
+    ) -> None:
+        self.folder = Path(output_dir).resolve()
+        self.runs = plan_runs(methods, measures, seeds, self.folder, cohort_files, common, training)
+        self.runner = Runner(root, num_jobs, num_threads)
+
+    def run(self) -> None:
+        """Run what is left, and publish what there is.
+
+        Raises:
+            SystemExit: When a run failed; the others are done.
+            ValueError: When the folder holds runs with other settings.
+        """
+        check_writable(self.folder)
+        failures = self.runner.run(self.runs)
+        if failures:
+            raise SystemExit("\n".join(failures))

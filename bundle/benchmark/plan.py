@@ -1,0 +1,156 @@
+"""What a benchmark runs: for each method and seed a training and what is measured of it."""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+STAGE_KEYS = {"entry", "base", "files", "options"}
+METHOD_KEYS = {"files", "options", "measures", "rows", "seeds"}
+
+
+class Stage(NamedTuple):
+    """One run of `python -m monai.bundle`, with a folder of its own.
+
+    Attributes:
+        name: name of the stage, which names its record and its log.
+        entry: entry point of the configs, such as "training".
+        files: config files, the later ones changing the first.
+        options: keys that are changed, by name.
+        folder: folder of the run that it belongs to.
+    """
+
+    name: str
+    entry: str
+    files: tuple[str, ...]
+    options: dict[str, Any]
+    folder: Path
+
+    @property
+    def record(self) -> Path:
+        """File that is written when the stage has ended well."""
+        return self.folder / f"{self.name}.json"
+
+    def command(self) -> list[str]:
+        """Return the command line, from the bundle's root."""
+        files = "[" + ",".join(f"'{file}'" for file in self.files) + "]"
+        options = [text for name, value in self.options.items() for text in (f"--{name}", _write(value))]
+        return [sys.executable, "-W", "ignore", "-m", "monai.bundle", "run", self.entry, "--config_file", files, *options]
+
+
+class Run(NamedTuple):
+    """A method trained with one seed, and what is measured of it.
+
+    Attributes:
+        method: name of the method.
+        seed: seed of the training.
+        stages: what is done, one after the other; the first one trains.
+    """
+
+    method: str
+    seed: int
+    stages: tuple[Stage, ...]
+
+
+def plan_runs(
+    methods: Mapping[str, Mapping[str, Any]],
+    measures: Mapping[str, Mapping[str, Any]],
+    seeds: Sequence[int],
+    output_dir: str | Path,
+    cohort_files: Sequence[str] = (),
+    common: Mapping[str, Any] | None = None,
+    training: Mapping[str, Any] | None = None,
+) -> list[Run]:
+    """List all runs, those of one seed after those of the other, so that a table is whole with few seeds first.
+
+    Args:
+        methods: by name `files` (overlays of the training and of what is measured), `options` (keys of the training), `measures`
+            (names of what is measured) and, where they are not `seeds`, its own `seeds`.
+        measures: by name `entry`, `base` (first config file), `files` (overlays, which come before those of the method or
+            after them, where the method's are written `...`) and `options`.
+        seeds: seeds of the trainings.
+        output_dir: folder of the benchmark; a run has the subfolder `METHOD/seed-SEED`.
+        cohort_files: overlays of the cohort, which come directly after the first file.
+        common: keys of all stages.
+        training: keys of all trainings.
+
+    Raises:
+        ValueError: When a method or measure has unknown keys, or a measure is not known.
+    """
+    check_plan(methods, measures, seeds)
+    runs = []
+    alone = [name for name in methods if "seeds" in methods[name]]  # others may need them
+    turns = [(name, seed) for name in alone for seed in methods[name]["seeds"]]
+    turns += [(name, seed) for seed in seeds for name in methods if name not in alone]
+    for name, seed in turns:
+        method, folder = methods[name], Path(output_dir) / name / f"seed-{seed}"
+        own = {"output_dir": str(folder), **(common or {})}
+        files = ("configs/train.yaml", *cohort_files, *method.get("files", {}).get("training", ()))
+        options = {**own, "ckpt_dir": str(folder / "train"), "seed": seed, **(training or {}), **method.get("options", {})}
+        stages = [Stage("training", "training", files, options, folder)]
+        for measure in method.get("measures", ()):
+            wanted = measures[measure]
+            files = (wanted["base"], *cohort_files, *wanted.get("files", ()), *method.get("files", {}).get(measure, ()))
+            options = {**own, "checkpoint": str(folder / "train" / "model.pt"), **wanted.get("options", {})}
+            stages.append(Stage(measure, wanted["entry"], files, options, folder))
+        runs.append(Run(name, seed, tuple(stages)))
+    return runs
+
+
+def check_plan(methods: Mapping[str, Mapping[str, Any]], measures: Mapping[str, Mapping[str, Any]], seeds: Sequence[int]) -> None:
+    """Check what can be checked before anything runs.
+
+    Args:
+        methods: see `plan_runs`.
+        measures: see `plan_runs`.
+        seeds: seeds of the trainings.
+
+    Raises:
+        ValueError: When a method or measure has unknown keys, a measure is not known, or seeds are missing or doubled.
+    """
+    if not seeds or len(set(seeds)) != len(seeds):
+        raise ValueError(f"seeds must be one or more different numbers, got {list(seeds)}")
+    for kind, known, entries in (("method", METHOD_KEYS, methods), ("measure", STAGE_KEYS, measures)):
+        for name, entry in entries.items():
+            unknown = sorted(set(entry) - known)
+            if unknown:
+                raise ValueError(f"the {kind} {name} has the key {unknown[0]}; known are {', '.join(sorted(known))}")
+    for name, method in methods.items():
+        unknown = sorted(set(method.get("measures", ())) - set(measures))
+        if unknown:
+            raise ValueError(f"the method {name} asks for the measure {unknown[0]}; known are {', '.join(measures)}")
+
+
+def read_record(stage: Stage) -> dict[str, Any] | None:
+    """Return what was recorded when a stage ended well; None when it has not.
+
+    Args:
+        stage: the stage.
+
+    Raises:
+        ValueError: When the record is that of another command.
+    """
+    if not stage.record.is_file():
+        return None
+    record: dict[str, Any] = json.loads(stage.record.read_text())
+    if record["arguments"] != stage.command()[1:]:
+        raise ValueError(
+            f"{stage.record} is of a {stage.name} with other settings: give another output_dir, or remove this file to have it done again"
+        )
+    return record
+
+
+def list_stages(runs: Sequence[Run]) -> Iterator[Stage]:
+    """Yield the stages of all runs.
+
+    Args:
+        runs: the runs.
+    """
+    for run in runs:
+        yield from run.stages
+
+
+def _write(value: Any) -> str:
+    """Write a value as the command line of MONAI takes it."""
+    return str(value) if isinstance(value, str | bool | int | float) else repr(value)

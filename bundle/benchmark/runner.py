@@ -1,0 +1,95 @@
+"""Running the stages of a benchmark, several at a time; what was done is not done again."""
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from bundle.benchmark.plan import Run, Stage, list_stages, read_record
+from bundle.files import write_atomically
+from bundle.report.provenance import find_commit
+
+SHOWN_LINES = 3  # of the log of a stage that failed
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+class Runner:
+    """Run what is left of a benchmark.
+
+    A stage that ended well leaves a record, with its command, and is not run again. A training that was stopped goes on after its last
+    epoch. A stage that fails is named at the end, and the other runs are done.
+
+    Args:
+        root: the bundle's root.
+        num_jobs: runs at the same time.
+        num_threads: threads of each.
+    """
+
+    def __init__(self, root: str | Path, num_jobs: int = 1, num_threads: int = 1) -> None:
+        if num_jobs < 1 or num_threads < 1:
+            raise ValueError(f"num_jobs and num_threads must be at least 1, got {num_jobs} and {num_threads}")
+        self.root, self.num_jobs, self.num_threads = Path(root), num_jobs, num_threads
+
+    def run(self, runs: Sequence[Run]) -> list[str]:
+        """Run all stages that have no record yet.
+
+        Args:
+            runs: what is to be run, in this order.
+
+        Returns:
+            A sentence for each run that failed.
+
+        Raises:
+            ValueError: When a record is that of another command.
+        """
+        stages = list(list_stages(runs))
+        done = sum(read_record(stage) is not None for stage in stages)  # records of other commands are refused before anything runs
+        bar = tqdm(total=len(stages), initial=done, desc="benchmark", unit="stage")
+        failures = []
+        pool = ThreadPoolExecutor(self.num_jobs)
+        try:
+            for future in as_completed([pool.submit(self._run_all, run, bar) for run in runs]):
+                if future.result():
+                    failures.append(future.result())
+        finally:
+            pool.shutdown(cancel_futures=True)  # after Ctrl-C nothing new is started; the running ones have had it as well
+            bar.close()
+        return failures
+
+    def _run_all(self, run: Run, bar: tqdm) -> str:
+        """Run the stages of one run; return a sentence when one fails, whereupon the others are left."""
+        for stage in run.stages:
+            if read_record(stage) is None:
+                bar.set_postfix_str(f"{run.method}, seed {run.seed}: {stage.name}")
+                status = self._run_stage(stage)
+                if status:
+                    return f"{run.method}, seed {run.seed}: {stage.name} failed ({status})"
+                bar.update()
+        return ""
+
+    def _run_stage(self, stage: Stage) -> str:
+        """Run a stage and record it; return what its log ends with when it fails."""
+        stage.folder.mkdir(parents=True, exist_ok=True)
+        log = stage.folder / f"{stage.name}.log"
+        threads = {name: str(self.num_threads) for name in THREAD_VARIABLES}
+        begin = time.monotonic()
+        with log.open("w") as file:
+            status = subprocess.run(
+                stage.command(), cwd=self.root, stdout=file, stderr=subprocess.STDOUT, env=os.environ | threads, check=False
+            ).returncode
+        if status:
+            return f"see {log}: " + " ".join(log.read_text(errors="replace").split("\n")[-SHOWN_LINES - 1 :]).strip()
+        record: dict[str, Any] = {
+            "arguments": stage.command()[1:],
+            "seconds": round(time.monotonic() - begin, 1),
+            "commit": find_commit(self.root),
+        }
+        with write_atomically(stage.record) as path:
+            path.write_text(json.dumps(record, indent=2) + "\n")
+        return ""
