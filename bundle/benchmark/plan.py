@@ -36,7 +36,8 @@ class Stage(NamedTuple):
         """Return the command line, from the bundle's root."""
         files = "[" + ",".join(f"'{file}'" for file in self.files) + "]"
         options = [text for name, value in self.options.items() for text in (f"--{name}", _write(value))]
-        return [sys.executable, "-W", "ignore", "-m", "monai.bundle", "run", self.entry, "--config_file", files, *options]
+        start = [sys.executable, "-W", "ignore", "-m", "monai.bundle", "run", self.entry, "--config_file", files]
+        return [*start, "--logging_file", "configs/logging.conf", *options]
 
 
 class Run(NamedTuple):
