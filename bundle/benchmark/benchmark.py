@@ -6,7 +6,7 @@ from typing import Any
 
 from bundle.benchmark.plan import plan_runs
 from bundle.benchmark.publication import Publication
-from bundle.benchmark.rows import list_rows
+from bundle.benchmark.rows import check_rival, list_rows
 from bundle.benchmark.runner import Runner
 from bundle.evaluation.scoring import METRICS
 from bundle.files import check_writable
@@ -32,6 +32,9 @@ class Benchmark:
         published: the paper's figures by title of the row: `accuracy`, `minus` and `plus`.
         headline: metric of the maps that comes first.
         level: probability that an interval covers its figure.
+
+    Raises:
+        ValueError: When methods or measures have unknown keys, or the rival is no row.
     """
 
     def __init__(
@@ -55,7 +58,7 @@ class Benchmark:
         self.methods = methods
         self.runs = plan_runs(methods, measures, seeds, self.folder, cohort_files, common, training)
         self.runner = Runner(root, num_jobs, num_threads)
-        self.rival = rival
+        self.rival = check_rival(rival, methods)
         self.published, self.headline, self.level = dict(published or {}), headline, level
         self.about = f"Cohort {(common or {}).get('dataset_dir')}; budget {dict(training or {})}; seeds {list(seeds)}."
 

@@ -42,16 +42,13 @@ def list_rows(methods: Mapping[str, Mapping[str, Any]], runs: Sequence[Run], riv
         rival: title of the row from whose tables the trivial maps and the exact change are taken.
 
     Raises:
-        ValueError: When two rows have one title, or none has that of the rival.
+        ValueError: When two rows have one title.
     """
     rows = [
         row for method, entry in methods.items() for title, place in entry.get("rows", {}).items()
         for row in _expand(title, method, place, runs)
     ]  # fmt: skip
-    titles = [row.title for row in rows]
-    if rival not in titles:
-        raise ValueError(f"rival must be the title of a row, one of {', '.join(titles)}, got {rival!r}")
-    beside = rows[titles.index(rival)]
+    beside = next(row for row in rows if row.title == rival)
     rows += [Row(name.replace("_", " "), beside.method, beside.measure, name, TRIVIAL) for name in TRIVIAL_METHODS]
     rows += [Row(name.replace("_", " "), beside.method, beside.measure, name, EXACT) for name in ORACLES[:1]]
     titles = [row.title for row in rows]
@@ -59,6 +56,22 @@ def list_rows(methods: Mapping[str, Mapping[str, Any]], runs: Sequence[Run], riv
     if doubled:
         raise ValueError(f"two rows have the title {doubled.pop()}")
     return rows
+
+
+def check_rival(rival: str, methods: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the title of the row that all others are compared with.
+
+    Args:
+        rival: the title.
+        methods: by name `rows`, as in `list_rows`.
+
+    Raises:
+        ValueError: When no row of one method has this title.
+    """
+    titles = [title for entry in methods.values() for title, place in entry.get("rows", {}).items() if not place.endswith(ALL)]
+    if rival not in titles:
+        raise ValueError(f"rival must be the title of a row, one of {', '.join(titles)}, got {rival!r}")
+    return rival
 
 
 def read_scores(rows: Sequence[Row], runs: Sequence[Run]) -> pd.DataFrame:

@@ -38,8 +38,8 @@ def summarise_scores(scores: pd.DataFrame, metrics: list[str], rival: str, level
         place = list(zip(*(group[name] for name in ahead.index.names), strict=True))
         difference = ahead.reindex(place).to_numpy() - group["score"].to_numpy()
         lead = _interval(group.assign(score=difference), level, seed)
-        own = _interval(group, level, seed)
-        lines.append({**key, **own} | {f"lead{'_' + name if name != 'mean' else ''}": lead[name] for name in ("mean", "low", "high")})
+        leads = {"lead": lead["mean"], "lead_low": lead["low"], "lead_high": lead["high"]}
+        lines.append(key | _interval(group, level, seed) | leads)
     return pd.DataFrame(lines, columns=list(COLUMNS))
 
 

@@ -40,7 +40,7 @@ def publish(
     left_out: Sequence[str],
     images: Mapping[str, np.ndarray],
 ) -> pd.DataFrame:
-    """Write `metrics.csv`, other tables, `settings.json` and `maps.npz`, remove optional tables of an earlier run, print the results.
+    """Write `metrics.csv`, other tables, `settings.json` and `maps.npz`, remove tables of an earlier run, and print the results.
 
     Args:
         folder: where they go.
