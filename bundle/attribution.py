@@ -13,14 +13,20 @@ from monai.networks.utils import eval_mode
 from torch import Tensor
 
 from bundle.networks import ICAM
-from bundle.structures import AttributionMaps, Latents
+from bundle.structures import AttributionMaps
 from bundle.translation import draw_latents
+from bundle.views import Views
 
 REFERENCES = ("reconstruction", "input")
 
 
 def exemplar_maps(
-    network: ICAM, image: Tensor, attribute: Tensor, target: Tensor, reference: str = "reconstruction"
+    network: ICAM,
+    image: Tensor,
+    attribute: Tensor,
+    target: Tensor,
+    reference: str = "reconstruction",
+    mirror_axis: int | None = None,
 ) -> AttributionMaps:
     """Explain scans by giving them the attributes of other scans.
 
@@ -32,6 +38,7 @@ def exemplar_maps(
         attribute: attribute means of the reference scans, shape (B, 1, H/16, W/16[, D/16]).
         target: classes of the reference scans, shape (B,).
         reference: what is subtracted, "reconstruction" or "input".
+        mirror_axis: spatial axis along which scans and attributes are mirrored for a second map, to be averaged; None for one.
 
     Returns:
         Maps with zero variance.
@@ -40,9 +47,9 @@ def exemplar_maps(
         ValueError: When `reference` is neither.
     """
     with eval_mode(network), torch.inference_mode():
-        latents = network.encode(image)
-        translated = network.decode(latents.content, network.tell(attribute, target))
-        mean = translated - _reference_image(network, image, latents, reference, target)
+        views = Views(network, image, mirror_axis)
+        translated = views.decode(network.tell(attribute, target))
+        mean = translated - _reference_image(views, reference, target)
     return AttributionMaps(target, mean, torch.zeros_like(mean), translated)
 
 
@@ -55,6 +62,7 @@ def sampled_maps(
     seed: int = 0,
     chunk_size: int = 10,
     reference: str = "reconstruction",
+    mirror_axis: int | None = None,
 ) -> AttributionMaps:
     """Explain scans by giving them attributes drawn for a class; mean and variance over the draws.
 
@@ -72,6 +80,7 @@ def sampled_maps(
         seed: seed of the draws.
         chunk_size: draws decoded at once, for each scan.
         reference: what is subtracted, "reconstruction" or "input".
+        mirror_axis: spatial axis along which scans and draws are mirrored for a second map, to be averaged; None for one.
 
     Returns:
         Mean map, unbiased variance and mean translated scan.
@@ -82,11 +91,11 @@ def sampled_maps(
     if num_samples < 2:
         raise ValueError(f"num_samples must be at least 2 for a variance, got {num_samples}")
     with eval_mode(network), torch.inference_mode():
-        latents = network.encode(image)
-        origin = _reference_image(network, image, latents, reference, target)
+        views = Views(network, image, mirror_axis)
+        origin = _reference_image(views, reference, target)
         draws = _draw_for(network, target, num_samples, threshold, seed)  # (B, N, 1, H/16, W/16[, D/16])
         mean, squares = torch.zeros_like(origin), torch.zeros_like(origin)
-        for count, translated in _decode_each(network, latents.content, draws, target, chunk_size):
+        for count, translated in _decode_each(views, draws, target, chunk_size):
             delta = translated - origin - mean
             mean += delta / count
             squares += delta * (translated - origin - mean)  # Welford's update
@@ -114,10 +123,9 @@ def translate_to_value(network: ICAM, image: Tensor, value: Tensor, reference: s
         ValueError: When the network has no regressor, its regressor is constant, or `reference` is unknown.
     """
     with eval_mode(network), torch.inference_mode():
-        latents = network.encode(image)
-        attribute = _move_to_value(network, latents.mean, value)
-        translated = network.decode(latents.content, attribute)
-        mean = translated - _reference_image(network, image, latents, reference)
+        views = Views(network, image)
+        translated = views.decode(_move_to_value(network, views.latents[0].mean, value))
+        mean = translated - _reference_image(views, reference)
     return AttributionMaps(value, mean, torch.zeros_like(mean), translated)
 
 
@@ -190,26 +198,18 @@ def _draw_for(network: ICAM, target: Tensor, num_samples: int, threshold: float,
     return torch.stack([draws[label] for label in target.tolist()])
 
 
-def _decode_each(
-    network: ICAM, content: Tensor, draws: Tensor, target: Tensor, chunk_size: int
-) -> Iterator[tuple[int, Tensor]]:
+def _decode_each(views: Views, draws: Tensor, target: Tensor, chunk_size: int) -> Iterator[tuple[int, Tensor]]:
     """Yield the number of a draw, from 1, and the translations (B, C, H, W[, D]) with it."""
     count = 0
     for chunk in draws.split(chunk_size, dim=1):
-        attributes = network.tell(chunk.transpose(0, 1).flatten(0, 1), target.repeat(chunk.shape[1]))
-        images = network.decode(content, attributes)  # (n * B, C, H, W[, D])
-        for translated in images.split(len(content)):
+        attributes = views.network.tell(chunk.transpose(0, 1).flatten(0, 1), target.repeat(chunk.shape[1]))
+        for translated in views.decode(attributes).split(len(views.image)):  # (n * B, C, H, W[, D])
             count += 1
             yield count, translated
 
 
-def _reference_image(
-    network: ICAM, image: Tensor, latents: Latents, reference: str, target: Tensor | None = None
-) -> Tensor:
+def _reference_image(views: Views, reference: str, target: Tensor | None = None) -> Tensor:
     """Return what is subtracted from scans that are translated to `target`, and are thus of another class."""
     if reference not in REFERENCES:
         raise ValueError(f"reference must be one of {', '.join(REFERENCES)}, got {reference!r}")
-    if reference == "input":
-        return image
-    own = latents.mean if target is None else network.tell(latents.mean, target, other=True)
-    return network.decode(latents.content, own)
+    return views.image if reference == "input" else views.reconstruct(target)

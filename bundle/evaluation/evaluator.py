@@ -40,6 +40,7 @@ class Evaluation:
         num_samples: draws of a sampled map.
         threshold: class probability that a draw exceeds.
         chunk_size: draws decoded at once, for each scan.
+        mirror_axis: spatial axis along which scans are mirrored for a second map, to be averaged; None for one.
         batch_size: scans computed at once.
         seed: seed of reference scans, draws, trivial maps, probes and bootstrap.
         level: probability that an interval covers its figure.
@@ -65,6 +66,7 @@ class Evaluation:
         num_samples: int = 50,
         threshold: float = 0.5,
         chunk_size: int = 10,
+        mirror_axis: int | None = None,
         batch_size: int = 8,
         seed: int = 0,
         level: float = 0.95,
@@ -91,7 +93,8 @@ class Evaluation:
         self.splits = name_splits(test.data, train.data)
         num_classes = network.attribute_encoder.num_classes
         references = draw_references(test.data, self.splits, num_classes, seed)
-        sampling = {"num_samples": num_samples, "threshold": threshold, "seed": seed, "chunk_size": chunk_size}
+        sampling: dict[str, Any] = {"num_samples": num_samples, "threshold": threshold, "seed": seed, "chunk_size": chunk_size}
+        sampling["mirror_axis"] = mirror_axis
         self.comparison = Comparison(
             self.network, test, train, self.splits, references, sampling, batch_size, device, voxel_size, dilation
         )

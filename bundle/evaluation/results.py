@@ -57,8 +57,7 @@ def publish(
     metrics.insert(0, "cohort", settings["cohort"])
     metrics = metrics[list(COLUMNS)]
     _write(folder, {"metrics": metrics, **tables}, settings)
-    with write_atomically(folder / "maps.npz") as path:
-        np.savez_compressed(path, allow_pickle=False, **images)
+    _write_images(folder / "maps.npz", images)
     print(format_results(metrics, settings["headline"], left_out))
     return metrics
 
@@ -74,3 +73,11 @@ def _write(folder: Path, tables: Mapping[str, pd.DataFrame], settings: Mapping[s
             table.to_csv(temporary, index=False, float_format="%.6f")
     with write_atomically(folder / "settings.json") as path:
         path.write_text(json.dumps(settings, indent=2) + "\n")
+
+
+def _write_images(path: Path, images: Mapping[str, np.ndarray]) -> None:
+    """Write images by name; without any, the file of an earlier run is removed."""
+    path.unlink(missing_ok=True)
+    if images:
+        with write_atomically(path) as temporary:
+            np.savez_compressed(temporary, allow_pickle=False, **images)

@@ -72,7 +72,8 @@ def make_panel(evaluation: Evaluation, attribute: Tensor, index: int, target: in
     scan, reference = comparison.load(index), comparison.load(lender)
     image = scan["image"][None].to(comparison.device)
     targets = torch.tensor([target])
-    exemplar = exemplar_maps(comparison.network, image, attribute[[lender]].to(comparison.device), targets)
+    borrowed, axis = attribute[[lender]].to(comparison.device), comparison.sampling.get("mirror_axis")
+    exemplar = exemplar_maps(comparison.network, image, borrowed, targets, mirror_axis=axis)
     sampled = sampled_maps(comparison.network, image, targets, **comparison.sampling)
     truths = [truth.image for truth in find_truths(scan, reference, {}) if truth.kind in ("exemplar", "both")]
     pictures = {

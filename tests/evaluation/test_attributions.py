@@ -1,3 +1,4 @@
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -50,7 +51,12 @@ def test_a_map_of_the_lesions_scores_high_and_the_results_repeat(make_cohort, ma
     found = first[(first["method"] == "truth") & (first["direction"] == "-") & (first["protocol"] == "paper")]
     assert (found["mean"] > 0.9).all()
     names = {path.name for path in (tmp_path / "a" / "eval").iterdir()}
-    assert names == {"metrics.csv", "scans.csv", "predictions.csv", "settings.json"}
+    assert names == {"metrics.csv", "scans.csv", "predictions.csv", "settings.json", "maps.npz"}
+    with np.load(tmp_path / "a" / "eval" / "maps.npz") as kept:
+        places = {name.rpartition("/")[0] for name in kept.files}
+        assert all(f"{place}/{name}" in kept.files for place in places for name in ("scan", "truth", "guided"))
+    # two scans of each split towards each class
+    assert len(places) == 2 * 2 * first["split"].nunique()
 
 
 def test_a_cohort_without_truths_has_its_classes_scored(make_cohort, make_network, tmp_path, capsys):
