@@ -36,10 +36,10 @@ def compare_shuffled(explainer: Explainer, case: Case, num_shuffles: int = 1, se
                 maps = explainer.make_maps(batch, case.target)
             for method in trained:
                 values[method].append(compute_ncc(trained[method], maps[method]))
-        for method, agreements in values.items():
-            means = torch.stack(agreements).nanmean(0)  # (B,)
-            for index, mean in zip(batch, means.tolist(), strict=True):
-                yield explainer.scorer.describe(index) | {"method": method, METRICS[0]: mean}
+        means = {method: torch.stack(agreements).nanmean(0).tolist() for method, agreements in values.items()}  # (B,) each
+        for position, index in enumerate(batch):
+            for method in trained:
+                yield explainer.scorer.describe(index) | {"method": method, METRICS[0]: means[method][position]}
 
 
 @contextmanager
