@@ -5,7 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from bundle.benchmark.plan import plan_runs
+from bundle.benchmark.publication import Publication
+from bundle.benchmark.rows import check_rival, list_rows
 from bundle.benchmark.runner import Runner
+from bundle.evaluation.scoring import METRICS
 from bundle.files import check_writable
 
 
@@ -25,6 +28,13 @@ class Benchmark:
         training: keys of all trainings: the budget.
         num_jobs: runs at the same time.
         num_threads: threads of each.
+        rival: title of the row that all others are compared with.
+        published: the paper's figures by title of the row: `accuracy`, `minus` and `plus`.
+        headline: metric of the maps that comes first.
+        level: probability that an interval covers its figure.
+
+    Raises:
+        ValueError: When methods or measures have unknown keys, or the rival is no row.
     """
 
     def __init__(
@@ -39,19 +49,41 @@ class Benchmark:
         training: Mapping[str, Any] | None = None,
         num_jobs: int = 1,
         num_threads: int = 1,
+        rival: str = "",
+        published: Mapping[str, Mapping[str, Any]] | None = None,
+        headline: str = METRICS[0],
+        level: float = 0.95,
     ) -> None:
         self.folder = Path(output_dir).resolve()
+        self.methods = methods
         self.runs = plan_runs(methods, measures, seeds, self.folder, cohort_files, common, training)
         self.runner = Runner(root, num_jobs, num_threads)
+        self.rival = check_rival(rival, methods)
+        self.published, self.headline, self.level = dict(published or {}), headline, level
+        self.about = f"Cohort {(common or {}).get('dataset_dir')}; budget {dict(training or {})}; seeds {list(seeds)}."
 
     def run(self) -> None:
         """Run what is left, and publish what there is.
 
         Raises:
-            SystemExit: When a run failed; the others are done.
+            SystemExit: When a run failed; the others are done, and published.
             ValueError: When the folder holds runs with other settings.
         """
         check_writable(self.folder)
         failures = self.runner.run(self.runs)
+        self.publish(failures)
         if failures:
             raise SystemExit("\n".join(failures))
+
+    def publish(self, failures: Sequence[str] = ()) -> None:
+        """Write and print the tables of what is done.
+
+        Args:
+            failures: sentences on runs that failed.
+        """
+        rows = list_rows(self.methods, self.runs, self.rival)
+        publication = Publication(
+            self.folder, rows, self.runs, self.rival, self.published, self.headline, self.about, self.level
+        )
+        publication.write(failures)
+        print(f"{(self.folder / 'comparison.md').read_text()}\nComparison: {self.folder / 'index.html'}")

@@ -93,6 +93,7 @@ def plan_runs(
         for measure in method.get("measures", ()):
             wanted = measures[measure]
             files = (wanted["base"], *cohort_files, *wanted.get("files", ()), *method.get("files", {}).get(measure, ()))
+            own["output_dir"] = str(folder / measure)
             options = {**own, "checkpoint": str(folder / "train" / "model.pt"), **wanted.get("options", {})}
             stages.append(Stage(measure, wanted["entry"], files, options, folder))
         runs.append(Run(name, seed, tuple(stages)))
@@ -137,7 +138,8 @@ def read_record(stage: Stage) -> dict[str, Any] | None:
     record: dict[str, Any] = json.loads(stage.record.read_text())
     if record["arguments"] != stage.command()[1:]:
         raise ValueError(
-            f"{stage.record} is of a {stage.name} with other settings: give another output_dir, or remove this file to have it done again"
+            f"{stage.record} is of a {stage.name} with other settings: give another output_dir, or remove this file to have "
+            "it done again"
         )
     return record
 

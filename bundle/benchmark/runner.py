@@ -22,8 +22,8 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 class Runner:
     """Run what is left of a benchmark.
 
-    A stage that ended well leaves a record, with its command, and is not run again. A training that was stopped goes on after its last
-    epoch. A stage that fails is named at the end, and the other runs are done.
+    A stage that ended well leaves a record, with its command, and is not run again. A training that was stopped goes on after its
+    last epoch. A stage that fails is named at the end, and the other runs are done.
 
     Args:
         root: the bundle's root.
@@ -49,7 +49,7 @@ class Runner:
             ValueError: When a record is that of another command.
         """
         stages = list(list_stages(runs))
-        done = sum(read_record(stage) is not None for stage in stages)  # records of other commands are refused before anything runs
+        done = sum(read_record(stage) is not None for stage in stages)  # other settings are refused before anything runs
         bar = tqdm(total=len(stages), initial=done, desc="benchmark", unit="stage")
         failures = []
         pool = ThreadPoolExecutor(self.num_jobs)

@@ -98,7 +98,7 @@ class AttributionEvaluation:
         rows += [self.score_classes(probabilities)] if probabilities.shape[1] else []
         tables = {"scans": scans, "predictions": list_predictions(self.scorer, probabilities)}
         left_out = list(find_left_out({key for row in self.scorer.test.data for key in row}, regression=False))
-        return publish(self.folder, rows, tables, self.describe(), left_out)
+        return publish(self.folder, rows, tables, self.describe(), left_out, self.scorer.kept)
 
     def classify(self) -> Tensor:
         """Return the class probabilities of the test scans, shape (N, K), double precision; (N, 0) without a classifier."""

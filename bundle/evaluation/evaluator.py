@@ -116,7 +116,7 @@ class Evaluation:
         tables = self.score_maps(encodings)
         tables |= {"predictions": list_predictions(self.comparison, encodings.probabilities)}
         rows = [*self._summarise(tables), self.score_classes(encodings)]
-        return publish(self.folder, rows, tables, self.describe(), self.list_left_out())
+        return publish(self.folder, rows, tables, self.describe(), self.list_left_out(), self.comparison.kept)
 
     def score_maps(self, encodings: Encodings) -> dict[str, pd.DataFrame]:
         """Return what maps and regression scored, by name of the table; empty tables where the cohort lacks what they need.

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from torch import Tensor
 
@@ -37,8 +38,9 @@ def publish(
     tables: Mapping[str, pd.DataFrame],
     settings: Mapping[str, Any],
     left_out: Sequence[str],
+    images: Mapping[str, np.ndarray],
 ) -> pd.DataFrame:
-    """Write `metrics.csv`, other tables and `settings.json`, remove optional tables of an earlier run, and print the results.
+    """Write `metrics.csv`, other tables, `settings.json` and `maps.npz`, remove tables of an earlier run, and print the results.
 
     Args:
         folder: where they go.
@@ -46,6 +48,7 @@ def publish(
         tables: contents of the others by name; optional ones that are empty are not written.
         settings: what decides the results, `cohort` and `headline` among it.
         left_out: sentences on what could not be computed.
+        images: maps of a few scans, by name.
 
     Returns:
         The contents of `metrics.csv`.
@@ -54,6 +57,8 @@ def publish(
     metrics.insert(0, "cohort", settings["cohort"])
     metrics = metrics[list(COLUMNS)]
     write_tables(folder, {"metrics": metrics, **tables}, settings)
+    with write_atomically(folder / "maps.npz") as path:
+        np.savez_compressed(path, allow_pickle=False, **images)
     print(format_results(metrics, settings["headline"], left_out))
     return metrics
 

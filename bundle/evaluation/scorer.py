@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from monai.data import Dataset
 from torch import Tensor
 from tqdm import tqdm
@@ -13,7 +14,7 @@ from bundle.evaluation.encoding import plain, split_range
 from bundle.evaluation.pairing import find_changed_labels, find_pairs, name_direction
 from bundle.evaluation.scoring import score_maps
 from bundle.evaluation.training_classes import TrainingClass, describe_class, pick_scan
-from bundle.evaluation.truths import find_truths
+from bundle.evaluation.truths import Truth, find_truths
 
 TRUTH_KEYS = ("mask", "brain_mask", "effect", "parcel_map", "disease_map", "regions")
 ROW = ("participant_id", "session_id")
@@ -32,7 +33,12 @@ class MapScorer:
         num_classes: number of classes, K.
         seed: seed of the trivial maps.
         batch_size: scans whose maps are made at once.
+
+    Attributes:
+        kept: scan, truth and maps of the first scans of each split towards each class, float16, by names like `seen/3>0/truth`.
     """
+
+    kept_scans = 2  # of each split, towards each class
 
     def __init__(
         self,
@@ -49,6 +55,7 @@ class MapScorer:
         self.pairs = find_pairs(test.data)
         self.changed_labels = find_changed_labels(test.data, self.pairs, num_classes)
         self._classes: dict[int, TrainingClass] = {}
+        self.kept: dict[str, np.ndarray] = {}
 
     def list_batches(self, classes: Sequence[int] | None = None) -> Iterator[tuple[int, list[int]]]:
         """Yield, with a progress bar, each target class with positions of scans of which something is known towards it.
@@ -84,6 +91,7 @@ class MapScorer:
         candidates = {**maps, **oracle_maps(scan, reference, known.frequencies)}
         candidates |= trivial_maps(scan["image"], known.mean, drawn, reference["image"], seed)
         truths = find_truths(scan, reference, known.frequencies)
+        self._keep(index, target, {"scan": scan["image"], **maps}, truths)
         about = self.describe(index) | {
             "reference": reference["participant_id"],
             "direction": name_direction(int(scan["label"]), target, self.num_classes),
@@ -111,6 +119,14 @@ class MapScorer:
         row = self.test.data[index]
         names = {key: row[key] for key in ROW if key in row}
         return {"scan": index} | names | {"split": self.splits[index], "label": int(row["label"])}
+
+    def _keep(self, index: int, target: int, images: Mapping[str, Tensor], truths: Sequence[Truth]) -> None:
+        """Keep the images of a scan, if it is one of the first of its split towards a class."""
+        split = self.splits[index]
+        known = {name.split("/")[1] for name in self.kept if name.startswith(f"{split}/") and f">{target}/" in name}
+        if truths and len(known) < self.kept_scans:
+            named = {**images, "truth": truths[0].image}.items()
+            self.kept |= {f"{split}/{index}>{target}/{name}": image.numpy().astype(np.float16) for name, image in named}
 
     def _is_of(self, index: int, classes: Sequence[int] | None) -> bool:
         """Tell whether a scan is of one of the classes."""

@@ -14,7 +14,7 @@ from bundle.evaluation.candidates import NETWORK_METHODS, ORACLES, OWN_METHODS
 
 INK = "#010203"  # replaced by the page's text colour
 PALETTE = ("#2b8ccf", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # told apart by colour-blind readers
-FAMILIES = {"network": "#2f7fc1", "exact change": "#009e73", "trivial": "#8a8a8a"}
+FAMILIES = {"network": "#2f7fc1", "learned": "#d55e00", "exact change": "#009e73", "trivial": "#8a8a8a"}
 OTHER_METHODS = ("exemplar", "sampled", "regressor")  # of the network, in tables of other figures than NCC
 STYLE = {
     "font.family": "sans-serif",
@@ -43,7 +43,7 @@ def plot_figures(rows: pd.DataFrame, title: str) -> Markup:
     """Draw the mean and interval of each method.
 
     Args:
-        rows: rows of `metrics.csv` of one split, protocol, direction and metric.
+        rows: rows of `metrics.csv` of one split, protocol, direction and metric; a column `family` overrules `family_of`.
         title: what they are.
 
     Returns:
@@ -54,8 +54,8 @@ def plot_figures(rows: pd.DataFrame, title: str) -> Markup:
         axes = figure.add_subplot()
         heights = np.arange(len(rows))[::-1]
         for height, (_, row) in zip(heights, rows.iterrows(), strict=True):
-            colour = FAMILIES[family_of(row["method"])]
-            axes.plot([row["ci_low"], row["ci_high"]], [height] * 2, color=colour, linewidth=2, solid_capstyle="butt")
+            colour = FAMILIES[row.get("family") or family_of(row["method"])]
+            axes.plot(row[["ci_low", "ci_high"]].astype(float), [height] * 2, color=colour, linewidth=2, solid_capstyle="butt")
             axes.plot(row["mean"], height, "o", color=colour, markersize=5, clip_on=False)
         axes.axvline(0, color=INK, linewidth=0.6)
         axes.set_yticks(heights, [name.replace("_", " ") for name in rows["method"]])

@@ -1,0 +1,134 @@
+"""The results of a benchmark as tables and a page."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+import bundle.report
+from bundle.benchmark.panels import make_panels
+from bundle.benchmark.plan import Run, read_record
+from bundle.benchmark.rows import Row, read_figures, read_scores
+from bundle.benchmark.summary import summarise_figures, summarise_scores
+from bundle.benchmark.tables import add_published, lay_out, show_leads, to_markdown
+from bundle.evaluation.scoring import METRICS
+from bundle.files import write_atomically
+from bundle.report.plots import plot_figures
+
+TEMPLATE = "template.html"
+FOLDERS = [Path(__file__).parent, Path(bundle.report.__file__).parent]  # of the template, and of the style that it shares
+
+
+class Publication:
+    """Write what the finished runs say: `comparison.csv`, `figures.csv`, `comparison.md` and `index.html`.
+
+    Args:
+        folder: where they go.
+        rows: rows of the comparison.
+        runs: all runs.
+        rival: title of the row that all others are compared with.
+        published: the paper's figures, by title of the row.
+        headline: metric that comes first.
+        about: cohort and budget, in words.
+        level: probability that an interval covers its figure.
+        seed: seed of the bootstrap.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        rows: Sequence[Row],
+        runs: Sequence[Run],
+        rival: str,
+        published: Mapping[str, Mapping[str, Any]],
+        headline: str,
+        about: str,
+        level: float = 0.95,
+        seed: int = 0,
+    ) -> None:
+        self.folder, self.rows, self.runs, self.published, self.headline = folder, rows, runs, published, headline
+        self.rival, self.about, self.level, self.seed = rival, about, level, seed
+
+    def write(self, failures: Sequence[str] = ()) -> pd.DataFrame:
+        """Write the tables and the page.
+
+        Args:
+            failures: sentences on runs that failed.
+
+        Returns:
+            The contents of `comparison.csv`; empty when no run is done.
+        """
+        scores, figures = read_scores(self.rows, self.runs), read_figures(self.rows, self.runs)
+        if scores.empty:
+            return scores
+        metrics = [name for name in METRICS if name in scores]
+        summary = summarise_scores(scores, metrics, self.rival, self.level, self.seed)
+        summarised = summarise_figures(figures[~figures["metric"].isin(metrics)], self.level)
+        for name, table in (("comparison", summary), ("figures", summarised)):
+            with write_atomically(self.folder / f"{name}.csv") as path:
+                table.to_csv(path, index=False, float_format="%.6f")
+        parts = {split: self._lay_out(summary, summarised, split) for split in scores["split"].unique()}
+        self._write_text(parts)
+        self._write_page(parts, failures)
+        return summary
+
+    def _lay_out(self, summary: pd.DataFrame, figures: pd.DataFrame, split: str) -> dict[str, Any]:
+        """Return the tables and drawings of a split."""
+        main = lay_out(summary, figures, self.rows, split, self.headline)
+        others = [metric for metric in summary["metric"].unique() if metric != self.headline]
+        return {
+            "main": add_published(main, self.published),
+            "leads": show_leads(summary, self.rows, split, self.headline),
+            "more": {metric: lay_out(summary, figures, self.rows, split, metric).drop(columns="accuracy") for metric in others},
+            "drawings": list(self._draw(summary, split)),
+        }
+
+    def _draw(self, summary: pd.DataFrame, split: str) -> list[Markup]:
+        """Return a drawing of each direction under the paper's protocol."""
+        chosen = (summary["split"] == split) & (summary["metric"] == self.headline) & (summary["protocol"] == "paper")
+        drawn = summary[chosen].rename(columns={"row": "method", "low": "ci_low", "high": "ci_high"}).dropna(subset="mean")
+        drawn.loc[drawn["method"] == self.rival, "family"] = "network"
+        return [
+            plot_figures(group.sort_values("mean", ascending=False), f"{split}: NCC({direction})")
+            for direction, group in drawn.groupby("direction", sort=False)
+        ]
+
+    def _write_text(self, parts: Mapping[str, Mapping[str, Any]]) -> None:
+        """Write the tables in Markdown."""
+        blocks = [self.about]
+        for split, tables in parts.items():
+            blocks += [f"**{split}**", to_markdown(tables["main"])]
+            blocks += [f"By how much {self.rival} is ahead, on the same scans:", to_markdown(tables["leads"])]
+        with write_atomically(self.folder / "comparison.md") as path:
+            path.write_text("\n\n".join(blocks) + "\n", encoding="utf-8")
+
+    def _write_page(self, parts: Mapping[str, Mapping[str, Any]], failures: Sequence[str]) -> None:
+        """Write the page."""
+        environment = Environment(loader=FileSystemLoader(FOLDERS), autoescape=True, undefined=StrictUndefined)
+        reference = next(row for row in self.rows if row.title == self.rival)
+        page = environment.get_template(TEMPLATE).render(
+            title="Comparison of methods",
+            about=self.about,
+            rival=self.rival,
+            level=self.level,
+            splits=parts,
+            failures=failures,
+            panels=list(make_panels(self.rows, self.runs, reference)),
+            runs=self._list_runs(),
+            steps=1,
+        )
+        with write_atomically(self.folder / "index.html") as path:
+            path.write_text(page, encoding="utf-8")
+
+    def _list_runs(self) -> pd.DataFrame:
+        """Return what was run: minutes of each stage, and the commit of the training."""
+        lines = {}
+        for run in self.runs:
+            records = {stage.name: read_record(stage) for stage in run.stages}
+            minutes = {name: f"{record['seconds'] / 60:.1f} min" for name, record in records.items() if record}
+            commits = {str(record["commit"])[:10] for record in records.values() if record}
+            lines[f"{run.method}, seed {run.seed}"] = minutes | {"commit": ", ".join(sorted(commits))}
+        return pd.DataFrame.from_dict(lines, orient="index").fillna("not done")

@@ -1,0 +1,152 @@
+"""The rows of the comparison, and the scores of their maps in every run."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from bundle.benchmark.plan import Run, read_record
+from bundle.evaluation.candidates import ORACLES, TRIVIAL_METHODS
+from bundle.evaluation.scoring import AGAINST_CHANGE
+
+ALL = "*"  # every method of a measure, each with a row
+LEARNED, TRIVIAL, EXACT = "learned", "trivial", "exact change"
+
+
+class Row(NamedTuple):
+    """A row of the comparison.
+
+    Attributes:
+        title: its name.
+        method: method whose runs it is taken from.
+        measure: what was measured of them.
+        name: what it is called in the tables of the measure.
+        family: "learned", "trivial" or "exact change".
+    """
+
+    title: str
+    method: str
+    measure: str
+    name: str
+    family: str = LEARNED
+
+
+def list_rows(methods: Mapping[str, Mapping[str, Any]], runs: Sequence[Run], rival: str) -> list[Row]:
+    """List the rows of all methods, and after them those that take no training.
+
+    Args:
+        methods: by name `rows`: titles, each with `MEASURE/NAME`; where NAME is `*`, there is a row for each method that was
+            measured, and `{}` in the title is its name.
+        runs: all runs.
+        rival: title of the row from whose tables the trivial maps and the exact change are taken.
+
+    Raises:
+        ValueError: When two rows have one title.
+    """
+    rows = [
+        row for method, entry in methods.items() for title, place in entry.get("rows", {}).items()
+        for row in _expand(title, method, place, runs)
+    ]  # fmt: skip
+    beside = next(row for row in rows if row.title == rival)
+    rows += [Row(name.replace("_", " "), beside.method, beside.measure, name, TRIVIAL) for name in TRIVIAL_METHODS]
+    rows += [Row(name.replace("_", " "), beside.method, beside.measure, name, EXACT) for name in ORACLES[:1]]
+    titles = [row.title for row in rows]
+    doubled = {title for title in titles if titles.count(title) > 1}
+    if doubled:
+        raise ValueError(f"two rows have the title {doubled.pop()}")
+    return rows
+
+
+def check_rival(rival: str, methods: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the title of the row that all others are compared with.
+
+    Args:
+        rival: the title.
+        methods: by name `rows`, as in `list_rows`.
+
+    Raises:
+        ValueError: When no row of one method has this title.
+    """
+    titles = [title for entry in methods.values() for title, place in entry.get("rows", {}).items() if not place.endswith(ALL)]
+    if rival not in titles:
+        raise ValueError(f"rival must be the title of a row, one of {', '.join(titles)}, got {rival!r}")
+    return rival
+
+
+def read_scores(rows: Sequence[Row], runs: Sequence[Run]) -> pd.DataFrame:
+    """Return the scores of all rows in all runs that are done, one line a row, seed, scan, direction and protocol.
+
+    Args:
+        rows: rows of the comparison.
+        runs: all runs.
+
+    Returns:
+        Columns `row`, `family`, `seed` and those of `scans.csv`; empty when nothing is done.
+    """
+    parts = []
+    for (method, measure), run, table in read_tables(rows, runs, "scans.csv"):
+        for row in rows:
+            if (row.method, row.measure) == (method, measure):
+                scores = table[table["method"] == row.name]
+                parts.append(scores.assign(row=row.title, family=row.family, seed=run.seed))
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def read_figures(rows: Sequence[Row], runs: Sequence[Run]) -> pd.DataFrame:
+    """Return the figures that are not means over the scans' scores, such as accuracies, of all runs that are done.
+
+    Args:
+        rows: rows of the comparison.
+        runs: all runs.
+
+    Returns:
+        Columns `method`, `measure`, `seed` and those of `metrics.csv`, in which the method's name is `name`.
+    """
+    parts = [
+        table.rename(columns={"method": "name"}).assign(method=method, measure=measure, seed=run.seed)
+        for (method, measure), run, table in read_tables(rows, runs, "metrics.csv")
+    ]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def read_tables(rows: Sequence[Row], runs: Sequence[Run], file: str) -> Iterator[tuple[tuple[str, str], Run, pd.DataFrame]]:
+    """Yield a table of every measure that a row needs: method and measure, run, and contents.
+
+    Args:
+        rows: rows of the comparison.
+        runs: all runs; those that are not done are left out.
+        file: name of the table.
+    """
+    for method, measure in dict.fromkeys((row.method, row.measure) for row in rows):
+        for run in runs:
+            path = find_results(run, measure) if run.method == method else None
+            if path is not None:
+                yield (method, measure), run, pd.read_csv(path / file).fillna({"protocol": "", "direction": ""})
+
+
+def find_results(run: Run, measure: str) -> Path | None:
+    """Return the folder with the tables of what was measured of a run; None when it is not done.
+
+    Args:
+        run: the run.
+        measure: what was measured.
+    """
+    stages = [stage for stage in run.stages if stage.name == measure and read_record(stage) is not None]
+    return next((stages[0].folder / measure).rglob("metrics.csv")).parent if stages else None
+
+
+def _expand(title: str, method: str, place: str, runs: Sequence[Run]) -> Iterator[Row]:
+    """Yield the rows of an entry."""
+    measure, _, name = place.partition("/")
+    if name != ALL:
+        yield Row(title, method, measure, name)
+        return
+    for run in runs:
+        folder = find_results(run, measure) if run.method == method else None
+        if folder is not None:
+            names = pd.read_csv(folder / "scans.csv", usecols=["method"])["method"].unique()
+            for found in names:
+                if found not in (*TRIVIAL_METHODS, *ORACLES) and not found.endswith(AGAINST_CHANGE):
+                    yield Row(title.format(found.replace("_", " ")), method, measure, found)
+            return

@@ -1,0 +1,94 @@
+"""Figures of every row over scans and seeds."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t as student
+
+from bundle.metrics import bootstrap_interval
+
+KEYS = ["row", "family", "split", "protocol", "direction", "metric"]
+COLUMNS = (*KEYS, "mean", "std", "low", "high", "over", "num_seeds", "n", "lead", "lead_low", "lead_high")
+SEEDS, SCANS = "seeds", "scans"
+
+
+def summarise_scores(scores: pd.DataFrame, metrics: list[str], rival: str, level: float = 0.95, seed: int = 0) -> pd.DataFrame:
+    """Summarise the scores of maps.
+
+    `std` is the standard deviation over scans, averaged over seeds. The interval is that of the mean over seeds (Student's t), in
+    which the mean of other trainings would lie; with one seed it is that over scans (bootstrap). `lead` is by how much the row
+    `rival` is ahead on the same scans, with its interval, likewise.
+
+    Args:
+        scores: one line a row, seed, scan, protocol and direction.
+        metrics: columns that are summarised.
+        rival: row that all others are compared with.
+        level: probability that an interval covers its figure.
+        seed: seed of the bootstrap.
+
+    Returns:
+        Table with `COLUMNS`.
+    """
+    long = scores.melt([*KEYS[:-1], "seed", "scan"], metrics, "metric", "score").dropna(subset="score")
+    ahead = long[long["row"] == rival].set_index(["split", "protocol", "direction", "metric", "seed", "scan"])["score"]
+    lines = []
+    for names, group in long.groupby(KEYS, sort=False):
+        key = dict(zip(KEYS, names, strict=True))
+        place = list(zip(*(group[name] for name in ahead.index.names), strict=True))
+        difference = ahead.reindex(place).to_numpy() - group["score"].to_numpy()
+        lead = _interval(group.assign(score=difference), level, seed)
+        leads = {"lead": lead["mean"], "lead_low": lead["low"], "lead_high": lead["high"]}
+        lines.append(key | _interval(group, level, seed) | leads)
+    return pd.DataFrame(lines, columns=list(COLUMNS))
+
+
+def summarise_figures(figures: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
+    """Summarise figures of which there is one a seed.
+
+    Args:
+        figures: one line a method, measure, seed, split and figure.
+        level: probability that an interval covers its figure.
+
+    Returns:
+        One line a method, measure, name, split, direction and metric, with mean, interval and number of seeds.
+    """
+    keys = ["method", "measure", "name", "split", "direction", "metric"]
+    lines = []
+    for names, group in figures.groupby(keys, sort=False):
+        mean, low, high = seed_interval(group["mean"].to_numpy(), level)
+        if len(group) == 1:
+            low, high = group[["ci_low", "ci_high"]].iloc[0]
+        found = {"mean": mean, "low": low, "high": high, "num_seeds": len(group), "n": int(group["n"].iloc[0])}
+        lines.append(dict(zip(keys, names, strict=True)) | found)
+    return pd.DataFrame(lines)
+
+
+def seed_interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float, float]:
+    """Return the mean over seeds with its interval by Student's t.
+
+    Args:
+        values: one value a seed, shape (S,).
+        level: probability that the interval covers the mean.
+
+    Returns:
+        Mean, lower and upper end; the ends are NaN with one seed.
+    """
+    mean = float(values.mean())
+    if len(values) < 2:
+        return mean, np.nan, np.nan
+    half = float(student.ppf((1 + level) / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
+    return mean, mean - half, mean + half
+
+
+def _interval(group: pd.DataFrame, level: float, seed: int) -> dict[str, Any]:
+    """Return mean, spread and interval of the scores of one row, in one direction of one split."""
+    by_seed = group.groupby("seed")["score"]
+    means = by_seed.mean().dropna().to_numpy()
+    if not len(means):
+        return {name: np.nan for name in ("mean", "std", "low", "high")}
+    mean, low, high = seed_interval(means, level)
+    if len(means) == 1:
+        low, high = bootstrap_interval(group["score"].to_numpy(), level, seed=seed)
+    counted = {"over": SEEDS if len(means) > 1 else SCANS, "num_seeds": len(means), "n": int(by_seed.count().max())}
+    return {"mean": mean, "std": float(by_seed.std().mean()), "low": low, "high": high} | counted

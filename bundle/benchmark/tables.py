@@ -1,0 +1,116 @@
+"""The comparison as text: one line a row, one column a figure."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from bundle.benchmark.rows import LEARNED, Row
+from bundle.evaluation.classification import CLASSIFIER
+from bundle.evaluation.tables import show_number
+
+ACCURACY = "accuracy"
+PUBLISHED = "paper's"
+
+
+def lay_out(summary: pd.DataFrame, figures: pd.DataFrame, rows: Sequence[Row], split: str, metric: str) -> pd.DataFrame:
+    """Return the table of a split: accuracy, and a metric of the maps by protocol and direction.
+
+    A cell is the mean, the standard deviation over scans after a plus-minus sign, and the interval in brackets.
+
+    Args:
+        summary: from `summarise_scores`.
+        figures: from `summarise_figures`.
+        rows: rows of the comparison, in their order.
+        split: split that is shown.
+        metric: metric of the maps.
+    """
+    shown = summary[(summary["split"] == split) & (summary["metric"] == metric)]
+    columns = list(dict.fromkeys(zip(shown["protocol"], shown["direction"], strict=True)))
+    columns.sort(key=lambda column: (column[0] != "paper", column[1] != "-"))
+    single = len({protocol for protocol, _ in columns}) == 1
+    name = metric.split("_")[0]
+    cells = {
+        (line["row"], line["protocol"], line["direction"]): format_score(line) for _, line in shown.iterrows()
+    }
+    lines = {}
+    for row in rows:
+        scores = {
+            f"{name.upper()}({direction})" + ("" if single else f", {protocol}"): cells.get((row.title, protocol, direction), "")
+            for protocol, direction in columns
+        }
+        if any(scores.values()):
+            lines[row.title] = {ACCURACY: _find_accuracy(figures, row, split)} | scores
+    return pd.DataFrame.from_dict(lines, orient="index")
+
+
+def show_leads(summary: pd.DataFrame, rows: Sequence[Row], split: str, metric: str, protocol: str = "paper") -> pd.DataFrame:
+    """Return by how much the rival of `summarise_scores` is ahead of each row, with intervals.
+
+    Args:
+        summary: from `summarise_scores`.
+        rows: rows of the comparison, in their order.
+        split: split that is shown.
+        metric: metric of the maps.
+        protocol: protocol that is shown.
+    """
+    shown = summary[(summary["split"] == split) & (summary["metric"] == metric) & (summary["protocol"] == protocol)]
+    lines = {}
+    for title in (row.title for row in rows):
+        found = shown[shown["row"] == title]
+        leads = {line["direction"]: _format(line, "lead", "lead_low", "lead_high") for _, line in found.iterrows()}
+        if any(found["lead"].abs() > 0):
+            lines[title] = {f"ahead by, NCC({direction})": lead for direction, lead in leads.items()}
+    return pd.DataFrame.from_dict(lines, orient="index")
+
+
+def add_published(table: pd.DataFrame, published: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """Put the paper's figures, from other data, beside a table.
+
+    Args:
+        table: from `lay_out`.
+        published: by title of a row `table` (its number in the paper), `accuracy`, `minus` and `plus`.
+    """
+    keys = {"accuracy": ACCURACY, "minus": "NCC(-)", "plus": "NCC(+)"}
+    shown = {name for entry in published.values() for name in entry if name in keys}
+    table = table.copy()
+    for name in (name for name in keys if name in shown):
+        column = [published.get(title, {}).get(name) for title in table.index]
+        table[f"{PUBLISHED} {keys[name]}"] = ["" if value is None else show_number(value, 3) for value in column]
+    return table
+
+
+def to_markdown(table: pd.DataFrame) -> str:
+    """Return a table in Markdown.
+
+    Args:
+        table: cells of text, one line a row.
+    """
+    lines = [["method", *table.columns], ["---"] * (1 + len(table.columns))]
+    lines += [[str(title), *cells.astype(str)] for title, cells in table.fillna("").iterrows()]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"
+
+
+def format_score(line: pd.Series) -> str:
+    """Return a figure as "0.53 ± 0.10 [0.48, 0.57]".
+
+    Args:
+        line: line of `summarise_scores`.
+    """
+    low, high = show_number(line["low"]), show_number(line["high"])
+    return f"{show_number(line['mean'], 3)} ± {show_number(line['std'])} [{low}, {high}]"
+
+
+def _find_accuracy(figures: pd.DataFrame, row: Row, split: str) -> str:
+    """Return the accuracy of the classifier that a row belongs to; nothing where it has none."""
+    if figures.empty or row.family != LEARNED:
+        return ""
+    chosen = (figures["method"] == row.method) & (figures["measure"] == row.measure) & (figures["name"] == CLASSIFIER)
+    found = figures[chosen & (figures["split"] == split) & (figures["metric"] == ACCURACY)]
+    return _format(found.iloc[0], "mean", "low", "high") if len(found) else ""
+
+
+def _format(line: pd.Series, mean: str, low: str, high: str) -> str:
+    if pd.isna(line[mean]):
+        return ""
+    return f"{show_number(line[mean], 3)} [{show_number(line[low])}, {show_number(line[high])}]"

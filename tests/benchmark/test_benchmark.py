@@ -1,0 +1,33 @@
+import pandas as pd
+import pytest
+
+from bundle.benchmark import Benchmark
+from tests.benchmark.conftest import MEASURES, METHODS
+
+
+@pytest.fixture
+def benchmark(tmp_path, finished):
+    return Benchmark(METHODS, MEASURES, [0, 1, 2], tmp_path, tmp_path, rival="Ours", published={"Ours": {"plus": 0.3}})
+
+
+def test_everything_done_is_published_without_a_run(benchmark, capsys):
+    benchmark.run()
+    table = pd.read_csv(benchmark.folder / "comparison.csv")
+    assert set(table["row"]) == {"Ours", "grad cam, theirs", "occlusion, theirs", "image", "oracle"}
+    page = (benchmark.folder / "index.html").read_text()
+    assert "data:image/png" in page
+    assert "theirs, seed 2" in page
+    assert "| Ours | 0.900" in (benchmark.folder / "comparison.md").read_text()
+    assert "ahead" in capsys.readouterr().out
+
+
+def test_failures_are_on_the_page_and_in_the_exit_status(benchmark, monkeypatch):
+    monkeypatch.setattr(benchmark.runner, "run", lambda runs: ["theirs, seed 2: training failed"])
+    with pytest.raises(SystemExit, match="theirs, seed 2: training failed"):
+        benchmark.run()
+    assert "training failed" in (benchmark.folder / "index.html").read_text()
+
+
+def test_unknown_rival_is_refused_before_anything_runs(tmp_path):
+    with pytest.raises(ValueError, match="rival must be the title of a row"):
+        Benchmark(METHODS, MEASURES, [0], tmp_path, tmp_path, rival="Yours")

@@ -1,0 +1,68 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from bundle.benchmark.plan import plan_runs, read_record
+from tests.benchmark.conftest import MEASURES, METHODS
+
+
+def test_first_stage_trains_with_the_seed_and_the_budget(tmp_path):
+    run = plan_runs(METHODS, MEASURES, [7], tmp_path, training={"max_epochs": 2})[0]
+    assert run.stages[0].entry == "training"
+    assert run.stages[0].options["seed"] == 7
+    assert run.stages[0].options["max_epochs"] == 2
+
+
+def test_measures_have_the_weights_of_their_training_and_not_its_seed(tmp_path):
+    run = plan_runs(METHODS, MEASURES, [7], tmp_path)[0]
+    assert run.stages[1].options["checkpoint"] == str(Path(run.stages[0].options["ckpt_dir"]) / "model.pt")
+    assert "seed" not in run.stages[1].options
+
+
+def test_all_methods_of_a_seed_come_before_the_next_seed(tmp_path):
+    order = [(run.method, run.seed) for run in plan_runs(METHODS, MEASURES, [0, 1], tmp_path)]
+    assert order == [("ours", 0), ("theirs", 0), ("ours", 1), ("theirs", 1)]
+
+
+def test_method_with_seeds_of_its_own_comes_first(tmp_path):
+    methods = {**METHODS, "judge": {"seeds": [1000]}}
+    order = [(run.method, run.seed) for run in plan_runs(methods, MEASURES, [0], tmp_path)]
+    assert order == [("judge", 1000), ("ours", 0), ("theirs", 0)]
+
+
+def test_files_are_the_first_then_the_cohort_then_the_measure_then_the_method(tmp_path):
+    measures = {"maps": {**MEASURES["maps"], "files": ["of_measure.yaml"]}}
+    methods = {"ours": {"measures": ["maps"], "files": {"maps": ["of_method.yaml"]}}}
+    run = plan_runs(methods, measures, [0], tmp_path, cohort_files=["of_cohort.yaml"])[0]
+    assert run.stages[1].files == ("configs/evaluate.yaml", "of_cohort.yaml", "of_measure.yaml", "of_method.yaml")
+
+
+def test_options_of_a_method_overrule_the_budget(tmp_path):
+    runs = plan_runs(METHODS, MEASURES, [0], tmp_path, training={"max_epochs": 2})
+    assert runs[1].stages[0].options["max_epochs"] == 3
+
+
+@pytest.mark.parametrize(
+    ("methods", "seeds", "message"),
+    [
+        ({"ours": {"measure": ["maps"]}}, [0], "the key measure; known are"),
+        ({"ours": {"measures": ["map"]}}, [0], "asks for the measure map; known are maps"),
+        (METHODS, [0, 0], "seeds must be one or more different numbers"),
+        (METHODS, [], "seeds must be one or more different numbers"),
+    ],
+)
+def test_mistakes_are_refused(tmp_path, methods, seeds, message):
+    with pytest.raises(ValueError, match=message):
+        plan_runs(methods, MEASURES, seeds, tmp_path)
+
+
+def test_record_of_other_settings_is_refused(tmp_path):
+    stage = plan_runs(METHODS, MEASURES, [0], tmp_path)[0].stages[0]
+    assert read_record(stage) is None
+    stage.folder.mkdir(parents=True)
+    stage.record.write_text(json.dumps({"arguments": stage.command()[1:], "seconds": 1.0, "commit": None}))
+    assert read_record(stage)["seconds"] == 1.0
+    other = plan_runs(METHODS, MEASURES, [0], tmp_path, training={"max_epochs": 9})[0].stages[0]
+    with pytest.raises(ValueError, match=r"training.json is of a training with other settings"):
+        read_record(other)

@@ -1,0 +1,50 @@
+import pytest
+
+from bundle.benchmark.rows import EXACT, LEARNED, TRIVIAL, check_rival, list_rows, read_figures, read_scores
+from tests.benchmark.conftest import METHODS
+
+
+def test_star_gives_a_row_for_each_method_that_was_measured(finished):
+    rows = list_rows(METHODS, finished, "Ours")
+    assert [row.title for row in rows if row.family == LEARNED] == ["Ours", "grad cam, theirs", "occlusion, theirs"]
+
+
+def test_trivial_maps_and_exact_change_come_last_and_from_the_rival(finished):
+    rows = [row for row in list_rows(METHODS, finished, "Ours") if row.family != LEARNED]
+    assert {row.family for row in rows} == {TRIVIAL, EXACT}
+    assert {row.method for row in rows} == {"ours"}
+
+
+def test_unknown_rival_is_refused():
+    assert check_rival("Ours", METHODS) == "Ours"
+    with pytest.raises(ValueError, match="rival must be the title of a row, one of Ours, got 'Yours'"):
+        check_rival("Yours", METHODS)
+
+
+def test_two_rows_of_one_title_are_refused(finished):
+    methods = {**METHODS, "theirs": {**METHODS["theirs"], "rows": {"Ours": "maps/grad_cam"}}}
+    with pytest.raises(ValueError, match="two rows have the title Ours"):
+        list_rows(methods, finished, "Ours")
+
+
+def test_scores_are_those_of_all_seeds_and_scans(finished):
+    scores = read_scores(list_rows(METHODS, finished, "Ours"), finished)
+    counts = scores.groupby("row")["seed"].agg(["nunique", "size"])
+    assert (counts.loc["Ours"] == [3, 36]).all()
+
+
+def test_runs_that_are_not_done_are_left_out(finished):
+    finished[-1].stages[-1].record.unlink()
+    scores = read_scores(list_rows(METHODS, finished, "Ours"), finished)
+    assert scores[scores["row"] == "grad cam, theirs"]["seed"].nunique() == 2
+
+
+def test_figures_are_those_of_every_measure(finished):
+    figures = read_figures(list_rows(METHODS, finished, "Ours"), finished)
+    assert len(figures) == 6
+    assert set(figures["name"]) == {"classifier"}
+
+
+def test_nothing_done_gives_empty_tables(runs):
+    methods = {"ours": METHODS["ours"]}
+    assert read_scores(list_rows(methods, runs, "Ours"), runs).empty

@@ -1,0 +1,63 @@
+import json
+
+import pytest
+
+from bundle.benchmark.plan import Run, Stage
+from bundle.benchmark.runner import Runner
+
+CONFIG = """
+path: none
+ok: True
+checks:
+  - "$open(@path, 'a').write('run')"
+  - "$0 if @ok else int('no number')"
+"""
+
+
+@pytest.fixture
+def stage(tmp_path):
+    """Return a maker of stages, each a real run of a small config that appends to a file."""
+    (tmp_path / "config.yaml").write_text(CONFIG)
+
+    def make(name, ok=True):
+        options = {"path": str(tmp_path / "runs.txt"), "ok": ok}
+        stage = Stage(name, "checks", (str(tmp_path / "config.yaml"),), options, tmp_path / "run")
+        return stage._replace(folder=tmp_path / name)
+
+    return make
+
+
+@pytest.fixture
+def runner(tmp_path):
+    """A runner whose root has the logging config that commands name."""
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "logging.conf").write_text(
+        "[loggers]\nkeys=root\n[handlers]\nkeys=\n[formatters]\nkeys=\n[logger_root]\nhandlers=\n"
+    )
+    return Runner(tmp_path, num_jobs=2)
+
+
+@pytest.mark.slow
+def test_stage_is_run_once_and_recorded(tmp_path, stage, runner):
+    run = Run("method", 0, (stage("training"),))
+    assert runner.run([run]) == []
+    assert runner.run([run]) == []
+    assert (tmp_path / "runs.txt").read_text() == "run"
+    assert json.loads(run.stages[0].record.read_text())["arguments"] == run.stages[0].command()[1:]
+
+
+@pytest.mark.slow
+def test_failed_stage_is_named_its_followers_are_left_and_other_runs_done(tmp_path, stage, runner):
+    bad, follower, good = stage("bad", ok=False), stage("follower"), stage("good")
+    failures = runner.run([Run("first", 3, (bad, follower)), Run("second", 3, (good,))])
+    assert len(failures) == 1
+    assert failures[0].startswith("first, seed 3: bad failed")
+    assert "no number" in failures[0]
+    assert good.record.is_file()
+    assert not bad.record.exists()
+    assert not follower.record.exists()
+
+
+def test_number_of_jobs_is_checked(tmp_path):
+    with pytest.raises(ValueError, match="num_jobs and num_threads must be at least 1, got 0 and 1"):
+        Runner(tmp_path, 0)

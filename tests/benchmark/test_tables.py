@@ -1,0 +1,42 @@
+import pandas as pd
+import pytest
+
+from bundle.benchmark.rows import list_rows, read_figures, read_scores
+from bundle.benchmark.summary import summarise_figures, summarise_scores
+from bundle.benchmark.tables import add_published, lay_out, show_leads, to_markdown
+from tests.benchmark.conftest import METHODS
+
+
+@pytest.fixture
+def results(finished):
+    rows = list_rows(METHODS, finished, "Ours")
+    summary = summarise_scores(read_scores(rows, finished), ["ncc_image"], "Ours")
+    return rows, summary, summarise_figures(read_figures(rows, finished))
+
+
+def test_table_has_a_line_a_row_and_a_column_a_figure(results):
+    rows, summary, figures = results
+    table = lay_out(summary, figures, rows, "seen", "ncc_image")
+    assert list(table.index) == ["Ours", "grad cam, theirs", "occlusion, theirs", "image", "oracle"]
+    assert list(table.columns) == ["accuracy", "NCC(-)", "NCC(+)"]
+    assert table.loc["Ours", "NCC(-)"].startswith("0.820 ± 0.10 [0.77")
+    assert table.loc["Ours", "accuracy"] == "0.900 [0.90, 0.90]"
+    assert table.loc["image", "accuracy"] == ""
+
+
+def test_published_figures_stand_beside_the_rows_that_they_are_of(results):
+    rows, summary, figures = results
+    table = add_published(lay_out(summary, figures, rows, "seen", "ncc_image"), {"Ours": {"minus": 0.435}})
+    assert list(table["paper's NCC(-)"]) == ["0.435", "", "", "", ""]
+
+
+def test_leads_leave_the_rival_out(results):
+    rows, summary, _ = results
+    table = show_leads(summary, rows, "seen", "ncc_image")
+    assert "Ours" not in table.index
+    assert table.loc["grad cam, theirs", "ahead by, NCC(+)"] == "0.300 [0.30, 0.30]"
+
+
+def test_markdown_has_a_head_a_rule_and_the_lines():
+    table = pd.DataFrame({"NCC": ["0.5", None]}, index=["one", "two"])
+    assert to_markdown(table) == "| method | NCC |\n| --- | --- |\n| one | 0.5 |\n| two |  |\n"
