@@ -1,11 +1,14 @@
-"""Agreement of feature attribution maps with the true change, and the uncertainty of its mean."""
+"""Agreement of feature attribution maps with the true change and its extent, and the uncertainty of its mean."""
 
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 from monai.metrics import CumulativeIterationMetric
+from sklearn.metrics import average_precision_score
 from torch import Tensor
+
+EXTENT_SHARE = 0.25  # of the largest |change| of a scan, above which a voxel counts as changed
 
 
 def compute_ncc(maps: Tensor, truth: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -29,8 +32,7 @@ def compute_ncc(maps: Tensor, truth: Tensor, mask: Tensor | None = None) -> Tens
         ValueError: When the shapes differ.
     """
     for other in (truth,) if mask is None else (truth, mask):
-        if maps.shape != other.shape:
-            raise ValueError(f"shapes must be equal, got {tuple(maps.shape)} and {tuple(other.shape)}")
+        _check_shapes(maps, other)
     counted = torch.ones_like(maps, dtype=torch.bool) if mask is None else mask > 0.5
     counted = counted.flatten(1)  # (B, N)
     first, second = (_centre(image.flatten(1).double().abs(), counted) for image in (maps, truth))
@@ -43,6 +45,88 @@ def _centre(values: Tensor, counted: Tensor) -> Tensor:
     constant = values.where(counted, -infinity).amax(1) <= values.where(counted, infinity).amin(1)
     mean = values.where(counted, 0.0).sum(1) / counted.sum(1)
     return (values - mean[:, None]).where(counted & ~constant[:, None], 0.0)
+
+
+def find_extent(truth: Tensor, share: float = EXTENT_SHARE) -> Tensor:
+    """Return where a truth shows a change: the lesion itself of a mask, the larger changes of a map of changes.
+
+    Args:
+        truth: lesion masks or exact changes, shape (B, C, H, W[, D]).
+        share: voxels count whose |truth| exceeds this share of its largest value in the scan, in [0, 1).
+
+    Returns:
+        True inside, same shape; nowhere for an empty truth.
+
+    Raises:
+        ValueError: When `share` is not in [0, 1).
+    """
+    if not 0 <= share < 1:
+        raise ValueError(f"share must be at least 0 and less than 1, got {share}")
+    largest = truth.abs().flatten(1).amax(1).view(-1, *[1] * (truth.ndim - 1))
+    return truth.abs() > share * largest
+
+
+def compute_auprc(maps: Tensor, extent: Tensor) -> Tensor:
+    """Return the area under the precision-recall curve of |map| as a detector of changed voxels, one value a scan.
+
+    The average precision, sum over thresholds of (recall_n - recall_(n-1)) precision_n. A map without information has the
+    share of voxels that are changed.
+
+    Source: Saito and Rehmsmeier, PLoS ONE 2015 (https://doi.org/10.1371/journal.pone.0118432); scikit-learn's
+    `average_precision_score`.
+
+    Args:
+        maps: FA maps, signed, shape (B, C, H, W[, D]).
+        extent: true where there is a change, from `find_extent`, same shape.
+
+    Returns:
+        Values in [0, 1], double precision, shape (B,). NaN where |map| is constant or not finite and where nothing is changed.
+
+    Raises:
+        ValueError: When the shapes differ.
+    """
+    _check_shapes(maps, extent)
+    values = torch.full((len(maps),), torch.nan, dtype=torch.float64)
+    for index in _find_scored(maps, extent).nonzero()[:, 0].tolist():
+        pair = extent[index].flatten().cpu().numpy(), maps[index].flatten().abs().cpu().numpy()
+        values[index] = float(average_precision_score(*pair))
+    return values
+
+
+def compute_pointing(maps: Tensor, extent: Tensor) -> Tensor:
+    """Return whether the voxel of the largest |map| is a changed one, 1 or 0: the pointing game, one value a scan.
+
+    Where several voxels share the largest value, as in maps made of blocks, the result is the share of them that are changed:
+    what drawing one of them gives on average.
+
+    Source: Zhang et al., ECCV 2016, Sec. 4.1 (https://arxiv.org/abs/1608.00507), without tolerance.
+
+    Args:
+        maps: FA maps, signed, shape (B, C, H, W[, D]).
+        extent: true where there is a change, from `find_extent`, same shape.
+
+    Returns:
+        Values in [0, 1], double precision, shape (B,). NaN where |map| is constant or not finite and where nothing is changed.
+
+    Raises:
+        ValueError: When the shapes differ.
+    """
+    _check_shapes(maps, extent)
+    magnitude, changed = maps.abs().flatten(1), extent.flatten(1)
+    peak = magnitude == magnitude.amax(1, keepdim=True)
+    values = (peak & changed).sum(1).double() / peak.sum(1)
+    return values.where(_find_scored(maps, extent), torch.nan)
+
+
+def _find_scored(maps: Tensor, extent: Tensor) -> Tensor:
+    """Tell of which scans |map| varies and is finite, and something is changed, shape (B,)."""
+    magnitude = maps.abs().flatten(1)
+    return (magnitude.amax(1) > magnitude.amin(1)) & magnitude.isfinite().all(1) & extent.flatten(1).any(1)
+
+
+def _check_shapes(maps: Tensor, other: Tensor) -> None:
+    if maps.shape != other.shape:
+        raise ValueError(f"shapes must be equal, got {tuple(maps.shape)} and {tuple(other.shape)}")
 
 
 def bootstrap_interval(

@@ -6,8 +6,9 @@ import torch
 from ignite.engine import Engine
 from monai.handlers import IgniteMetricHandler
 from scipy import stats
+from sklearn.metrics import average_precision_score
 
-from bundle.metrics import NCCMetric, bootstrap_interval, compute_ncc
+from bundle.metrics import NCCMetric, bootstrap_interval, compute_auprc, compute_ncc, compute_pointing, find_extent
 
 SHAPES = [(3, 1, 7, 9), (3, 1, 5, 6, 4)]  # 2D and 3D
 
@@ -155,3 +156,69 @@ def test_metric_is_undefined_without_scans_and_raises_without_truth():
     assert metric.aggregate().isnan()
     with pytest.raises(ValueError, match="needs the truth"):
         metric(torch.zeros(1, 1, 8, 8))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_area_under_the_precision_recall_curve_is_that_of_scikit_learn_scan_by_scan(shape):
+    maps, truth, _ = random_images(shape)
+    expected = [
+        average_precision_score(t.flatten().numpy() > 0, m.flatten().abs().numpy()) for m, t in zip(maps, truth, strict=True)
+    ]
+    values = compute_auprc(maps, truth > 0)
+    assert values.tolist() == pytest.approx(expected)
+    single = [compute_auprc(m[None], t[None] > 0).item() for m, t in zip(maps, truth, strict=True)]
+    assert values.tolist() == single
+
+
+def test_area_of_four_voxels_equals_the_value_by_hand():
+    maps = torch.tensor([[[[4.0, -3.0], [2.0, 1.0]]]])  # recall 1/2 at precision 1, recall 1 at precision 2/3
+    extent = torch.tensor([[[[1, 0], [1, 0]]]]) > 0
+    assert compute_auprc(maps, extent).item() == pytest.approx(0.5 * 1 + 0.5 * 2 / 3)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_perfect_map_finds_the_extent_whatever_its_sign_and_scale(shape):
+    _, truth, _ = random_images(shape)
+    for score in (compute_auprc, compute_pointing):
+        assert score(-0.01 * truth, find_extent(truth)).tolist() == [1.0] * 3
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_pointing_is_the_place_of_the_largest_magnitude(shape):
+    maps, truth, _ = random_images(shape)
+    places = maps.abs().flatten(1).argmax(1)
+    expected = truth.flatten(1)[torch.arange(3), places]
+    assert compute_pointing(maps, truth > 0).tolist() == expected.tolist()
+
+
+def test_where_several_voxels_are_largest_their_share_in_the_extent_counts():
+    maps = torch.tensor([[[[2.0, -2.0], [2.0, 2.0], [0.0, 1.0]]]])
+    extent = torch.tensor([[[[1, 0], [0, 0], [1, 1]]]]) > 0
+    assert compute_pointing(maps, extent).item() == 0.25
+
+
+@pytest.mark.parametrize("score", [compute_auprc, compute_pointing])
+def test_finding_is_undefined_for_a_constant_map_an_empty_extent_and_values_that_are_not_finite(score):
+    maps, truth, _ = random_images((4, 1, 8, 8))
+    maps[0], truth[1], maps[2, 0, 0, 0] = -0.1, 0, torch.nan
+    assert score(maps, find_extent(truth)).isnan().tolist() == [True, True, True, False]
+
+
+@pytest.mark.parametrize("score", [compute_auprc, compute_pointing])
+def test_finding_in_images_of_different_shape_raises(score):
+    with pytest.raises(ValueError, match="shapes must be equal"):
+        score(torch.zeros(2, 1, 8, 8), torch.zeros(2, 1, 8, 9) > 0)
+
+
+def test_extent_of_a_mask_is_the_mask_and_of_a_change_its_larger_part():
+    mask = torch.tensor([[[[0.0, 1.0, 1.0]]]])
+    change = torch.tensor([[[[-8.0, 2.0, 2.1]]], [[[0.0, 0.01, 0.002]]]])
+    assert torch.equal(find_extent(mask), mask > 0)
+    assert find_extent(change).flatten(1).tolist() == [[True, False, True], [False, True, False]]
+    assert find_extent(change, share=0.1).sum() == 5
+    assert not find_extent(torch.zeros_like(mask)).any()
+
+
+def test_an_impossible_share_raises():
+    with pytest.raises(ValueError, match="share must be at least 0 and less than 1, got 1"):
+        find_extent(torch.zeros(1, 1, 4, 4), share=1)

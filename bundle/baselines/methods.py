@@ -31,6 +31,11 @@ class PostHoc(ABC):
     def __init__(self, network: nn.Module) -> None:
         self.network = network
 
+    @property
+    def networks(self) -> list[nn.Module]:
+        """Networks whose weights the maps depend on."""
+        return [self.network]
+
     def attribute(self, image: Tensor, target: Tensor) -> Tensor:
         """Explain the logit of a class of each scan.
 
@@ -109,6 +114,11 @@ class GuidedGradCAM(PostHoc):
     def __init__(self, network: nn.Module, layer: str, rectify: bool = False) -> None:
         super().__init__(network)
         self.factors = GradCAM(network, layer, rectify), GuidedBackprop(network)
+
+    @property
+    def networks(self) -> list[nn.Module]:
+        """The classifier and its guided copy."""
+        return [network for factor in self.factors for network in factor.networks]
 
     def _attribute(self, image: Tensor, target: Tensor) -> Tensor:
         coarse, guided = (factor.attribute(image, target) for factor in self.factors)

@@ -2,6 +2,18 @@
 
 from bundle.evaluation.attributions import AttributionEvaluation
 from bundle.evaluation.evaluator import Evaluation
+from bundle.evaluation.examination import Examination
+from bundle.evaluation.explainers import PostHocExplainer, TranslatingExplainer, VAGANExplainer
+from bundle.evaluation.judge import Judge
 from bundle.evaluation.screening import Screening
 
-__all__ = ["AttributionEvaluation", "Evaluation", "Screening"]
+__all__ = [
+    "AttributionEvaluation",
+    "Evaluation",
+    "Examination",
+    "Judge",
+    "PostHocExplainer",
+    "Screening",
+    "TranslatingExplainer",
+    "VAGANExplainer",
+]

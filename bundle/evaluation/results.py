@@ -56,14 +56,20 @@ def publish(
     metrics = pd.concat(rows, ignore_index=True)
     metrics.insert(0, "cohort", settings["cohort"])
     metrics = metrics[list(COLUMNS)]
-    _write(folder, {"metrics": metrics, **tables}, settings)
+    write_tables(folder, {"metrics": metrics, **tables}, settings)
     _write_images(folder / "maps.npz", images)
     print(format_results(metrics, settings["headline"], left_out))
     return metrics
 
 
-def _write(folder: Path, tables: Mapping[str, pd.DataFrame], settings: Mapping[str, Any]) -> None:
-    """Write tables and settings."""
+def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame], settings: Mapping[str, Any]) -> None:
+    """Write tables, each to NAME.csv, and `settings.json`.
+
+    Args:
+        folder: where they go.
+        tables: tables by name; optional ones that are empty are not written, and those of an earlier run removed.
+        settings: what decides the results.
+    """
     for name, table in tables.items():
         path = folder / f"{name}.csv"
         if table.empty and name in OPTIONAL:

@@ -8,9 +8,10 @@ from torch import Tensor
 
 from bundle.evaluation.candidates import find_kind
 from bundle.evaluation.truths import Truth
-from bundle.metrics import bootstrap_interval, compute_ncc
+from bundle.metrics import bootstrap_interval, compute_auprc, compute_ncc, compute_pointing, find_extent
 
-METRICS = ("ncc_image", "ncc_brain")  # over the whole image; inside the brain mask of the scan
+METRICS = ("ncc_image", "ncc_brain")  # over the whole image; inside the brain mask of the scan. One of them is the headline
+MAP_METRICS = (*METRICS, "auprc", "pointing")  # and those against the extent of the truth, over the whole image
 AGAINST_CHANGE = "_vs_change"  # ends the names of maps of both kinds in a second row, against the truth of the sampled maps
 COLUMNS = (
     "cohort", "split", "protocol", "method", "direction", "metric", "mean", "std", "ci_low", "ci_high", "n",
@@ -31,10 +32,12 @@ def score_maps(maps: Mapping[str, Tensor], truths: Sequence[Truth], brain_mask: 
         brain_mask: 1 inside the brain, same shape; None when the cohort has none.
 
     Returns:
-        One row for each protocol and method, with NCC over the whole image and, given a mask, inside the brain.
+        One row for each protocol and method, with NCC over the whole image and, given a mask, inside the brain, and how well
+        the map finds the extent of the truth.
     """
     rows: list[dict[str, str | float]] = []
     for truth in truths:
+        extent = find_extent(truth.image[None])
         methods = [method for method in maps if truth.kind == "both" or find_kind(method) in (truth.kind, "both")]
         for method in methods:
             name = method + AGAINST_CHANGE if truth.kind == "sampled" and find_kind(method) == "both" else method
@@ -43,6 +46,8 @@ def score_maps(maps: Mapping[str, Tensor], truths: Sequence[Truth], brain_mask: 
             row["ncc_image"] = float(compute_ncc(*images))
             if brain_mask is not None:
                 row["ncc_brain"] = float(compute_ncc(*images, brain_mask[None]))
+            row["auprc"] = float(compute_auprc(images[0], extent))
+            row["pointing"] = float(compute_pointing(images[0], extent))
             rows.append(row)
     return rows
 
@@ -57,7 +62,7 @@ def select_kind(metrics: pd.DataFrame, kind: str) -> pd.DataFrame:
     Returns:
         The rows, methods named without the ending that says what they are compared with.
     """
-    maps = metrics[metrics["metric"].isin(METRICS)]
+    maps = metrics[metrics["metric"].isin(MAP_METRICS)]
     names = maps["method"].str.removesuffix(AGAINST_CHANGE)
     second = maps["method"] != names
     wanted = second if kind == "sampled" else ~second
@@ -66,11 +71,18 @@ def select_kind(metrics: pd.DataFrame, kind: str) -> pd.DataFrame:
     return maps.assign(method=names)[both | (kinds == kind)]
 
 
-def summarise(scans: pd.DataFrame, level: float = 0.95, num_resamples: int = 2000, seed: int = 0) -> pd.DataFrame:
+def summarise(
+    scans: pd.DataFrame,
+    metrics: Sequence[str] = MAP_METRICS,
+    level: float = 0.95,
+    num_resamples: int = 2000,
+    seed: int = 0,
+) -> pd.DataFrame:
     """Summarise scores over scans.
 
     Args:
-        scans: one row a scan, protocol, method and direction, with the columns of `METRICS` that could be computed.
+        scans: one row a scan, protocol, method and direction, with the columns of `metrics` that could be computed.
+        metrics: what is summarised.
         level: probability that the interval covers the mean.
         num_resamples: resamples of the bootstrap.
         seed: seed of the bootstrap.
@@ -81,7 +93,7 @@ def summarise(scans: pd.DataFrame, level: float = 0.95, num_resamples: int = 200
     rows = []
     keys = ["split", "protocol", "method", "direction"]
     for names, group in scans.groupby(keys, sort=False):
-        for metric in (metric for metric in METRICS if metric in scans):
+        for metric in (metric for metric in metrics if metric in scans):
             values = group[metric].to_numpy(dtype=np.float64)
             low, high = bootstrap_interval(values, level, num_resamples, seed)
             kept = values[~np.isnan(values)]

@@ -1,6 +1,6 @@
 """Results as text."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -14,6 +14,7 @@ FIGURES = {  # tables of other figures than NCC: protocol and what it is called
     PAIRS: "two scans of one participant",
     AGES: "ages",
 }
+SMALL = ("map_of", "composition", "reversibility", "kid")  # beginnings of figures that are far below one
 WAYS = ("exemplar", "sampled")  # kinds of map, each with its own table
 
 
@@ -40,6 +41,25 @@ def format_results(metrics: pd.DataFrame, headline: str, left_out: Sequence[str]
             figures = pivot_figures(group, protocol)
             blocks += [f"{cohort}, {split}: {name}", _align(figures)] if len(figures) else []
     return "\n".join(["", *blocks, *(f"Left out: {sentence}." for sentence in left_out)])
+
+
+def format_examination(metrics: pd.DataFrame, protocols: Mapping[str, str], remarks: Sequence[str] = ()) -> str:
+    """Lay an examination out for the terminal: for each split a table of each kind of figures.
+
+    Args:
+        metrics: contents of its `metrics.csv`.
+        protocols: what the figures of each protocol are called.
+        remarks: sentences that come last.
+
+    Returns:
+        Plain text; a cell is the mean with its interval.
+    """
+    blocks = []
+    for split, group in metrics.groupby("split", sort=False):
+        for protocol, name in protocols.items():
+            figures = pivot_figures(group, protocol)
+            blocks += [f"{group['cohort'].iloc[0]}, {split}: {name}", _align(figures)] if len(figures) else []
+    return "\n".join(["", *blocks, *remarks])
 
 
 def pivot_maps(metrics: pd.DataFrame, metric: str, kind: str) -> pd.DataFrame:
@@ -75,7 +95,7 @@ def format_figure(row: pd.Series) -> str:
     """
     if pd.isna(row["mean"]):
         return "n/a"
-    more = 2 if str(row["metric"]).startswith("map_of") else 0  # mean maps are small
+    more = 2 if str(row["metric"]).startswith(SMALL) else 0
     low, high = (show_number(row[end], 2 + more) for end in ("ci_low", "ci_high"))
     return f"{show_number(row['mean'], 3 + more)} [{low}, {high}]"
 

@@ -66,6 +66,19 @@ def own_change(scan: Row) -> Truth:
     return Truth("paper", "both", "own disease map", scan["disease_map"])
 
 
+def find_own_truth(scan: Row, reference: Row) -> Truth | None:
+    """Return what an exemplar map should show on the scan's own anatomy; None where it is not known.
+
+    Args:
+        scan: as in `find_truths`.
+        reference: as in `find_truths`.
+    """
+    for truth in find_truths(scan, reference, {}):
+        if truth.protocol == "paired" or "disease_map" in scan:
+            return truth
+    return None
+
+
 def _truths_of_removal(scan: Row) -> list[Truth]:
     truths = []
     if "mask" in scan:

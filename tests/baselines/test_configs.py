@@ -56,6 +56,9 @@ def test_networks_of_the_configs_have_the_layers_and_methods_that_they_name(over
         assert set(methods) >= METHODS and ("layer_wise_relevance" in methods) == bool(names)
 
 
-@pytest.mark.parametrize("names", [TRAINING, ATTRIBUTION, (*ATTRIBUTION, "baselines/resnet")])
+EXAMINED = [("evaluate", "examination"), (*ATTRIBUTION, "examination"), (*ATTRIBUTION, "examination", "baselines/vagan_network")]
+
+
+@pytest.mark.parametrize("names", [TRAINING, ATTRIBUTION, (*ATTRIBUTION, "baselines/resnet"), *EXAMINED])
 def test_the_overlays_have_no_key_that_the_stages_lack(names: tuple[str, ...]) -> None:
     check_overrides(["run", "--config_file", str([str(ROOT / "configs" / f"{name}.yaml") for name in names])])

@@ -80,6 +80,6 @@ def test_a_method_of_one_class_without_a_classifier_has_rows_of_its_direction_al
     cohort = make_cohort(2)
     settings = {"cohort": "tiny", "sources": [1], "num_resamples": 50}
     table = AttributionEvaluation(None, methods, cohort.test, cohort.train, tmp_path, **settings).run()
-    assert set(table["direction"]) == {"-"} and set(table["metric"]) == {"ncc_image", "ncc_brain"}
+    assert set(table["direction"]) == {"-"} and set(table["metric"]) == {"ncc_image", "ncc_brain", "auprc", "pointing"}
     assert {"vagan", "image", "oracle"} <= set(table["method"])
     assert not {"predicted", "probability_0"} & set(pd.read_csv(tmp_path / "eval" / "predictions.csv").columns)

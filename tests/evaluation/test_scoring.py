@@ -24,6 +24,7 @@ def test_maps_are_compared_with_the_truths_of_their_kind(size):
     }  # fmt: skip
     for key in [("paper", "exemplar_input"), ("paired", "exemplar_input"), ("paired", "sampled_input")]:
         assert rows[key]["ncc_image"] == pytest.approx(1) and rows[key]["ncc_brain"] == pytest.approx(1)
+        assert rows[key]["auprc"] == pytest.approx(1) and rows[key]["pointing"] == 1
     expected = np.corrcoef(maps["noise"].abs().double().ravel(), second.double().ravel())[0, 1]
     assert rows["paired", "noise_vs_change"]["ncc_image"] == pytest.approx(expected)
 

@@ -2,7 +2,7 @@ import math
 
 import pandas as pd
 
-from bundle.evaluation.tables import format_results, pivot_figures, pivot_maps, show_number
+from bundle.evaluation.tables import format_examination, format_figure, format_results, pivot_figures, pivot_maps, show_number
 
 ROWS = [
     ("seen", "paper", "exemplar_input", "-", "ncc_image", 0.5, 0.4, 0.6),
@@ -46,3 +46,15 @@ def test_a_table_without_maps_shows_classes():
 
 def test_a_zero_has_no_sign():
     assert [show_number(value) for value in (-0.001, 0.001, -0.006)] == ["0.00", "0.00", "-0.01"]
+
+
+def test_an_examination_has_a_table_for_each_kind_of_figures_and_remarks_come_last():
+    protocols = {"": "the classes", "paired": "pairs", "none": "nothing"}
+    text = format_examination(METRICS.assign(cohort="tiny"), protocols, ["So be it."])
+    assert "tiny, seen: the classes" in text and "exemplar_input (+)  0.250 [0.20, 0.30]" in text
+    assert "nothing" not in text and "noise" not in text and text.endswith("So be it.")
+
+
+def test_small_figures_have_more_digits():
+    row = pd.Series({"metric": "composition_error", "mean": 0.01234567, "ci_low": 0.01, "ci_high": 0.02})
+    assert format_figure(row) == "0.01235 [0.0100, 0.0200]"

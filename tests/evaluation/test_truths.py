@@ -1,6 +1,6 @@
 import torch
 
-from bundle.evaluation.truths import expect_change, find_truths, lesioned_parcels, select_parcels
+from bundle.evaluation.truths import expect_change, find_own_truth, find_truths, lesioned_parcels, select_parcels
 
 PARCEL_MAP = torch.tensor([[[0.0, 1, 2], [1, 2, 0]]])
 EFFECT = torch.tensor([[[0.0, 10, 20], [30, 40, 0]]])
@@ -64,3 +64,13 @@ def test_expected_change_is_the_mean_over_the_sets_of_parcels_of_a_class():
     sets = [[1], [1, 2], [1], [2]]
     changes = [EFFECT * select_parcels(PARCEL_MAP, torch.tensor(labels)) for labels in sets]
     assert torch.equal(expect_change(CONTROL, {1: 0.75, 2: 0.5}), torch.stack(changes).mean(0))
+
+
+def test_the_own_truth_lies_on_the_own_anatomy_and_is_unknown_where_only_the_reference_has_a_mask():
+    assert find_own_truth(DISEASED, CONTROL).image.tolist() == [[[0, 1, 0], [1, 0, 0]]]
+    assert find_own_truth(CONTROL, OTHER).image.tolist() == [[[0, 0, 1], [0, 1, 0]]]
+    assert find_own_truth({"label": 0}, OTHER) is None
+    change = torch.ones(1, 2, 3)
+    converter = {"label": 0, "disease_map": change, "changed_label": 1}
+    assert find_own_truth(converter, {"label": 1}).image is change
+    assert find_own_truth(converter | {"changed_label": 0}, {"label": 1}) is None

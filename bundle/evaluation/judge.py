@@ -1,0 +1,47 @@
+"""An independent classifier that tells which class a changed scan looks like."""
+
+import torch
+from monai.networks.utils import eval_mode
+from torch import Tensor, nn
+
+
+class Judge:
+    """A classifier that was trained apart from the examined method, and on the same scans.
+
+    Args:
+        network: trained classifier, from images (B, C, H, W[, D]) to class logits (B, K), whose last layer is linear.
+        device: where to compute.
+        batch_size: images judged at once.
+
+    Raises:
+        ValueError: When the network has no linear layer.
+    """
+
+    def __init__(self, network: nn.Module, device: torch.device | str = "cpu", batch_size: int = 32) -> None:
+        self.network, self.device, self.batch_size = network.to(device), device, batch_size
+        linear = [layer for layer in network.modules() if isinstance(layer, nn.Linear)]
+        if not linear:
+            raise ValueError(f"the judge needs a linear layer after its features, and {type(network).__name__} has none")
+        self.readout = linear[-1]
+
+    def judge(self, image: Tensor) -> Tensor:
+        """Return class probabilities of images (B, C, H, W[, D]), shape (B, K), double precision, on the CPU."""
+        return self.look(image)[0]
+
+    def look(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what the judge sees in images, on the CPU.
+
+        Args:
+            image: scans, intensities in [-1, 1], shape (B, C, H, W[, D]).
+
+        Returns:
+            Class probabilities, shape (B, K), and the features that the last layer reads, shape (B, F); double precision.
+        """
+        features: list[Tensor] = []
+        hook = self.readout.register_forward_pre_hook(lambda _, inputs: features.append(inputs[0].double().cpu()))
+        try:
+            with eval_mode(self.network), torch.inference_mode():
+                logits = [self.network(part.to(self.device)).double().cpu() for part in image.split(self.batch_size)]
+        finally:
+            hook.remove()
+        return torch.cat(logits).softmax(1), torch.cat(features)
