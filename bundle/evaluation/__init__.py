@@ -2,6 +2,6 @@
 
 from bundle.evaluation.attributions import AttributionEvaluation
 from bundle.evaluation.evaluator import Evaluation
-from bundle.evaluation.screening import Screening
+from bundle.evaluation.screening import Screening, list_validation
 
-__all__ = ["AttributionEvaluation", "Evaluation", "Screening"]
+__all__ = ["AttributionEvaluation", "Evaluation", "Screening", "list_validation"]

@@ -50,6 +50,7 @@ def network_maps(
     threshold: float = 0.5,
     seed: int = 0,
     chunk_size: int = 10,
+    attributes: Mapping[int, Tensor] | None = None,
 ) -> dict[str, Tensor]:
     """Compute the FA maps of a batch, against its own reconstruction and against the input.
 
@@ -64,12 +65,13 @@ def network_maps(
         threshold: class probability that a draw exceeds.
         seed: seed of the draws.
         chunk_size: draws decoded at once.
+        attributes: what is given to sampled maps instead of draws, by class; None draws.
 
     Returns:
         Maps by method, each of the shape of `image`.
     """
     exemplar = exemplar_maps(network, image, attribute, target)
-    sampled = sampled_maps(network, image, target, num_samples, threshold, seed, chunk_size)
+    sampled = sampled_maps(network, image, target, num_samples, threshold, seed, chunk_size, attributes=attributes)
     return {
         "exemplar_reconstruction": exemplar.mean,
         "exemplar_input": exemplar.translated - image,

@@ -73,7 +73,8 @@ def make_panel(evaluation: Evaluation, attribute: Tensor, index: int, target: in
     image = scan["image"][None].to(comparison.device)
     targets = torch.tensor([target])
     exemplar = exemplar_maps(comparison.network, image, attribute[[lender]].to(comparison.device), targets)
-    sampled = sampled_maps(comparison.network, image, targets, **comparison.sampling)
+    attributes = {target: comparison.draw(comparison.draws, target)}
+    sampled = sampled_maps(comparison.network, image, targets, **comparison.sampling, attributes=attributes)
     truths = [truth.image for truth in find_truths(scan, reference, {}) if truth.kind in ("exemplar", "both")]
     pictures = {
         "scan": scan["image"],
