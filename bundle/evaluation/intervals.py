@@ -19,6 +19,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import norm
 
+NAMES = ("normal", "quantile", "calibrated")
+
 
 class Calibration(NamedTuple):
     """Half widths of the calibrated intervals.

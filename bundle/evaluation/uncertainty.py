@@ -148,7 +148,7 @@ class Uncertainty:
             target: class that it is translated to.
         """
         mean, spread, inside = sample.maps.mean(0), sample.maps.std(0), sample.inside
-        error, true = sample.changes.error(mean), self._find_true_spread(sample.scan, target)
+        error, true = sample.changes.error(mean), self.find_true_spread(sample.scan, target)
         expected = sample.changes.mean()
         return {
             "error_correlation": correlate(spread[inside], error[inside]),
@@ -181,11 +181,23 @@ class Uncertainty:
         inside = scan["brain_mask"] > 0.5 if "brain_mask" in scan else torch.ones_like(scan["image"], dtype=torch.bool)
         return Sample(scan, maps, changes, inside)
 
+    def find_true_spread(self, scan: Row, target: int) -> Tensor | None:
+        """Return the standard deviation of a control's change over the phenotypes of the training split, None where unknown.
+
+        Args:
+            scan: the scan, loaded.
+            target: class that it is translated to.
+        """
+        if int(scan["label"]) > 0 or "disease_map" in scan:
+            return None
+        changes = find_changes(scan, target, self.comparison.describe_target(target).phenotypes)
+        return None if changes is None else changes.spread()
+
     def compare_variety(self) -> pd.DataFrame:
         """Return the contents of `variety.csv` on the scans of the last `run`; empty where phenotypes are unknown."""
         rows = []
         for (split, kind, target), scans in self._drawn.items():
-            about = {"split": split, "direction": self._name(0, target), "draws": kind}
+            about = {"split": split, "direction": self.name(0, target), "draws": kind}
             drawn = count_shares(phenotype for scan in scans for phenotype in scan)
             rows += [about | row for row in compare_phenotypes(drawn, self.comparison.describe_target(target).phenotypes)]
         return pd.DataFrame(rows)
@@ -202,7 +214,7 @@ class Uncertainty:
         """
         parts = list(_summarise_scans(table, interval))
         for (split, kind, target), scans in self._drawn.items():
-            about = {"split": split, "method": f"sampled_{kind}", "direction": self._name(0, target)}
+            about = {"split": split, "method": f"sampled_{kind}", "direction": self.name(0, target)}
             known = self.comparison.describe_target(target).phenotypes
             parts.append(summarise_variety(scans, known, self.settings.least_share, **interval).assign(**about))
         return pd.concat(parts, ignore_index=True).assign(protocol=UNCERTAINTY, std=np.nan)
@@ -228,13 +240,6 @@ class Uncertainty:
             self._phenotypes[key] = count_shares(find_phenotype(scorer.load(i)) for i in members)
         return self._phenotypes[key]
 
-    def _find_true_spread(self, scan: Row, target: int) -> Tensor | None:
-        """Return the standard deviation of a control's change over the phenotypes of the training split, None where unknown."""
-        if int(scan["label"]) > 0 or "disease_map" in scan:
-            return None
-        changes = find_changes(scan, target, self.comparison.describe_target(target).phenotypes)
-        return None if changes is None else changes.spread()
-
     def _cover(self, sample: Sample, calibration: Calibration | None) -> dict[str, float]:
         maps, changes, shares = sample.select()
         figures: dict[str, float] = {}
@@ -256,9 +261,10 @@ class Uncertainty:
 
     def _describe(self, index: int, target: int, kind: str) -> dict[str, Any]:
         about = self.comparison.describe(index)
-        return about | {"direction": self._name(about["label"], target), "draws": kind}
+        return about | {"direction": self.name(about["label"], target), "draws": kind}
 
-    def _name(self, source: int, target: int) -> str:
+    def name(self, source: int, target: int) -> str:
+        """Return the name of a direction."""
         return name_direction(source, target, self.comparison.num_classes)
 
 
