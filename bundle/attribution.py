@@ -6,7 +6,7 @@ A map is the translated scan minus a reference: the scan itself ("input", as in 
 Source: Bass et al., NeurIPS 2020, Sec. 3.2 and 3.3 (https://arxiv.org/abs/2006.08287).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from monai.networks.utils import eval_mode
@@ -63,6 +63,7 @@ def sampled_maps(
     chunk_size: int = 10,
     reference: str = "reconstruction",
     mirror_axis: int | None = None,
+    attributes: Mapping[int, Tensor] | None = None,
 ) -> AttributionMaps:
     """Explain scans by giving them attributes drawn for a class; mean and variance over the draws.
 
@@ -81,6 +82,7 @@ def sampled_maps(
         chunk_size: draws decoded at once, for each scan.
         reference: what is subtracted, "reconstruction" or "input".
         mirror_axis: spatial axis along which scans and draws are mirrored for a second map, to be averaged; None for one.
+        attributes: what is given to the scans instead of draws, by class, each of shape (N, 1, H/16, W/16[, D/16]); None draws.
 
     Returns:
         Mean map, unbiased variance and mean translated scan.
@@ -93,13 +95,51 @@ def sampled_maps(
     with eval_mode(network), torch.inference_mode():
         views = Views(network, image, mirror_axis)
         origin = _reference_image(views, reference, target)
-        draws = _draw_for(network, target, num_samples, threshold, seed)  # (B, N, 1, H/16, W/16[, D/16])
+        if attributes is None:
+            attributes = draw_attributes(network, target.tolist(), num_samples, threshold, seed)
+        draws = torch.stack([attributes[label] for label in target.tolist()])  # (B, N, 1, H/16, W/16[, D/16])
         mean, squares = torch.zeros_like(origin), torch.zeros_like(origin)
         for count, translated in _decode_each(views, draws, target, chunk_size):
             delta = translated - origin - mean
             mean += delta / count
             squares += delta * (translated - origin - mean)  # Welford's update
-    return AttributionMaps(target, mean, squares / (num_samples - 1), mean + origin)
+    return AttributionMaps(target, mean, squares / (count - 1), mean + origin)
+
+
+def single_maps(
+    network: ICAM,
+    image: Tensor,
+    target: Tensor,
+    attributes: Mapping[int, Tensor],
+    chunk_size: int = 10,
+    reference: str = "reconstruction",
+    mirror_axis: int | None = None,
+) -> Tensor:
+    """Return the map with each of some attributes, of which `sampled_maps` gives mean and variance.
+
+    Source: Bass et al., NeurIPS 2020, Sec. 3.2, Fig. 4 (https://arxiv.org/abs/2006.08287).
+
+    Args:
+        network: trained network.
+        image: scans, intensities in [-1, 1], shape (B, C, H, W[, D]).
+        target: classes to translate to, shape (B,).
+        attributes: attributes of each class, shape (N, 1, H/16, W/16[, D/16]).
+        chunk_size: attributes decoded at once, for each scan.
+        reference: what is subtracted, "reconstruction" or "input".
+        mirror_axis: spatial axis along which scans and attributes are mirrored for a second map, to be averaged; None for one.
+
+    Returns:
+        Maps of shape (N, B, C, H, W[, D]).
+
+    Raises:
+        ValueError: When `reference` is unknown.
+    """
+    with eval_mode(network), torch.inference_mode():
+        views = Views(network, image, mirror_axis)
+        origin = _reference_image(views, reference, target)
+        draws = torch.stack([attributes[label] for label in target.tolist()])
+        translations = _decode_each(views, draws, target, chunk_size)
+        return torch.stack([translated - origin for _, translated in translations])
 
 
 def translate_to_value(network: ICAM, image: Tensor, value: Tensor, reference: str = "reconstruction") -> AttributionMaps:
@@ -191,11 +231,6 @@ def _move_to_value(network: ICAM, attribute: Tensor, value: Tensor) -> Tensor:
         raise ValueError("the network's regressor is constant (all its weights are 0): no attribute has another value")
     steps = (value.to(regressed) - regressed) / weight.square().sum()
     return attribute + (steps[:, None] * weight).view_as(attribute)
-
-
-def _draw_for(network: ICAM, target: Tensor, num_samples: int, threshold: float, seed: int) -> Tensor:
-    draws = draw_attributes(network, target.tolist(), num_samples, threshold, seed)
-    return torch.stack([draws[label] for label in target.tolist()])
 
 
 def _decode_each(views: Views, draws: Tensor, target: Tensor, chunk_size: int) -> Iterator[tuple[int, Tensor]]:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from bundle.attribution import draw_attributes, exemplar_maps, interpolate, sampled_maps, translate_to_value
+from bundle.attribution import draw_attributes, exemplar_maps, interpolate, sampled_maps, single_maps, translate_to_value
 from bundle.networks import ICAM
 
 
@@ -116,3 +116,16 @@ def test_wrong_arguments_are_refused(network: ICAM, image: torch.Tensor, labels:
         sampled_maps(network, image, labels, reference="nothing")
     with pytest.raises(ValueError, match="num_steps"):
         interpolate(network, image, labels, labels, num_steps=1)
+
+
+@pytest.mark.parametrize("reference", ["reconstruction", "input"])
+def test_single_maps_have_the_mean_and_variance_of_sampled_maps_with_the_same_attributes(
+    network: ICAM, image: torch.Tensor, labels: torch.Tensor, reference: str
+) -> None:
+    attributes = draw_attributes(network.eval(), [0, 1], 5, seed=3)
+    single = single_maps(network, image, 1 - labels, attributes, chunk_size=2, reference=reference)
+    sampled = sampled_maps(network, image, 1 - labels, reference=reference, attributes=attributes)
+    torch.testing.assert_close(single.mean(0), sampled.mean, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(single.var(0), sampled.variance, atol=1e-6, rtol=1e-3)
+    drawn = sampled_maps(network, image, 1 - labels, 5, seed=3, reference=reference)
+    assert torch.equal(drawn.mean, sampled.mean)

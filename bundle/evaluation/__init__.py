@@ -5,7 +5,7 @@ from bundle.evaluation.evaluator import Evaluation
 from bundle.evaluation.examination import Examination
 from bundle.evaluation.explainers import PostHocExplainer, TranslatingExplainer, VAGANExplainer
 from bundle.evaluation.judge import Judge
-from bundle.evaluation.screening import Screening
+from bundle.evaluation.screening import Screening, list_validation
 
 __all__ = [
     "AttributionEvaluation",
@@ -16,4 +16,5 @@ __all__ = [
     "Screening",
     "TranslatingExplainer",
     "VAGANExplainer",
+    "list_validation",
 ]

@@ -51,6 +51,7 @@ def network_maps(
     seed: int = 0,
     chunk_size: int = 10,
     mirror_axis: int | None = None,
+    attributes: Mapping[int, Tensor] | None = None,
 ) -> dict[str, Tensor]:
     """Compute the FA maps of a batch, against its own reconstruction and against the input.
 
@@ -66,12 +67,14 @@ def network_maps(
         seed: seed of the draws.
         chunk_size: draws decoded at once.
         mirror_axis: spatial axis along which scans are mirrored for a second map, to be averaged; None for one.
+        attributes: what is given to sampled maps instead of draws, by class; None draws.
 
     Returns:
         Maps by method, each of the shape of `image`.
     """
     exemplar = exemplar_maps(network, image, attribute, target, mirror_axis=mirror_axis)
-    sampled = sampled_maps(network, image, target, num_samples, threshold, seed, chunk_size, mirror_axis=mirror_axis)
+    drawing = (num_samples, threshold, seed, chunk_size)
+    sampled = sampled_maps(network, image, target, *drawing, mirror_axis=mirror_axis, attributes=attributes)
     return {
         "exemplar_reconstruction": exemplar.mean,
         "exemplar_input": exemplar.translated - image,

@@ -9,6 +9,7 @@ from monai.utils import ensure_tuple_rep
 from torch import Tensor
 
 from bundle.evaluation.candidates import network_maps
+from bundle.evaluation.draws import PRIOR, check_draws, draw_for_class
 from bundle.evaluation.encoding import plain, stack_images
 from bundle.evaluation.pairing import CONVERTER, REPEAT, name_direction
 from bundle.evaluation.scorer import MapScorer
@@ -49,6 +50,10 @@ class Comparison(MapScorer):
         device: where to compute.
         voxel_size: edge of a voxel in mm, for all axes or one an axis.
         dilation: distance from the labelled ventricles within which CSF counts as theirs, mm.
+        draws: how attributes of sampled maps are drawn, "prior" or "bank".
+
+    Raises:
+        ValueError: When `draws` is neither.
     """
 
     def __init__(
@@ -63,10 +68,13 @@ class Comparison(MapScorer):
         device: torch.device | str = "cpu",
         voxel_size: float | Sequence[float] = 1.0,
         dilation: float = 5.0,
+        draws: str = PRIOR,
     ) -> None:
+        check_draws(draws)
         num_classes = network.attribute_encoder.num_classes
         super().__init__(test, train, splits, references, num_classes, sampling["seed"], batch_size)
-        self.network, self.device, self.sampling = network, device, dict(sampling)
+        self.network, self.device, self.sampling, self.draws = network, device, dict(sampling), draws
+        self._attributes: dict[tuple[str, int], Tensor] = {}
         spatial_dims = len(network.attribute_encoder.image_size)
         self.ventricles = Ventricles(self.load, ensure_tuple_rep(voxel_size, spatial_dims), dilation)
 
@@ -101,8 +109,25 @@ class Comparison(MapScorer):
         """
         image = stack_images([self.test[i] for i in indices]).to(self.device)
         borrowed = attribute[[self.references[i][target] for i in indices]].to(self.device)
-        maps = network_maps(self.network, image, borrowed, torch.full((len(indices),), target), **self.sampling)
+        attributes = {target: self.draw(self.draws, target)}
+        maps = network_maps(
+            self.network, image, borrowed, torch.full((len(indices),), target), **self.sampling, attributes=attributes
+        )
         return {method: batch.cpu() for method, batch in maps.items()}
+
+    def draw(self, kind: str, target: int) -> Tensor:
+        """Return the attributes that sampled maps towards a class are made with, drawn once, shape (N, 1, H/16, W/16[, D/16]).
+
+        Args:
+            kind: how they are drawn, "prior" or "bank".
+            target: the class.
+        """
+        if (kind, target) not in self._attributes:
+            count, threshold, seed = (self.sampling[name] for name in ("num_samples", "threshold", "seed"))
+            self._attributes[kind, target] = draw_for_class(
+                kind, self.network, self.train, target, count, threshold, seed, self.device, self.batch_size
+            )
+        return self._attributes[kind, target]
 
     def describe_pair(self, index: int) -> dict[str, Any]:
         """Return who a test scan and the participant's other scan are, for the tables."""

@@ -14,12 +14,14 @@ from torch import nn
 from bundle.evaluation.ages import Ages, summarise_ages
 from bundle.evaluation.classification import CLASSIFIER, score_classes
 from bundle.evaluation.comparison import Comparison, Scores
+from bundle.evaluation.draws import PRIOR
 from bundle.evaluation.encoding import Encodings, encode_scans
 from bundle.evaluation.longitudinal import Longitudinal, summarise_pairs
 from bundle.evaluation.pairing import draw_references, name_splits
 from bundle.evaluation.probes import probe_latent
 from bundle.evaluation.results import list_predictions, publish
 from bundle.evaluation.scoring import METRICS, summarise
+from bundle.evaluation.uncertainty import Uncertainty
 from bundle.evaluation.volumes import summarise_volumes
 from bundle.files import check_writable
 from bundle.networks import ICAM
@@ -50,6 +52,9 @@ class Evaluation:
         dilation: distance from the labelled ventricles within which CSF counts as theirs, mm.
         value_mean: age that a network with regression regresses as 0, years.
         value_scale: years that it regresses as 1.
+        draws: how attributes of sampled maps are drawn, "prior" or "bank".
+        validation: scans of the validation split, transformed, by which intervals are calibrated; None or empty for none.
+        uncertainty: fields of `uncertainty.Settings`: what is measured of the spread of sampled maps; None for nothing.
 
     Raises:
         ValueError: When `headline` is unknown, the test split is empty, or a scan has no reference scan of another class.
@@ -76,6 +81,9 @@ class Evaluation:
         dilation: float = 5.0,
         value_mean: float = 0.0,
         value_scale: float = 1.0,
+        draws: str = PRIOR,
+        validation: Dataset | None = None,
+        uncertainty: Mapping[str, Any] | None = None,
     ) -> None:
         check_settings(headline, test, cohort)
         self.network, self.device, self.batch_size = network.to(device), device, batch_size
@@ -96,16 +104,18 @@ class Evaluation:
         sampling: dict[str, Any] = {"num_samples": num_samples, "threshold": threshold, "seed": seed, "chunk_size": chunk_size}
         sampling["mirror_axis"] = mirror_axis
         self.comparison = Comparison(
-            self.network, test, train, self.splits, references, sampling, batch_size, device, voxel_size, dilation
+            self.network, test, train, self.splits, references, sampling, batch_size, device, voxel_size, dilation, draws
         )
         self.longitudinal = Longitudinal(self.comparison)
         self.ages = Ages(self.comparison, value_mean, value_scale)
+        self.uncertainty = None if uncertainty is None else Uncertainty(self.comparison, validation, uncertainty)
 
     def run(self) -> pd.DataFrame:
         """Evaluate, write the tables and `settings.json`, and print the results.
 
         Tables are `metrics.csv`, `scans.csv`, `predictions.csv`, and where the cohort has what they need `pairs.csv`,
-        `volumes.csv` and `ages.csv`; those of an earlier run that this one does not write are removed.
+        `volumes.csv`, `ages.csv`, `uncertainty.csv` and `variety.csv`; those of an earlier run that this one does not write are
+        removed.
 
         Returns:
             The contents of `metrics.csv`.
@@ -132,7 +142,13 @@ class Evaluation:
         scores.add(Scores(of_ages, []))
         scores.add(self.comparison.run(encodings.attribute))
         tables = {"scans": pd.DataFrame(scores.scans), "pairs": pd.DataFrame(pairs), "volumes": pd.DataFrame(scores.volumes)}
-        return tables | {"ages": ages}
+        return tables | {"ages": ages} | self._measure_uncertainty()
+
+    def _measure_uncertainty(self) -> dict[str, pd.DataFrame]:
+        """Return the tables on the spread of sampled maps; empty ones where nothing is to be measured or known."""
+        if self.uncertainty is None:
+            return {"uncertainty": pd.DataFrame(), "variety": pd.DataFrame()}
+        return {"uncertainty": self.uncertainty.run(), "variety": self.uncertainty.compare_variety()}
 
     def _summarise(self, tables: Mapping[str, pd.DataFrame]) -> Iterator[pd.DataFrame]:
         """Yield the rows of `metrics.csv` on each table that is not empty."""
@@ -145,6 +161,9 @@ class Evaluation:
         if len(tables["ages"]):
             known = [float(row["age"]) for row in self.train.data if "age" in row]
             yield summarise_ages(tables["ages"], float(np.mean(known)) if known else np.nan, **self.interval)
+
+        if self.uncertainty is not None and len(tables["uncertainty"]):
+            yield self.uncertainty.summarise(tables["uncertainty"], **self.interval)
 
     def encode(self) -> Encodings:
         """Return the latents of the test scans."""
@@ -173,6 +192,8 @@ class Evaluation:
             "headline": self.headline,
             "num_scans": len(self.test),
             "maps": self.comparison.sampling,
+            "draws": self.comparison.draws,
+            "uncertainty": None if self.uncertainty is None else self.uncertainty.describe(),
             "interval": self.interval,
             "measures": self.measures,
         }

@@ -14,7 +14,7 @@ from bundle.evaluation.scoring import COLUMNS
 from bundle.evaluation.tables import format_results
 from bundle.files import write_atomically
 
-OPTIONAL = ("pairs", "volumes", "ages")  # tables that are written only when they have rows
+OPTIONAL = ("pairs", "volumes", "ages", "uncertainty", "variety")  # tables that are written only when they have rows
 
 
 def list_predictions(scorer: MapScorer, probabilities: Tensor) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from bundle.data import check_mask
+from bundle.data.intensities import INTENSITY_RANGE
 from bundle.evaluation.candidates import oracle_maps, trivial_maps
 from bundle.evaluation.encoding import plain, split_range
 from bundle.evaluation.pairing import find_changed_labels, find_pairs, name_direction
@@ -68,15 +69,21 @@ class MapScorer:
             sources = [i for i in range(len(self.splits)) if self._knows(i, target) and self._is_of(i, classes)]
             batches += [(target, [sources[i] for i in positions]) for positions in split_range(len(sources), self.batch_size)]
         for target in dict.fromkeys(target for target, _ in batches):
-            self._classes[target] = describe_class(self.train, target)
+            self.describe_target(target)
         yield from tqdm(batches, desc="maps", unit="batch", disable=not batches)
+
+    def describe_target(self, target: int) -> TrainingClass:
+        """Return what the training split tells of a class; it is read once."""
+        if target not in self._classes:
+            self._classes[target] = describe_class(self.train, target)
+        return self._classes[target]
 
     def score_scan(self, index: int, target: int, maps: Mapping[str, Tensor]) -> list[dict[str, Any]]:
         """Score the maps of a scan, the trivial ones and the exact change.
 
         Args:
             index: position in the test split.
-            target: class that the maps lead to, one that `list_batches` has given.
+            target: class that the maps lead to.
             maps: maps by method, each of shape (C, H, W[, D]).
 
         Returns:
@@ -86,7 +93,7 @@ class MapScorer:
             ValueError: When the lesion mask of a diseased scan is empty.
         """
         scan, reference = self.load(index), self.load(self.references[index][target])
-        known, seed = self._classes[target], [self.seed, index, target]
+        known, seed = self.describe_target(target), [self.seed, index, target]
         drawn = pick_scan(self.train, known.members, seed)
         candidates = {**maps, **oracle_maps(scan, reference, known.frequencies)}
         candidates |= trivial_maps(scan["image"], known.mean, drawn, reference["image"], seed)
@@ -101,6 +108,8 @@ class MapScorer:
     def load(self, index: int) -> dict[str, Any]:
         """Return a test scan: its entry of the data list with `image` and the truths as plain tensors, and `changed_label`.
 
+        `unit` is what a scanner unit is in the intensities of the network, where the transforms have noted it.
+
         Args:
             index: position in the test split.
 
@@ -112,7 +121,7 @@ class MapScorer:
         if int(row["label"]) > 0 and "mask" in row:
             check_mask(images["mask"], row["mask"])
         about = {key: value for key, value in row.items() if key not in TRUTH_KEYS}
-        return about | images | {"changed_label": self.changed_labels[index]}
+        return about | images | {"changed_label": self.changed_labels[index]} | _find_unit(item["image"])
 
     def describe(self, index: int) -> dict[str, Any]:
         """Return who a test scan is, for the tables."""
@@ -140,3 +149,9 @@ class MapScorer:
         if "disease_map" in row:
             return self.changed_labels[index] == target
         return any(key in other for other in self.test.data for key in ("mask", "effect"))
+
+
+def _find_unit(image: Any) -> dict[str, float]:
+    """Return how much of the network's range [-1, 1] a scanner unit is, as `unit`; nothing where the image does not tell."""
+    scale = getattr(image, "meta", {}).get(INTENSITY_RANGE)
+    return {} if scale is None else {"unit": float(2 / (scale[1] - scale[0]))}

@@ -4,8 +4,10 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import pandas as pd
 from tqdm import tqdm
 
+from bundle.data import datalist
 from bundle.data.scans import check_mask
 
 logger = logging.getLogger(__name__)
@@ -58,3 +60,12 @@ def _find_reason(error: BaseException) -> str:
     while error.__cause__ is not None and not isinstance(error, ValueError | OSError):
         error = error.__cause__
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def list_validation(manifest: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the validation split as a data list; empty where the cohort has none, as it is not necessary for an evaluation.
+
+    Args:
+        manifest: table from `read_manifest`.
+    """
+    return datalist(manifest, "validation") if (manifest["split"] == "validation").any() else []

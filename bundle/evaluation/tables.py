@@ -8,13 +8,21 @@ from bundle.evaluation.ages import AGES
 from bundle.evaluation.candidates import NETWORK_METHODS, OWN_METHODS
 from bundle.evaluation.pairing import PAIRS
 from bundle.evaluation.scoring import select_kind
+from bundle.evaluation.uncertainty import UNCERTAINTY
 
 FIGURES = {  # tables of other figures than NCC: protocol and what it is called
     "": "classes",
     PAIRS: "two scans of one participant",
     AGES: "ages",
+    UNCERTAINTY: "spread of sampled maps",
 }
 SMALL = ("map_of", "composition", "reversibility", "kid")  # beginnings of figures that are far below one
+FEWER = {  # protocols of whose figures some are shown; metrics.csv has all
+    UNCERTAINTY: (
+        "error_correlation", "spread_correlation", "mean_ncc", "normal_coverage_90", "calibrated_coverage_90",
+        "calibrated_changed_90", "phenotype_distance", "perfect_distance",
+    ),
+}  # fmt: skip
 WAYS = ("exemplar", "sampled")  # kinds of map, each with its own table
 
 
@@ -83,6 +91,7 @@ def pivot_figures(metrics: pd.DataFrame, protocol: str) -> pd.DataFrame:
         protocol: which figures, of `FIGURES`.
     """
     rows = metrics[metrics["protocol"] == protocol]
+    rows = rows[rows["metric"].isin(FEWER.get(protocol, rows["metric"]))]
     directions = rows["direction"].map(lambda direction: f" ({direction})" if direction else "")
     return _spread(rows.assign(method=rows["method"] + directions), rows["metric"])
 

@@ -1,6 +1,5 @@
 """What the training split tells of a class."""
 
-from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
@@ -9,8 +8,10 @@ from monai.data import Dataset
 from torch import Tensor
 from tqdm import tqdm
 
+from bundle.evaluation.changes import Phenotype, find_phenotype
 from bundle.evaluation.encoding import plain
-from bundle.evaluation.truths import knows_parcels, lesioned_parcels
+from bundle.evaluation.truths import knows_parcels
+from bundle.evaluation.variety import count_shares, parcel_shares
 
 
 class TrainingClass(NamedTuple):
@@ -20,11 +21,13 @@ class TrainingClass(NamedTuple):
         members: positions of its scans in the split.
         mean: mean scan, intensities in [-1, 1], shape (C, H, W[, D]).
         frequencies: how often each parcel is lesioned, by its label in the parcel maps; empty without masks and parcel maps.
+        phenotypes: how often each set of parcels is; likewise.
     """
 
     members: list[int]
     mean: Tensor
     frequencies: dict[int, float]
+    phenotypes: dict[Phenotype, float]
 
 
 def describe_class(train: Dataset, label: int) -> TrainingClass:
@@ -41,15 +44,15 @@ def describe_class(train: Dataset, label: int) -> TrainingClass:
     if not members:
         raise ValueError(f"the training split has no scan of class {label}, which the trivial maps need")
     total = torch.zeros_like(plain(train[members[0]]["image"]), dtype=torch.float64)
-    lesioned, known = Counter[int](), 0
+    found = []
     for index in tqdm(members, desc=f"training scans of class {label}", unit="scan"):
         item = train[index]
         total += plain(item["image"])
         if label > 0 and knows_parcels(item):
-            known += 1
-            lesioned.update(lesioned_parcels(item).int().tolist())
-    frequencies = {parcel: count / known for parcel, count in sorted(lesioned.items())}
-    return TrainingClass(members, (total / len(members)).float(), frequencies)
+            found.append(find_phenotype(item))
+    phenotypes = count_shares(found)
+    frequencies = {parcel: share for (parcel,), share in parcel_shares(phenotypes).items()}
+    return TrainingClass(members, (total / len(members)).float(), frequencies, phenotypes)
 
 
 def pick_scan(train: Dataset, members: list[int], seed: list[int]) -> Tensor:

@@ -18,6 +18,7 @@ from bundle.report.panels import NUM_STEPS, first_control, make_interpolation, m
 from bundle.report.plots import plot_latent
 from bundle.report.provenance import find_commit, list_versions
 from bundle.report.sections import draw_ages, draw_curves, draw_volumes, flatten, show_split, summarise_split
+from bundle.report.spreads import draw_coverage, make_spreads
 
 TEMPLATE = "template.html"
 COMMAND = "python -m monai.bundle run evaluation --config_file configs/evaluate.yaml"
@@ -77,8 +78,14 @@ class Report:
             panels={split: make_panels(self.evaluation, scans, encodings.attribute, split) for split in splits},
             pairs={split: make_pairs(self.evaluation, tables["pairs"], encodings.attribute, split) for split in splits},
             scatters={
-                split: [*draw_volumes(tables["volumes"], split), *draw_ages(tables["ages"], split)] for split in splits
+                split: [
+                    *draw_volumes(tables["volumes"], split),
+                    *draw_ages(tables["ages"], split),
+                    *draw_coverage(tables["uncertainty"], split),
+                ]
+                for split in splits
             },
+            spreads={split: make_spreads(self.evaluation, tables["uncertainty"], split) for split in splits},
             interpolations={split: self._interpolate(encodings, split) for split in splits},
             curves=list(draw_curves(self.history)),
             latents=list(self._draw_latents(encodings, metrics)),
@@ -104,7 +111,7 @@ class Report:
             changed = ", ".join(sorted(key for key, value in wanted.items() if found.get(key) != value))
             raise ValueError(f"{folder} holds an evaluation with another {changed}: run the evaluation again ({COMMAND})")
         metrics = pd.read_csv(folder / "metrics.csv").fillna({"protocol": "", "direction": ""})
-        tables = {name: _read_table(folder / f"{name}.csv") for name in ("pairs", "volumes", "ages")}
+        tables = {name: _read_table(folder / f"{name}.csv") for name in ("pairs", "volumes", "ages", "uncertainty")}
         has_maps = metrics["metric"].isin(METRICS).any()
         return tables | {"metrics": metrics, "scans": pd.read_csv(folder / "scans.csv") if has_maps else pd.DataFrame()}
 

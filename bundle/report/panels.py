@@ -74,7 +74,8 @@ def make_panel(evaluation: Evaluation, attribute: Tensor, index: int, target: in
     targets = torch.tensor([target])
     borrowed, axis = attribute[[lender]].to(comparison.device), comparison.sampling.get("mirror_axis")
     exemplar = exemplar_maps(comparison.network, image, borrowed, targets, mirror_axis=axis)
-    sampled = sampled_maps(comparison.network, image, targets, **comparison.sampling)
+    attributes = {target: comparison.draw(comparison.draws, target)}
+    sampled = sampled_maps(comparison.network, image, targets, **comparison.sampling, attributes=attributes)
     truths = [truth.image for truth in find_truths(scan, reference, {}) if truth.kind in ("exemplar", "both")]
     pictures = {
         "scan": scan["image"],

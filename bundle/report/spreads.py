@@ -1,0 +1,80 @@
+"""Pictures of what the spread of sampled maps tells: beside their error, and how the true change differs between subjects."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+from markupsafe import Markup
+
+from bundle.evaluation import Evaluation
+from bundle.evaluation.intervals import NAMES
+from bundle.report.images import draw_map, draw_spread, find_point, find_range, take_planes
+from bundle.report.panels import Panel, Tile
+from bundle.report.plots import plot_scatter
+
+
+def make_spreads(evaluation: Evaluation, table: pd.DataFrame, split: str) -> list[Panel]:
+    """Show, for each direction and way to draw, the scan whose spread has the median correlation with the error.
+
+    Args:
+        evaluation: the evaluation, which measures uncertainty where the table is not empty.
+        table: contents of `uncertainty.csv`; may be empty.
+        split: split to show.
+    """
+    if table.empty or evaluation.uncertainty is None:
+        return []
+    panels = []
+    known = table[table["split"] == split].dropna(subset=["error_correlation"])
+    for _, group in known.groupby(["direction", "draws"], sort=False):
+        ordered = group.sort_values(["error_correlation", "scan"])
+        panels.append(make_spread(evaluation, ordered.iloc[(len(ordered) - 1) // 2]))
+    return panels
+
+
+def make_spread(evaluation: Evaluation, row: pd.Series) -> Panel:
+    """Show mean and standard deviation of the sampled maps of a scan, their error, and mean and spread of its true change.
+
+    Args:
+        evaluation: the evaluation, which measures uncertainty.
+        row: row of `uncertainty.csv`.
+    """
+    uncertainty = evaluation.uncertainty
+    assert uncertainty is not None
+    source, classes = int(row["label"]), range(evaluation.comparison.num_classes)
+    target = next(label for label in classes if label != source and uncertainty.name(source, label) == row["direction"])
+    sample = uncertainty.sample(evaluation.comparison, int(row["scan"]), row["draws"], target)
+    assert sample is not None  # as the table has it
+    mean, spread, expected = sample.maps.mean(0), sample.maps.std(0), sample.changes.mean()
+    error, true = sample.changes.error(mean), uncertainty.find_true_spread(sample.scan, target)
+    point, limit = find_point(expected), find_range(mean, expected)
+    highest = find_range(spread) if true is None else find_range(spread, true)
+    tiles = [
+        Tile(draw_map(take_planes(mean, point), limit), f"mean map, ±{limit:.2f}"),
+        Tile(draw_map(take_planes(expected, point), limit), "expected true change"),
+        Tile(draw_spread(take_planes(spread, point), highest), f"standard deviation of the maps, to {highest:.1g}"),
+        Tile(draw_spread(take_planes(error, point), find_range(error)), f"absolute error, to {find_range(error):.1g}"),
+    ]
+    if true is not None:
+        tiles.append(Tile(draw_spread(take_planes(true, point), highest), "true standard deviation between subjects"))
+    name = f"{row['participant_id']}, class {source} to {target}, draws: {row['draws']}"
+    return Panel(f"{name}: correlation with the error {row['error_correlation']:.2f}", tiles)
+
+
+def draw_coverage(table: pd.DataFrame, split: str) -> Iterator[Markup]:
+    """Yield drawings of how much of the true change intervals hold against how much they promise.
+
+    Args:
+        table: contents of `uncertainty.csv`; may be empty.
+        split: split to show.
+    """
+    if table.empty:
+        return
+    for (direction, kind), group in table[table["split"] == split].groupby(["direction", "draws"], sort=False):
+        points = {}
+        for name in NAMES:
+            for figure, place in (("coverage", "brain"), ("changed", "where it changes")):
+                start = f"{name}_{figure}_"
+                columns = [column for column in table if column.startswith(start)]
+                if columns:
+                    levels = [float(column.removeprefix(start)) / 100 for column in columns]
+                    points[f"{name}, {place}"] = (pd.Series(levels).to_numpy(), group[columns].mean().to_numpy())
+        yield plot_scatter(points, "promised", "held share of voxels", f"{split}: intervals ({direction}), draws: {kind}")
