@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bundle.benchmark.plan import plan_runs
+from bundle.benchmark.plan import plan_cohort, plan_runs
 from bundle.benchmark.publication import Publication
 from bundle.benchmark.rows import check_rival, list_rows
 from bundle.benchmark.runner import Runner
@@ -57,6 +57,7 @@ class Benchmark:
         self.folder = Path(output_dir).resolve()
         self.methods = methods
         self.runs = plan_runs(methods, measures, seeds, self.folder, cohort_files, common, training)
+        self.cohort = plan_cohort(self.folder, cohort_files, common)
         self.runner = Runner(root, num_jobs, num_threads)
         self.rival = check_rival(rival, methods)
         self.published, self.headline, self.level = dict(published or {}), headline, level
@@ -66,10 +67,13 @@ class Benchmark:
         """Run what is left, and publish what there is.
 
         Raises:
-            SystemExit: When a run failed; the others are done, and published.
+            SystemExit: When the cohort cannot be used, or a run failed; the others are done, and published.
             ValueError: When the folder holds runs with other settings.
         """
         check_writable(self.folder)
+        unusable = self.runner.run([self.cohort])  # alone, so that runs at the same time do not all make the cohort
+        if unusable:
+            raise SystemExit("\n".join(unusable))
         failures = self.runner.run(self.runs)
         self.publish(failures)
         if failures:

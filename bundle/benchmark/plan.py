@@ -100,6 +100,19 @@ def plan_runs(
     return runs
 
 
+def plan_cohort(output_dir: str | Path, cohort_files: Sequence[str] = (), common: Mapping[str, Any] | None = None) -> Run:
+    """Return the run that comes before all others: it lists the cohort, and makes it where it is an embedded one.
+
+    Args:
+        output_dir: folder of the benchmark.
+        cohort_files: overlays of the cohort.
+        common: keys of all stages.
+    """
+    folder = Path(output_dir) / "cohort"
+    options = {"output_dir": str(folder), **(common or {})}
+    return Run("cohort", 0, (Stage("listing", "listing", ("configs/train.yaml", *cohort_files), options, folder),))
+
+
 def check_plan(methods: Mapping[str, Mapping[str, Any]], measures: Mapping[str, Mapping[str, Any]], seeds: Sequence[int]) -> None:
     """Check what can be checked before anything runs.
 

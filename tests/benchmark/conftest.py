@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bundle.benchmark.plan import Run, list_stages, plan_runs
+from bundle.benchmark.plan import Run, Stage, list_stages, plan_runs
 
 MEASURES = {"maps": {"entry": "evaluation", "base": "configs/evaluate.yaml"}}
 METHODS = {
@@ -29,11 +29,16 @@ def make_scans(name: str, score: float, num_scans: int = 6) -> pd.DataFrame:
     ])  # fmt: skip
 
 
+def record_stage(stage: Stage) -> None:
+    """Write the record of a stage that ended well."""
+    stage.folder.mkdir(parents=True, exist_ok=True)
+    stage.record.write_text(json.dumps({"arguments": stage.command()[1:], "seconds": 60.0, "commit": "abc"}))
+
+
 def finish(run: Run, scores: dict[str, float]) -> None:
     """Write what a run leaves behind."""
     for stage in run.stages:
-        stage.folder.mkdir(parents=True, exist_ok=True)
-        stage.record.write_text(json.dumps({"arguments": stage.command()[1:], "seconds": 60.0, "commit": "abc"}))
+        record_stage(stage)
     folder = run.stages[0].folder / "maps" / "eval"
     folder.mkdir(parents=True)
     named = {**scores, "image": 0.4, "oracle": 0.9}

@@ -2,12 +2,15 @@ import pandas as pd
 import pytest
 
 from bundle.benchmark import Benchmark
-from tests.benchmark.conftest import MEASURES, METHODS
+from tests.benchmark.conftest import MEASURES, METHODS, record_stage
 
 
 @pytest.fixture
 def benchmark(tmp_path, finished):
-    return Benchmark(METHODS, MEASURES, [0, 1, 2], tmp_path, tmp_path, rival="Ours", published={"Ours": {"plus": 0.3}})
+    """A benchmark with nothing left to do."""
+    benchmark = Benchmark(METHODS, MEASURES, [0, 1, 2], tmp_path, tmp_path, rival="Ours", published={"Ours": {"plus": 0.3}})
+    record_stage(benchmark.cohort.stages[0])
+    return benchmark
 
 
 def test_everything_done_is_published_without_a_run(benchmark, capsys):
@@ -22,10 +25,19 @@ def test_everything_done_is_published_without_a_run(benchmark, capsys):
 
 
 def test_failures_are_on_the_page_and_in_the_exit_status(benchmark, monkeypatch):
-    monkeypatch.setattr(benchmark.runner, "run", lambda runs: ["theirs, seed 2: training failed"])
+    failures = {"cohort": [], "ours": ["theirs, seed 2: training failed"]}
+    monkeypatch.setattr(benchmark.runner, "run", lambda runs: failures[runs[0].method])
     with pytest.raises(SystemExit, match="theirs, seed 2: training failed"):
         benchmark.run()
     assert "training failed" in (benchmark.folder / "index.html").read_text()
+
+
+def test_cohort_that_cannot_be_used_stops_everything_at_once(benchmark, monkeypatch):
+    started = []
+    monkeypatch.setattr(benchmark.runner, "run", lambda runs: started.append(runs[0].method) or ["cohort: listing failed"])
+    with pytest.raises(SystemExit, match="cohort: listing failed"):
+        benchmark.run()
+    assert started == ["cohort"]
 
 
 def test_unknown_rival_is_refused_before_anything_runs(tmp_path):

@@ -1,0 +1,49 @@
+"""The benchmark as users run it, on a tiny cohort: trainings, maps, tables, page; a second call has nothing left to do."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+TINY = {
+    "image_size": [32, 32],
+    "device": "cpu",
+    "embedded_cohort#num_train": 16,
+    "embedded_cohort#num_validation": 8,
+    "embedded_cohort#num_test": 8,
+}
+BUDGET = {"max_epochs": 2, "epoch_length": 2, "warmup_iterations": 1}
+
+
+@pytest.mark.slow
+def test_two_methods_are_trained_compared_and_not_run_again(tmp_path):
+    known = yaml.safe_load((ROOT / "configs" / "benchmark.yaml").read_text())
+    methods = {name: known["methods"][name] for name in ("icam", "resnet")}
+    methods["icam"]["measures"].remove("posthoc")
+    del methods["icam"]["rows"]["{}, on ICAM's E^a"]
+    measures = known["measures"]
+    measures["posthoc"]["options"] |= {"methods": "$['grad_cam','guided_backprop']"}
+    overlay = {"methods": methods, "measures": measures, "budget": BUDGET, "seeds": [0], "num_jobs": 2}
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(TINY))
+    (tmp_path / "benchmark.yaml").write_text(
+        yaml.safe_dump(overlay | {"cohort_files": ["configs/squares.yaml", str(tmp_path / "tiny.yaml")]}, sort_keys=False)
+    )
+    command = [
+        sys.executable, "-W", "ignore", "-m", "monai.bundle", "run", "benchmark",
+        "--config_file", f"['configs/benchmark.yaml','{tmp_path / 'benchmark.yaml'}']",
+        "--dataset_dir", str(tmp_path / "squares"), "--output_dir", str(tmp_path / "out"),
+    ]  # fmt: skip
+    for _ in range(2):
+        done = subprocess.run(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        written = {path: path.stat().st_mtime for path in (tmp_path / "out").rglob("model.pt")}
+        assert len(written) == 2
+    assert "training" not in done.stderr.rpartition("benchmark:")[2]  # the second call starts with everything done
+    table = pd.read_csv(tmp_path / "out" / "comparison.csv")
+    assert {"ICAM, ours", "ICAM, ours, one view", "grad cam, on a ResNet", "image"} <= set(table["row"])
+    assert (tmp_path / "out" / "index.html").is_file()
