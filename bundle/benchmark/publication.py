@@ -19,7 +19,7 @@ from bundle.files import write_atomically
 from bundle.report.plots import plot_figures
 
 TEMPLATE = "template.html"
-FOLDERS = [Path(__file__).parent, Path(bundle.report.__file__).parent]  # of the template, and of the style that it shares
+FOLDERS = [Path(__file__).parent, Path(bundle.report.__file__).parent]  # of the template, and of the head that it shares
 
 
 class Publication:
