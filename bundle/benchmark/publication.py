@@ -13,8 +13,8 @@ from bundle.benchmark.panels import make_panels
 from bundle.benchmark.plan import Run, read_record
 from bundle.benchmark.rows import Row, read_figures, read_scores
 from bundle.benchmark.summary import summarise_figures, summarise_scores
-from bundle.benchmark.tables import add_published, lay_out, show_leads, to_markdown
-from bundle.evaluation.scoring import METRICS
+from bundle.benchmark.tables import add_published, lay_out, lay_out_more, show_leads, to_markdown
+from bundle.evaluation.scoring import MAP_METRICS
 from bundle.files import write_atomically
 from bundle.report.plots import plot_figures
 
@@ -61,10 +61,10 @@ class Publication:
         Returns:
             The contents of `comparison.csv`; empty when no run is done.
         """
-        scores, figures = read_scores(self.rows, self.runs), read_figures(self.rows, self.runs)
+        scores, figures = read_scores(self.rows, self.runs), read_figures(self.runs)
         if scores.empty:
             return scores
-        metrics = [name for name in METRICS if name in scores]
+        metrics = [name for name in MAP_METRICS if name in scores]
         summary = summarise_scores(scores, metrics, self.rival, self.level, self.seed)
         summarised = summarise_figures(figures[~figures["metric"].isin(metrics)], self.level)
         for name, table in (("comparison", summary), ("figures", summarised)):
@@ -83,6 +83,7 @@ class Publication:
             "main": add_published(main, self.published),
             "leads": show_leads(summary, self.rows, split, self.headline),
             "more": {metric: lay_out(summary, figures, self.rows, split, metric).drop(columns="accuracy") for metric in others},
+            "beside": lay_out_more(figures, self.rows, split),
             "drawings": list(self._draw(summary, split)),
         }
 
@@ -102,6 +103,7 @@ class Publication:
         for split, tables in parts.items():
             blocks += [f"**{split}**", to_markdown(tables["main"])]
             blocks += [f"By how much {self.rival} is ahead, on the same scans:", to_markdown(tables["leads"])]
+            blocks += ["Examination:", to_markdown(tables["beside"])] if len(tables["beside"]) else []
         with write_atomically(self.folder / "comparison.md") as path:
             path.write_text("\n\n".join(blocks) + "\n", encoding="utf-8")
 

@@ -85,7 +85,7 @@ def read_scores(rows: Sequence[Row], runs: Sequence[Run]) -> pd.DataFrame:
         Columns `row`, `family`, `seed` and those of `scans.csv`; empty when nothing is done.
     """
     parts = []
-    for (method, measure), run, table in read_tables(rows, runs, "scans.csv"):
+    for (method, measure), run, table in read_scans(rows, runs):
         for row in rows:
             if (row.method, row.measure) == (method, measure):
                 scores = table[table["method"] == row.name]
@@ -93,36 +93,37 @@ def read_scores(rows: Sequence[Row], runs: Sequence[Run]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
-def read_figures(rows: Sequence[Row], runs: Sequence[Run]) -> pd.DataFrame:
-    """Return the figures that are not means over the scans' scores, such as accuracies, of all runs that are done.
+def read_figures(runs: Sequence[Run]) -> pd.DataFrame:
+    """Return the figures of all measures of all runs that are done, means of scores over scans among them.
 
     Args:
-        rows: rows of the comparison.
         runs: all runs.
 
     Returns:
         Columns `method`, `measure`, `seed` and those of `metrics.csv`, in which the method's name is `name`.
     """
-    parts = [
-        table.rename(columns={"method": "name"}).assign(method=method, measure=measure, seed=run.seed)
-        for (method, measure), run, table in read_tables(rows, runs, "metrics.csv")
-    ]
+    parts = []
+    for run in runs:
+        for stage in run.stages[1:]:
+            folder = find_results(run, stage.name)
+            if folder is not None:
+                table = _read(folder / "metrics.csv").rename(columns={"method": "name"})
+                parts.append(table.assign(method=run.method, measure=stage.name, seed=run.seed))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
-def read_tables(rows: Sequence[Row], runs: Sequence[Run], file: str) -> Iterator[tuple[tuple[str, str], Run, pd.DataFrame]]:
-    """Yield a table of every measure that a row needs: method and measure, run, and contents.
+def read_scans(rows: Sequence[Row], runs: Sequence[Run]) -> Iterator[tuple[tuple[str, str], Run, pd.DataFrame]]:
+    """Yield `scans.csv` of every measure that a row needs: method and measure, run, and contents.
 
     Args:
         rows: rows of the comparison.
         runs: all runs; those that are not done are left out.
-        file: name of the table.
     """
     for method, measure in dict.fromkeys((row.method, row.measure) for row in rows):
         for run in runs:
             path = find_results(run, measure) if run.method == method else None
             if path is not None:
-                yield (method, measure), run, pd.read_csv(path / file).fillna({"protocol": "", "direction": ""})
+                yield (method, measure), run, _read(path / "scans.csv")
 
 
 def find_results(run: Run, measure: str) -> Path | None:
@@ -134,6 +135,10 @@ def find_results(run: Run, measure: str) -> Path | None:
     """
     stages = [stage for stage in run.stages if stage.name == measure and read_record(stage) is not None]
     return next((stages[0].folder / measure).rglob("metrics.csv")).parent if stages else None
+
+
+def _read(path: Path) -> pd.DataFrame:
+    return pd.read_csv(path).fillna({"protocol": "", "direction": ""})
 
 
 def _expand(title: str, method: str, place: str, runs: Sequence[Run]) -> Iterator[Row]:

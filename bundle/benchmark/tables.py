@@ -11,6 +11,7 @@ from bundle.evaluation.tables import show_number
 
 ACCURACY = "accuracy"
 PUBLISHED = "paper's"
+EXAMINATION = "examination"  # begins the names of measures whose figures have a table of their own
 
 
 def lay_out(summary: pd.DataFrame, figures: pd.DataFrame, rows: Sequence[Row], split: str, metric: str) -> pd.DataFrame:
@@ -42,6 +43,25 @@ def lay_out(summary: pd.DataFrame, figures: pd.DataFrame, rows: Sequence[Row], s
         if any(scores.values()):
             lines[row.title] = {ACCURACY: _find_accuracy(figures, row, split)} | scores
     return pd.DataFrame.from_dict(lines, orient="index")
+
+
+def lay_out_more(figures: pd.DataFrame, rows: Sequence[Row], split: str) -> pd.DataFrame:
+    """Return the table of what an examination found in a split; empty where there was none.
+
+    Args:
+        figures: from `summarise_figures`.
+        rows: rows of the comparison, in their order; of several of one method and name the last is shown.
+        split: split that is shown.
+    """
+    titles = {(row.method, row.name): row.title for row in rows}
+    shown = figures[(figures["split"] == split) & figures["measure"].str.startswith(EXAMINATION)]
+    lines: dict[str, dict[str, str]] = {}
+    for _, line in shown.iterrows():
+        title = titles.get((line["method"], line["name"]))
+        if title is not None:
+            column = f"{line['metric'].replace('_', ' ')} ({line['direction']})"
+            lines.setdefault(title, {})[column] = _format(line, "mean", "low", "high")
+    return pd.DataFrame.from_dict({title: lines[title] for title in titles.values() if title in lines}, orient="index")
 
 
 def show_leads(summary: pd.DataFrame, rows: Sequence[Row], split: str, metric: str, protocol: str = "paper") -> pd.DataFrame:

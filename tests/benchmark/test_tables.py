@@ -3,7 +3,7 @@ import pytest
 
 from bundle.benchmark.rows import list_rows, read_figures, read_scores
 from bundle.benchmark.summary import summarise_figures, summarise_scores
-from bundle.benchmark.tables import add_published, lay_out, show_leads, to_markdown
+from bundle.benchmark.tables import add_published, lay_out, lay_out_more, show_leads, to_markdown
 from tests.benchmark.conftest import METHODS
 
 
@@ -11,7 +11,7 @@ from tests.benchmark.conftest import METHODS
 def results(finished):
     rows = list_rows(METHODS, finished, "Ours")
     summary = summarise_scores(read_scores(rows, finished), ["ncc_image"], "Ours")
-    return rows, summary, summarise_figures(read_figures(rows, finished))
+    return rows, summary, summarise_figures(read_figures(finished))
 
 
 def test_table_has_a_line_a_row_and_a_column_a_figure(results):
@@ -35,6 +35,15 @@ def test_leads_leave_the_rival_out(results):
     table = show_leads(summary, rows, "seen", "ncc_image")
     assert "Ours" not in table.index
     assert table.loc["grad cam, theirs", "ahead by, NCC(+)"] == "0.300 [0.30, 0.30]"
+
+
+def test_examination_has_a_table_of_its_own_by_row_and_direction(results):
+    rows, _, figures = results
+    assert lay_out_more(figures, rows, "seen").empty
+    line = {"method": "theirs", "measure": "examination_posthoc", "name": "grad_cam", "split": "seen", "direction": "-"}
+    more = pd.DataFrame([line | {"metric": "deletion", "mean": 0.5, "low": 0.4, "high": 0.6, "num_seeds": 3, "n": 9}])
+    table = lay_out_more(pd.concat([figures, more]), rows, "seen")
+    assert table.to_dict("index") == {"grad cam, theirs": {"deletion (-)": "0.500 [0.40, 0.60]"}}
 
 
 def test_markdown_has_a_head_a_rule_and_the_lines():
