@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # Set up the environment and run all checks and tests. Arguments go to pytest: scripts/test.sh -m "not slow"
+# Usage: [jobs=2] bash scripts/test.sh        (tests at the same time, file by file)
 set -euo pipefail
 requirements=requirements-dev.txt
 source "$(dirname "$0")/environment.sh"
 ruff check bundle scripts tests
 mypy
 lint-imports
-pytest "$@"
+export OMP_NUM_THREADS=1 # of each of two processes
+pytest -n "${jobs:-2}" --dist loadfile "$@"
