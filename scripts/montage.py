@@ -2,8 +2,10 @@
 
 import argparse
 import base64
+import html
 import io
 import re
+import textwrap
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -142,6 +144,30 @@ def stack_panels(page: str | Path, num_scans: int) -> Image.Image:
     return _stack([_join(re.findall(r"data:image/png;base64,([^\"]+)", row)) for row in rows])
 
 
+def draw_comparison(page: str | Path, num_scans: int, columns: int = 8) -> Figure:
+    """Draw the maps of all methods for the first scans of a benchmark, with their names.
+
+    Args:
+        page: `index.html` of a benchmark.
+        num_scans: number of scans.
+        columns: pictures beside each other.
+
+    Returns:
+        The figure.
+    """
+    scans = Path(page).read_text().split('<figure class="row">')[1 : num_scans + 1]
+    found = [re.findall(r"data:image/png;base64,([^\"]+)\" alt=\"([^\"]*)\"", scan) for scan in scans]
+    tiles = [tile for scan in found for tile in scan + [None] * (-len(scan) % columns)]
+    figure, axes = plt.subplots(-(-len(tiles) // columns), columns, figsize=(1.35 * columns, 1.9 * len(tiles) / columns))
+    for axis, tile in zip(axes.flat, tiles, strict=True):
+        axis.set_axis_off()
+        if tile:
+            axis.imshow(Image.open(io.BytesIO(base64.b64decode(tile[0]))).convert("RGB"))
+            axis.set_title(textwrap.fill(html.unescape(tile[1]), 24), fontsize=6)
+    figure.tight_layout(pad=0.3)
+    return figure
+
+
 def _join(encoded: list[str]) -> Image.Image:
     """Put pictures, each a PNG in base64, beside each other."""
     pictures = [Image.open(io.BytesIO(base64.b64decode(each))).convert("RGB") for each in encoded]
@@ -174,9 +200,12 @@ if __name__ == "__main__":
     parser.add_argument("folder", help="a simulated cohort, with --maps the output of an inference, or index.html of a report")
     parser.add_argument("figure", help="file to write, for example docs/images/cohort.png")
     parser.add_argument("--number", type=int, default=8, help="how many subjects or scans")
+    parser.add_argument("--comparison", action="store_true", help="index.html is that of a benchmark")
     parser.add_argument("--maps", action="store_true", help="show maps of an inference")
     arguments = parser.parse_args()
-    if arguments.maps or arguments.folder.endswith(".html"):
+    if arguments.comparison:
+        save(draw_comparison(arguments.folder, arguments.number), arguments.figure)
+    elif arguments.maps or arguments.folder.endswith(".html"):
         stack = stack_overviews if arguments.maps else stack_panels
         stack(arguments.folder, arguments.number).quantize(256).save(arguments.figure, optimize=True)
     else:
