@@ -61,7 +61,8 @@ class Benchmark:
         self.runner = Runner(root, num_jobs, num_threads)
         self.rival = check_rival(rival, methods)
         self.published, self.headline, self.level = dict(published or {}), headline, level
-        self.about = f"Cohort {(common or {}).get('dataset_dir')}; budget {dict(training or {})}; seeds {list(seeds)}."
+        cohort = Path(str((common or {}).get("dataset_dir", ""))).name
+        self.about = f"Cohort {cohort}; budget {dict(training or {})}; seeds {list(seeds)}."
 
     def run(self) -> None:
         """Run what is left, and publish what there is.

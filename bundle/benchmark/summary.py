@@ -17,8 +17,8 @@ def summarise_scores(scores: pd.DataFrame, metrics: list[str], rival: str, level
     """Summarise the scores of maps.
 
     `std` is the standard deviation over scans, averaged over seeds. The interval is that of the mean over seeds (Student's t), in
-    which the mean of other trainings would lie; with one seed it is that over scans (bootstrap). `lead` is by how much the row
-    `rival` is ahead on the same scans, with its interval, likewise.
+    which the mean of other trainings would lie; with one seed, and where no seed matters, it is that over scans (bootstrap).
+    `lead` is by how much the row `rival` is ahead on the same scans, with its interval, likewise.
 
     Args:
         scores: one line a row, seed, scan, protocol and direction.
@@ -88,7 +88,8 @@ def _interval(group: pd.DataFrame, level: float, seed: int) -> dict[str, Any]:
     if not len(means):
         return {name: np.nan for name in ("mean", "std", "low", "high")}
     mean, low, high = seed_interval(means, level)
-    if len(means) == 1:
-        low, high = bootstrap_interval(group["score"].to_numpy(), level, seed=seed)
-    counted = {"over": SEEDS if len(means) > 1 else SCANS, "num_seeds": len(means), "n": int(by_seed.count().max())}
+    varies = np.ptp(means) > 0  # trivial maps are the same for all seeds
+    if not varies:
+        low, high = bootstrap_interval(group[group["seed"] == group["seed"].iloc[0]]["score"].to_numpy(), level, seed=seed)
+    counted = {"over": SEEDS if varies else SCANS, "num_seeds": len(means), "n": int(by_seed.count().max())}
     return {"mean": mean, "std": float(by_seed.std().mean()), "low": low, "high": high} | counted

@@ -33,11 +33,17 @@ def test_interval_is_that_of_scipy():
     assert mean == pytest.approx(values.mean())
 
 
+def test_rows_that_take_no_training_have_an_interval_over_scans(scores):
+    line = of(summarise_scores(scores, ["ncc_image"], "Ours"), "image")
+    assert line["over"] == SCANS
+    assert line["low"] < line["mean"] < line["high"]
+
+
 def test_lead_is_over_the_same_scans_and_seeds(scores):
     line = of(summarise_scores(scores, ["ncc_image"], "Ours"), "grad cam, theirs")
     assert line["lead"] == pytest.approx(0.3)
-    assert line["lead_low"] == pytest.approx(0.3)  # both methods move alike from seed to seed
-    assert line["lead_high"] == pytest.approx(0.3)
+    assert line["lead_low"] == pytest.approx(0.3, abs=1e-6)  # both methods move alike from seed to seed, and from scan to scan
+    assert line["lead_high"] == pytest.approx(0.3, abs=1e-6)
 
 
 def test_rival_leads_itself_by_nothing(scores):
