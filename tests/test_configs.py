@@ -177,3 +177,10 @@ def test_the_shipped_network_fits_its_config(stage: str, overlays: list[str]) ->
     parser["bundle_root"] = str(CONFIGS.parent)
     parser["device"] = "cpu"
     assert isinstance(parser.get_parsed_content("network"), ICAM)
+
+
+@pytest.mark.parametrize("path", sorted((CONFIGS / "data").glob("*.yaml")), ids=lambda path: path.stem)
+def test_who_is_tested_does_not_depend_on_the_seed_of_a_training(path: Path) -> None:
+    text = path.read_text()
+    assert 'seed: "@cohort_seed"' in text and 'seed: "@seed"' not in text
+    assert all(load(stage)["cohort_seed"] == 0 for stage in STAGES)

@@ -1,5 +1,6 @@
 """The benchmark as one step: run what is left, and publish the results."""
 
+import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,7 @@ class Benchmark:
             ValueError: When the folder holds runs with other settings.
         """
         check_writable(self.folder)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: runs are ended with the benchmark
         unusable = self.runner.run([self.cohort])  # alone, so that runs at the same time do not all make the cohort
         if unusable:
             raise SystemExit("\n".join(unusable))
@@ -91,4 +93,4 @@ class Benchmark:
             self.folder, rows, self.runs, self.rival, self.published, self.headline, self.about, self.level
         )
         publication.write(failures)
-        print(f"{(self.folder / 'comparison.md').read_text()}\nComparison: {self.folder / 'index.html'}")
+        print(f"{(self.folder / 'comparison.md').read_text()}\nComparison: {self.folder}")

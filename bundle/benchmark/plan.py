@@ -68,8 +68,8 @@ def plan_runs(
     Args:
         methods: by name `files` (overlays of the training and of what is measured), `options` (keys of the training), `measures`
             (names of what is measured) and, where they are not `seeds`, its own `seeds`.
-        measures: by name `entry`, `base` (first config file), `files` (overlays, which come before those of the method or
-            after them, where the method's are written `...`) and `options`.
+        measures: by name `entry`, `base` (first config file), `files` (overlays, which come before those of the method) and
+            `options`.
         seeds: seeds of the trainings.
         output_dir: folder of the benchmark; a run has the subfolder `METHOD/seed-SEED`.
         cohort_files: overlays of the cohort, which come directly after the first file.
@@ -151,8 +151,8 @@ def read_record(stage: Stage) -> dict[str, Any] | None:
     record: dict[str, Any] = json.loads(stage.record.read_text())
     if record["arguments"] != stage.command()[1:]:
         raise ValueError(
-            f"{stage.record} is of a {stage.name} with other settings: give another output_dir, or remove this file to have "
-            "it done again"
+            f"{stage.record} is of a {stage.name} with other settings: give another output_dir, or remove the folder "
+            f"{stage.folder} to have all of this run done again"
         )
     return record
 

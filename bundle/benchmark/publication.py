@@ -63,6 +63,8 @@ class Publication:
         """
         scores, figures = read_scores(self.rows, self.runs), read_figures(self.runs)
         if scores.empty:
+            sentences = [self.about, "There are no maps to compare: no run is done, or the cohort has no truths.", *failures]
+            self._write_text(sentences)
             return scores
         metrics = [name for name in MAP_METRICS if name in scores]
         summary = summarise_scores(scores, metrics, self.rival, self.level, self.seed)
@@ -71,7 +73,7 @@ class Publication:
             with write_atomically(self.folder / f"{name}.csv") as path:
                 table.to_csv(path, index=False, float_format="%.6f")
         parts = {split: self._lay_out(summary, summarised, split) for split in scores["split"].unique()}
-        self._write_text(parts)
+        self._write_text(self._list_blocks(parts))
         self._write_page(parts, failures)
         return summary
 
@@ -97,13 +99,17 @@ class Publication:
             for direction, group in drawn.groupby("direction", sort=False)
         ]
 
-    def _write_text(self, parts: Mapping[str, Mapping[str, Any]]) -> None:
-        """Write the tables in Markdown."""
+    def _list_blocks(self, parts: Mapping[str, Mapping[str, Any]]) -> list[str]:
+        """Return the tables in Markdown."""
         blocks = [self.about]
         for split, tables in parts.items():
             blocks += [f"**{split}**", to_markdown(tables["main"])]
             blocks += [f"By how much {self.rival} is ahead, on the same scans:", to_markdown(tables["leads"])]
             blocks += ["Examination:", to_markdown(tables["beside"])] if len(tables["beside"]) else []
+        return blocks
+
+    def _write_text(self, blocks: Sequence[str]) -> None:
+        """Write paragraphs and tables."""
         with write_atomically(self.folder / "comparison.md") as path:
             path.write_text("\n\n".join(blocks) + "\n", encoding="utf-8")
 

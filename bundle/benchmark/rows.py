@@ -134,11 +134,16 @@ def find_results(run: Run, measure: str) -> Path | None:
         measure: what was measured.
     """
     stages = [stage for stage in run.stages if stage.name == measure and read_record(stage) is not None]
-    return next((stages[0].folder / measure).rglob("metrics.csv")).parent if stages else None
+    found = next((stages[0].folder / measure).rglob("metrics.csv"), None) if stages else None
+    return None if found is None else found.parent
 
 
 def _read(path: Path) -> pd.DataFrame:
-    return pd.read_csv(path).fillna({"protocol": "", "direction": ""})
+    """Return a table; without rows where no map could be scored."""
+    try:
+        return pd.read_csv(path).fillna({"protocol": "", "direction": ""})
+    except pd.errors.EmptyDataError:
+        return pd.DataFrame({"method": []})
 
 
 def _expand(title: str, method: str, place: str, runs: Sequence[Run]) -> Iterator[Row]:
@@ -150,7 +155,7 @@ def _expand(title: str, method: str, place: str, runs: Sequence[Run]) -> Iterato
     for run in runs:
         folder = find_results(run, measure) if run.method == method else None
         if folder is not None:
-            names = pd.read_csv(folder / "scans.csv", usecols=["method"])["method"].unique()
+            names = _read(folder / "scans.csv")["method"].unique()
             for found in names:
                 if found not in (*TRIVIAL_METHODS, *ORACLES) and not found.endswith(AGAINST_CHANGE):
                     yield Row(title.format(found.replace("_", " ")), method, measure, found)

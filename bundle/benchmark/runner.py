@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from tqdm import tqdm
@@ -35,6 +36,8 @@ class Runner:
         if num_jobs < 1 or num_threads < 1:
             raise ValueError(f"num_jobs and num_threads must be at least 1, got {num_jobs} and {num_threads}")
         self.root, self.num_jobs, self.num_threads = Path(root), num_jobs, num_threads
+        self.stopped = Event()
+        self.processes: set[subprocess.Popen] = set()
 
     def run(self, runs: Sequence[Run]) -> list[str]:
         """Run all stages that have no record yet.
@@ -48,6 +51,7 @@ class Runner:
         Raises:
             ValueError: When a record is that of another command.
         """
+        self.stopped.clear()
         stages = list(list_stages(runs))
         done = sum(read_record(stage) is not None for stage in stages)  # other settings are refused before anything runs
         bar = tqdm(total=len(stages), initial=done, desc="benchmark", unit="stage")
@@ -57,15 +61,24 @@ class Runner:
             for future in as_completed([pool.submit(self._run_all, run, bar) for run in runs]):
                 if future.result():
                     failures.append(future.result())
+        except BaseException:  # Ctrl-C among them: what runs is ended, and nothing new is started
+            self.stop()
+            raise
         finally:
-            pool.shutdown(cancel_futures=True)  # after Ctrl-C nothing new is started; the running ones have had it as well
+            pool.shutdown(cancel_futures=True)
             bar.close()
         return failures
+
+    def stop(self) -> None:
+        """End what runs, and start no further stage; a training goes on later after its last epoch."""
+        self.stopped.set()
+        for process in list(self.processes):
+            process.terminate()
 
     def _run_all(self, run: Run, bar: tqdm) -> str:
         """Run the stages of one run; return a sentence when one fails, whereupon the others are left."""
         for stage in run.stages:
-            if read_record(stage) is None:
+            if read_record(stage) is None and not self.stopped.is_set():
                 bar.set_postfix_str(f"{run.method}, seed {run.seed}: {stage.name}")
                 status = self._run_stage(stage)
                 if status:
@@ -80,9 +93,11 @@ class Runner:
         threads = {name: str(self.num_threads) for name in THREAD_VARIABLES}
         begin = time.monotonic()
         with log.open("w") as file:
-            status = subprocess.run(
-                stage.command(), cwd=self.root, stdout=file, stderr=subprocess.STDOUT, env=os.environ | threads, check=False
-            ).returncode
+            options: dict[str, Any] = {"stdout": file, "stderr": subprocess.STDOUT, "env": os.environ | threads}
+            process = subprocess.Popen(stage.command(), cwd=self.root, **options)
+            self.processes.add(process)
+            status = process.wait()
+            self.processes.remove(process)
         if status:
             return f"see {log}: " + " ".join(log.read_text(errors="replace").split("\n")[-SHOWN_LINES - 1 :]).strip()
         record: dict[str, Any] = {

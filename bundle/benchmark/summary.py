@@ -57,7 +57,7 @@ def summarise_figures(figures: pd.DataFrame, level: float = 0.95) -> pd.DataFram
     lines = []
     for names, group in figures.groupby(keys, sort=False):
         mean, low, high = seed_interval(group["mean"].to_numpy(), level)
-        if len(group) == 1:
+        if np.ptp(group["mean"].to_numpy()) == 0:  # one seed, or all alike: the interval over scans says more
             low, high = group[["ci_low", "ci_high"]].iloc[0]
         found = {"mean": mean, "low": low, "high": high, "num_seeds": len(group), "n": int(group["n"].iloc[0])}
         lines.append(dict(zip(keys, names, strict=True)) | found)

@@ -89,7 +89,7 @@ def add_published(table: pd.DataFrame, published: Mapping[str, Mapping[str, Any]
 
     Args:
         table: from `lay_out`.
-        published: by title of a row `table` (its number in the paper), `accuracy`, `minus` and `plus`.
+        published: by title of a row `accuracy`, `minus` and `plus`.
     """
     keys = {"accuracy": ACCURACY, "minus": "NCC(-)", "plus": "NCC(+)"}
     shown = {name for entry in published.values() for name in entry if name in keys}

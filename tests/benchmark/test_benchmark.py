@@ -32,6 +32,12 @@ def test_failures_are_on_the_page_and_in_the_exit_status(benchmark, monkeypatch)
     assert "training failed" in (benchmark.folder / "index.html").read_text()
 
 
+def test_nothing_done_is_said_in_a_sentence(tmp_path, capsys):
+    methods = {"ours": METHODS["ours"]}
+    Benchmark(methods, MEASURES, [0], tmp_path, tmp_path, rival="Ours").publish()
+    assert "no maps to compare" in capsys.readouterr().out
+
+
 def test_cohort_that_cannot_be_used_stops_everything_at_once(benchmark, monkeypatch):
     started = []
     monkeypatch.setattr(benchmark.runner, "run", lambda runs: started.append(runs[0].method) or ["cohort: listing failed"])

@@ -39,6 +39,13 @@ def test_runs_that_are_not_done_are_left_out(finished):
     assert scores[scores["row"] == "grad cam, theirs"]["seed"].nunique() == 2
 
 
+def test_measure_without_scored_maps_has_no_rows(finished):
+    for run in finished:
+        (run.stages[0].folder / "maps" / "eval" / "scans.csv").write_text("\n")
+    assert [row for row in list_rows(METHODS, finished, "Ours") if row.method == "theirs"] == []
+    assert read_scores(list_rows(METHODS, finished, "Ours"), finished).empty
+
+
 def test_figures_are_those_of_every_measure(finished):
     figures = read_figures(finished)
     assert len(figures) == 6

@@ -1,4 +1,8 @@
 import json
+import os
+import signal
+import time
+from threading import Thread
 
 import pytest
 
@@ -61,3 +65,31 @@ def test_failed_stage_is_named_its_followers_are_left_and_other_runs_done(tmp_pa
 def test_number_of_jobs_is_checked(tmp_path):
     with pytest.raises(ValueError, match="num_jobs and num_threads must be at least 1, got 0 and 1"):
         Runner(tmp_path, 0)
+
+
+SLOW = """
+path: none
+checks:
+  - "$open(@path, 'w').write('started')"
+  - "$__import__('time').sleep(600)"
+"""
+
+
+@pytest.mark.slow
+def test_interruption_ends_what_runs_and_starts_nothing_more(tmp_path, stage, runner):
+    (tmp_path / "slow.yaml").write_text(SLOW)
+    started = tmp_path / "started.txt"
+    endless = Stage("endless", "checks", (str(tmp_path / "slow.yaml"),), {"path": str(started)}, tmp_path / "endless")
+    follower = stage("follower")
+
+    def interrupt():
+        while not started.is_file():
+            time.sleep(0.1)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    Thread(target=interrupt, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt):
+        runner.run([Run("first", 0, (endless, follower))])
+    assert runner.processes == set()
+    assert not endless.record.exists()
+    assert not follower.folder.exists()
