@@ -76,6 +76,7 @@ checks:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(120)
 def test_interruption_ends_what_runs_and_starts_nothing_more(tmp_path, stage, runner):
     (tmp_path / "slow.yaml").write_text(SLOW)
     started = tmp_path / "started.txt"
@@ -87,9 +88,13 @@ def test_interruption_ends_what_runs_and_starts_nothing_more(tmp_path, stage, ru
             time.sleep(0.1)
         os.kill(os.getpid(), signal.SIGINT)
 
-    Thread(target=interrupt, daemon=True).start()
-    with pytest.raises(KeyboardInterrupt):
-        runner.run([Run("first", 0, (endless, follower))])
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background a shell has it ignored
+    try:
+        Thread(target=interrupt, daemon=True).start()
+        with pytest.raises(KeyboardInterrupt):
+            runner.run([Run("first", 0, (endless, follower))])
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert runner.processes == set()
     assert not endless.record.exists()
     assert not follower.folder.exists()
