@@ -97,9 +97,8 @@ def sampled_maps(
         origin = _reference_image(views, reference, target)
         if attributes is None:
             attributes = draw_attributes(network, target.tolist(), num_samples, threshold, seed)
-        draws = torch.stack([attributes[label] for label in target.tolist()])  # (B, N, 1, H/16, W/16[, D/16])
         mean, squares = torch.zeros_like(origin), torch.zeros_like(origin)
-        for count, translated in _decode_each(views, draws, target, chunk_size):
+        for count, translated in _decode_each(views, attributes, target, chunk_size):
             delta = translated - origin - mean
             mean += delta / count
             squares += delta * (translated - origin - mean)  # Welford's update
@@ -137,8 +136,7 @@ def single_maps(
     with eval_mode(network), torch.inference_mode():
         views = Views(network, image, mirror_axis)
         origin = _reference_image(views, reference, target)
-        draws = torch.stack([attributes[label] for label in target.tolist()])
-        translations = _decode_each(views, draws, target, chunk_size)
+        translations = _decode_each(views, attributes, target, chunk_size)
         return torch.stack([translated - origin for _, translated in translations])
 
 
@@ -233,12 +231,15 @@ def _move_to_value(network: ICAM, attribute: Tensor, value: Tensor) -> Tensor:
     return attribute + (steps[:, None] * weight).view_as(attribute)
 
 
-def _decode_each(views: Views, draws: Tensor, target: Tensor, chunk_size: int) -> Iterator[tuple[int, Tensor]]:
-    """Yield the number of a draw, from 1, and the translations (B, C, H, W[, D]) with it."""
+def _decode_each(
+    views: Views, attributes: Mapping[int, Tensor], target: Tensor, chunk_size: int
+) -> Iterator[tuple[int, Tensor]]:
+    """Yield the number of an attribute of the target classes, from 1, and the translations (B, C, H, W[, D]) with it."""
+    draws = torch.stack([attributes[label] for label in target.tolist()])  # (B, N, 1, H/16, W/16[, D/16])
     count = 0
     for chunk in draws.split(chunk_size, dim=1):
-        attributes = views.network.tell(chunk.transpose(0, 1).flatten(0, 1), target.repeat(chunk.shape[1]))
-        for translated in views.decode(attributes).split(len(views.image)):  # (n * B, C, H, W[, D])
+        told = views.network.tell(chunk.transpose(0, 1).flatten(0, 1), target.repeat(chunk.shape[1]))
+        for translated in views.decode(told).split(len(views.image)):  # (n * B, C, H, W[, D])
             count += 1
             yield count, translated
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from bundle.benchmark.plan import Run
-from bundle.benchmark.rows import LEARNED, Row, find_results
+from bundle.benchmark.rows import LEARNED, Row, list_results
 from bundle.evaluation.candidates import BACKGROUND
 from bundle.report.images import draw_map, draw_scan, draw_truth, find_point, find_range, take_planes
 from bundle.report.panels import Panel, Tile
@@ -55,11 +55,13 @@ def read_maps(row: Row, runs: Sequence[Run]) -> dict[str, Tensor]:
         row: row of the comparison.
         runs: all runs.
     """
-    folders = [find_results(run, row.measure) for run in runs if run.method == row.method]
-    path = next((folder / "maps.npz" for folder in folders if folder is not None), None)
-    if path is None:
-        return {}
-    with np.load(path) as kept:
-        images = {name: torch.from_numpy(kept[name].astype(np.float32)) for name in kept.files}
-    own = {f"{name.rpartition('/')[0]}/map": image for name, image in images.items() if name.endswith(f"/{row.name}")}
-    return own | {name: image for name, image in images.items() if name.endswith(("/scan", "/truth"))}
+    wanted = {row.name: "map", "scan": "scan", "truth": "truth"}
+    for _, folder in list_results(runs, row.method, row.measure):
+        with np.load(folder / "maps.npz") as kept:  # an image is read when it is asked for
+            places = [name.rpartition("/") for name in kept.files]
+            return {
+                f"{place}/{wanted[name]}": torch.from_numpy(kept[f"{place}/{name}"].astype(np.float32))
+                for place, _, name in places
+                if name in wanted
+            }
+    return {}

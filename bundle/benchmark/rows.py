@@ -1,6 +1,7 @@
 """The rows of the comparison, and the scores of their maps in every run."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -120,10 +121,22 @@ def read_scans(rows: Sequence[Row], runs: Sequence[Run]) -> Iterator[tuple[tuple
         runs: all runs; those that are not done are left out.
     """
     for method, measure in dict.fromkeys((row.method, row.measure) for row in rows):
-        for run in runs:
-            path = find_results(run, measure) if run.method == method else None
-            if path is not None:
-                yield (method, measure), run, _read(path / "scans.csv")
+        for run, folder in list_results(runs, method, measure):
+            yield (method, measure), run, _read(folder / "scans.csv")
+
+
+def list_results(runs: Sequence[Run], method: str, measure: str) -> Iterator[tuple[Run, Path]]:
+    """Yield the runs of a method of which something was measured, with the folder of its tables.
+
+    Args:
+        runs: all runs.
+        method: name of the method.
+        measure: what was measured.
+    """
+    for run in runs:
+        folder = find_results(run, measure) if run.method == method else None
+        if folder is not None:
+            yield run, folder
 
 
 def find_results(run: Run, measure: str) -> Path | None:
@@ -152,11 +165,7 @@ def _expand(title: str, method: str, place: str, runs: Sequence[Run]) -> Iterato
     if name != ALL:
         yield Row(title, method, measure, name)
         return
-    for run in runs:
-        folder = find_results(run, measure) if run.method == method else None
-        if folder is not None:
-            names = _read(folder / "scans.csv")["method"].unique()
-            for found in names:
-                if found not in (*TRIVIAL_METHODS, *ORACLES) and not found.endswith(AGAINST_CHANGE):
-                    yield Row(title.format(found.replace("_", " ")), method, measure, found)
-            return
+    for _, folder in islice(list_results(runs, method, measure), 1):
+        for found in _read(folder / "scans.csv")["method"].unique():
+            if found not in (*TRIVIAL_METHODS, *ORACLES) and not found.endswith(AGAINST_CHANGE):
+                yield Row(title.format(found.replace("_", " ")), method, measure, found)

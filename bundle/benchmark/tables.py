@@ -7,7 +7,7 @@ import pandas as pd
 
 from bundle.benchmark.rows import LEARNED, Row
 from bundle.evaluation.classification import CLASSIFIER
-from bundle.evaluation.tables import show_number
+from bundle.evaluation.tables import show_interval, show_number
 
 ACCURACY = "accuracy"
 PUBLISHED = "paper's"
@@ -131,6 +131,4 @@ def _find_accuracy(figures: pd.DataFrame, row: Row, split: str) -> str:
 
 
 def _format(line: pd.Series, mean: str, low: str, high: str) -> str:
-    if pd.isna(line[mean]):
-        return ""
-    return f"{show_number(line[mean], 3)} [{show_number(line[low])}, {show_number(line[high])}]"
+    return "" if pd.isna(line[mean]) else show_interval(line[mean], line[low], line[high])

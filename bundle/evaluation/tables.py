@@ -105,8 +105,19 @@ def format_figure(row: pd.Series) -> str:
     if pd.isna(row["mean"]):
         return "n/a"
     more = 2 if str(row["metric"]).startswith(SMALL) else 0
-    low, high = (show_number(row[end], 2 + more) for end in ("ci_low", "ci_high"))
-    return f"{show_number(row['mean'], 3 + more)} [{low}, {high}]"
+    return show_interval(row["mean"], row["ci_low"], row["ci_high"], more)
+
+
+def show_interval(mean: float, low: float, high: float, more: int = 0) -> str:
+    """Return a figure with its interval as "0.530 [0.48, 0.57]".
+
+    Args:
+        mean: the figure.
+        low: lower end of the interval.
+        high: upper end.
+        more: further decimals.
+    """
+    return f"{show_number(mean, 3 + more)} [{show_number(low, 2 + more)}, {show_number(high, 2 + more)}]"
 
 
 def show_number(value: float, digits: int = 2) -> str:
