@@ -74,7 +74,7 @@ def test_options_are_reached_on_the_command_line(make_bids, visits) -> None:
 def test_the_seed_of_the_config_decides_on_the_split(make_bids, visits) -> None:
     folder = make_bids(visits)
     options = {"dataset_dir": str(folder), "manifest__held_out": "everyone", "manifest__splitting__fractions": [0.5, 0.25, 0.25]}
-    first, second = (load("adni", "train", seed=seed, **options).get_parsed_content("manifest") for seed in (0, 1))
+    first, second = (load("adni", "train", cohort_seed=seed, **options).get_parsed_content("manifest") for seed in (0, 1))
     assert not first["split"].equals(second["split"])
 
 
