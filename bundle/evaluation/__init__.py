@@ -5,6 +5,7 @@ from bundle.evaluation.evaluator import Evaluation
 from bundle.evaluation.examination import Examination
 from bundle.evaluation.explainers import PostHocExplainer, TranslatingExplainer, VAGANExplainer
 from bundle.evaluation.judge import Judge
+from bundle.evaluation.pairing import draw_participants
 from bundle.evaluation.screening import Screening, list_validation
 
 __all__ = [
@@ -16,5 +17,6 @@ __all__ = [
     "Screening",
     "TranslatingExplainer",
     "VAGANExplainer",
+    "draw_participants",
     "list_validation",
 ]

@@ -1,4 +1,4 @@
-"""Which test scans count as seen, which lends its attribute to which, and which are two scans of one participant."""
+"""Which test scans are taken and count as seen, which lends its attribute to which, and which are two scans of one participant."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -24,6 +24,36 @@ def name_splits(test: Sequence[Row], train: Sequence[Row]) -> list[str]:
         return ["test"] * len(test)
     seen = {row.get("anatomy") for row in train}
     return ["seen" if row["anatomy"] in seen else "unseen" for row in test]
+
+
+def draw_participants(test: Sequence[Row], train: Sequence[Row], count: int | None, seed: int = 0) -> list[Row]:
+    """Draw participants of the test split, for methods that take long, with all their scans.
+
+    The draw depends on `seed` and on who is in the test split, not on the order of its rows.
+
+    Args:
+        test: entries of the test split.
+        train: entries of the training split.
+        count: participants of seen and of unseen anatomies; None for all.
+        seed: seed of the draw.
+
+    Returns:
+        Entries of `test`, in their order.
+
+    Raises:
+        ValueError: When `count` is not positive.
+    """
+    if count is None:
+        return list(test)
+    if count < 1:
+        raise ValueError(f"test_participants must be null or at least 1, got {count}")
+    splits = {row["participant_id"]: split for row, split in zip(test, name_splits(test, train), strict=True)}
+    generator = np.random.default_rng(seed)
+    drawn: set[str] = set()
+    for split in sorted(set(splits.values())):
+        names = sorted(name for name in splits if splits[name] == split)
+        drawn |= set(generator.permutation(names)[:count].tolist())
+    return [row for row in test if row["participant_id"] in drawn]
 
 
 def draw_references(

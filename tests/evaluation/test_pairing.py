@@ -1,6 +1,13 @@
 import pytest
 
-from bundle.evaluation.pairing import draw_references, find_changed_labels, find_pairs, name_direction, name_splits
+from bundle.evaluation.pairing import (
+    draw_participants,
+    draw_references,
+    find_changed_labels,
+    find_pairs,
+    name_direction,
+    name_splits,
+)
 
 
 def rows_of(labels: list[int], anatomies: list[str] | None = None) -> list[dict]:
@@ -19,6 +26,24 @@ def test_a_scan_is_unseen_when_its_anatomy_is_in_no_training_row():
 def test_without_anatomies_all_scans_are_of_one_split():
     rows = [{"participant_id": "a", "label": 0}, {"participant_id": "b", "label": 1, "anatomy": "one"}]
     assert name_splits(rows, rows_of([0, 1])) == ["test", "test"]
+
+
+def test_so_many_participants_of_seen_and_of_unseen_anatomies_are_drawn_with_all_their_scans():
+    rows = rows_of([0, 1] * 10, ["one"] * 12 + ["two"] * 8)
+    rows += [dict(row, label=1 - row["label"]) for row in rows]  # the other scan of each
+    drawn = draw_participants(rows, rows_of([0], ["one"]), 3, seed=1)
+    assert [row for row in rows if row in drawn] == drawn and len(drawn) == 12
+    names = {row["participant_id"]: row["anatomy"] for row in drawn}
+    assert sorted(names.values()) == ["one"] * 3 + ["two"] * 3
+    turned = draw_participants(rows[::-1], rows_of([0], ["one"]), 3, seed=1)
+    assert turned[::-1] == drawn != draw_participants(rows, rows_of([0], ["one"]), 3, seed=2)
+
+
+def test_all_participants_are_taken_unless_a_number_is_given():
+    rows = rows_of([0, 1] * 3)
+    assert draw_participants(rows, rows, None) == draw_participants(rows, rows, 10) == rows
+    with pytest.raises(ValueError, match="test_participants must be null or at least 1, got 0"):
+        draw_participants(rows, rows, 0)
 
 
 def test_references_are_of_the_other_class_and_the_same_split():
