@@ -13,6 +13,7 @@ from typing import Any
 import nibabel
 import numpy as np
 import torch
+from filelock import FileLock, Timeout
 
 TEMPORARY_PREFIX = ".partial-"
 PARTICIPANTS = "participants.tsv"  # table of a cohort, one row a participant or a scan
@@ -67,6 +68,31 @@ def write_folder_atomically(folder: str | Path) -> Iterator[Path]:
         os.replace(partial, folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextmanager
+def hold_folder(folder: str | Path, lock: str | Path, key: str) -> Iterator[None]:
+    """Keep other processes away from a folder while the block runs; the lock of a killed process is free.
+
+    Args:
+        folder: Folder that is written.
+        lock: File of the lock, removed at the end.
+        key: Key of the configs that sets the folder, for the message.
+
+    Raises:
+        ValueError: When another process holds the lock.
+    """
+    lock = Path(lock)
+    try:
+        with FileLock(lock, timeout=0):
+            try:
+                yield
+            finally:
+                lock.unlink(missing_ok=True)
+    except Timeout as error:
+        raise ValueError(
+            f"{folder} is being written by another process: wait until it has ended, or give another {key}"
+        ) from error
 
 
 def check_writable(folder: str | Path, key: str = "output_dir") -> None:

@@ -5,12 +5,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bundle.benchmark.plan import plan_cohort, plan_runs
+from bundle.benchmark.plan import choose_runs, plan_cohort, plan_runs
 from bundle.benchmark.publication import Publication
 from bundle.benchmark.rows import check_rival, list_rows
 from bundle.benchmark.runner import Runner
 from bundle.evaluation.scoring import METRICS
-from bundle.files import check_writable
+from bundle.files import check_writable, hold_folder
+
+LOCK = "benchmark.lock"
 
 
 class Benchmark:
@@ -27,6 +29,7 @@ class Benchmark:
         cohort_files: overlays of the cohort, in all stages directly after the first config file.
         common: keys of all stages, such as the cohort's folder.
         training: keys of all trainings: the budget.
+        only: names of the methods that are run; None for all. The tables show whatever is done.
         num_jobs: runs at the same time.
         num_threads: threads of each.
         rival: title of the row that all others are compared with.
@@ -35,7 +38,7 @@ class Benchmark:
         level: probability that an interval covers its figure.
 
     Raises:
-        ValueError: When methods or measures have unknown keys, or the rival is no row.
+        ValueError: When methods or measures have unknown keys, `only` names none of the methods, or the rival is no row.
     """
 
     def __init__(
@@ -48,6 +51,7 @@ class Benchmark:
         cohort_files: Sequence[str] = (),
         common: Mapping[str, Any] | None = None,
         training: Mapping[str, Any] | None = None,
+        only: Sequence[str] | None = None,
         num_jobs: int = 1,
         num_threads: int = 1,
         rival: str = "",
@@ -58,6 +62,7 @@ class Benchmark:
         self.folder = Path(output_dir).resolve()
         self.methods = methods
         self.runs = plan_runs(methods, measures, seeds, self.folder, cohort_files, common, training)
+        self.wanted = choose_runs(self.runs, methods, only)
         self.cohort = plan_cohort(self.folder, cohort_files, common)
         self.runner = Runner(root, num_jobs, num_threads)
         self.rival = check_rival(rival, methods)
@@ -70,15 +75,16 @@ class Benchmark:
 
         Raises:
             SystemExit: When the cohort cannot be used, or a run failed; the others are done, and published.
-            ValueError: When the folder holds runs with other settings.
+            ValueError: When the folder holds runs with other settings, or another benchmark is at work in it.
         """
         check_writable(self.folder)
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: runs are ended with the benchmark
-        unusable = self.runner.run([self.cohort])  # alone, so that runs at the same time do not all make the cohort
-        if unusable:
-            raise SystemExit("\n".join(unusable))
-        failures = self.runner.run(self.runs)
-        self.publish(failures)
+        with hold_folder(self.folder, self.folder / LOCK, "output_dir"):
+            unusable = self.runner.run([self.cohort])  # alone, so that runs at the same time do not all make the cohort
+            if unusable:
+                raise SystemExit("\n".join(unusable))
+            failures = self.runner.run(self.wanted)
+            self.publish(failures)
         if failures:
             raise SystemExit("\n".join(failures))
 
@@ -89,8 +95,6 @@ class Benchmark:
             failures: sentences on runs that failed.
         """
         rows = list_rows(self.methods, self.runs, self.rival)
-        publication = Publication(
-            self.folder, rows, self.runs, self.rival, self.published, self.headline, self.about, self.level
-        )
+        publication = Publication(self.folder, rows, self.runs, self.rival, self.published, self.headline, self.about, self.level)
         publication.write(failures)
         print(f"{(self.folder / 'comparison.md').read_text()}\nComparison: {self.folder}")

@@ -1,10 +1,13 @@
 """What a benchmark runs: for each method and seed a training and what is measured of it."""
 
+import hashlib
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from monai.bundle import ConfigParser
 
 STAGE_KEYS = {"entry", "base", "files", "options"}
 METHOD_KEYS = {"files", "options", "measures", "rows", "seeds"}
@@ -100,6 +103,23 @@ def plan_runs(
     return runs
 
 
+def choose_runs(runs: Sequence[Run], methods: Mapping[str, Mapping[str, Any]], only: Sequence[str] | None) -> list[Run]:
+    """Return the runs of some methods, with those that have seeds of their own, as others need them.
+
+    Args:
+        runs: all runs.
+        methods: see `plan_runs`.
+        only: names of the methods; None for all.
+
+    Raises:
+        ValueError: When a name is not that of a method.
+    """
+    unknown = sorted(set(only or ()) - set(methods))
+    if unknown:
+        raise ValueError(f"only has {unknown[0]}; known methods are {', '.join(methods)}")
+    return [run for run in runs if only is None or run.method in only or "seeds" in methods[run.method]]
+
+
 def plan_cohort(output_dir: str | Path, cohort_files: Sequence[str] = (), common: Mapping[str, Any] | None = None) -> Run:
     """Return the run that comes before all others: it lists the cohort, and makes it where it is an embedded one.
 
@@ -155,6 +175,32 @@ def read_record(stage: Stage) -> dict[str, Any] | None:
             f"{stage.folder} to have all of this run done again"
         )
     return record
+
+
+def digest_files(stage: Stage, root: Path) -> dict[str, str]:
+    """Return a digest of what each config file of a stage says, whatever its comments.
+
+    Args:
+        stage: the stage.
+        root: the bundle's root.
+    """
+    contents = {name: json.dumps(ConfigParser.load_config_file(root / name), sort_keys=True) for name in stage.files}
+    return {name: hashlib.sha256(text.encode()).hexdigest()[:16] for name, text in contents.items()}
+
+
+def find_changed_files(stages: Sequence[Stage], root: Path) -> list[str]:
+    """Return the config files that say something else than when a stage ended well.
+
+    Args:
+        stages: stages, done or not.
+        root: the bundle's root.
+    """
+    changed: set[str] = set()
+    for stage in stages:
+        known = (read_record(stage) or {}).get("configs")
+        if known:
+            changed |= {name for name, digest in digest_files(stage, root).items() if known.get(name) != digest}
+    return sorted(changed)
 
 
 def list_stages(runs: Sequence[Run]) -> Iterator[Stage]:

@@ -1,6 +1,7 @@
 """Running the stages of a benchmark, several at a time; what was done is not done again."""
 
 import json
+import logging
 import os
 import subprocess
 import time
@@ -12,9 +13,11 @@ from typing import Any
 
 from tqdm import tqdm
 
-from bundle.benchmark.plan import Run, Stage, list_stages, read_record
+from bundle.benchmark.plan import Run, Stage, digest_files, find_changed_files, list_stages, read_record
 from bundle.files import write_atomically
 from bundle.report.provenance import find_commit
+
+logger = logging.getLogger(__name__)
 
 SHOWN_LINES = 3  # of the log of a stage that failed
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
@@ -54,6 +57,8 @@ class Runner:
         self.stopped.clear()
         stages = list(list_stages(runs))
         done = sum(read_record(stage) is not None for stage in stages)  # other settings are refused before anything runs
+        for name in find_changed_files(stages, self.root):
+            logger.warning("%s has changed since it was used: what is done already is not done again with it", name)
         bar = tqdm(total=len(stages), initial=done, desc="benchmark", unit="stage")
         failures = []
         pool = ThreadPoolExecutor(self.num_jobs)
@@ -80,6 +85,9 @@ class Runner:
         for stage in run.stages:
             if read_record(stage) is None and not self.stopped.is_set():
                 bar.set_postfix_str(f"{run.method}, seed {run.seed}: {stage.name}")
+                if stage is run.stages[0]:  # what was measured of another training does not count
+                    for measure in run.stages[1:]:
+                        measure.record.unlink(missing_ok=True)
                 status = self._run_stage(stage)
                 if status:
                     return f"{run.method}, seed {run.seed}: {stage.name} failed ({status})"
@@ -91,6 +99,7 @@ class Runner:
         stage.folder.mkdir(parents=True, exist_ok=True)
         log = stage.folder / f"{stage.name}.log"
         threads = {name: str(self.num_threads) for name in THREAD_VARIABLES}
+        digests = digest_files(stage, self.root)
         begin = time.monotonic()
         with log.open("w") as file:
             options: dict[str, Any] = {"stdout": file, "stderr": subprocess.STDOUT, "env": os.environ | threads}
@@ -104,6 +113,7 @@ class Runner:
             "arguments": stage.command()[1:],
             "seconds": round(time.monotonic() - begin, 1),
             "commit": find_commit(self.root),
+            "configs": digests,
         }
         with write_atomically(stage.record) as path:
             path.write_text(json.dumps(record, indent=2) + "\n")

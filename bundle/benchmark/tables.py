@@ -31,9 +31,7 @@ def lay_out(summary: pd.DataFrame, figures: pd.DataFrame, rows: Sequence[Row], s
     columns.sort(key=lambda column: (column[0] != "paper", column[1] != "-"))
     single = len({protocol for protocol, _ in columns}) == 1
     name = metric.split("_")[0]
-    cells = {
-        (line["row"], line["protocol"], line["direction"]): format_score(line) for _, line in shown.iterrows()
-    }
+    cells = {(line["row"], line["protocol"], line["direction"]): format_score(line) for _, line in shown.iterrows()}
     lines = {}
     for row in rows:
         scores = {

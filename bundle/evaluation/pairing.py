@@ -1,4 +1,4 @@
-"""Which test scans are taken and count as seen, which lends its attribute to which, and which are two scans of one participant."""
+"""Which test scans are taken, which count as seen, which lends its attribute to which, and which are of one participant."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

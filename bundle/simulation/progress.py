@@ -9,9 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
-from bundle.files import check_writable, write_atomically
+from bundle.files import check_writable, hold_folder, write_atomically
 
 NOTES = ".progress"  # subfolder of what is not complete yet: the settings, and a file for each subject that is written
 
@@ -93,7 +91,7 @@ def continue_cohort(dataset_dir: Path, settings: dict) -> Iterator[Progress]:
     """
     partial, lock = (dataset_dir.with_name(f"{dataset_dir.name}.partial{suffix}") for suffix in ("", ".lock"))
     check_writable(lock.parent, "dataset_dir")
-    with _hold(lock, partial):
+    with hold_folder(partial, lock, "dataset_dir"):
         if dataset_dir.exists() and any(dataset_dir.iterdir()):
             raise FileExistsError(f"{dataset_dir} is not empty: give a new or an empty folder")
         progress = Progress(partial, settings)
@@ -105,18 +103,3 @@ def continue_cohort(dataset_dir: Path, settings: dict) -> Iterator[Progress]:
         finally:
             if not len(progress):
                 shutil.rmtree(partial, ignore_errors=True)
-
-
-@contextmanager
-def _hold(lock: Path, folder: Path) -> Iterator[None]:
-    """Keep other processes away from a folder; the lock of a killed process is free."""
-    try:
-        with FileLock(lock, timeout=0):
-            try:
-                yield
-            finally:
-                lock.unlink(missing_ok=True)
-    except Timeout as error:
-        raise ValueError(
-            f"{folder} is being written by another process: wait until it has ended, or give another dataset_dir"
-        ) from error

@@ -1,7 +1,9 @@
 import pandas as pd
 import pytest
+from filelock import FileLock
 
 from bundle.benchmark import Benchmark
+from bundle.benchmark.benchmark import LOCK
 from tests.benchmark.conftest import MEASURES, METHODS, record_stage
 
 
@@ -49,3 +51,15 @@ def test_cohort_that_cannot_be_used_stops_everything_at_once(benchmark, monkeypa
 def test_unknown_rival_is_refused_before_anything_runs(tmp_path):
     with pytest.raises(ValueError, match="rival must be the title of a row"):
         Benchmark(METHODS, MEASURES, [0], tmp_path, tmp_path, rival="Yours")
+
+
+def test_tables_show_what_is_done_whichever_methods_are_run(tmp_path, finished):
+    benchmark = Benchmark(METHODS, MEASURES, [0, 1, 2], tmp_path, tmp_path, only=["theirs"], rival="Ours")
+    assert {run.method for run in benchmark.wanted} == {"theirs"}
+    benchmark.publish()
+    assert "Ours" in set(pd.read_csv(benchmark.folder / "comparison.csv")["row"])
+
+
+def test_two_benchmarks_in_one_folder_are_refused(benchmark):
+    with FileLock(benchmark.folder / LOCK), pytest.raises(ValueError, match="another process.*another output_dir"):
+        benchmark.run()

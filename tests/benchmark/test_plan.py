@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from bundle.benchmark.plan import plan_runs, read_record
+from bundle.benchmark.plan import choose_runs, plan_runs, read_record
 from tests.benchmark.conftest import MEASURES, METHODS
 
 
@@ -66,3 +66,15 @@ def test_record_of_other_settings_is_refused(tmp_path):
     other = plan_runs(METHODS, MEASURES, [0], tmp_path, training={"max_epochs": 9})[0].stages[0]
     with pytest.raises(ValueError, match=r"training.json is of a training with other settings"):
         read_record(other)
+
+
+def test_only_some_methods_are_run_and_those_with_seeds_of_their_own(tmp_path):
+    methods = {"a": {}, "b": {}, "judge": {"seeds": [7]}}
+    runs = plan_runs(methods, {}, [0, 1], tmp_path)
+    assert [(run.method, run.seed) for run in choose_runs(runs, methods, ["b"])] == [("judge", 7), ("b", 0), ("b", 1)]
+    assert choose_runs(runs, methods, None) == runs
+
+
+def test_only_must_name_methods(tmp_path):
+    with pytest.raises(ValueError, match="only has c; known methods are a, b"):
+        choose_runs([], {"a": {}, "b": {}}, ["a", "c"])

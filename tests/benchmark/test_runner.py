@@ -62,6 +62,29 @@ def test_failed_stage_is_named_its_followers_are_left_and_other_runs_done(tmp_pa
     assert not follower.record.exists()
 
 
+@pytest.mark.slow
+def test_a_config_that_has_changed_since_is_named(tmp_path, stage, runner, caplog):
+    run = Run("method", 0, (stage("training"),))
+    runner.run([run])
+    config = tmp_path / "config.yaml"
+    config.write_text("# a comment\n" + CONFIG)
+    runner.run([run])
+    assert "has changed" not in caplog.text
+    config.write_text(CONFIG + "more: 1\n")
+    runner.run([run])
+    assert f"{config} has changed since it was used" in caplog.text
+
+
+@pytest.mark.slow
+def test_measures_of_another_training_do_not_count(tmp_path, stage, runner):
+    training, measure = stage("training"), stage("maps")
+    run = Run("method", 0, (training, measure))
+    runner.run([run])
+    training.record.unlink()
+    runner.run([run])
+    assert (tmp_path / "runs.txt").read_text() == "run" * 4
+
+
 def test_number_of_jobs_is_checked(tmp_path):
     with pytest.raises(ValueError, match="num_jobs and num_threads must be at least 1, got 0 and 1"):
         Runner(tmp_path, 0)
