@@ -92,7 +92,7 @@ class Publication:
     def _draw(self, summary: pd.DataFrame, split: str) -> list[Markup]:
         """Return a drawing of each direction under the paper's protocol."""
         chosen = (summary["split"] == split) & (summary["metric"] == self.headline) & (summary["protocol"] == "paper")
-        drawn = summary[chosen].rename(columns={"row": "method", "low": "ci_low", "high": "ci_high"}).dropna(subset="mean")
+        drawn = summary[chosen].rename(columns={"row": "method"}).dropna(subset="mean")
         drawn.loc[drawn["method"] == self.rival, "family"] = "network"
         return [
             plot_figures(group.sort_values("mean", ascending=False), f"{split}: NCC({direction})")

@@ -9,7 +9,8 @@ from scipy.stats import t as student
 from bundle.metrics import bootstrap_interval
 
 KEYS = ["row", "family", "split", "protocol", "direction", "metric"]
-COLUMNS = (*KEYS, "mean", "std", "low", "high", "over", "num_seeds", "n", "lead", "lead_low", "lead_high")
+LEADS = ("lead", "lead_ci_low", "lead_ci_high", "lead_seeds")
+COLUMNS = (*KEYS, "mean", "std", "ci_low", "ci_high", "over", "num_seeds", "n", *LEADS)
 SEEDS, SCANS = "seeds", "scans"
 
 
@@ -38,7 +39,7 @@ def summarise_scores(scores: pd.DataFrame, metrics: list[str], rival: str, level
         place = list(zip(*(group[name] for name in ahead.index.names), strict=True))
         difference = ahead.reindex(place).to_numpy() - group["score"].to_numpy()
         lead = _interval(group.assign(score=difference), level, seed)
-        leads = {"lead": lead["mean"], "lead_low": lead["low"], "lead_high": lead["high"]}
+        leads = dict(zip(LEADS, (lead[name] for name in ("mean", "ci_low", "ci_high", "num_seeds")), strict=True))
         lines.append(key | _interval(group, level, seed) | leads)
     return pd.DataFrame(lines, columns=list(COLUMNS))
 
@@ -59,7 +60,7 @@ def summarise_figures(figures: pd.DataFrame, level: float = 0.95) -> pd.DataFram
         mean, low, high = seed_interval(group["mean"].to_numpy(), level)
         if np.ptp(group["mean"].to_numpy()) == 0:  # one seed, or all alike: the interval over scans says more
             low, high = group[["ci_low", "ci_high"]].iloc[0]
-        found = {"mean": mean, "low": low, "high": high, "num_seeds": len(group), "n": int(group["n"].iloc[0])}
+        found = {"mean": mean, "ci_low": low, "ci_high": high, "num_seeds": len(group), "n": int(group["n"].iloc[0])}
         lines.append(dict(zip(keys, names, strict=True)) | found)
     return pd.DataFrame(lines)
 
@@ -86,10 +87,10 @@ def _interval(group: pd.DataFrame, level: float, seed: int) -> dict[str, Any]:
     by_seed = group.groupby("seed")["score"]
     means = by_seed.mean().dropna().to_numpy()
     if not len(means):
-        return {name: np.nan for name in ("mean", "std", "low", "high")}
+        return {name: np.nan for name in ("mean", "std", "ci_low", "ci_high")} | {"num_seeds": 0}
     mean, low, high = seed_interval(means, level)
     varies = np.ptp(means) > 0  # trivial maps are the same for all seeds
     if not varies:
         low, high = bootstrap_interval(group[group["seed"] == group["seed"].iloc[0]]["score"].to_numpy(), level, seed=seed)
     counted = {"over": SEEDS if varies else SCANS, "num_seeds": len(means), "n": int(by_seed.count().max())}
-    return {"mean": mean, "std": float(by_seed.std().mean()), "low": low, "high": high} | counted
+    return {"mean": mean, "std": float(by_seed.std().mean()), "ci_low": low, "ci_high": high} | counted

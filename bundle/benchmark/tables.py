@@ -58,7 +58,7 @@ def lay_out_more(figures: pd.DataFrame, rows: Sequence[Row], split: str) -> pd.D
         title = titles.get((line["method"], line["name"]))
         if title is not None:
             column = f"{line['metric'].replace('_', ' ')} ({line['direction']})"
-            lines.setdefault(title, {})[column] = _format(line, "mean", "low", "high")
+            lines.setdefault(title, {})[column] = _format(line, "mean", "ci_low", "ci_high")
     return pd.DataFrame.from_dict({title: lines[title] for title in titles.values() if title in lines}, orient="index")
 
 
@@ -76,7 +76,7 @@ def show_leads(summary: pd.DataFrame, rows: Sequence[Row], split: str, metric: s
     lines = {}
     for title in (row.title for row in rows):
         found = shown[shown["row"] == title]
-        leads = {line["direction"]: _format(line, "lead", "lead_low", "lead_high") for _, line in found.iterrows()}
+        leads = {line["direction"]: _format(line, "lead", "lead_ci_low", "lead_ci_high") for _, line in found.iterrows()}
         if any(found["lead"].abs() > 0):
             lines[title] = {f"ahead by, NCC({direction})": lead for direction, lead in leads.items()}
     return pd.DataFrame.from_dict(lines, orient="index")
@@ -115,7 +115,7 @@ def format_score(line: pd.Series) -> str:
     Args:
         line: line of `summarise_scores`.
     """
-    low, high = show_number(line["low"]), show_number(line["high"])
+    low, high = show_number(line["ci_low"]), show_number(line["ci_high"])
     return f"{show_number(line['mean'], 3)} ± {show_number(line['std'])} [{low}, {high}]"
 
 
@@ -125,7 +125,7 @@ def _find_accuracy(figures: pd.DataFrame, row: Row, split: str) -> str:
         return ""
     chosen = (figures["method"] == row.method) & (figures["measure"] == row.measure) & (figures["name"] == CLASSIFIER)
     found = figures[chosen & (figures["split"] == split) & (figures["metric"] == ACCURACY)]
-    return _format(found.iloc[0], "mean", "low", "high") if len(found) else ""
+    return _format(found.iloc[0], "mean", "ci_low", "ci_high") if len(found) else ""
 
 
 def _format(line: pd.Series, mean: str, low: str, high: str) -> str:

@@ -36,14 +36,14 @@ def test_interval_is_that_of_scipy():
 def test_rows_that_take_no_training_have_an_interval_over_scans(scores):
     line = of(summarise_scores(scores, ["ncc_image"], "Ours"), "image")
     assert line["over"] == SCANS
-    assert line["low"] < line["mean"] < line["high"]
+    assert line["ci_low"] < line["mean"] < line["ci_high"]
 
 
 def test_lead_is_over_the_same_scans_and_seeds(scores):
     line = of(summarise_scores(scores, ["ncc_image"], "Ours"), "grad cam, theirs")
     assert line["lead"] == pytest.approx(0.3)
-    assert line["lead_low"] == pytest.approx(0.3, abs=1e-6)  # both methods move alike from seed to seed, and from scan to scan
-    assert line["lead_high"] == pytest.approx(0.3, abs=1e-6)
+    assert line["lead_ci_low"] == pytest.approx(0.3, abs=1e-6)  # both methods move alike from seed to seed, and from scan to scan
+    assert line["lead_ci_high"] == pytest.approx(0.3, abs=1e-6)
 
 
 def test_rival_leads_itself_by_nothing(scores):
@@ -55,7 +55,7 @@ def test_with_one_seed_the_interval_is_over_scans(scores):
     line = of(summarise_scores(one, ["ncc_image"], "Ours"), "Ours")
     chosen = one[(one["row"] == "Ours") & (one["direction"] == "-")]["ncc_image"]
     assert line["over"] == SCANS
-    assert (line["low"], line["high"]) == bootstrap_interval(chosen.to_numpy())
+    assert (line["ci_low"], line["ci_high"]) == bootstrap_interval(chosen.to_numpy())
 
 
 def test_scores_that_are_not_defined_do_not_count(scores):
@@ -68,5 +68,5 @@ def test_figures_of_several_seeds_have_a_mean_and_an_interval():
     figures = pd.DataFrame([line | {"mean": mean, "ci_low": 0.0, "ci_high": 1.0, "n": 9} for mean in (0.8, 0.9, 1.0)])
     found = summarise_figures(figures).iloc[0]
     assert found["mean"] == pytest.approx(0.9)
-    assert found["high"] - found["mean"] == pytest.approx(found["mean"] - found["low"])
-    assert summarise_figures(figures[:1]).iloc[0]["high"] == 1.0
+    assert found["ci_high"] - found["mean"] == pytest.approx(found["mean"] - found["ci_low"])
+    assert summarise_figures(figures[:1]).iloc[0]["ci_high"] == 1.0

@@ -41,7 +41,7 @@ def test_examination_has_a_table_of_its_own_by_row_and_direction(results):
     rows, _, figures = results
     assert lay_out_more(figures, rows, "seen").empty
     line = {"method": "theirs", "measure": "examination_posthoc", "name": "grad_cam", "split": "seen", "direction": "-"}
-    more = pd.DataFrame([line | {"metric": "deletion", "mean": 0.5, "low": 0.4, "high": 0.6, "num_seeds": 3, "n": 9}])
+    more = pd.DataFrame([line | {"metric": "deletion", "mean": 0.5, "ci_low": 0.4, "ci_high": 0.6, "num_seeds": 3, "n": 9}])
     table = lay_out_more(pd.concat([figures, more]), rows, "seen")
     assert table.to_dict("index") == {"grad cam, theirs": {"deletion (-)": "0.500 [0.40, 0.60]"}}
 
