@@ -15,7 +15,7 @@ from torch import Tensor
 from bundle.networks import ICAM
 from bundle.structures import AttributionMaps
 from bundle.translation import draw_latents
-from bundle.views import Views
+from bundle.views import ONE_VIEW, Viewing, Views
 
 REFERENCES = ("reconstruction", "input")
 
@@ -26,7 +26,7 @@ def exemplar_maps(
     attribute: Tensor,
     target: Tensor,
     reference: str = "reconstruction",
-    mirror_axis: int | None = None,
+    viewing: Viewing = ONE_VIEW,
 ) -> AttributionMaps:
     """Explain scans by giving them the attributes of other scans.
 
@@ -38,19 +38,20 @@ def exemplar_maps(
         attribute: attribute means of the reference scans, shape (B, 1, H/16, W/16[, D/16]).
         target: classes of the reference scans, shape (B,).
         reference: what is subtracted, "reconstruction" or "input".
-        mirror_axis: spatial axis along which scans and attributes are mirrored for a second map, to be averaged; None for one.
+        viewing: in which views, V, scans are translated.
 
     Returns:
-        Maps with zero variance.
+        Mean map over the views, with their unbiased variance; zero with one view.
 
     Raises:
         ValueError: When `reference` is neither.
     """
     with eval_mode(network), torch.inference_mode():
-        views = Views(network, image, mirror_axis)
+        views = Views(network, image, viewing)
         translated = views.decode(network.tell(attribute, target))
-        mean = translated - _reference_image(views, reference, target)
-    return AttributionMaps(target, mean, torch.zeros_like(mean), translated)
+        maps = translated - _reference_images(views, reference, target)
+    mean = maps.mean(0)
+    return AttributionMaps(target, mean, maps.var(0) if len(maps) > 1 else torch.zeros_like(mean), translated.mean(0))
 
 
 def sampled_maps(
@@ -62,10 +63,10 @@ def sampled_maps(
     seed: int = 0,
     chunk_size: int = 10,
     reference: str = "reconstruction",
-    mirror_axis: int | None = None,
+    viewing: Viewing = ONE_VIEW,
     attributes: Mapping[int, Tensor] | None = None,
 ) -> AttributionMaps:
-    """Explain scans by giving them attributes drawn for a class; mean and variance over the draws.
+    """Explain scans by giving them attributes drawn for a class; mean and variance over the draws, each in every view.
 
     The draws depend on `seed` and the target class alone: every scan is given the same ones, so a map depends neither on the
     batch that its scan comes in nor on that batch's size. Memory does not grow with `num_samples`.
@@ -81,7 +82,7 @@ def sampled_maps(
         seed: seed of the draws.
         chunk_size: draws decoded at once, for each scan.
         reference: what is subtracted, "reconstruction" or "input".
-        mirror_axis: spatial axis along which scans and draws are mirrored for a second map, to be averaged; None for one.
+        viewing: in which views, V, scans are translated.
         attributes: what is given to the scans instead of draws, by class, each of shape (N, 1, H/16, W/16[, D/16]); None draws.
 
     Returns:
@@ -93,16 +94,16 @@ def sampled_maps(
     if num_samples < 2:
         raise ValueError(f"num_samples must be at least 2 for a variance, got {num_samples}")
     with eval_mode(network), torch.inference_mode():
-        views = Views(network, image, mirror_axis)
-        origin = _reference_image(views, reference, target)
+        views = Views(network, image, viewing)
+        origin = _reference_images(views, reference, target)
         if attributes is None:
             attributes = draw_attributes(network, target.tolist(), num_samples, threshold, seed)
-        mean, squares = torch.zeros_like(origin), torch.zeros_like(origin)
-        for count, translated in _decode_each(views, attributes, target, chunk_size):
-            delta = translated - origin - mean
+        mean, squares = torch.zeros_like(origin[0]), torch.zeros_like(origin[0])
+        for count, fa_map in enumerate(_map_each(views, origin, attributes, target, chunk_size), start=1):
+            delta = fa_map - mean
             mean += delta / count
-            squares += delta * (translated - origin - mean)  # Welford's update
-    return AttributionMaps(target, mean, squares / (count - 1), mean + origin)
+            squares += delta * (fa_map - mean)  # Welford's update
+    return AttributionMaps(target, mean, squares / (count - 1), mean + origin.mean(0))
 
 
 def single_maps(
@@ -112,9 +113,9 @@ def single_maps(
     attributes: Mapping[int, Tensor],
     chunk_size: int = 10,
     reference: str = "reconstruction",
-    mirror_axis: int | None = None,
+    viewing: Viewing = ONE_VIEW,
 ) -> Tensor:
-    """Return the map with each of some attributes, of which `sampled_maps` gives mean and variance.
+    """Return the map with each of some attributes in every view, of which `sampled_maps` gives mean and variance.
 
     Source: Bass et al., NeurIPS 2020, Sec. 3.2, Fig. 4 (https://arxiv.org/abs/2006.08287).
 
@@ -125,19 +126,18 @@ def single_maps(
         attributes: attributes of each class, shape (N, 1, H/16, W/16[, D/16]).
         chunk_size: attributes decoded at once, for each scan.
         reference: what is subtracted, "reconstruction" or "input".
-        mirror_axis: spatial axis along which scans and attributes are mirrored for a second map, to be averaged; None for one.
+        viewing: in which views, V, scans are translated.
 
     Returns:
-        Maps of shape (N, B, C, H, W[, D]).
+        Maps of shape (N * V, B, C, H, W[, D]), the views of an attribute one after the other.
 
     Raises:
         ValueError: When `reference` is unknown.
     """
     with eval_mode(network), torch.inference_mode():
-        views = Views(network, image, mirror_axis)
-        origin = _reference_image(views, reference, target)
-        translations = _decode_each(views, attributes, target, chunk_size)
-        return torch.stack([translated - origin for _, translated in translations])
+        views = Views(network, image, viewing)
+        origin = _reference_images(views, reference, target)
+        return torch.stack(list(_map_each(views, origin, attributes, target, chunk_size)))
 
 
 def translate_to_value(network: ICAM, image: Tensor, value: Tensor, reference: str = "reconstruction") -> AttributionMaps:
@@ -162,8 +162,8 @@ def translate_to_value(network: ICAM, image: Tensor, value: Tensor, reference: s
     """
     with eval_mode(network), torch.inference_mode():
         views = Views(network, image)
-        translated = views.decode(_move_to_value(network, views.latents[0].mean, value))
-        mean = translated - _reference_image(views, reference)
+        translated = views.decode(_move_to_value(network, views.latents[0].mean, value))[0]
+        mean = translated - _reference_images(views, reference)[0]
     return AttributionMaps(value, mean, torch.zeros_like(mean), translated)
 
 
@@ -231,21 +231,21 @@ def _move_to_value(network: ICAM, attribute: Tensor, value: Tensor) -> Tensor:
     return attribute + (steps[:, None] * weight).view_as(attribute)
 
 
-def _decode_each(
-    views: Views, attributes: Mapping[int, Tensor], target: Tensor, chunk_size: int
-) -> Iterator[tuple[int, Tensor]]:
-    """Yield the number of an attribute of the target classes, from 1, and the translations (B, C, H, W[, D]) with it."""
+def _map_each(
+    views: Views, origin: Tensor, attributes: Mapping[int, Tensor], target: Tensor, chunk_size: int
+) -> Iterator[Tensor]:
+    """Yield the maps (B, C, H, W[, D]) with each attribute of the target classes, in each view, against its `origin`."""
     draws = torch.stack([attributes[label] for label in target.tolist()])  # (B, N, 1, H/16, W/16[, D/16])
-    count = 0
     for chunk in draws.split(chunk_size, dim=1):
         told = views.network.tell(chunk.transpose(0, 1).flatten(0, 1), target.repeat(chunk.shape[1]))
-        for translated in views.decode(told).split(len(views.image)):  # (n * B, C, H, W[, D])
-            count += 1
-            yield count, translated
+        for translated in views.decode(told).split(len(views.image), dim=1):  # (V, n * B, C, H, W[, D])
+            yield from translated - origin
 
 
-def _reference_image(views: Views, reference: str, target: Tensor | None = None) -> Tensor:
-    """Return what is subtracted from scans that are translated to `target`, and are thus of another class."""
+def _reference_images(views: Views, reference: str, target: Tensor | None = None) -> Tensor:
+    """Return what is subtracted in each view, (V, B, C, H, W[, D]), from scans that are translated to `target`."""
     if reference not in REFERENCES:
         raise ValueError(f"reference must be one of {', '.join(REFERENCES)}, got {reference!r}")
-    return views.image if reference == "input" else views.reconstruct(target)
+    if reference == "input":
+        return views.image.expand(len(views.poses), *views.image.shape)
+    return views.reconstruct(target)

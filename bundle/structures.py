@@ -41,7 +41,7 @@ class AttributionMaps(NamedTuple):
     Attributes:
         target: class, or regressed value, that was asked for, shape (B,).
         mean: mean FA map over the samples, signed, intensity units of the scan, shape (B, C, H, W[, D]).
-        variance: unbiased variance over the samples, same shape; zero for a single exemplar.
+        variance: unbiased variance over samples and views, same shape; zero for a single exemplar in one view.
         translated: mean translated scan, same shape.
     """
 

@@ -1,53 +1,113 @@
-"""Scans seen once, or once more mirrored, so that what a network draws can be averaged over both."""
+"""Scans seen several times, mirrored and shifted, so that what a network draws can be averaged, and its scatter be seen."""
 
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
 from torch import Tensor
 
 from bundle.networks import ICAM
 
 
-class Views:
-    """Encoded scans, as they are and on request mirrored. What is decoded is mirrored back and averaged.
+class Viewing(NamedTuple):
+    """How often a scan is seen: once; mirrored as well; and each of these shifted to and fro along each axis.
 
-    A network trained on scans that are mirrored at random draws both views alike, but not the errors that it makes in each; the
-    mean of two maps is nearer to the truth than either. Ours.
+    Attributes:
+        mirror_axis: spatial axis along which scans are mirrored, 0 for left to right; None for none.
+        shift: voxels by which scans are shifted, cyclically; 0 for none. A fraction of the attribute's grid of 16 voxels.
+    """
+
+    mirror_axis: int | None = None
+    shift: int = 0
+
+    def list_poses(self, spatial_dims: int) -> Iterator["Pose"]:
+        """Yield the poses, the scan as it is first; (1 + 2 dimensions) times as many with a shift, twice as many mirrored.
+
+        Args:
+            spatial_dims: 2 or 3.
+
+        Raises:
+            ValueError: When scans have no such axis, or the shift is negative.
+        """
+        if self.mirror_axis is not None and self.mirror_axis not in range(spatial_dims):
+            raise ValueError(f"mirror_axis must be null or one of 0 to {spatial_dims - 1}, got {self.mirror_axis}")
+        if self.shift < 0:
+            raise ValueError(f"shift must be a number of voxels, 0 for none, got {self.shift}")
+        still = (0,) * spatial_dims
+        steps = [still]
+        if self.shift:
+            sides = ((axis, sign * self.shift) for axis in range(spatial_dims) for sign in (1, -1))
+            steps += [still[:axis] + (step,) + still[axis + 1 :] for axis, step in sides]
+        for axes in [()] if self.mirror_axis is None else [(), (2 + self.mirror_axis,)]:
+            yield from (Pose(axes, step) for step in steps)
+
+
+ONE_VIEW = Viewing()
+
+
+class Pose(NamedTuple):
+    """One way to see a scan.
+
+    Attributes:
+        axes: axes of a batch that are mirrored.
+        step: voxels that scans are shifted by, along each spatial axis.
+    """
+
+    axes: tuple[int, ...]
+    step: tuple[int, ...]
+
+    def apply(self, image: Tensor) -> Tensor:
+        """Return scans as they are seen."""
+        return self.mirror(_roll(image, self.step))
+
+    def undo(self, image: Tensor) -> Tensor:
+        """Return what was drawn on such scans on the grid of the scans as they are."""
+        return _roll(self.mirror(image), tuple(-step for step in self.step))
+
+    def mirror(self, attribute: Tensor) -> Tensor:
+        """Return attributes as they are seen: mirrored, but their grid is too coarse to be shifted."""
+        return attribute.flip(self.axes) if self.axes else attribute
+
+
+class Views:
+    """Encoded scans in all their poses. What is decoded is brought back to the grid of the scans.
+
+    A network trained on scans that are mirrored and moved at random draws all views alike, but not the errors that it makes in
+    each: the mean of their maps is nearer to the truth, and their scatter tells where the maps are wrong. Ours; compare Wang et
+    al., Neurocomputing 2019, Sec. 3.2 (https://arxiv.org/abs/1807.07356).
 
     Args:
         network: trained network.
         image: scans, intensities in [-1, 1], shape (B, C, H, W[, D]).
-        mirror_axis: spatial axis along which the second view is mirrored, 0 for left to right; None for one view.
+        viewing: which views there are, V.
 
     Raises:
-        ValueError: When the scans have no such axis.
+        ValueError: When the scans have no such axis, or the shift is negative.
     """
 
-    def __init__(self, network: ICAM, image: Tensor, mirror_axis: int | None = None) -> None:
-        if mirror_axis is not None and mirror_axis not in range(image.ndim - 2):
-            raise ValueError(f"mirror_axis must be null or one of 0 to {image.ndim - 3}, got {mirror_axis}")
+    def __init__(self, network: ICAM, image: Tensor, viewing: Viewing = ONE_VIEW) -> None:
         self.network, self.image = network, image
-        self.axes: list[list[int]] = [[]] if mirror_axis is None else [[], [2 + mirror_axis]]
-        self.latents = [network.encode(_flip(image, axes)) for axes in self.axes]
+        self.poses = list(viewing.list_poses(image.ndim - 2))
+        self.latents = [network.encode(pose.apply(image)) for pose in self.poses]
 
     def decode(self, attribute: Tensor) -> Tensor:
-        """Return translations (n * B, C, H, W[, D]) with attributes of `ICAM.tell`, n a scan, mirrored as the scans are."""
-        return self._average([_flip(attribute, axes) for axes in self.axes])
+        """Return translations (V, n * B, C, H, W[, D]) with attributes of `ICAM.tell`, n a scan."""
+        return self._decode([pose.mirror(attribute) for pose in self.poses])
 
     def reconstruct(self, target: Tensor | None = None) -> Tensor:
-        """Return the scans with their own attributes, shape (B, C, H, W[, D]).
+        """Return the scans with their own attributes, shape (V, B, C, H, W[, D]).
 
         Args:
             target: classes that the scans are not of, for generators that are told a class; shape (B,).
         """
         means = [latents.mean for latents in self.latents]
-        return self._average(means if target is None else [self.network.tell(mean, target, other=True) for mean in means])
+        return self._decode(means if target is None else [self.network.tell(mean, target, other=True) for mean in means])
 
-    def _average(self, attributes: list[Tensor]) -> Tensor:
-        """Decode each view with its attributes; return the mean of what they give, mirrored back."""
-        drawn = [
-            _flip(self.network.decode(latents.content, attribute), axes)
-            for latents, attribute, axes in zip(self.latents, attributes, self.axes, strict=True)
-        ]
-        return sum(drawn[1:], drawn[0]) / len(drawn)
+    def _decode(self, attributes: list[Tensor]) -> Tensor:
+        """Decode each view with its attributes, and bring it back."""
+        drawn = zip(self.poses, self.latents, attributes, strict=True)
+        return torch.stack([pose.undo(self.network.decode(latents.content, attribute)) for pose, latents, attribute in drawn])
 
 
-def _flip(image: Tensor, axes: list[int]) -> Tensor:
-    return image.flip(axes) if axes else image
+def _roll(image: Tensor, step: tuple[int, ...]) -> Tensor:
+    return image.roll(step, tuple(range(2, image.ndim))) if any(step) else image

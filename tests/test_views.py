@@ -1,19 +1,36 @@
-"""Views: one is the network itself, two are their mean, and a mirrored scan has the mirrored map."""
+"""Views: one is the network itself, several have the mean and the scatter of single ones."""
 
 import pytest
 import torch
 
-from bundle.attribution import exemplar_maps, sampled_maps
+from bundle.attribution import exemplar_maps, sampled_maps, single_maps
 from bundle.networks import ICAM
-from bundle.views import Views
+from bundle.views import Viewing, Views
+
+NEAR = {"atol": 1e-5, "rtol": 1e-4}
+BOTH = Viewing(mirror_axis=0)
 
 
 def test_one_view_is_what_the_network_decodes(network: ICAM, image: torch.Tensor) -> None:
     latents = network.eval().encode(image)
     other = torch.randn_like(latents.mean)
     views = Views(network, image)
-    assert torch.equal(views.decode(other), network.decode(latents.content, other))
-    assert torch.equal(views.reconstruct(), network.decode(latents.content, latents.mean))
+    assert torch.equal(views.decode(other)[0], network.decode(latents.content, other))
+    assert torch.equal(views.reconstruct()[0], network.decode(latents.content, latents.mean))
+
+
+@pytest.mark.parametrize("spatial_dims", [2, 3])
+def test_number_of_views(spatial_dims: int) -> None:
+    counts = [len(list(Viewing(axis, shift).list_poses(spatial_dims))) for axis in (None, 0) for shift in (0, 2)]
+    assert counts == [1, 1 + 2 * spatial_dims, 2, 2 * (1 + 2 * spatial_dims)]
+
+
+@pytest.mark.parametrize("viewing", [Viewing(1), Viewing(None, 2), Viewing(0, 3)])
+def test_poses_are_undone(viewing: Viewing, image: torch.Tensor) -> None:
+    poses = list(viewing.list_poses(image.ndim - 2))
+    seen = [pose.apply(image) for pose in poses]
+    assert all(torch.equal(pose.undo(view), image) for pose, view in zip(poses, seen, strict=True))
+    assert len({tuple(view.flatten().tolist()) for view in seen}) == len(poses)
 
 
 @pytest.mark.parametrize("axis", [0, 1])
@@ -22,25 +39,40 @@ def test_two_views_are_the_mean_of_the_map_and_the_mirrored_map_of_the_mirrored_
 ) -> None:
     flipped = [2 + axis]
     attribute = torch.randn_like(network.eval().encode(image).mean)
-    both = exemplar_maps(network, image, attribute, 1 - labels, mirror_axis=axis).mean
+    both = exemplar_maps(network, image, attribute, 1 - labels, viewing=Viewing(axis))
     plain = exemplar_maps(network, image, attribute, 1 - labels).mean
     mirrored = exemplar_maps(network, image.flip(flipped), attribute.flip(flipped), 1 - labels).mean.flip(flipped)
-    torch.testing.assert_close(both, (plain + mirrored) / 2, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(both.mean, (plain + mirrored) / 2, **NEAR)
+    torch.testing.assert_close(both.variance, (plain - mirrored).square() / 2, **NEAR)
 
 
 def test_map_of_a_mirrored_scan_is_the_mirrored_map(network: ICAM, image: torch.Tensor, labels: torch.Tensor) -> None:
     attribute = torch.randn_like(network.eval().encode(image).mean)
-    maps = exemplar_maps(network, image, attribute, labels, mirror_axis=0).mean
-    mirrored = exemplar_maps(network, image.flip([2]), attribute.flip([2]), labels, mirror_axis=0).mean
-    torch.testing.assert_close(mirrored, maps.flip([2]), atol=1e-5, rtol=1e-4)
+    maps = exemplar_maps(network, image, attribute, labels, viewing=BOTH).mean
+    mirrored = exemplar_maps(network, image.flip([2]), attribute.flip([2]), labels, viewing=BOTH).mean
+    torch.testing.assert_close(mirrored, maps.flip([2]), **NEAR)
 
 
-def test_variance_is_that_of_the_averaged_draws(network: ICAM, image: torch.Tensor, labels: torch.Tensor) -> None:
-    one, many = (sampled_maps(network, image, labels, 6, chunk_size=size, mirror_axis=0) for size in (1, 6))
-    torch.testing.assert_close(one.mean, many.mean, atol=1e-5, rtol=1e-4)
-    torch.testing.assert_close(one.variance, many.variance, atol=1e-6, rtol=1e-3)
+@pytest.mark.parametrize("reference", ["reconstruction", "input"])
+def test_sampled_maps_have_mean_and_variance_over_draws_and_views(
+    network: ICAM, image: torch.Tensor, labels: torch.Tensor, reference: str
+) -> None:
+    viewing = Viewing(0, 1)
+    drawn = {label: torch.randn(3, *network.eval().encode(image).mean.shape[1:]) for label in (0, 1)}
+    single = single_maps(network, image, labels, drawn, reference=reference, viewing=viewing)
+    assert len(single) == 3 * 2 * (1 + 2 * (image.ndim - 2))
+    for chunk_size in (1, 3):
+        maps = sampled_maps(
+            network, image, labels, 3, chunk_size=chunk_size, reference=reference, viewing=viewing, attributes=drawn
+        )
+        torch.testing.assert_close(maps.mean, single.mean(0), **NEAR)
+        torch.testing.assert_close(maps.variance, single.var(0), **NEAR)
+    if reference == "input":
+        torch.testing.assert_close(maps.translated - image, maps.mean, **NEAR)
 
 
-def test_axis_that_scans_do_not_have_is_refused(network: ICAM, image: torch.Tensor) -> None:
+def test_axis_that_scans_do_not_have_and_negative_shift_are_refused(network: ICAM, image: torch.Tensor) -> None:
     with pytest.raises(ValueError, match="mirror_axis must be null or one of 0 to"):
-        Views(network, image, image.ndim - 2)
+        Views(network, image, Viewing(image.ndim - 2))
+    with pytest.raises(ValueError, match="shift must be a number of voxels, 0 for none, got -1"):
+        Views(network, image, Viewing(None, -1))

@@ -13,6 +13,7 @@ from bundle.attribution import exemplar_maps, sampled_maps
 from bundle.evaluation.pairing import Row
 from bundle.evaluation.truths import change_like, expect_change, knows_effect, knows_parcels
 from bundle.networks import ICAM
+from bundle.views import ONE_VIEW, Viewing
 
 BACKGROUND = -1.0  # intensity outside the brain
 KINDS = {
@@ -50,7 +51,7 @@ def network_maps(
     threshold: float = 0.5,
     seed: int = 0,
     chunk_size: int = 10,
-    mirror_axis: int | None = None,
+    viewing: Viewing = ONE_VIEW,
     attributes: Mapping[int, Tensor] | None = None,
 ) -> dict[str, Tensor]:
     """Compute the FA maps of a batch, against its own reconstruction and against the input.
@@ -66,15 +67,15 @@ def network_maps(
         threshold: class probability that a draw exceeds.
         seed: seed of the draws.
         chunk_size: draws decoded at once.
-        mirror_axis: spatial axis along which scans are mirrored for a second map, to be averaged; None for one.
+        viewing: in which views scans are translated.
         attributes: what is given to sampled maps instead of draws, by class; None draws.
 
     Returns:
         Maps by method, each of the shape of `image`.
     """
-    exemplar = exemplar_maps(network, image, attribute, target, mirror_axis=mirror_axis)
+    exemplar = exemplar_maps(network, image, attribute, target, viewing=viewing)
     drawing = (num_samples, threshold, seed, chunk_size)
-    sampled = sampled_maps(network, image, target, *drawing, mirror_axis=mirror_axis, attributes=attributes)
+    sampled = sampled_maps(network, image, target, *drawing, viewing=viewing, attributes=attributes)
     return {
         "exemplar_reconstruction": exemplar.mean,
         "exemplar_input": exemplar.translated - image,

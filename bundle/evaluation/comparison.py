@@ -45,7 +45,7 @@ class Comparison(MapScorer):
         train: scans of the training split, likewise, for the trivial maps and the expected change.
         splits: "seen" or "unseen", one a test scan.
         references: for each test scan the index of its reference scan by target class.
-        sampling: `num_samples`, `threshold`, `seed` and `chunk_size` of the sampled maps, `mirror_axis` of all.
+        sampling: `num_samples`, `threshold`, `seed` and `chunk_size` of the sampled maps, `viewing` of all.
         batch_size: scans computed at once.
         device: where to compute.
         voxel_size: edge of a voxel in mm, for all axes or one an axis.

@@ -25,6 +25,7 @@ from bundle.evaluation.uncertainty import Uncertainty
 from bundle.evaluation.volumes import summarise_volumes
 from bundle.files import check_writable
 from bundle.networks import ICAM
+from bundle.views import Viewing
 
 
 class Evaluation:
@@ -42,7 +43,8 @@ class Evaluation:
         num_samples: draws of a sampled map.
         threshold: class probability that a draw exceeds.
         chunk_size: draws decoded at once, for each scan.
-        mirror_axis: spatial axis along which scans are mirrored for a second map, to be averaged; None for one.
+        mirror_axis: spatial axis along which scans are mirrored for further views; None for none.
+        shift: voxels by which scans are shifted to and fro for further views; 0 for none.
         batch_size: scans computed at once.
         seed: seed of reference scans, draws, trivial maps, probes and bootstrap.
         level: probability that an interval covers its figure.
@@ -72,6 +74,7 @@ class Evaluation:
         threshold: float = 0.5,
         chunk_size: int = 10,
         mirror_axis: int | None = None,
+        shift: int = 0,
         batch_size: int = 8,
         seed: int = 0,
         level: float = 0.95,
@@ -102,7 +105,7 @@ class Evaluation:
         num_classes = network.attribute_encoder.num_classes
         references = draw_references(test.data, self.splits, num_classes, seed)
         sampling: dict[str, Any] = {"num_samples": num_samples, "threshold": threshold, "seed": seed, "chunk_size": chunk_size}
-        sampling["mirror_axis"] = mirror_axis
+        sampling["viewing"] = Viewing(mirror_axis, shift)
         self.comparison = Comparison(
             self.network, test, train, self.splits, references, sampling, batch_size, device, voxel_size, dilation, draws
         )
@@ -186,12 +189,13 @@ class Evaluation:
 
     def describe(self) -> dict[str, Any]:
         """Return what decides the results, but for the images; `settings.json` holds it."""
+        sampling = self.comparison.sampling
         return {
             "cohort": self.cohort,
             "weights": f"SHA-256 {hash_weights(self.network)}",
             "headline": self.headline,
             "num_scans": len(self.test),
-            "maps": self.comparison.sampling,
+            "maps": {name: value for name, value in sampling.items() if name != "viewing"} | sampling["viewing"]._asdict(),
             "draws": self.comparison.draws,
             "uncertainty": None if self.uncertainty is None else self.uncertainty.describe(),
             "interval": self.interval,

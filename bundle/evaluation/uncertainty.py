@@ -176,7 +176,7 @@ class Uncertainty:
             return None
         attributes = {target: self.comparison.draw(kind, target)}
         image = scan["image"][None].to(self.comparison.device)
-        sampling = {name: self.comparison.sampling[name] for name in ("chunk_size", "mirror_axis")}
+        sampling = {name: self.comparison.sampling[name] for name in ("chunk_size", "viewing")}
         maps = single_maps(self.comparison.network, image, torch.tensor([target]), attributes, **sampling)[:, 0].cpu()
         inside = scan["brain_mask"] > 0.5 if "brain_mask" in scan else torch.ones_like(scan["image"], dtype=torch.bool)
         return Sample(scan, maps, changes, inside)

@@ -10,6 +10,7 @@ from torch import Tensor
 from bundle.attribution import exemplar_maps, sampled_maps, translate_to_value
 from bundle.data.scans import without_metadata
 from bundle.networks import ICAM
+from bundle.views import Viewing
 
 OLDEST = 120  # years
 
@@ -27,6 +28,8 @@ class ICAMInferer(Inferer):
         exemplar: network input of a reference scan, shape (1, H, W[, D]), whose attribute gives a second map; None for none.
         seed: seed of the draws.
         chunk_size: draws decoded at once, for each scan.
+        mirror_axis: spatial axis along which scans are mirrored for further views; None for none.
+        shift: voxels by which scans are shifted to and fro for further views; 0 for none.
         target_value: age in years that all scans are translated to as well, by a network with regression; None for none.
         value_mean: age that such a network regresses as 0, years.
         value_scale: years that it regresses as 1.
@@ -44,6 +47,8 @@ class ICAMInferer(Inferer):
         exemplar: Tensor | None = None,
         seed: int = 0,
         chunk_size: int = 10,
+        mirror_axis: int | None = None,
+        shift: int = 0,
         target_value: float | None = None,
         value_mean: float = 0.0,
         value_scale: float = 1.0,
@@ -60,6 +65,7 @@ class ICAMInferer(Inferer):
             "seed": seed,
             "chunk_size": chunk_size,
             "reference": reference,
+            "viewing": Viewing(mirror_axis, shift),
         }
 
     def __call__(  # type: ignore[override]  # our network only
@@ -157,7 +163,12 @@ class ICAMInferer(Inferer):
             target = network.classify(attribute).argmax(dim=1)
         count = len(image)
         return exemplar_maps(
-            network, image, attribute.expand(count, *attribute.shape[1:]), target.expand(count), self.reference
+            network,
+            image,
+            attribute.expand(count, *attribute.shape[1:]),
+            target.expand(count),
+            self.reference,
+            self.sampling["viewing"],
         ).mean
 
 

@@ -72,8 +72,8 @@ def make_panel(evaluation: Evaluation, attribute: Tensor, index: int, target: in
     scan, reference = comparison.load(index), comparison.load(lender)
     image = scan["image"][None].to(comparison.device)
     targets = torch.tensor([target])
-    borrowed, axis = attribute[[lender]].to(comparison.device), comparison.sampling.get("mirror_axis")
-    exemplar = exemplar_maps(comparison.network, image, borrowed, targets, mirror_axis=axis)
+    borrowed = attribute[[lender]].to(comparison.device)
+    exemplar = exemplar_maps(comparison.network, image, borrowed, targets, viewing=comparison.sampling["viewing"])
     attributes = {target: comparison.draw(comparison.draws, target)}
     sampled = sampled_maps(comparison.network, image, targets, **comparison.sampling, attributes=attributes)
     truths = [truth.image for truth in find_truths(scan, reference, {}) if truth.kind in ("exemplar", "both")]

@@ -102,7 +102,7 @@ def test_with_three_classes_directions_are_pairs(make_cohort, make_network, tmp_
 def test_settings_are_kept_beside_the_results(make_cohort, make_network, tmp_path):
     evaluate(make_network(2), make_cohort(2), tmp_path, seed=3)
     settings = json.loads((tmp_path / "eval" / "settings.json").read_text())
-    assert settings["maps"] == {"num_samples": 4, "threshold": 0.5, "seed": 3, "chunk_size": 10, "mirror_axis": None}
+    assert settings["maps"] == {"num_samples": 4, "threshold": 0.5, "seed": 3, "chunk_size": 10, "mirror_axis": None, "shift": 0}
 
 
 def test_hash_of_the_weights_tells_networks_apart(make_network):
