@@ -96,5 +96,4 @@ class Benchmark:
         """
         rows = list_rows(self.methods, self.runs, self.rival)
         publication = Publication(self.folder, rows, self.runs, self.rival, self.published, self.headline, self.about, self.level)
-        publication.write(failures)
-        print(f"{(self.folder / 'comparison.md').read_text()}\nComparison: {self.folder}")
+        print(f"{publication.write(failures)}\nComparison: {self.folder}")

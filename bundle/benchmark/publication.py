@@ -18,6 +18,12 @@ from bundle.evaluation.scoring import MAP_METRICS
 from bundle.files import write_atomically
 from bundle.report.plots import plot_figures
 
+TITLE = "Comparison of methods"
+EXPLANATION = (
+    "Mean, standard deviation over scans (±), and in brackets the {level:g} % interval of the mean over seeds (Student's t); of rows "
+    "with one seed, or without training, over scans (bootstrap). NCC(-): disease removed, NCC(+): disease added. Trivial maps take "
+    "no training: a figure means something only above them."
+)
 TEMPLATE = "template.html"
 FOLDERS = [Path(__file__).parent, Path(bundle.report.__file__).parent]  # of the template, and of the head that it shares
 
@@ -52,20 +58,19 @@ class Publication:
         self.folder, self.rows, self.runs, self.published, self.headline = folder, rows, runs, published, headline
         self.rival, self.about, self.level, self.seed = rival, about, level, seed
 
-    def write(self, failures: Sequence[str] = ()) -> pd.DataFrame:
+    def write(self, failures: Sequence[str] = ()) -> str:
         """Write the tables and the page.
 
         Args:
             failures: sentences on runs that failed.
 
         Returns:
-            The contents of `comparison.csv`; empty when no run is done.
+            The tables of the headline metric, in Markdown; a sentence when no run is done.
         """
         scores, figures = read_scores(self.rows, self.runs), read_figures(self.runs)
         if scores.empty:
             sentences = [self.about, "There are no maps to compare: no run is done, or the cohort has no truths.", *failures]
-            self._write_text(sentences)
-            return scores
+            return self._write_text(sentences)
         metrics = [name for name in MAP_METRICS if name in scores]
         summary = summarise_scores(scores, metrics, self.rival, self.level, self.seed)
         summarised = summarise_figures(figures[~figures["metric"].isin(metrics)], self.level)
@@ -75,7 +80,7 @@ class Publication:
         parts = {split: self._lay_out(summary, summarised, split) for split in scores["split"].unique()}
         self._write_text(self._list_blocks(parts))
         self._write_page(parts, failures)
-        return summary
+        return "\n\n".join(block for split in parts for block in (split, to_markdown(parts[split]["main"])))
 
     def _lay_out(self, summary: pd.DataFrame, figures: pd.DataFrame, split: str) -> dict[str, Any]:
         """Return the tables and drawings of a split."""
@@ -101,27 +106,31 @@ class Publication:
 
     def _list_blocks(self, parts: Mapping[str, Mapping[str, Any]]) -> list[str]:
         """Return the tables in Markdown."""
-        blocks = [self.about]
+        blocks = [self.about, EXPLANATION.format(level=100 * self.level)]
         for split, tables in parts.items():
-            blocks += [f"**{split}**", to_markdown(tables["main"])]
-            blocks += [f"By how much {self.rival} is ahead, on the same scans:", to_markdown(tables["leads"])]
+            blocks += [f"## {split.capitalize()}", to_markdown(tables["main"])]
+            blocks += [f"By how much `{self.rival}` is ahead, on the same scans:", to_markdown(tables["leads"])]
             blocks += ["Examination:", to_markdown(tables["beside"])] if len(tables["beside"]) else []
-        return blocks
+            for metric, table in tables["more"].items():
+                blocks += [f"`{metric}`:", to_markdown(table)]
+        return [*blocks, "## Runs", to_markdown(self._list_runs())]
 
-    def _write_text(self, blocks: Sequence[str]) -> None:
-        """Write paragraphs and tables."""
+    def _write_text(self, blocks: Sequence[str]) -> str:
+        """Write paragraphs and tables; return them as one text."""
+        text = "\n\n".join(blocks) + "\n"
         with write_atomically(self.folder / "comparison.md") as path:
-            path.write_text("\n\n".join(blocks) + "\n", encoding="utf-8")
+            path.write_text(f"# {TITLE}\n\n{text}", encoding="utf-8")
+        return text
 
     def _write_page(self, parts: Mapping[str, Mapping[str, Any]], failures: Sequence[str]) -> None:
         """Write the page."""
         environment = Environment(loader=FileSystemLoader(FOLDERS), autoescape=True, undefined=StrictUndefined)
         reference = next(row for row in self.rows if row.title == self.rival)
         page = environment.get_template(TEMPLATE).render(
-            title="Comparison of methods",
+            title=TITLE,
             about=self.about,
             rival=self.rival,
-            level=self.level,
+            explanation=EXPLANATION.format(level=100 * self.level),
             splits=parts,
             failures=failures,
             panels=list(make_panels(self.rows, self.runs, reference)),

@@ -15,7 +15,7 @@ EXAMINATION = "examination"  # begins the names of measures whose figures have a
 
 
 def lay_out(summary: pd.DataFrame, figures: pd.DataFrame, rows: Sequence[Row], split: str, metric: str) -> pd.DataFrame:
-    """Return the table of a split: accuracy, and a metric of the maps by protocol and direction.
+    """Return the table of a split: accuracy, a metric of the maps by protocol and direction, and the number of seeds.
 
     A cell is the mean, the standard deviation over scans after a plus-minus sign, and the interval in brackets.
 
@@ -39,7 +39,8 @@ def lay_out(summary: pd.DataFrame, figures: pd.DataFrame, rows: Sequence[Row], s
             for protocol, direction in columns
         }
         if any(scores.values()):
-            lines[row.title] = {ACCURACY: _find_accuracy(figures, row, split)} | scores
+            accuracy, seeds = _find_accuracy(figures, row, split), shown.loc[shown["row"] == row.title, "num_seeds"].max()
+            lines[row.title] = {ACCURACY: accuracy} | scores | {"seeds": str(seeds) if row.family == LEARNED else ""}
     return pd.DataFrame.from_dict(lines, orient="index")
 
 

@@ -18,10 +18,11 @@ def test_table_has_a_line_a_row_and_a_column_a_figure(results):
     rows, summary, figures = results
     table = lay_out(summary, figures, rows, "seen", "ncc_image")
     assert list(table.index) == ["Ours", "grad cam, theirs", "occlusion, theirs", "image", "oracle"]
-    assert list(table.columns) == ["accuracy", "NCC(-)", "NCC(+)"]
+    assert list(table.columns) == ["accuracy", "NCC(-)", "NCC(+)", "seeds"]
     assert table.loc["Ours", "NCC(-)"].startswith("0.820 ± 0.10 [0.77")
     assert table.loc["Ours", "accuracy"] == "0.900 [0.80, 1.00]"
     assert table.loc["image", "accuracy"] == ""
+    assert list(table["seeds"]) == ["3", "3", "3", "", ""]
 
 
 def test_published_figures_stand_beside_the_rows_that_they_are_of(results):
