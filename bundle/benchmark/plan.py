@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from monai.bundle import ConfigParser
 
 STAGE_KEYS = {"entry", "base", "files", "options"}
-METHOD_KEYS = {"files", "options", "measures", "rows", "seeds"}
+METHOD_KEYS = {"overlays", "training", "options", "measures", "rows", "seeds"}
 
 
 class Stage(NamedTuple):
@@ -69,8 +69,9 @@ def plan_runs(
     """List all runs, those of one seed after those of the other, so that a table is whole with few seeds first.
 
     Args:
-        methods: by name `files` (overlays of the training and of what is measured), `options` (keys of the training), `measures`
-            (names of what is measured) and, where they are not `seeds`, its own `seeds`.
+        methods: by name `overlays` (config files of all its stages, such as its network), `training` (config files of the training
+            alone, before the others), `options` (keys of the training), `measures` (names of what is measured) and, where they are
+            not `seeds`, its own `seeds`.
         measures: by name `entry`, `base` (first config file), `files` (overlays, which come before those of the method) and
             `options`.
         seeds: seeds of the trainings.
@@ -90,12 +91,12 @@ def plan_runs(
     for name, seed in turns:
         method, folder = methods[name], Path(output_dir) / name / f"seed-{seed}"
         own = {"output_dir": str(folder), **(common or {})}
-        files = ("configs/train.yaml", *cohort_files, *method.get("files", {}).get("training", ()))
+        files = ("configs/train.yaml", *cohort_files, *method.get("training", ()), *method.get("overlays", ()))
         options = {**own, "ckpt_dir": str(folder / "train"), "seed": seed, **(training or {}), **method.get("options", {})}
         stages = [Stage("training", "training", files, options, folder)]
         for measure in method.get("measures", ()):
             wanted = measures[measure]
-            files = (wanted["base"], *cohort_files, *wanted.get("files", ()), *method.get("files", {}).get(measure, ()))
+            files = (wanted["base"], *cohort_files, *wanted.get("files", ()), *method.get("overlays", ()))
             own["output_dir"] = str(folder / measure)
             options = {**own, "checkpoint": str(folder / "train" / "model.pt"), **wanted.get("options", {})}
             stages.append(Stage(measure, wanted["entry"], files, options, folder))

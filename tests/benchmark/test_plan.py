@@ -33,8 +33,9 @@ def test_method_with_seeds_of_its_own_comes_first(tmp_path):
 
 def test_files_are_the_first_then_the_cohort_then_the_measure_then_the_method(tmp_path):
     measures = {"maps": {**MEASURES["maps"], "files": ["of_measure.yaml"]}}
-    methods = {"ours": {"measures": ["maps"], "files": {"maps": ["of_method.yaml"]}}}
+    methods = {"ours": {"measures": ["maps"], "overlays": ["of_method.yaml"], "training": ["of_training.yaml"]}}
     run = plan_runs(methods, measures, [0], tmp_path, cohort_files=["of_cohort.yaml"])[0]
+    assert run.stages[0].files == ("configs/train.yaml", "of_cohort.yaml", "of_training.yaml", "of_method.yaml")
     assert run.stages[1].files == ("configs/evaluate.yaml", "of_cohort.yaml", "of_measure.yaml", "of_method.yaml")
 
 
