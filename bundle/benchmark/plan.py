@@ -69,9 +69,9 @@ def plan_runs(
     """List all runs, those of one seed after those of the other, so that a table is whole with few seeds first.
 
     Args:
-        methods: by name `overlays` (config files of all its stages, such as its network), `training` (config files of the training
-            alone, before the others), `options` (keys of the training), `measures` (names of what is measured) and, where they are
-            not `seeds`, its own `seeds`.
+        methods: by name `overlays` (config files of all its stages, such as its network), `training` (those of the training
+            alone, before the others), `options` (keys of the training), `measures` (names of what is measured) and, where they
+            are not `seeds`, its own `seeds`.
         measures: by name `entry`, `base` (first config file), `files` (overlays, which come before those of the method) and
             `options`.
         seeds: seeds of the trainings.

@@ -21,8 +21,8 @@ from bundle.report.plots import plot_figures
 TITLE = "Comparison of methods"
 EXPLANATION = (
     "Mean, standard deviation over scans (±), and in brackets the {level:g} % interval of the mean over seeds (Student's t); of "
-    "rows with one seed, or without training, over scans (bootstrap). NCC(-): disease removed, NCC(+): disease added. Trivial maps "
-    "take no training: a figure means something only above them."
+    "rows with one seed, or without training, over scans (bootstrap). NCC(-): disease removed, NCC(+): disease added. Trivial "
+    "maps take no training: a figure means something only above them."
 )
 TEMPLATE = "template.html"
 FOLDERS = [Path(__file__).parent, Path(bundle.report.__file__).parent]  # of the template, and of the head that it shares
