@@ -145,7 +145,7 @@ class Publication:
         lines = {}
         for run in self.runs:
             records = {stage.name: read_record(stage) for stage in run.stages}
-            minutes = {name: f"{record['seconds'] / 60:.1f} min" for name, record in records.items() if record}
+            minutes = {name: f"{record['seconds'] / 60:.1f} min" if record else "not done" for name, record in records.items()}
             commits = {str(record["commit"])[:10] for record in records.values() if record}
             lines[f"{run.method}, seed {run.seed}"] = minutes | {"commit": ", ".join(sorted(commits))}
-        return pd.DataFrame.from_dict(lines, orient="index").fillna("not done")
+        return pd.DataFrame.from_dict(lines, orient="index").fillna("")
