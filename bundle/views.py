@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from bundle.networks import ICAM
+from bundle.networks.encoders import ATTRIBUTE_STRIDE
 
 
 class Viewing(NamedTuple):
@@ -14,25 +15,32 @@ class Viewing(NamedTuple):
 
     Attributes:
         mirror_axis: spatial axis along which scans are mirrored, 0 for left to right; None for none.
-        shift: voxels by which scans are shifted, cyclically; 0 for none. A fraction of the attribute's grid of 16 voxels.
+        shift: voxels by which scans are shifted, cyclically, less than the edge of an attribute's voxel; 0 for none.
     """
 
     mirror_axis: int | None = None
     shift: int = 0
+
+    def check(self, spatial_dims: int) -> None:
+        """Refuse views that there are not, before anything is computed.
+
+        Args:
+            spatial_dims: 2 or 3.
+
+        Raises:
+            ValueError: When scans have no such axis, or the shift is none.
+        """
+        if self.mirror_axis is not None and self.mirror_axis not in range(spatial_dims):
+            raise ValueError(f"mirror_axis must be null or one of 0 to {spatial_dims - 1}, got {self.mirror_axis}")
+        if self.shift not in range(ATTRIBUTE_STRIDE):
+            raise ValueError(f"shift must be a number of voxels, 0 to {ATTRIBUTE_STRIDE - 1}, got {self.shift}")
 
     def list_poses(self, spatial_dims: int) -> Iterator["Pose"]:
         """Yield the poses, the scan as it is first; (1 + 2 dimensions) times as many with a shift, twice as many mirrored.
 
         Args:
             spatial_dims: 2 or 3.
-
-        Raises:
-            ValueError: When scans have no such axis, or the shift is negative.
         """
-        if self.mirror_axis is not None and self.mirror_axis not in range(spatial_dims):
-            raise ValueError(f"mirror_axis must be null or one of 0 to {spatial_dims - 1}, got {self.mirror_axis}")
-        if self.shift < 0:
-            raise ValueError(f"shift must be a number of voxels, 0 for none, got {self.shift}")
         still = (0,) * spatial_dims
         steps = [still]
         if self.shift:
@@ -82,10 +90,11 @@ class Views:
         viewing: which views there are, V.
 
     Raises:
-        ValueError: When the scans have no such axis, or the shift is negative.
+        ValueError: When the scans have no such axis, or the shift is none.
     """
 
     def __init__(self, network: ICAM, image: Tensor, viewing: Viewing = ONE_VIEW) -> None:
+        viewing.check(image.ndim - 2)
         self.network, self.image = network, image
         self.poses = list(viewing.list_poses(image.ndim - 2))
         self.latents = [network.encode(pose.apply(image)) for pose in self.poses]

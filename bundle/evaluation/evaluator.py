@@ -59,7 +59,8 @@ class Evaluation:
         uncertainty: fields of `uncertainty.Settings`: what is measured of the spread of sampled maps; None for nothing.
 
     Raises:
-        ValueError: When `headline` is unknown, the test split is empty, or a scan has no reference scan of another class.
+        ValueError: When `headline` is unknown, the test split is empty, a scan has no reference scan of another class, or there
+            are no such views.
     """
 
     def __init__(
@@ -106,6 +107,7 @@ class Evaluation:
         references = draw_references(test.data, self.splits, num_classes, seed)
         sampling: dict[str, Any] = {"num_samples": num_samples, "threshold": threshold, "seed": seed, "chunk_size": chunk_size}
         sampling["viewing"] = Viewing(mirror_axis, shift)
+        sampling["viewing"].check(len(network.attribute_encoder.image_size))
         self.comparison = Comparison(
             self.network, test, train, self.splits, references, sampling, batch_size, device, voxel_size, dilation, draws
         )

@@ -112,9 +112,10 @@ class ICAMInferer(Inferer):
             network: trained network.
 
         Raises:
-            ValueError: When the network has no classifier, the target is no class, or a target value is given to a network
-                without regression.
+            ValueError: When the network has no classifier, the target is no class, a target value is given to a network without
+                regression, or there are no such views.
         """
+        self.sampling["viewing"].check(len(network.attribute_encoder.image_size))
         if network.attribute_encoder.classifier is None:
             raise ValueError("inference tells classes, and this network has no classifier: its config says classification: false")
         num_classes = len(network.class_attributes)

@@ -8,6 +8,7 @@ import torch
 from bundle.attribution import exemplar_maps, sampled_maps, translate_to_value
 from bundle.inference import ICAMInferer
 from bundle.networks import ICAM
+from bundle.views import Viewing
 
 Make = Callable[..., ICAM]
 
@@ -86,3 +87,12 @@ def test_a_target_value_that_is_no_age_is_refused(value: object) -> None:
     with pytest.raises(ValueError, match=r"target_value must be an age, 0 to 120 years, .* got"):
         ICAMInferer(target_value=value)  # type: ignore[arg-type]
     assert [ICAMInferer(target_value=age).target_value for age in (0, 120, 72.5, None)] == [0, 120, 72.5, None]
+
+
+def test_views_are_averaged_and_views_that_there_are_not_are_refused_at_once(make_network: Make, image: torch.Tensor) -> None:
+    network = make_network()
+    inferer = ICAMInferer(num_samples=2, target=0, mirror_axis=0, shift=1)
+    expected = sampled_maps(network, image, torch.zeros(len(image), dtype=torch.long), 2, viewing=Viewing(0, 1))
+    torch.testing.assert_close(inferer(image, network)["fa_variance"], expected.variance.clone())
+    with pytest.raises(ValueError, match="mirror_axis must be null or one of 0 to"):
+        ICAMInferer(mirror_axis=3).check(network)
