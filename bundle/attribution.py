@@ -129,7 +129,7 @@ def single_maps(
         viewing: in which views, V, scans are translated.
 
     Returns:
-        Maps of shape (N * V, B, C, H, W[, D]), the views of an attribute one after the other.
+        Maps of shape (N * V, B, C, H, W[, D]), `chunk_size` attributes view by view.
 
     Raises:
         ValueError: When `reference` is unknown.
@@ -238,8 +238,8 @@ def _map_each(
     draws = torch.stack([attributes[label] for label in target.tolist()])  # (B, N, 1, H/16, W/16[, D/16])
     for chunk in draws.split(chunk_size, dim=1):
         told = views.network.tell(chunk.transpose(0, 1).flatten(0, 1), target.repeat(chunk.shape[1]))
-        for translated in views.decode(told).split(len(views.image), dim=1):  # (V, n * B, C, H, W[, D])
-            yield from translated - origin
+        for translated, own in zip(views.decode_each(told), origin, strict=True):  # (n * B, C, H, W[, D])
+            yield from (image - own for image in translated.split(len(views.image)))
 
 
 def _reference_images(views: Views, reference: str, target: Tensor | None = None) -> Tensor:

@@ -9,13 +9,15 @@ from torch import Tensor
 from bundle.networks import ICAM
 from bundle.networks.encoders import ATTRIBUTE_STRIDE
 
+LARGEST_SHIFT = ATTRIBUTE_STRIDE // 2 - 1  # voxels; by more the attribute would have to be shifted too
+
 
 class Viewing(NamedTuple):
     """How often a scan is seen: once; mirrored as well; and each of these shifted to and fro along each axis.
 
     Attributes:
         mirror_axis: spatial axis along which scans are mirrored, 0 for left to right; None for none.
-        shift: voxels by which scans are shifted, cyclically, less than the edge of an attribute's voxel; 0 for none.
+        shift: voxels by which scans are shifted, cyclically; 0 for none.
     """
 
     mirror_axis: int | None = None
@@ -32,8 +34,8 @@ class Viewing(NamedTuple):
         """
         if self.mirror_axis is not None and self.mirror_axis not in range(spatial_dims):
             raise ValueError(f"mirror_axis must be null or one of 0 to {spatial_dims - 1}, got {self.mirror_axis}")
-        if self.shift not in range(ATTRIBUTE_STRIDE):
-            raise ValueError(f"shift must be a number of voxels, 0 to {ATTRIBUTE_STRIDE - 1}, got {self.shift}")
+        if self.shift not in range(LARGEST_SHIFT + 1):
+            raise ValueError(f"shift must be a number of voxels, 0 to {LARGEST_SHIFT}, got {self.shift}")
 
     def list_poses(self, spatial_dims: int) -> Iterator["Pose"]:
         """Yield the poses, the scan as it is first; (1 + 2 dimensions) times as many with a shift, twice as many mirrored.
@@ -101,6 +103,10 @@ class Views:
 
     def decode(self, attribute: Tensor) -> Tensor:
         """Return translations (V, n * B, C, H, W[, D]) with attributes of `ICAM.tell`, n a scan."""
+        return torch.stack(list(self.decode_each(attribute)))
+
+    def decode_each(self, attribute: Tensor) -> Iterator[Tensor]:
+        """Yield the translations of each view, which are all that is in memory, (n * B, C, H, W[, D])."""
         return self._decode([pose.mirror(attribute) for pose in self.poses])
 
     def reconstruct(self, target: Tensor | None = None) -> Tensor:
@@ -110,12 +116,13 @@ class Views:
             target: classes that the scans are not of, for generators that are told a class; shape (B,).
         """
         means = [latents.mean for latents in self.latents]
-        return self._decode(means if target is None else [self.network.tell(mean, target, other=True) for mean in means])
+        told = means if target is None else [self.network.tell(mean, target, other=True) for mean in means]
+        return torch.stack(list(self._decode(told)))
 
-    def _decode(self, attributes: list[Tensor]) -> Tensor:
+    def _decode(self, attributes: list[Tensor]) -> Iterator[Tensor]:
         """Decode each view with its attributes, and bring it back."""
-        drawn = zip(self.poses, self.latents, attributes, strict=True)
-        return torch.stack([pose.undo(self.network.decode(latents.content, attribute)) for pose, latents, attribute in drawn])
+        for pose, latents, attribute in zip(self.poses, self.latents, attributes, strict=True):
+            yield pose.undo(self.network.decode(latents.content, attribute))
 
 
 def _roll(image: Tensor, step: tuple[int, ...]) -> Tensor:

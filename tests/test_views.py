@@ -74,5 +74,5 @@ def test_sampled_maps_have_mean_and_variance_over_draws_and_views(
 def test_axis_that_scans_do_not_have_and_negative_shift_are_refused(network: ICAM, image: torch.Tensor) -> None:
     with pytest.raises(ValueError, match="mirror_axis must be null or one of 0 to"):
         Views(network, image, Viewing(image.ndim - 2))
-    with pytest.raises(ValueError, match="shift must be a number of voxels, 0 to 15, got -1"):
+    with pytest.raises(ValueError, match="shift must be a number of voxels, 0 to 7, got -1"):
         Views(network, image, Viewing(None, -1))

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bundle.benchmark.plan import choose_runs, plan_cohort, plan_runs
+from bundle.benchmark.plan import choose_runs, list_stages, plan_cohort, plan_runs, read_record
 from bundle.benchmark.publication import Publication
 from bundle.benchmark.rows import check_rival, list_rows
 from bundle.benchmark.runner import Runner
@@ -38,7 +38,8 @@ class Benchmark:
         level: probability that an interval covers its figure.
 
     Raises:
-        ValueError: When methods or measures have unknown keys, `only` names none of the methods, or the rival is no row.
+        ValueError: When methods or measures have unknown keys, `only` names none of the methods, the rival is no row, or
+            `headline` or `level` is not accepted.
     """
 
     def __init__(
@@ -59,6 +60,9 @@ class Benchmark:
         headline: str = METRICS[0],
         level: float = 0.95,
     ) -> None:
+        if headline not in METRICS or not 0 < level < 1:
+            accepted = f"headline must be one of {', '.join(METRICS)}, and level above 0 and below 1"
+            raise ValueError(f"{accepted}, got {headline} and {level}")
         self.folder = Path(output_dir).resolve()
         self.methods = methods
         self.runs = plan_runs(methods, measures, seeds, self.folder, cohort_files, common, training)
@@ -79,11 +83,16 @@ class Benchmark:
         """
         check_writable(self.folder)
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: runs are ended with the benchmark
+        for stage in list_stages(self.runs):  # other settings are refused before anything runs
+            read_record(stage)
         with hold_folder(self.folder, self.folder / LOCK, "output_dir"):
             unusable = self.runner.run([self.cohort])  # alone, so that runs at the same time do not all make the cohort
             if unusable:
                 raise SystemExit("\n".join(unusable))
-            failures = self.runner.run(self.wanted)
+            try:
+                failures = self.runner.run(self.wanted)
+            except KeyboardInterrupt:
+                raise SystemExit("stopped; the same command goes on") from None
             self.publish(failures)
         if failures:
             raise SystemExit("\n".join(failures))

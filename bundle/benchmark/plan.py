@@ -2,12 +2,15 @@
 
 import hashlib
 import json
+import logging
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from monai.bundle import ConfigParser
+
+logger = logging.getLogger(__name__)
 
 STAGE_KEYS = {"entry", "base", "files", "options"}
 METHOD_KEYS = {"overlays", "training", "options", "measures", "rows", "seeds"}
@@ -113,8 +116,10 @@ def choose_runs(runs: Sequence[Run], methods: Mapping[str, Mapping[str, Any]], o
         only: names of the methods; None for all.
 
     Raises:
-        ValueError: When a name is not that of a method.
+        ValueError: When it is no list, or a name is not that of a method.
     """
+    if isinstance(only, str) or only == []:
+        raise ValueError(f"only must be a list of methods, or null for all, got {only!r}")
     unknown = sorted(set(only or ()) - set(methods))
     if unknown:
         raise ValueError(f"only has {unknown[0]}; known methods are {', '.join(methods)}")
@@ -159,7 +164,7 @@ def check_plan(methods: Mapping[str, Mapping[str, Any]], measures: Mapping[str, 
 
 
 def read_record(stage: Stage) -> dict[str, Any] | None:
-    """Return what was recorded when a stage ended well; None when it has not.
+    """Return what was recorded when a stage ended well; None when it has not, or the record cannot be read.
 
     Args:
         stage: the stage.
@@ -169,13 +174,36 @@ def read_record(stage: Stage) -> dict[str, Any] | None:
     """
     if not stage.record.is_file():
         return None
-    record: dict[str, Any] = json.loads(stage.record.read_text())
-    if record["arguments"] != stage.command()[1:]:
-        raise ValueError(
-            f"{stage.record} is of a {stage.name} with other settings: give another output_dir, or remove the folder "
-            f"{stage.folder} to have all of this run done again"
+    try:
+        record: dict[str, Any] = json.loads(stage.record.read_text())
+        arguments = record["arguments"]
+    except (ValueError, KeyError):
+        logger.warning("%s cannot be read: the stage is run again", stage.record)
+        return None
+    if arguments != stage.command()[1:]:
+        again = (
+            f"remove the folder {stage.folder} to have all of this run done again"
+            if stage.entry == "training"
+            else "remove that file to have it measured again, the training stays"
         )
+        raise ValueError(f"{stage.record} is of a {stage.name} with other settings: give another output_dir, or {again}")
     return record
+
+
+def check_files(stages: Sequence[Stage], root: Path) -> None:
+    """Refuse stages whose config files are absent, before anything runs.
+
+    Args:
+        stages: the stages.
+        root: the bundle's root.
+
+    Raises:
+        ValueError: When a file does not exist.
+    """
+    for stage in stages:
+        for name in stage.files:
+            if not (root / name).is_file():
+                raise ValueError(f"the {stage.name} of {stage.folder.parent.name} names {name}, which does not exist")
 
 
 def digest_files(stage: Stage, root: Path) -> dict[str, str]:

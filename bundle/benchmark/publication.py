@@ -11,9 +11,9 @@ from markupsafe import Markup
 import bundle.report
 from bundle.benchmark.panels import make_panels
 from bundle.benchmark.plan import Run, read_record
-from bundle.benchmark.rows import Row, read_figures, read_scores
+from bundle.benchmark.rows import Row, find_reference, list_results, read_figures, read_scores
 from bundle.benchmark.summary import summarise_figures, summarise_scores
-from bundle.benchmark.tables import add_published, lay_out, lay_out_more, show_leads, to_markdown
+from bundle.benchmark.tables import add_published, lay_out, lay_out_accuracies, lay_out_more, show_leads, to_markdown
 from bundle.evaluation.scoring import MAP_METRICS
 from bundle.files import write_atomically
 from bundle.report.plots import plot_figures
@@ -21,8 +21,9 @@ from bundle.report.plots import plot_figures
 TITLE = "Comparison of methods"
 EXPLANATION = (
     "Mean, standard deviation over scans (±), and in brackets the {level:g} % interval of the mean over seeds (Student's t); of "
-    "rows with one seed, or without training, over scans (bootstrap). NCC(-): disease removed, NCC(+): disease added. Trivial "
-    "maps take no training: a figure means something only above them."
+    "rows with one seed, or without training, over scans (bootstrap). NCC(-): disease removed, NCC(+): disease added, by the "
+    "protocol `paper` into the mask of the reference scan, by `paired` into the change in the own brain. Trivial maps take no "
+    "training: a figure means something only above them. The oracle is the exact change; published figures are on other data."
 )
 TEMPLATE = "template.html"
 FOLDERS = [Path(__file__).parent, Path(bundle.report.__file__).parent]  # of the template, and of the head that it shares
@@ -68,19 +69,30 @@ class Publication:
             The tables of the headline metric, in Markdown; a sentence when no run is done.
         """
         scores, figures = read_scores(self.rows, self.runs), read_figures(self.runs)
-        if scores.empty:
-            sentences = [self.about, "There are no maps to compare: no run is done, or the cohort has no truths.", *failures]
-            return self._write_text(sentences)
         metrics = [name for name in MAP_METRICS if name in scores]
-        summary = summarise_scores(scores, metrics, self.rival, self.level, self.seed)
-        summarised = summarise_figures(figures[~figures["metric"].isin(metrics)], self.level)
+        summary = summarise_scores(scores, metrics, self.rival, self.level, self.seed) if metrics else pd.DataFrame()
+        others = figures[~figures["metric"].isin(metrics)] if len(figures) else figures
+        summarised = summarise_figures(others, self.level)
         for name, table in (("comparison", summary), ("figures", summarised)):
             with write_atomically(self.folder / f"{name}.csv") as path:
                 table.to_csv(path, index=False, float_format="%.6f")
-        parts = {split: self._lay_out(summary, summarised, split) for split in scores["split"].unique()}
-        self._write_text(self._list_blocks(parts))
-        self._write_page(parts, failures)
-        return "\n\n".join(block for split in parts for block in (split, to_markdown(parts[split]["main"])))
+        parts = {split: self._lay_out(summary, summarised, split) for split in (scores["split"].unique() if metrics else ())}
+        missing = [*failures, *self._list_missing(metrics, summarised)]
+        self._write_text([*self._list_blocks(parts, summarised), *missing])
+        self._write_page(parts, summarised, missing)
+        heads = [block for split in parts for block in (split, to_markdown(parts[split]["main"]))]
+        return "\n\n".join(heads or [to_markdown(lay_out_accuracies(summarised)), *missing])
+
+    def _list_missing(self, metrics: Sequence[str], figures: pd.DataFrame) -> list[str]:
+        """Return a sentence on what cannot be compared."""
+        if figures.empty:
+            return ["No run is done: there is nothing to compare."]
+        if not metrics:
+            return ["There are no maps to compare: the cohort has neither masks nor disease maps."]
+        rival = next(row for row in self.rows if row.title == self.rival)
+        if not any(list_results(self.runs, rival.method, rival.measure)):
+            return [f"{self.rival} is not done, so nothing is compared with it."]
+        return []
 
     def _lay_out(self, summary: pd.DataFrame, figures: pd.DataFrame, split: str) -> dict[str, Any]:
         """Return the tables and drawings of a split."""
@@ -104,35 +116,36 @@ class Publication:
             for direction, group in drawn.groupby("direction", sort=False)
         ]
 
-    def _list_blocks(self, parts: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    def _list_blocks(self, parts: Mapping[str, Mapping[str, Any]], figures: pd.DataFrame) -> list[str]:
         """Return the tables in Markdown."""
         blocks = [self.about, EXPLANATION.format(level=100 * self.level)]
         for split, tables in parts.items():
             blocks += [f"## {split.capitalize()}", to_markdown(tables["main"])]
-            blocks += [f"By how much `{self.rival}` is ahead, on the same scans:", to_markdown(tables["leads"])]
+            leads = [f"By how much `{self.rival}` is ahead, on the same scans:", to_markdown(tables["leads"])]
+            blocks += leads if len(tables["leads"]) else []
             blocks += ["Examination:", to_markdown(tables["beside"])] if len(tables["beside"]) else []
             for metric, table in tables["more"].items():
                 blocks += [f"`{metric}`:", to_markdown(table)]
+        blocks += ["## Accuracy", to_markdown(lay_out_accuracies(figures))] if not parts and len(figures) else []
         return [*blocks, "## Runs", to_markdown(self._list_runs())]
 
-    def _write_text(self, blocks: Sequence[str]) -> str:
-        """Write paragraphs and tables; return them as one text."""
-        text = "\n\n".join(blocks) + "\n"
+    def _write_text(self, blocks: Sequence[str]) -> None:
+        """Write paragraphs and tables."""
         with write_atomically(self.folder / "comparison.md") as path:
-            path.write_text(f"# {TITLE}\n\n{text}", encoding="utf-8")
-        return text
+            path.write_text("\n\n".join([f"# {TITLE}", *blocks]) + "\n", encoding="utf-8")
 
-    def _write_page(self, parts: Mapping[str, Mapping[str, Any]], failures: Sequence[str]) -> None:
+    def _write_page(self, parts: Mapping[str, Mapping[str, Any]], figures: pd.DataFrame, missing: Sequence[str]) -> None:
         """Write the page."""
         environment = Environment(loader=FileSystemLoader(FOLDERS), autoescape=True, undefined=StrictUndefined)
-        reference = next(row for row in self.rows if row.title == self.rival)
+        reference = find_reference(self.rows, self.runs, self.rival)
         page = environment.get_template(TEMPLATE).render(
             title=TITLE,
             about=self.about,
             rival=self.rival,
             explanation=EXPLANATION.format(level=100 * self.level),
             splits=parts,
-            failures=failures,
+            accuracies=lay_out_accuracies(figures) if not parts else figures[:0],
+            failures=missing,
             panels=list(make_panels(self.rows, self.runs, reference)),
             runs=self._list_runs(),
             steps=1,

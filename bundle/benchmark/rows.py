@@ -40,7 +40,7 @@ def list_rows(methods: Mapping[str, Mapping[str, Any]], runs: Sequence[Run], riv
         methods: by name `rows`: titles, each with `MEASURE/NAME`; where NAME is `*`, there is a row for each method that was
             measured, and `{}` in the title is its name.
         runs: all runs.
-        rival: title of the row from whose tables the trivial maps and the exact change are taken.
+        rival: title of the row from whose tables the trivial maps and the exact change are taken, if it is done.
 
     Raises:
         ValueError: When two rows have one title.
@@ -49,7 +49,7 @@ def list_rows(methods: Mapping[str, Mapping[str, Any]], runs: Sequence[Run], riv
         row for method, entry in methods.items() for title, place in entry.get("rows", {}).items()
         for row in _expand(title, method, place, runs)
     ]  # fmt: skip
-    beside = next(row for row in rows if row.title == rival)
+    beside = find_reference(rows, runs, rival)
     rows += [Row(name.replace("_", " "), beside.method, beside.measure, name, TRIVIAL) for name in TRIVIAL_METHODS]
     rows += [Row(name.replace("_", " "), beside.method, beside.measure, name, EXACT) for name in ORACLES[:1]]
     titles = [row.title for row in rows]
@@ -57,6 +57,18 @@ def list_rows(methods: Mapping[str, Mapping[str, Any]], runs: Sequence[Run], riv
     if doubled:
         raise ValueError(f"two rows have the title {doubled.pop()}")
     return rows
+
+
+def find_reference(rows: Sequence[Row], runs: Sequence[Run], rival: str) -> Row:
+    """Return the row from whose runs is taken what all have: the rival, or when it is not done the first one that is.
+
+    Args:
+        rows: rows of the methods.
+        runs: all runs.
+        rival: title of the rival.
+    """
+    first = next(row for row in rows if row.title == rival)
+    return next((row for row in (first, *rows) if any(list_results(runs, row.method, row.measure))), first)
 
 
 def check_rival(rival: str, methods: Mapping[str, Mapping[str, Any]]) -> str:

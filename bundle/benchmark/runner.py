@@ -1,9 +1,12 @@
 """Running the stages of a benchmark, several at a time; what was done is not done again."""
 
+import ctypes
 import json
 import logging
 import os
+import signal
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -13,13 +16,14 @@ from typing import Any
 
 from tqdm import tqdm
 
-from bundle.benchmark.plan import Run, Stage, digest_files, find_changed_files, list_stages, read_record
+from bundle.benchmark.plan import Run, Stage, check_files, digest_files, find_changed_files, list_stages, read_record
 from bundle.files import write_atomically
 from bundle.report.provenance import find_commit
 
 logger = logging.getLogger(__name__)
 
-SHOWN_LINES = 3  # of the log of a stage that failed
+LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+PR_SET_PDEATHSIG = 1  # of prctl(2): the signal that a process gets when the one that started it dies
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -56,10 +60,11 @@ class Runner:
         """
         self.stopped.clear()
         stages = list(list_stages(runs))
-        done = sum(read_record(stage) is not None for stage in stages)  # other settings are refused before anything runs
+        left = [stage for stage in stages if read_record(stage) is None]  # other settings are refused before anything runs
+        check_files(left, self.root)
         for name in find_changed_files(stages, self.root):
             logger.warning("%s has changed since it was used: what is done already is not done again with it", name)
-        bar = tqdm(total=len(stages), initial=done, desc="benchmark", unit="stage")
+        bar = tqdm(total=len(stages), initial=len(stages) - len(left), desc="benchmark", unit="stage")
         failures = []
         pool = ThreadPoolExecutor(self.num_jobs)
         try:
@@ -88,7 +93,10 @@ class Runner:
                 if stage is run.stages[0]:  # what was measured of another training does not count
                     for measure in run.stages[1:]:
                         measure.record.unlink(missing_ok=True)
-                status = self._run_stage(stage)
+                try:
+                    status = self._run_stage(stage)
+                except OSError as error:  # the other runs are done
+                    status = str(error)
                 if status:
                     return f"{run.method}, seed {run.seed}: {stage.name} failed ({status})"
                 bar.update()
@@ -103,12 +111,12 @@ class Runner:
         begin = time.monotonic()
         with log.open("w") as file:
             options: dict[str, Any] = {"stdout": file, "stderr": subprocess.STDOUT, "env": os.environ | threads}
-            process = subprocess.Popen(stage.command(), cwd=self.root, **options)
+            process = subprocess.Popen(stage.command(), cwd=self.root, preexec_fn=_end_with_parent, **options)
             self.processes.add(process)
             status = process.wait()
             self.processes.remove(process)
         if status:
-            return f"see {log}: " + " ".join(log.read_text(errors="replace").split("\n")[-SHOWN_LINES - 1 :]).strip()
+            return f"see {log}: {_find_reason(log.read_text(errors='replace'))}"
         record: dict[str, Any] = {
             "arguments": stage.command()[1:],
             "seconds": round(time.monotonic() - begin, 1),
@@ -118,3 +126,15 @@ class Runner:
         with write_atomically(stage.record) as path:
             path.write_text(json.dumps(record, indent=2) + "\n")
         return ""
+
+
+def _end_with_parent() -> None:
+    """Have the process that calls this end when its parent is killed, so that no training goes on unseen; on Linux."""
+    if LIBC is not None:
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _find_reason(log: str) -> str:
+    """Return the last line of a log that names an error; without one its last line."""
+    lines = [line.strip() for line in log.splitlines() if line.strip()] or ["its log is empty"]
+    return ([line for line in lines if line.startswith("Error:")] or lines)[-1]

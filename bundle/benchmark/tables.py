@@ -10,7 +10,7 @@ from bundle.evaluation.classification import CLASSIFIER
 from bundle.evaluation.tables import show_interval, show_number
 
 ACCURACY = "accuracy"
-PUBLISHED = "paper's"
+PUBLISHED = "published"
 EXAMINATION = "examination"  # begins the names of measures whose figures have a table of their own
 
 
@@ -92,11 +92,26 @@ def add_published(table: pd.DataFrame, published: Mapping[str, Mapping[str, Any]
     """
     keys = {"accuracy": ACCURACY, "minus": "NCC(-)", "plus": "NCC(+)"}
     shown = {name for entry in published.values() for name in entry if name in keys}
+    shown &= {name for name in keys if any(column.split(",")[0] == keys[name] for column in table)}  # not of several classes
     table = table.copy()
     for name in (name for name in keys if name in shown):
         column = [published.get(title, {}).get(name) for title in table.index]
         table[f"{PUBLISHED} {keys[name]}"] = ["" if value is None else show_number(value, 3) for value in column]
     return table
+
+
+def lay_out_accuracies(figures: pd.DataFrame) -> pd.DataFrame:
+    """Return the accuracy of each method and measure by split, for cohorts in which no map can be scored.
+
+    Args:
+        figures: from `summarise_figures`; empty for none.
+    """
+    lines: dict[str, dict[str, str]] = {}
+    if len(figures):
+        for _, line in figures[(figures["name"] == CLASSIFIER) & (figures["metric"] == ACCURACY)].iterrows():
+            cells = lines.setdefault(f"{line['method']}, {line['measure']}", {})
+            cells[f"{ACCURACY}, {line['split']}"] = _format(line, "mean", "ci_low", "ci_high")
+    return pd.DataFrame.from_dict(lines, orient="index")
 
 
 def to_markdown(table: pd.DataFrame) -> str:

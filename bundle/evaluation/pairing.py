@@ -41,11 +41,11 @@ def draw_participants(test: Sequence[Row], train: Sequence[Row], count: int | No
         Entries of `test`, in their order.
 
     Raises:
-        ValueError: When `count` is not positive.
+        ValueError: When `count` is no positive number, or leaves out a class.
     """
     if count is None:
         return list(test)
-    if count < 1:
+    if not isinstance(count, int) or count < 1:
         raise ValueError(f"test_participants must be null or at least 1, got {count}")
     splits = {row["participant_id"]: split for row, split in zip(test, name_splits(test, train), strict=True)}
     generator = np.random.default_rng(seed)
@@ -53,7 +53,13 @@ def draw_participants(test: Sequence[Row], train: Sequence[Row], count: int | No
     for split in sorted(set(splits.values())):
         names = sorted(name for name in splits if splits[name] == split)
         drawn |= set(generator.permutation(names)[:count].tolist())
-    return [row for row in test if row["participant_id"] in drawn]
+    taken = [row for row in test if row["participant_id"] in drawn]
+    classes = {(splits[row["participant_id"]], row["label"]) for row in test}
+    missing = sorted(classes - {(splits[row["participant_id"]], row["label"]) for row in taken})
+    if missing:
+        split, label = missing[0]
+        raise ValueError(f"test_participants {count} leaves no {split} scan of class {label}: take more, or null for all")
+    return taken
 
 
 def draw_references(

@@ -40,7 +40,7 @@ def test_failures_are_on_the_page_and_in_the_exit_status(benchmark, monkeypatch)
 def test_nothing_done_is_said_in_a_sentence(tmp_path, capsys):
     methods = {"ours": METHODS["ours"]}
     Benchmark(methods, MEASURES, [0], tmp_path, tmp_path, rival="Ours").publish()
-    assert "no maps to compare" in capsys.readouterr().out
+    assert "nothing to compare" in capsys.readouterr().out
 
 
 def test_cohort_that_cannot_be_used_stops_everything_at_once(benchmark, monkeypatch):
@@ -66,3 +66,32 @@ def test_tables_show_what_is_done_whichever_methods_are_run(tmp_path, finished):
 def test_two_benchmarks_in_one_folder_are_refused(benchmark):
     with FileLock(benchmark.folder / LOCK), pytest.raises(ValueError, match="another process.*another output_dir"):
         benchmark.run()
+
+
+def test_a_cohort_without_truths_has_a_table_of_accuracies(benchmark, finished, capsys):
+    for run in finished:
+        (run.stages[0].folder / "maps" / "eval" / "scans.csv").write_text("\n")
+    benchmark.publish()
+    assert "| theirs, maps | 0.900" in capsys.readouterr().out
+    assert set(pd.read_csv(benchmark.folder / "figures.csv")["method"]) == {"ours", "theirs"}
+    for name in ("comparison.md", "index.html"):
+        assert "neither masks nor disease maps" in (benchmark.folder / name).read_text()
+
+
+def test_without_the_rival_the_others_and_trivial_maps_are_shown(benchmark, finished):
+    for run in finished:
+        if run.method == "ours":
+            run.stages[1].record.unlink()
+    benchmark.publish()
+    text = (benchmark.folder / "comparison.md").read_text()
+    assert "| grad cam, theirs |" in text
+    assert "| image |" in text
+    assert "Ours is not done, so nothing is compared with it." in text
+    assert "is ahead" not in text
+    assert "data:image/png" in (benchmark.folder / "index.html").read_text()
+
+
+def test_settings_of_the_tables_are_refused_before_anything_runs(tmp_path):
+    for wrong in ({"headline": "ncc_imag"}, {"level": 95}):
+        with pytest.raises(ValueError, match="headline must be one of .* level above 0 and below 1"):
+            Benchmark(METHODS, MEASURES, [0], tmp_path, tmp_path, rival="Ours", **wrong)

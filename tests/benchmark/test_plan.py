@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from bundle.benchmark.plan import choose_runs, plan_runs, read_record
+from bundle.benchmark.plan import check_files, choose_runs, plan_runs, read_record
 from tests.benchmark.conftest import MEASURES, METHODS
 
 
@@ -79,3 +79,28 @@ def test_only_some_methods_are_run_and_those_with_seeds_of_their_own(tmp_path):
 def test_only_must_name_methods(tmp_path):
     with pytest.raises(ValueError, match="only has c; known methods are a, b"):
         choose_runs([], {"a": {}, "b": {}}, ["a", "c"])
+
+
+def test_only_must_be_a_list(tmp_path):
+    for wrong in ("a", []):
+        with pytest.raises(ValueError, match="only must be a list of methods"):
+            choose_runs([], {"a": {}}, wrong)
+
+
+def test_record_that_cannot_be_read_counts_as_none(tmp_path, finished, caplog):
+    stage = finished[0].stages[1]
+    for text in ("{", "{}"):
+        stage.record.write_text(text)
+        assert read_record(stage) is None
+    assert f"{stage.record} cannot be read" in caplog.text
+
+
+def test_a_measure_with_other_settings_does_not_cost_the_training(finished):
+    stage = finished[0].stages[1]._replace(files=("other.yaml",))
+    with pytest.raises(ValueError, match="remove that file to have it measured again, the training stays"):
+        read_record(stage)
+
+
+def test_config_files_that_are_absent_are_refused(tmp_path, runs):
+    with pytest.raises(ValueError, match="the training of ours names configs/train.yaml, which does not exist"):
+        check_files(runs[0].stages, tmp_path)

@@ -1,7 +1,10 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 from threading import Thread
 
 import pytest
@@ -15,6 +18,13 @@ ok: True
 checks:
   - "$open(@path, 'a').write('run')"
   - "$0 if @ok else int('no number')"
+"""
+
+SLOW = """
+path: none
+checks:
+  - "$open(@path, 'w').write('started')"
+  - "$__import__('time').sleep(600)"
 """
 
 
@@ -85,17 +95,37 @@ def test_measures_of_another_training_do_not_count(tmp_path, stage, runner):
     assert (tmp_path / "runs.txt").read_text() == "run" * 4
 
 
+BENCHMARK = """
+import sys
+from pathlib import Path
+from bundle.benchmark.plan import Run, Stage
+from bundle.benchmark.runner import Runner
+
+folder = Path(sys.argv[1])
+stage = Stage("slow", "checks", (str(folder / "slow.yaml"),), {"path": str(folder / "started.txt")}, folder / "run")
+Runner(folder).run([Run("method", 0, (stage,))])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell a process that its parent has ended")
+def test_a_stage_ends_with_a_benchmark_that_is_killed(tmp_path, runner):
+    (tmp_path / "slow.yaml").write_text(SLOW)
+    process = subprocess.Popen([sys.executable, "-c", BENCHMARK, str(tmp_path)])
+    while not (tmp_path / "started.txt").is_file():
+        time.sleep(0.1)
+    children = [pid for file in Path(f"/proc/{process.pid}/task").glob("*/children") for pid in file.read_text().split()]
+    process.kill()
+    process.wait()
+    assert children
+    while any(Path("/proc", pid).exists() for pid in children):  # until the time is over
+        time.sleep(0.1)
+
+
 def test_number_of_jobs_is_checked(tmp_path):
     with pytest.raises(ValueError, match="num_jobs and num_threads must be at least 1, got 0 and 1"):
         Runner(tmp_path, 0)
-
-
-SLOW = """
-path: none
-checks:
-  - "$open(@path, 'w').write('started')"
-  - "$__import__('time').sleep(600)"
-"""
 
 
 @pytest.mark.slow

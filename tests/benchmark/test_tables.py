@@ -28,7 +28,7 @@ def test_table_has_a_line_a_row_and_a_column_a_figure(results):
 def test_published_figures_stand_beside_the_rows_that_they_are_of(results):
     rows, summary, figures = results
     table = add_published(lay_out(summary, figures, rows, "seen", "ncc_image"), {"Ours": {"minus": 0.435}})
-    assert list(table["paper's NCC(-)"]) == ["0.435", "", "", "", ""]
+    assert list(table["published NCC(-)"]) == ["0.435", "", "", "", ""]
 
 
 def test_leads_leave_the_rival_out(results):

@@ -44,6 +44,8 @@ def test_all_participants_are_taken_unless_a_number_is_given():
     assert draw_participants(rows, rows, None) == draw_participants(rows, rows, 10) == rows
     with pytest.raises(ValueError, match="test_participants must be null or at least 1, got 0"):
         draw_participants(rows, rows, 0)
+    with pytest.raises(ValueError, match="test_participants 1 leaves no seen scan of class [01]: take more"):
+        draw_participants(rows, rows, 1)
 
 
 def test_references_are_of_the_other_class_and_the_same_split():
