@@ -213,8 +213,7 @@ def digest_files(stage: Stage, root: Path) -> dict[str, str]:
         stage: the stage.
         root: the bundle's root.
     """
-    contents = {name: json.dumps(ConfigParser.load_config_file(root / name), sort_keys=True) for name in stage.files}
-    return {name: hashlib.sha256(text.encode()).hexdigest()[:16] for name, text in contents.items()}
+    return {name: _digest_file(root / name) for name in stage.files}
 
 
 def find_changed_files(stages: Sequence[Stage], root: Path) -> list[str]:
@@ -224,12 +223,9 @@ def find_changed_files(stages: Sequence[Stage], root: Path) -> list[str]:
         stages: stages, done or not.
         root: the bundle's root.
     """
-    changed: set[str] = set()
-    for stage in stages:
-        known = (read_record(stage) or {}).get("configs")
-        if known:
-            changed |= {name for name, digest in digest_files(stage, root).items() if known.get(name) != digest}
-    return sorted(changed)
+    records = filter(None, map(read_record, stages))
+    used = {pair for record in records for pair in record.get("configs", {}).items()}  # many stages have the same files
+    return sorted({name for name, digest in used if _digest_file(root / name) != digest})
 
 
 def list_stages(runs: Sequence[Run]) -> Iterator[Stage]:
@@ -240,6 +236,12 @@ def list_stages(runs: Sequence[Run]) -> Iterator[Stage]:
     """
     for run in runs:
         yield from run.stages
+
+
+def _digest_file(path: Path) -> str:
+    """Return a digest of what a config file says."""
+    text = json.dumps(ConfigParser.load_config_file(path), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _write(value: Any) -> str:

@@ -77,11 +77,12 @@ class Publication:
             with write_atomically(self.folder / f"{name}.csv") as path:
                 table.to_csv(path, index=False, float_format="%.6f")
         parts = {split: self._lay_out(summary, summarised, split) for split in (scores["split"].unique() if metrics else ())}
+        accuracies, runs = pd.DataFrame() if parts else lay_out_accuracies(summarised), self._list_runs()
         missing = [*failures, *self._list_missing(metrics, summarised)]
-        self._write_text([*self._list_blocks(parts, summarised), *missing])
-        self._write_page(parts, summarised, missing)
+        self._write_text([*self._list_blocks(parts, accuracies, runs), *missing])
+        self._write_page(parts, accuracies, runs, missing)
         heads = [block for split in parts for block in (split, to_markdown(parts[split]["main"]))]
-        return "\n\n".join(heads or [to_markdown(lay_out_accuracies(summarised)), *missing])
+        return "\n\n".join(heads or [to_markdown(accuracies), *missing])
 
     def _list_missing(self, metrics: Sequence[str], figures: pd.DataFrame) -> list[str]:
         """Return a sentence on what cannot be compared."""
@@ -116,7 +117,7 @@ class Publication:
             for direction, group in drawn.groupby("direction", sort=False)
         ]
 
-    def _list_blocks(self, parts: Mapping[str, Mapping[str, Any]], figures: pd.DataFrame) -> list[str]:
+    def _list_blocks(self, parts: Mapping[str, Mapping[str, Any]], accuracies: pd.DataFrame, runs: pd.DataFrame) -> list[str]:
         """Return the tables in Markdown."""
         blocks = [self.about, EXPLANATION.format(level=100 * self.level)]
         for split, tables in parts.items():
@@ -126,15 +127,21 @@ class Publication:
             blocks += ["Examination:", to_markdown(tables["beside"])] if len(tables["beside"]) else []
             for metric, table in tables["more"].items():
                 blocks += [f"`{metric}`:", to_markdown(table)]
-        blocks += ["## Accuracy", to_markdown(lay_out_accuracies(figures))] if not parts and len(figures) else []
-        return [*blocks, "## Runs", to_markdown(self._list_runs())]
+        blocks += ["## Accuracy", to_markdown(accuracies)] if len(accuracies) else []
+        return [*blocks, "## Runs", to_markdown(runs)]
 
     def _write_text(self, blocks: Sequence[str]) -> None:
         """Write paragraphs and tables."""
         with write_atomically(self.folder / "comparison.md") as path:
             path.write_text("\n\n".join([f"# {TITLE}", *blocks]) + "\n", encoding="utf-8")
 
-    def _write_page(self, parts: Mapping[str, Mapping[str, Any]], figures: pd.DataFrame, missing: Sequence[str]) -> None:
+    def _write_page(
+        self,
+        parts: Mapping[str, Mapping[str, Any]],
+        accuracies: pd.DataFrame,
+        runs: pd.DataFrame,
+        missing: Sequence[str],
+    ) -> None:
         """Write the page."""
         environment = Environment(loader=FileSystemLoader(FOLDERS), autoescape=True, undefined=StrictUndefined)
         reference = find_reference(self.rows, self.runs, self.rival)
@@ -144,10 +151,10 @@ class Publication:
             rival=self.rival,
             explanation=EXPLANATION.format(level=100 * self.level),
             splits=parts,
-            accuracies=lay_out_accuracies(figures) if not parts else figures[:0],
+            accuracies=accuracies,
             failures=missing,
             panels=list(make_panels(self.rows, self.runs, reference)),
-            runs=self._list_runs(),
+            runs=runs,
             steps=1,
         )
         with write_atomically(self.folder / "index.html") as path:

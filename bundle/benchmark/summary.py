@@ -55,9 +55,9 @@ def summarise_figures(figures: pd.DataFrame, level: float = 0.95) -> pd.DataFram
         One line a method, measure, name, split, direction and metric, with mean, interval and number of seeds.
     """
     keys = ["method", "measure", "name", "split", "direction", "metric"]
-    lines: list[dict[str, Any]] = []
     if figures.empty:
         return pd.DataFrame()
+    lines = []
     for names, group in figures.groupby(keys, sort=False):
         mean, low, high = seed_interval(group["mean"].to_numpy(), level)
         if np.ptp(group["mean"].to_numpy()) == 0:  # one seed, or all alike: the interval over scans says more
