@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bundle.benchmark.checks import check_plan, check_rival
 from bundle.benchmark.plan import choose_runs, list_stages, plan_cohort, plan_runs, read_record
 from bundle.benchmark.publication import Publication
-from bundle.benchmark.rows import check_rival, list_rows
+from bundle.benchmark.rows import list_rows
 from bundle.benchmark.runner import Runner
 from bundle.evaluation.scoring import METRICS
 from bundle.files import check_writable, hold_folder
@@ -38,8 +39,8 @@ class Benchmark:
         level: probability that an interval covers its figure.
 
     Raises:
-        ValueError: When methods or measures have unknown keys, `only` names none of the methods, the rival is no row, or
-            `headline` or `level` is not accepted.
+        ValueError: When methods, measures, seeds or published figures are not as `check_plan` asks, `only` names none of the
+            methods, the rival is no row, or `headline` or `level` is not accepted.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Benchmark:
         if headline not in METRICS or not 0 < level < 1:
             accepted = f"headline must be one of {', '.join(METRICS)}, and level above 0 and below 1"
             raise ValueError(f"{accepted}, got {headline} and {level}")
+        check_plan(methods, measures, seeds, published or {})
         self.folder = Path(output_dir).resolve()
         self.methods = methods
         self.runs = plan_runs(methods, measures, seeds, self.folder, cohort_files, common, training)

@@ -12,9 +12,6 @@ from monai.bundle import ConfigParser
 
 logger = logging.getLogger(__name__)
 
-STAGE_KEYS = {"entry", "base", "files", "options"}
-METHOD_KEYS = {"overlays", "training", "options", "measures", "rows", "seeds"}
-
 
 class Stage(NamedTuple):
     """One run of `python -m monai.bundle`, with a folder of its own.
@@ -25,6 +22,7 @@ class Stage(NamedTuple):
         files: config files, the later ones changing the first.
         options: keys that are changed, by name.
         folder: folder of the run that it belongs to.
+        results: file or folder without which it is not done; None for nothing.
     """
 
     name: str
@@ -32,11 +30,17 @@ class Stage(NamedTuple):
     files: tuple[str, ...]
     options: dict[str, Any]
     folder: Path
+    results: Path | None = None
 
     @property
     def record(self) -> Path:
         """File that is written when the stage has ended well."""
         return self.folder / f"{self.name}.json"
+
+    @property
+    def log(self) -> Path:
+        """File with all that the stage prints."""
+        return self.folder / f"{self.name}.log"
 
     def command(self) -> list[str]:
         """Return the command line, from the bundle's root."""
@@ -82,11 +86,7 @@ def plan_runs(
         cohort_files: overlays of the cohort, which come directly after the first file.
         common: keys of all stages.
         training: keys of all trainings.
-
-    Raises:
-        ValueError: When a method or measure has unknown keys, or a measure is not known.
     """
-    check_plan(methods, measures, seeds)
     runs = []
     alone = [name for name in methods if "seeds" in methods[name]]  # others may need them
     turns = [(name, seed) for name in alone for seed in methods[name]["seeds"]]
@@ -96,13 +96,13 @@ def plan_runs(
         own = {"output_dir": str(folder), **(common or {})}
         files = ("configs/train.yaml", *cohort_files, *method.get("training", ()), *method.get("overlays", ()))
         options = {**own, "ckpt_dir": str(folder / "train"), "seed": seed, **(training or {}), **method.get("options", {})}
-        stages = [Stage("training", "training", files, options, folder)]
+        stages = [Stage("training", "training", files, options, folder, folder / "train" / "model.pt")]
         for measure in method.get("measures", ()):
             wanted = measures[measure]
             files = (wanted["base"], *cohort_files, *wanted.get("files", ()), *method.get("overlays", ()))
             own["output_dir"] = str(folder / measure)
             options = {**own, "checkpoint": str(folder / "train" / "model.pt"), **wanted.get("options", {})}
-            stages.append(Stage(measure, wanted["entry"], files, options, folder))
+            stages.append(Stage(measure, wanted["entry"], files, options, folder, folder / measure))
         runs.append(Run(name, seed, tuple(stages)))
     return runs
 
@@ -139,32 +139,8 @@ def plan_cohort(output_dir: str | Path, cohort_files: Sequence[str] = (), common
     return Run("cohort", 0, (Stage("listing", "listing", ("configs/train.yaml", *cohort_files), options, folder),))
 
 
-def check_plan(methods: Mapping[str, Mapping[str, Any]], measures: Mapping[str, Mapping[str, Any]], seeds: Sequence[int]) -> None:
-    """Check what can be checked before anything runs.
-
-    Args:
-        methods: see `plan_runs`.
-        measures: see `plan_runs`.
-        seeds: seeds of the trainings.
-
-    Raises:
-        ValueError: When a method or measure has unknown keys, a measure is not known, or seeds are missing or doubled.
-    """
-    if not seeds or len(set(seeds)) != len(seeds):
-        raise ValueError(f"seeds must be one or more different numbers, got {list(seeds)}")
-    for kind, known, entries in (("method", METHOD_KEYS, methods), ("measure", STAGE_KEYS, measures)):
-        for name, entry in entries.items():
-            unknown = sorted(set(entry) - known)
-            if unknown:
-                raise ValueError(f"the {kind} {name} has the key {unknown[0]}; known are {', '.join(sorted(known))}")
-    for name, method in methods.items():
-        unknown = sorted(set(method.get("measures", ())) - set(measures))
-        if unknown:
-            raise ValueError(f"the method {name} asks for the measure {unknown[0]}; known are {', '.join(measures)}")
-
-
 def read_record(stage: Stage) -> dict[str, Any] | None:
-    """Return what was recorded when a stage ended well; None when it has not, or the record cannot be read.
+    """Return what was recorded when a stage ended well; None when it has not, or record or results are lost.
 
     Args:
         stage: the stage.
@@ -187,6 +163,9 @@ def read_record(stage: Stage) -> dict[str, Any] | None:
             else "remove that file to have it measured again, the training stays"
         )
         raise ValueError(f"{stage.record} is of a {stage.name} with other settings: give another output_dir, or {again}")
+    if stage.results is not None and not stage.results.exists():
+        logger.warning("%s is gone: the stage is run again", stage.results)
+        return None
     return record
 
 

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 import bundle.report
 from bundle.benchmark.panels import make_panels
-from bundle.benchmark.plan import Run, read_record
+from bundle.benchmark.plan import Run, Stage, read_record
 from bundle.benchmark.rows import Row, find_reference, list_results, read_figures, read_scores
 from bundle.benchmark.summary import summarise_figures, summarise_scores
 from bundle.benchmark.tables import add_published, lay_out, lay_out_accuracies, lay_out_more, show_leads, to_markdown
@@ -165,7 +165,14 @@ class Publication:
         lines = {}
         for run in self.runs:
             records = {stage.name: read_record(stage) for stage in run.stages}
-            minutes = {name: f"{record['seconds'] / 60:.1f} min" if record else "not done" for name, record in records.items()}
+            minutes = {stage.name: _tell_time(stage, records[stage.name]) for stage in run.stages}
             commits = {str(record["commit"])[:10] for record in records.values() if record}
             lines[f"{run.method}, seed {run.seed}"] = minutes | {"commit": ", ".join(sorted(commits))}
         return pd.DataFrame.from_dict(lines, orient="index").fillna("")
+
+
+def _tell_time(stage: Stage, record: Mapping[str, Any] | None) -> str:
+    """Return how long a stage took, or where to read why it has not ended well."""
+    if record:
+        return f"{record['seconds'] / 60:.1f} min"
+    return f"not finished, see {stage.log.name}" if stage.log.is_file() else "not done"

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from bundle.benchmark.checks import ALL
 from bundle.benchmark.plan import Run, read_record
 from bundle.evaluation.candidates import ORACLES, TRIVIAL_METHODS
 from bundle.evaluation.scoring import AGAINST_CHANGE
 
-ALL = "*"  # every method of a measure, each with a row
 LEARNED, TRIVIAL, EXACT = "learned", "trivial", "exact change"
 
 
@@ -69,22 +69,6 @@ def find_reference(rows: Sequence[Row], runs: Sequence[Run], rival: str) -> Row:
     """
     first = next(row for row in rows if row.title == rival)
     return next((row for row in (first, *rows) if any(list_results(runs, row.method, row.measure))), first)
-
-
-def check_rival(rival: str, methods: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return the title of the row that all others are compared with.
-
-    Args:
-        rival: the title.
-        methods: by name `rows`, as in `list_rows`.
-
-    Raises:
-        ValueError: When no row of one method has this title.
-    """
-    titles = [title for entry in methods.values() for title, place in entry.get("rows", {}).items() if not place.endswith(ALL)]
-    if rival not in titles:
-        raise ValueError(f"rival must be the title of a row, one of {', '.join(titles)}, got {rival!r}")
-    return rival
 
 
 def read_scores(rows: Sequence[Row], runs: Sequence[Run]) -> pd.DataFrame:

@@ -8,10 +8,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from pathlib import Path
-from threading import Event
+from threading import Event, Lock, current_thread, main_thread
 from typing import Any
 
 from tqdm import tqdm
@@ -43,7 +44,7 @@ class Runner:
         if num_jobs < 1 or num_threads < 1:
             raise ValueError(f"num_jobs and num_threads must be at least 1, got {num_jobs} and {num_threads}")
         self.root, self.num_jobs, self.num_threads = Path(root), num_jobs, num_threads
-        self.stopped = Event()
+        self.stopped, self.starting = Event(), Lock()
         self.processes: set[subprocess.Popen] = set()
 
     def run(self, runs: Sequence[Run]) -> list[str]:
@@ -72,7 +73,9 @@ class Runner:
                 if future.result():
                     failures.append(future.result())
         except BaseException:  # Ctrl-C among them: what runs is ended, and nothing new is started
-            self.stop()
+            with _ignore_interrupts():
+                self.stop()
+                pool.shutdown(cancel_futures=True)
             raise
         finally:
             pool.shutdown(cancel_futures=True)
@@ -81,9 +84,10 @@ class Runner:
 
     def stop(self) -> None:
         """End what runs, and start no further stage; a training goes on later after its last epoch."""
-        self.stopped.set()
-        for process in list(self.processes):
-            process.terminate()
+        with self.starting:  # so that none starts unseen
+            self.stopped.set()
+            for process in self.processes:
+                process.terminate()
 
     def _run_all(self, run: Run, bar: tqdm) -> str:
         """Run the stages of one run; return a sentence when one fails, whereupon the others are left."""
@@ -105,18 +109,21 @@ class Runner:
     def _run_stage(self, stage: Stage) -> str:
         """Run a stage and record it; return what its log ends with when it fails."""
         stage.folder.mkdir(parents=True, exist_ok=True)
-        log = stage.folder / f"{stage.name}.log"
         threads = {name: str(self.num_threads) for name in THREAD_VARIABLES}
         digests = digest_files(stage, self.root)
         begin = time.monotonic()
-        with log.open("w") as file:
+        with stage.log.open("w") as file:
             options: dict[str, Any] = {"stdout": file, "stderr": subprocess.STDOUT, "env": os.environ | threads}
-            process = subprocess.Popen(stage.command(), cwd=self.root, preexec_fn=_end_with_parent, **options)
-            self.processes.add(process)
+            with self.starting:
+                if self.stopped.is_set():
+                    return "stopped"
+                process = subprocess.Popen(stage.command(), cwd=self.root, preexec_fn=_end_with_parent, **options)
+                self.processes.add(process)
             status = process.wait()
-            self.processes.remove(process)
+            with self.starting:
+                self.processes.remove(process)
         if status:
-            return f"see {log}: {_find_reason(log.read_text(errors='replace'))}"
+            return f"see {stage.log}: {_find_reason(stage.log.read_text(errors='replace'))}"
         record: dict[str, Any] = {
             "arguments": stage.command()[1:],
             "seconds": round(time.monotonic() - begin, 1),
@@ -126,6 +133,18 @@ class Runner:
         with write_atomically(stage.record) as path:
             path.write_text(json.dumps(record, indent=2) + "\n")
         return ""
+
+
+@contextmanager
+def _ignore_interrupts() -> Iterator[None]:
+    """Keep Ctrl-C from cutting the block."""
+    numbers = (signal.SIGINT, signal.SIGTERM) if current_thread() is main_thread() else ()  # others get no signals
+    before = [(number, signal.signal(number, signal.SIG_IGN)) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
 
 
 def _end_with_parent() -> None:

@@ -1,10 +1,10 @@
-import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from bundle.benchmark.plan import check_files, choose_runs, plan_runs, read_record
-from tests.benchmark.conftest import MEASURES, METHODS
+from tests.benchmark.conftest import MEASURES, METHODS, record_stage
 
 
 def test_first_stage_trains_with_the_seed_and_the_budget(tmp_path):
@@ -44,26 +44,11 @@ def test_options_of_a_method_overrule_the_budget(tmp_path):
     assert runs[1].stages[0].options["max_epochs"] == 3
 
 
-@pytest.mark.parametrize(
-    ("methods", "seeds", "message"),
-    [
-        ({"ours": {"measure": ["maps"]}}, [0], "the key measure; known are"),
-        ({"ours": {"measures": ["map"]}}, [0], "asks for the measure map; known are maps"),
-        (METHODS, [0, 0], "seeds must be one or more different numbers"),
-        (METHODS, [], "seeds must be one or more different numbers"),
-    ],
-)
-def test_mistakes_are_refused(tmp_path, methods, seeds, message):
-    with pytest.raises(ValueError, match=message):
-        plan_runs(methods, MEASURES, seeds, tmp_path)
-
-
 def test_record_of_other_settings_is_refused(tmp_path):
     stage = plan_runs(METHODS, MEASURES, [0], tmp_path)[0].stages[0]
     assert read_record(stage) is None
-    stage.folder.mkdir(parents=True)
-    stage.record.write_text(json.dumps({"arguments": stage.command()[1:], "seconds": 1.0, "commit": None}))
-    assert read_record(stage)["seconds"] == 1.0
+    record_stage(stage)
+    assert read_record(stage)["commit"] == "abc"
     other = plan_runs(METHODS, MEASURES, [0], tmp_path, training={"max_epochs": 9})[0].stages[0]
     with pytest.raises(ValueError, match=r"training.json is of a training with other settings"):
         read_record(other)
@@ -104,3 +89,10 @@ def test_a_measure_with_other_settings_does_not_cost_the_training(finished):
 def test_config_files_that_are_absent_are_refused(tmp_path, runs):
     with pytest.raises(ValueError, match="the training of ours names configs/train.yaml, which does not exist"):
         check_files(runs[0].stages, tmp_path)
+
+
+def test_a_stage_without_its_results_is_not_done(finished, caplog):
+    stage = finished[0].stages[1]
+    shutil.rmtree(stage.results)
+    assert read_record(stage) is None
+    assert f"{stage.results} is gone" in caplog.text

@@ -1,6 +1,6 @@
 import pytest
 
-from bundle.benchmark.rows import EXACT, LEARNED, TRIVIAL, check_rival, list_rows, read_figures, read_scores
+from bundle.benchmark.rows import EXACT, LEARNED, TRIVIAL, list_rows, read_figures, read_scores
 from tests.benchmark.conftest import METHODS
 
 
@@ -15,13 +15,7 @@ def test_trivial_maps_and_exact_change_come_last_and_from_the_rival(finished):
     assert {row.method for row in rows} == {"ours"}
 
 
-def test_unknown_rival_is_refused():
-    assert check_rival("Ours", METHODS) == "Ours"
-    with pytest.raises(ValueError, match="rival must be the title of a row, one of Ours, got 'Yours'"):
-        check_rival("Yours", METHODS)
-
-
-def test_two_rows_of_one_title_are_refused(finished):
+def test_rows_that_come_by_one_title_are_refused(finished):
     methods = {**METHODS, "theirs": {**METHODS["theirs"], "rows": {"Ours": "maps/grad_cam"}}}
     with pytest.raises(ValueError, match="two rows have the title Ours"):
         list_rows(methods, finished, "Ours")

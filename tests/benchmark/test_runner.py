@@ -23,6 +23,7 @@ checks:
 SLOW = """
 path: none
 checks:
+  - "$__import__('signal').signal(15, lambda *_: (__import__('time').sleep(2), __import__('os')._exit(1)))"
   - "$open(@path, 'w').write('started')"
   - "$__import__('time').sleep(600)"
 """
@@ -130,7 +131,7 @@ def test_number_of_jobs_is_checked(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.timeout(120)
-def test_interruption_ends_what_runs_and_starts_nothing_more(tmp_path, stage, runner):
+def test_two_interruptions_end_what_runs_and_start_nothing_more(tmp_path, stage, runner):
     (tmp_path / "slow.yaml").write_text(SLOW)
     started = tmp_path / "started.txt"
     endless = Stage("endless", "checks", (str(tmp_path / "slow.yaml"),), {"path": str(started)}, tmp_path / "endless")
@@ -139,6 +140,8 @@ def test_interruption_ends_what_runs_and_starts_nothing_more(tmp_path, stage, ru
     def interrupt():
         while not started.is_file():
             time.sleep(0.1)
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.5)  # while the stage ends
         os.kill(os.getpid(), signal.SIGINT)
 
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background a shell has it ignored
