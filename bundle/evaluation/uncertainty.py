@@ -36,7 +36,7 @@ class Settings(NamedTuple):
     Attributes:
         draws: how attributes are drawn, each for itself: "prior", "bank".
         levels: probabilities that intervals are to hold the change.
-        num_bins: groups of voxels whose calibrated intervals are found apart.
+        num_bins: groups of voxels of similar spread, and of similar mean inside each, whose calibrated intervals are found apart.
         num_calibration: validation scans, at most, by which each direction is calibrated.
         lesion_threshold: share of the mean change in a parcel from which on a map shows it as lesioned.
         least_share: share of the translations from which on a phenotype counts as covered.
@@ -44,7 +44,7 @@ class Settings(NamedTuple):
 
     draws: Sequence[str] = ("prior",)
     levels: Sequence[float] = (0.5, 0.8, 0.9, 0.95)
-    num_bins: int = 10
+    num_bins: Sequence[int] = (10, 20)
     num_calibration: int = 40
     lesion_threshold: float = 0.5
     least_share: float = 0.01
@@ -132,13 +132,13 @@ class Uncertainty:
         parts = []
         for _, sample in self._sample_all(self.validation, kind, target, "calibration", self.settings.num_calibration):
             maps, changes, shares = sample.select()
-            spread = np.broadcast_to(maps.std(0, ddof=1), changes.shape)
-            weights = np.broadcast_to(shares[:, None], changes.shape)
-            parts.append([part.ravel() for part in (spread, np.abs(changes - maps.mean(0)), weights)])
+            mean, spread = maps.mean(0), maps.std(0, ddof=1)
+            images = (mean, spread, changes - mean, shares[:, None])
+            parts.append([np.broadcast_to(image, changes.shape).ravel() for image in images])
         if not parts:
             return None
-        spread, error, weights = (np.concatenate(part) for part in zip(*parts, strict=True))
-        return calibrate(spread, error, weights, self.settings.levels, self.settings.num_bins)
+        mean, spread, residual, weights = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return calibrate(mean, spread, residual, weights, self.settings.levels, self.settings.num_bins)
 
     def measure(self, sample: Sample, target: int) -> dict[str, float]:
         """Return how the spread of a scan's maps goes with their error and with the true spread between subjects.

@@ -9,7 +9,7 @@ from bundle.evaluation import Evaluation
 from bundle.evaluation.changes import Changes
 from bundle.evaluation.uncertainty import Sample, correlate
 
-SETTINGS = {"draws": ["prior", "bank"], "levels": [0.5, 0.9], "num_bins": 3, "num_calibration": 4}
+SETTINGS = {"draws": ["prior", "bank"], "levels": [0.5, 0.9], "num_bins": [3, 2], "num_calibration": 4}
 
 
 @pytest.fixture
