@@ -141,7 +141,7 @@ def measure_coverage(interval: Interval, changes: np.ndarray, shares: np.ndarray
 
 
 def _find_edges(values: np.ndarray, num_bins: int) -> np.ndarray:
-    """Return what separates groups of equally many values, shape (num_bins - 1,); nothing lies below an edge of minus infinity."""
+    """Return what separates groups of equally many values, shape (num_bins - 1,); none lies below minus infinity."""
     if not values.size:
         return np.full(num_bins - 1, -np.inf)
     edges = np.quantile(values, np.linspace(0, 1, num_bins + 1)[1:-1], method="higher")  # values, so no group between is empty
