@@ -49,10 +49,10 @@ def lay_out_more(figures: pd.DataFrame, rows: Sequence[Row], split: str) -> pd.D
 
     Args:
         figures: from `summarise_figures`.
-        rows: rows of the comparison, in their order; of several of one method and name the last is shown.
+        rows: rows of the comparison, in their order; of several of one method and name the first is shown.
         split: split that is shown.
     """
-    titles = {(row.method, row.name): row.title for row in rows}
+    titles = {(row.method, row.name): row.title for row in reversed(rows)}
     shown = figures[(figures["split"] == split) & figures["measure"].str.startswith(EXAMINATION)]
     lines: dict[str, dict[str, str]] = {}
     for _, line in shown.iterrows():
@@ -60,7 +60,8 @@ def lay_out_more(figures: pd.DataFrame, rows: Sequence[Row], split: str) -> pd.D
         if title is not None:
             column = f"{line['metric'].replace('_', ' ')} ({line['direction']})"
             lines.setdefault(title, {})[column] = _format(line, "mean", "ci_low", "ci_high")
-    return pd.DataFrame.from_dict({title: lines[title] for title in titles.values() if title in lines}, orient="index")
+    ordered = {row.title: lines[row.title] for row in rows if row.title in lines}
+    return pd.DataFrame.from_dict(ordered, orient="index")
 
 
 def show_leads(summary: pd.DataFrame, rows: Sequence[Row], split: str, metric: str, protocol: str = "paper") -> pd.DataFrame:

@@ -109,10 +109,19 @@ class Comparison(MapScorer):
         """
         image = stack_images([self.test[i] for i in indices]).to(self.device)
         borrowed = attribute[[self.references[i][target] for i in indices]].to(self.device)
-        attributes = {target: self.draw(self.draws, target)}
-        maps = network_maps(
-            self.network, image, borrowed, torch.full((len(indices),), target), **self.sampling, attributes=attributes
-        )
+        return self.explain(image, borrowed, target, self.draw(self.draws, target))
+
+    def explain(self, image: Tensor, borrowed: Tensor, target: int, drawn: Tensor) -> dict[str, Tensor]:
+        """Compute the network's maps of some scans towards a class, on the CPU, each (B, C, H, W[, D]).
+
+        Args:
+            image: scans, intensities in [-1, 1], shape (B, C, H, W[, D]).
+            borrowed: attribute means of their reference scans, shape (B, 1, H/16, W/16[, D/16]).
+            target: class to translate to.
+            drawn: attributes of sampled maps, from `draw`.
+        """
+        targets = torch.full((len(image),), target)
+        maps = network_maps(self.network, image, borrowed, targets, **self.sampling, attributes={target: drawn})
         return {method: batch.cpu() for method, batch in maps.items()}
 
     def draw(self, kind: str, target: int) -> Tensor:
@@ -123,11 +132,18 @@ class Comparison(MapScorer):
             target: the class.
         """
         if (kind, target) not in self._attributes:
-            count, threshold, seed = (self.sampling[name] for name in ("num_samples", "threshold", "seed"))
-            self._attributes[kind, target] = draw_for_class(
-                kind, self.network, self.train, target, count, threshold, seed, self.device, self.batch_size
-            )
+            self._attributes[kind, target] = self.draw_anew(kind, target)
         return self._attributes[kind, target]
+
+    def draw_anew(self, kind: str, target: int) -> Tensor:
+        """Return what `draw` does, with the weights that the network has now.
+
+        Args:
+            kind: how they are drawn, "prior" or "bank".
+            target: the class.
+        """
+        count, threshold, seed = (self.sampling[name] for name in ("num_samples", "threshold", "seed"))
+        return draw_for_class(kind, self.network, self.train, target, count, threshold, seed, self.device, self.batch_size)
 
     def describe_pair(self, index: int) -> dict[str, Any]:
         """Return who a test scan and the participant's other scan are, for the tables."""

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from bundle.baselines import VAGAN
 from bundle.evaluation.attributions import AttributionEvaluation
-from bundle.evaluation.candidates import network_maps
 from bundle.evaluation.encoding import stack_images
 from bundle.evaluation.evaluator import Evaluation
 from bundle.evaluation.scorer import MapScorer
@@ -89,10 +88,10 @@ class TranslatingExplainer:
         return source != target
 
     def make_maps(self, indices: Sequence[int], target: int) -> dict[str, Tensor]:
-        """Explain some test scans, as `Explainer.make_maps`; the reference scans are encoded anew."""
-        image, borrowed, targets = self._read(indices, target)
-        maps = network_maps(self.network, image, borrowed, targets, **self.evaluation.comparison.sampling)
-        return {method: batch.cpu() for method, batch in maps.items()}
+        """Explain some test scans, as `Explainer.make_maps`; attributes are encoded and drawn anew."""
+        image, borrowed, _ = self._read(indices, target)
+        comparison = self.evaluation.comparison
+        return comparison.explain(image, borrowed, target, comparison.draw_anew(comparison.draws, target))
 
     def translate(self, indices: Sequence[int], target: int) -> Counterfactuals:
         """Translate some test scans with the attributes of their reference scans.

@@ -45,6 +45,10 @@ def test_examination_has_a_table_of_its_own_by_row_and_direction(results):
     more = pd.DataFrame([line | {"metric": "deletion", "mean": 0.5, "ci_low": 0.4, "ci_high": 0.6, "num_seeds": 3, "n": 9}])
     table = lay_out_more(pd.concat([figures, more]), rows, "seen")
     assert table.to_dict("index") == {"grad cam, theirs": {"deletion (-)": "0.500 [0.40, 0.60]"}}
+    again = next(row for row in rows if row.name == "grad_cam")._replace(title="grad cam again", measure="other")
+    for order in ([*rows, again], [again, *rows]):  # the first of two of one name
+        named = next(row.title for row in order if row.name == "grad_cam")
+        assert list(lay_out_more(pd.concat([figures, more]), order, "seen").index) == [named]
 
 
 def test_markdown_has_a_head_a_rule_and_the_lines():
