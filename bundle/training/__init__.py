@@ -3,6 +3,7 @@
 from bundle.training.checkpoints import BestModel, RunState
 from bundle.training.history import History
 from bundle.training.progress import LossBar
+from bundle.training.run import train
 from bundle.training.schedules import cosine_schedule
 from bundle.training.seeding import EpochSeed
 from bundle.training.settings import check_key_metric, check_settings
@@ -21,4 +22,5 @@ __all__ = [
     "check_settings",
     "cosine_schedule",
     "direction",
+    "train",
 ]

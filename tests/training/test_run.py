@@ -8,8 +8,11 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
+from filelock import FileLock
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from training_run import Run
+
+from bundle.training.run import LOCK
 
 pytestmark = pytest.mark.slow
 
@@ -95,6 +98,15 @@ def test_a_mistake_gets_one_sentence(uninterrupted: Run, folder: Path, keys: dic
     assert run.status != 0
     assert sentence.format(state=run.train_dir / "state.pt") in output
     assert "Traceback" not in output
+
+
+def test_two_trainings_in_one_folder_are_refused(uninterrupted: Run, folder: Path) -> None:
+    run = Run(folder, "uninterrupted")
+    with FileLock(run.train_dir / LOCK):
+        output = run.finish()
+    assert run.status != 0
+    assert f"Error: {run.train_dir} is being written by another process" in output
+    assert "another ckpt_dir" in output
 
 
 def test_the_key_metric_can_be_one_that_needs_no_masks(folder: Path) -> None:
