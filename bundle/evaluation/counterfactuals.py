@@ -22,7 +22,7 @@ COUNTERFACTUAL = "counterfactual"  # protocol of these figures in the tables
 METRICS = ("effectiveness", "change_outside", "composition_error", "reversibility_error", "ssim")
 REALISM = "kid"
 UNTRANSLATED = "untranslated"  # row beside the method: the scans as they are
-INTENSITY_RANGE = 2.0  # from -1 to 1
+WIDTH_OF_INTENSITIES = 2.0  # from -1 to 1
 
 
 class Axioms(NamedTuple):
@@ -111,7 +111,7 @@ def _find_similarity(image: Tensor, translated: Tensor) -> Iterator[float]:
     """Yield the structural similarity of pairs of images (B, C, H, W[, D])."""
     options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "channel_axis": 0}
     for first, second in zip(image.double().numpy(), translated.double().numpy(), strict=True):
-        yield float(structural_similarity(first, second, data_range=INTENSITY_RANGE, **options))
+        yield float(structural_similarity(first, second, data_range=WIDTH_OF_INTENSITIES, **options))
 
 
 def _mean_difference(image: Tensor, other: Tensor) -> list[float]:
