@@ -7,11 +7,13 @@ Source: Bass et al., NeurIPS 2020, Sec. 3.2 and 3.3 (https://arxiv.org/abs/2006.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 from monai.networks.utils import eval_mode
 from torch import Tensor
 
+from bundle.checkpoints import hash_weights
 from bundle.networks import ICAM
 from bundle.structures import AttributionMaps
 from bundle.translation import draw_latents
@@ -138,6 +140,17 @@ def single_maps(
         views = Views(network, image, viewing)
         origin = _reference_images(views, reference, target)
         return torch.stack(list(_map_each(views, origin, attributes, target, chunk_size)))
+
+
+def describe_sampling(network: ICAM, sampling: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what decides the spread of a scan's sampled maps, beside the chance of the draws.
+
+    Args:
+        network: trained network.
+        sampling: arguments of `sampled_maps`.
+    """
+    settings = {name: sampling[name] for name in ("num_samples", "threshold")}
+    return {"weights": f"SHA-256 {hash_weights(network)}", **settings, **sampling["viewing"]._asdict()}
 
 
 def translate_to_value(network: ICAM, image: Tensor, value: Tensor, reference: str = "reconstruction") -> AttributionMaps:

@@ -1,5 +1,6 @@
 """Reading trained weights."""
 
+import hashlib
 from pathlib import Path
 from typing import TypeVar
 
@@ -44,6 +45,19 @@ def load_network(network: Network, path: str | Path, device: torch.device | str 
             )
     network.load_state_dict(weights, strict=True)
     return network.to(device).eval()
+
+
+def hash_weights(network: nn.Module) -> str:
+    """Return the first 16 digits of the SHA-256 over all weights and buffers of a network.
+
+    Args:
+        network: the network, on any device.
+    """
+    digest = hashlib.sha256()
+    for name, weight in network.state_dict().items():
+        digest.update(name.encode())
+        digest.update(weight.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _read_weights(path: Path, device: torch.device | str) -> dict[str, Tensor]:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from bundle.checkpoints import load_network
+from bundle.checkpoints import hash_weights, load_network
 
 
 def _network(width: int = 3) -> nn.Sequential:
@@ -59,3 +59,13 @@ def test_damaged_or_unsafe_file_is_refused(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=rf"{name} is damaged or no checkpoint") as caught:
             load_network(_network(), tmp_path / name)
         assert "\n" not in str(caught.value)
+
+
+def test_hash_of_the_weights_tells_networks_apart() -> None:
+    first = _network()
+    second = _network()
+    second.load_state_dict(first.state_dict())
+    assert hash_weights(first) == hash_weights(second)
+    with torch.no_grad():
+        second[0].bias += 1e-6
+    assert hash_weights(first) != hash_weights(second)

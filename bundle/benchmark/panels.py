@@ -8,7 +8,7 @@ from torch import Tensor
 
 from bundle.benchmark.plan import Run
 from bundle.benchmark.rows import LEARNED, Row, list_results
-from bundle.evaluation.candidates import BACKGROUND
+from bundle.data.intensities import BACKGROUND
 from bundle.report.images import draw_map, draw_scan, draw_truth, find_point, find_range, take_planes
 from bundle.report.panels import Panel, Tile
 

@@ -11,6 +11,7 @@ from monai.transforms import MapTransform, Transform
 
 from bundle.data.scans import name_of
 
+BACKGROUND = -1.0  # intensity outside the brain
 INTENSITY_RANGE = "intensity_range"  # key of the metadata: intensities that became -1 and 1
 
 

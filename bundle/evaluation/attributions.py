@@ -10,9 +10,10 @@ from monai.data import Dataset
 from monai.networks.utils import eval_mode
 from torch import Tensor, nn
 
+from bundle.checkpoints import hash_weights
 from bundle.evaluation.classification import CLASSIFIER, score_classes
 from bundle.evaluation.encoding import split_range, stack_images
-from bundle.evaluation.evaluator import check_settings, find_left_out, hash_weights
+from bundle.evaluation.evaluator import check_settings, find_left_out
 from bundle.evaluation.pairing import draw_references, name_splits
 from bundle.evaluation.results import list_predictions, publish
 from bundle.evaluation.scorer import MapScorer

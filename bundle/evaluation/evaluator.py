@@ -1,6 +1,5 @@
 """Evaluation of a trained network on the test split of a cohort."""
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,8 +8,10 @@ import numpy as np
 import pandas as pd
 import torch
 from monai.data import Dataset
-from torch import nn
 
+from bundle.attribution import describe_sampling
+from bundle.calibration import save_calibrations
+from bundle.checkpoints import hash_weights
 from bundle.evaluation.ages import Ages, summarise_ages
 from bundle.evaluation.classification import CLASSIFIER, score_classes
 from bundle.evaluation.comparison import Comparison, Scores
@@ -26,6 +27,8 @@ from bundle.evaluation.volumes import summarise_volumes
 from bundle.files import check_writable
 from bundle.networks import ICAM
 from bundle.views import Viewing
+
+CALIBRATION = "calibration.pt"
 
 
 class Evaluation:
@@ -134,6 +137,7 @@ class Evaluation:
         tables = self.score_maps(encodings)
         tables |= {"predictions": list_predictions(self.comparison, encodings.probabilities)}
         rows = [*self._summarise(tables), self.score_classes(encodings)]
+        self._save_calibrations()
         return publish(self.folder, rows, tables, self.describe(), self.list_left_out(), self.comparison.kept)
 
     def score_maps(self, encodings: Encodings) -> dict[str, pd.DataFrame]:
@@ -154,6 +158,15 @@ class Evaluation:
         if self.uncertainty is None:
             return {"uncertainty": pd.DataFrame(), "variety": pd.DataFrame()}
         return {"uncertainty": self.uncertainty.run(), "variety": self.uncertainty.compare_variety()}
+
+    def _save_calibrations(self) -> None:
+        """Save what inference needs to give intervals, whose draws are from the prior; remove that of an earlier run."""
+        path = self.folder / CALIBRATION
+        path.unlink(missing_ok=True)
+        found = {} if self.uncertainty is None else self.uncertainty.calibrations
+        calibrations = {target: each for (kind, target), each in found.items() if kind == PRIOR}
+        if calibrations:
+            save_calibrations(path, calibrations, describe_sampling(self.network, self.comparison.sampling))
 
     def _summarise(self, tables: Mapping[str, pd.DataFrame]) -> Iterator[pd.DataFrame]:
         """Yield the rows of `metrics.csv` on each table that is not empty."""
@@ -231,19 +244,6 @@ def check_settings(headline: str, test: Dataset, cohort: str) -> None:
         raise ValueError(f"headline must be one of {', '.join(METRICS)}, got {headline!r}")
     if not len(test):
         raise ValueError(f"the cohort {cohort} has no row whose split is test, and the evaluation needs some")
-
-
-def hash_weights(network: nn.Module) -> str:
-    """Return the first 16 digits of the SHA-256 over all weights and buffers of a network.
-
-    Args:
-        network: the network, on any device.
-    """
-    digest = hashlib.sha256()
-    for name, weight in network.state_dict().items():
-        digest.update(name.encode())
-        digest.update(weight.cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()[:16]
 
 
 def find_left_out(columns: set[str], regression: bool) -> Iterator[str]:

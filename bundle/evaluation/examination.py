@@ -8,12 +8,12 @@ import torch
 from monai.utils import ensure_tuple_rep
 from torch import Tensor
 
+from bundle.checkpoints import hash_weights
 from bundle.evaluation import counterfactuals, randomisation, removal
 from bundle.evaluation.cases import Case, choose_scans, list_directions
 from bundle.evaluation.classification import score_classes
 from bundle.evaluation.counterfactuals import COUNTERFACTUAL, measure_realism, score_counterfactuals
 from bundle.evaluation.encoding import split_range, stack_images
-from bundle.evaluation.evaluator import hash_weights
 from bundle.evaluation.explainers import Explainer
 from bundle.evaluation.judge import Judge
 from bundle.evaluation.randomisation import RANDOMISATION, compare_shuffled

@@ -21,26 +21,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import norm
 
+from bundle.calibration import Calibration
+
 NAMES = ("normal", "quantile", "calibrated")
-
-
-class Calibration(NamedTuple):
-    """Ends of the calibrated intervals, in S groups of voxels of similar spread, and M of similar mean in each.
-
-    Attributes:
-        spread_edges: standard deviations that separate the groups, ascending, network intensity, shape (S - 1,).
-        mean_edges: means that separate the groups inside each, likewise, shape (S, M - 1).
-        ends: by level what is added to the mean, network intensity, shape (S, M, 2); NaN in groups without voxels.
-    """
-
-    spread_edges: np.ndarray
-    mean_edges: np.ndarray
-    ends: dict[float, np.ndarray]
-
-    def find(self, mean: np.ndarray, spread: np.ndarray, level: float) -> np.ndarray:
-        """Return what is added to the mean of each of V voxels to have both ends of its interval, shape (2, V)."""
-        groups = np.digitize(spread, self.spread_edges)
-        return self.ends[level][groups, _digitize(mean, groups, self.mean_edges)].T
 
 
 class Interval(NamedTuple):
@@ -61,41 +44,6 @@ class Interval(NamedTuple):
     def covers(self, changes: np.ndarray) -> np.ndarray:
         """Tell of changes, shape (M, V), where the interval holds them."""
         return (self.low <= changes) & (changes <= self.high)
-
-
-def calibrate(
-    mean: np.ndarray,
-    spread: np.ndarray,
-    residual: np.ndarray,
-    shares: np.ndarray,
-    levels: Sequence[float],
-    num_bins: Sequence[int] = (10, 20),
-) -> Calibration:
-    """Find the ends that hold the changes of validation scans, in groups of voxels of similar spread and mean.
-
-    Source: Vovk et al., ACML 2012 (https://arxiv.org/abs/1209.2673), without the correction for few data: there are many voxels.
-
-    Args:
-        mean: mean of the sampled maps, shape (V,).
-        spread: their standard deviation, shape (V,).
-        residual: change minus mean, shape (V,).
-        shares: weight of each residual, shape (V,).
-        levels: probabilities that the intervals are to hold the change.
-        num_bins: groups of equally many voxels, ordered by spread, and inside each ordered by mean; fewer where values are equal.
-    """
-    spread_edges = _find_edges(spread, num_bins[0])
-    groups = np.digitize(spread, spread_edges)
-    mean_edges = np.stack([_find_edges(mean[groups == group], num_bins[1]) for group in range(num_bins[0])])
-    cells = groups * num_bins[1] + _digitize(mean, groups, mean_edges)
-    order = np.argsort(cells, kind="stable")
-    bounds = np.searchsorted(cells[order], np.arange(num_bins[0] * num_bins[1] + 1))
-    tails = [end for level in levels for end in ((1 - level) / 2, (1 + level) / 2)]
-    ends = np.full((len(bounds) - 1, len(tails)), np.nan)
-    for cell in np.unique(cells):
-        members = order[bounds[cell] : bounds[cell + 1]]
-        ends[cell] = np.quantile(residual[members], tails, weights=shares[members], method="inverted_cdf")
-    found = ends.reshape(*num_bins, len(levels), 2)
-    return Calibration(spread_edges, mean_edges, {level: found[..., i, :] for i, level in enumerate(levels)})
 
 
 def make_intervals(maps: np.ndarray, levels: Sequence[float], calibration: Calibration | None) -> Iterator[Interval]:
@@ -138,20 +86,3 @@ def measure_coverage(interval: Interval, changes: np.ndarray, shares: np.ndarray
         "width": float((interval.high - interval.low).mean()),
     }
     return {f"{interval.name}_{figure}_{100 * interval.level:g}": value for figure, value in figures.items()}
-
-
-def _find_edges(values: np.ndarray, num_bins: int) -> np.ndarray:
-    """Return what separates groups of equally many values, shape (num_bins - 1,); none lies below minus infinity."""
-    if not values.size:
-        return np.full(num_bins - 1, -np.inf)
-    edges = np.quantile(values, np.linspace(0, 1, num_bins + 1)[1:-1], method="higher")  # values, so no group between is empty
-    return np.where(edges > values.min(), edges, -np.inf)
-
-
-def _digitize(values: np.ndarray, groups: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Return the position of each value (V,) among the edges of its group, a row of `edges`."""
-    positions = np.zeros(values.shape, int)
-    for group, row in enumerate(edges):
-        members = groups == group
-        positions[members] = np.digitize(values[members], row)
-    return positions

@@ -9,7 +9,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from bundle.evaluation.candidates import BACKGROUND
+from bundle.data.intensities import BACKGROUND
 from bundle.evaluation.cases import Case
 from bundle.evaluation.encoding import plain
 from bundle.evaluation.explainers import Explainer

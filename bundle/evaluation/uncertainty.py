@@ -15,11 +15,12 @@ from torch import Tensor
 from tqdm import tqdm
 
 from bundle.attribution import single_maps
+from bundle.calibration import Calibration, calibrate
 from bundle.evaluation.changes import Changes, Phenotype, find_changes, find_phenotype
 from bundle.evaluation.comparison import Comparison
 from bundle.evaluation.draws import check_draws
 from bundle.evaluation.estimates import estimate, mean_of
-from bundle.evaluation.intervals import Calibration, calibrate, make_intervals, measure_coverage
+from bundle.evaluation.intervals import make_intervals, measure_coverage
 from bundle.evaluation.pairing import Row, name_direction
 from bundle.evaluation.scorer import MapScorer
 from bundle.evaluation.truths import knows_parcels
@@ -95,6 +96,7 @@ class Uncertainty:
         self.validation = (
             MapScorer(validation, comparison.train, names, none, comparison.num_classes) if validation is not None else None
         )
+        self.calibrations: dict[tuple[str, int], Calibration] = {}  # of the last run, by draws and class
         self._phenotypes: dict[tuple[bool, int], dict[Phenotype, float]] = {}
         self._drawn: dict[tuple[str, str, int], list[list[Phenotype]]] = {}
 
@@ -110,10 +112,13 @@ class Uncertainty:
             The contents of `uncertainty.csv`; `compare_variety` and `summarise` are about the same scans.
         """
         self._drawn.clear()
+        self.calibrations.clear()
         rows: list[dict[str, Any]] = []
         for kind in self.settings.draws:
             for target in range(self.comparison.num_classes):
                 calibration = self.calibrate(kind, target)
+                if calibration is not None:
+                    self.calibrations[kind, target] = calibration
                 for index, sample in self._sample_all(self.comparison, kind, target, "spread of maps"):
                     about = self._describe(index, target, kind)
                     rows.append(about | self.measure(sample, target) | self._cover(sample, calibration))

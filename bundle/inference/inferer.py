@@ -7,7 +7,9 @@ from monai.inferers import Inferer
 from monai.networks.utils import eval_mode
 from torch import Tensor
 
-from bundle.attribution import exemplar_maps, sampled_maps, translate_to_value
+from bundle.attribution import describe_sampling, exemplar_maps, sampled_maps, translate_to_value
+from bundle.calibration import Intervals
+from bundle.data.intensities import BACKGROUND
 from bundle.data.scans import without_metadata
 from bundle.networks import ICAM
 from bundle.views import Viewing
@@ -26,6 +28,7 @@ class ICAMInferer(Inferer):
         threshold: class probability that a drawn attribute exceeds.
         reference: what is subtracted from the translated scan, its own "reconstruction" or the "input".
         exemplar: network input of a reference scan, shape (1, H, W[, D]), whose attribute gives a second map; None for none.
+        intervals: calibrated intervals for the change of every voxel; None for none.
         seed: seed of the draws.
         chunk_size: draws decoded at once, for each scan.
         mirror_axis: spatial axis along which scans are mirrored for further views; None for none.
@@ -45,6 +48,7 @@ class ICAMInferer(Inferer):
         threshold: float = 0.5,
         reference: str = "reconstruction",
         exemplar: Tensor | None = None,
+        intervals: Intervals | None = None,
         seed: int = 0,
         chunk_size: int = 10,
         mirror_axis: int | None = None,
@@ -57,6 +61,7 @@ class ICAMInferer(Inferer):
         _check_age(target_value)
         self.target = target
         self.exemplar = exemplar
+        self.intervals = intervals
         self.reference = reference
         self.target_value, self.value_mean, self.value_scale = target_value, value_mean, value_scale
         self.sampling: dict[str, Any] = {
@@ -81,8 +86,9 @@ class ICAMInferer(Inferer):
 
         Returns:
             `probabilities` of the classes (B, K), `target` (B,), and images of the shape of `inputs`: `fa_mean`,
-            `fa_variance`, `translated`, and with an exemplar `fa_exemplar`. With regression `predicted_age` (B,) in years,
-            and with a target value `translated_age` (B,), `fa_value` and `translated_value`.
+            `fa_variance`, `translated`, with intervals `fa_low` and `fa_high`, and with an exemplar `fa_exemplar`. With
+            regression `predicted_age` (B,) in years, and with a target value `translated_age` (B,), `fa_value` and
+            `translated_value`.
 
         Raises:
             ValueError: When the target is no class, a target value is given to a network without regression, or a setting is
@@ -100,6 +106,8 @@ class ICAMInferer(Inferer):
             "fa_variance": maps.variance,
             "translated": maps.translated,
         }
+        if self.intervals is not None:
+            result["fa_low"], result["fa_high"] = self.intervals.find(maps.mean, maps.variance, target, image > BACKGROUND)
         if self.exemplar is not None:
             result["fa_exemplar"] = self._explain_by_exemplar(image, network)
         result |= self._explain_by_value(image, network)
@@ -113,7 +121,7 @@ class ICAMInferer(Inferer):
 
         Raises:
             ValueError: When the network has no classifier, the target is no class, a target value is given to a network without
-                regression, or there are no such views.
+                regression, there are no such views, or intervals are those of other maps.
         """
         self.sampling["viewing"].check(len(network.attribute_encoder.image_size))
         if network.attribute_encoder.classifier is None:
@@ -126,6 +134,12 @@ class ICAMInferer(Inferer):
                 f"target_value {self.target_value} needs a network with regression, and this one has none:"
                 " accepted without it is null"
             )
+
+        if self.intervals is not None:
+            if self.reference != "reconstruction":
+                raise ValueError(f"reference must be reconstruction for maps with intervals, got {self.reference}")
+            targets = range(num_classes) if self.target is None else [self.target]
+            self.intervals.check(describe_sampling(network, self.sampling), targets)
 
     def _classify(self, image: Tensor, network: ICAM) -> Tensor:
         """Return class probabilities, shape (B, K)."""

@@ -7,7 +7,7 @@ from monai.data import MetaTensor
 from monai.transforms import Transform
 from monai.utils.enums import CommonKeys as Keys
 
-IMAGES = ("fa_mean", "fa_variance", "translated", "fa_exemplar", "fa_value", "translated_value")
+IMAGES = ("fa_mean", "fa_variance", "fa_low", "fa_high", "translated", "fa_exemplar", "fa_value", "translated_value")
 AGES = ("predicted_age", "translated_age")  # years
 
 
@@ -15,8 +15,9 @@ class SplitExplanationd(Transform):
     """Give each part of the inferer's answer for a scan a key of its own.
 
     `pred` becomes the mean FA map alone, of one channel, as viewers expect; `fa_variance`, `translated` and, where there
-    are any, `fa_exemplar`, `fa_value` and `translated_value` stand beside it; `result` holds classes, probabilities and ages as
-    plain numbers; `explanation` keeps the answer on the network's grid. Images are MetaTensors, which `Invertd` needs.
+    are any, `fa_low`, `fa_high`, `fa_exemplar`, `fa_value` and `translated_value` stand beside it; `result` holds classes,
+    probabilities and ages as plain numbers; `explanation` keeps the answer on the network's grid. Images are MetaTensors, which
+    `Invertd` needs.
     """
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:

@@ -22,7 +22,8 @@ logger = logging.getLogger(__name__)
 class Predictions:
     """Write maps, overview and table row of each scan as soon as it is explained.
 
-    For a scan called NAME, `NAME_fa_mean.nii.gz`, `NAME_fa_variance.nii.gz`, `NAME_translated.nii.gz`, with a reference scan
+    For a scan called NAME, `NAME_fa_mean.nii.gz`, `NAME_fa_variance.nii.gz`, `NAME_translated.nii.gz`, with calibrated intervals
+    `NAME_fa_low.nii.gz` and `NAME_fa_high.nii.gz`, with a reference scan
     `NAME_fa_exemplar.nii.gz`, with a target value `NAME_fa_value.nii.gz` and `NAME_translated_value.nii.gz`, and
     `NAME_overview.png`; for all scans `predictions.csv`. Maps are in the network's
     intensity units, in which the range of a scan is 2, and the variance in their square; the translated scan is in the

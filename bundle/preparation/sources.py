@@ -15,7 +15,8 @@ BIDS = ("sub-*/anat/*_T1w.nii*", "sub-*/ses-*/anat/*_T1w.nii*")
 CAPS = ("subjects/sub-*/ses-*/t1_linear/*_T1w.nii*",)
 ENTITY = re.compile(r"([a-zA-Z]+)-([0-9a-zA-Z]+)")
 REPLACED = ("sub", "ses", "space", "desc", "res", "den")  # entities that do not carry over
-MADE = ("_desc-prepared_T1w", "_desc-brain_mask", "_fa_mean", "_fa_variance", "_fa_exemplar", "_translated", "_interpolation")
+MAPS = ("_fa_mean", "_fa_variance", "_fa_low", "_fa_high", "_fa_exemplar", "_fa_value", "_translated", "_translated_value")
+MADE = ("_desc-prepared_T1w", "_desc-brain_mask", "_interpolation", *MAPS)
 STALE = {*PATHS, "raw_image", "transform"}  # columns that belong to the raw grid
 
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from bundle.attribution import exemplar_maps, interpolate, sampled_maps
+from bundle.data.intensities import BACKGROUND
 from bundle.evaluation import Evaluation
-from bundle.evaluation.candidates import BACKGROUND
 from bundle.evaluation.encoding import plain
 from bundle.evaluation.pairing import name_direction
 from bundle.evaluation.truths import find_truths

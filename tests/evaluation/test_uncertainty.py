@@ -4,10 +4,12 @@ import pytest
 import torch
 from monai.data import Dataset, MetaTensor
 
+from bundle.calibration import load_intervals
 from bundle.data.intensities import INTENSITY_RANGE
 from bundle.evaluation import Evaluation
 from bundle.evaluation.changes import Changes
 from bundle.evaluation.uncertainty import Sample, correlate
+from bundle.inference import ICAMInferer
 
 SETTINGS = {"draws": ["prior", "bank"], "levels": [0.5, 0.9], "num_bins": [3, 2], "num_calibration": 4}
 
@@ -133,3 +135,30 @@ def test_error_of_several_changes_is_expected(make_scaled):
 def test_unknown_draws_raise(make_scaled, make_network, tmp_path):
     with pytest.raises(ValueError, match="draws must be one of prior, bank, got 'posterior'"):
         build(make_network(2), make_scaled(2), tmp_path, uncertainty={"draws": ["posterior"]})
+
+
+@pytest.mark.parametrize("spatial_dims", [2, 3])
+def test_intervals_of_inference_hold_what_those_of_the_evaluation_hold(spatial_dims, make_scaled, make_network, tmp_path):
+    network, cohort = make_network(spatial_dims), make_scaled(spatial_dims)
+    evaluation = build(network, cohort, tmp_path)
+    evaluation.run()
+    intervals = load_intervals(tmp_path / "eval" / "calibration.pt", 0.9)
+    table = evaluation.uncertainty.run()
+    for target in (0, 1):
+        index = next(i for i, row in enumerate(cohort.test.data) if row["label"] != target)
+        sample = evaluation.uncertainty.sample(evaluation.comparison, index, "prior", target)
+        inferer = ICAMInferer(num_samples=4, target=target, intervals=intervals)
+        answer = inferer(sample.scan["image"][None], network)
+        low, high = (answer[name][0][sample.inside] for name in ("fa_low", "fa_high"))
+        changes = sample.changes.images[:, sample.inside]
+        held = float(sample.changes.shares.float() @ ((low <= changes) & (changes <= high)).float().mean(1))
+        row = table[(table["scan"] == index) & (table["draws"] == "prior") & (table["direction"] == "-+"[target])].iloc[0]
+        assert held == pytest.approx(row["calibrated_coverage_90"], abs=0.01)
+
+
+def test_without_draws_from_the_prior_an_earlier_calibration_is_removed(make_scaled, make_network, tmp_path):
+    path = tmp_path / "eval" / "calibration.pt"
+    build(make_network(2), make_scaled(2), tmp_path).run()
+    assert path.is_file()
+    build(make_network(2), make_scaled(2), tmp_path, uncertainty=SETTINGS | {"draws": ["bank"]}).run()
+    assert not path.exists()

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 
-from bundle.attribution import exemplar_maps, sampled_maps, translate_to_value
+from bundle.attribution import describe_sampling, exemplar_maps, sampled_maps, translate_to_value
+from bundle.calibration import Intervals, calibrate
 from bundle.inference import ICAMInferer
 from bundle.networks import ICAM
 from bundle.views import Viewing
@@ -96,3 +98,24 @@ def test_views_are_averaged_and_views_that_there_are_not_are_refused_at_once(mak
     torch.testing.assert_close(inferer(image, network)["fa_variance"], expected.variance.clone())
     with pytest.raises(ValueError, match="mirror_axis must be null or one of 0 to"):
         ICAMInferer(mirror_axis=3).check(network)
+
+
+def test_intervals_of_other_maps_are_refused(make_network: Make, image: torch.Tensor) -> None:
+    network = make_network()
+    zero = np.zeros(40)
+    calibration = calibrate(zero, zero, np.linspace(-1, 1, 40), zero + 1, (0.5,), (1, 1))
+    origin = {"num_samples": 3, "threshold": 0.5, "viewing": Viewing()}
+    intervals = Intervals({0: calibration, 1: calibration}, 0.5, describe_sampling(network, origin))
+    answer = ICAMInferer(num_samples=3, intervals=intervals)(image, network)
+    assert (answer["fa_low"] <= answer["fa_mean"]).all() and (answer["fa_high"] >= answer["fa_mean"]).all()
+    for settings, message in (
+        ({"num_samples": 2}, "the calibration is of num_samples 3, and here it is 2"),
+        ({"mirror_axis": 0}, "the calibration is of mirror_axis None, and here it is 0"),
+        ({"reference": "input"}, "reference must be reconstruction for maps with intervals, got input"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            ICAMInferer(**({"num_samples": 3, "intervals": intervals} | settings))(image, network)
+    with torch.no_grad():
+        network.class_attributes += 1
+    with pytest.raises(ValueError, match="the calibration is of weights SHA-256"):
+        ICAMInferer(num_samples=3, intervals=intervals)(image, network)
