@@ -30,6 +30,9 @@ def save_overview(image: Tensor, explanation: dict[str, Tensor], result: dict[st
         ("FA map, mean", explanation["fa_mean"], _signed(explanation["fa_mean"])),
         ("FA map, variance", explanation["fa_variance"], {"cmap": "magma", "vmin": 0.0}),
     ]
+    if "fa_low" in explanation:
+        mean, sure = explanation["fa_mean"], (explanation["fa_low"] > 0) | (explanation["fa_high"] < 0)
+        panels.append(("FA map where the interval excludes 0", mean * sure, _signed(mean)))
     if "fa_exemplar" in explanation:
         panels.append(("FA map, exemplar", explanation["fa_exemplar"], _signed(explanation["fa_exemplar"])))
     figure = Figure(figsize=(3.0 * len(panels), 4.0), layout="constrained")

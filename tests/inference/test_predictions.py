@@ -11,6 +11,8 @@ from monai.bundle import ConfigParser
 from tiny_scans import make_affine, run, save_scan
 
 import bundle.inference.predictions
+from bundle.attribution import describe_sampling
+from bundle.calibration import calibrate, save_calibrations
 
 NAMES = ("flat", "sub-01/slice", "sub-02/volume", "sub-03/oblique")
 SOURCES = ("flat.nii.gz", "sub-01/slice.nii.gz", "sub-02/volume.nii", "sub-03/oblique.nii.gz")
@@ -35,6 +37,21 @@ def test_maps_lie_on_the_grid_of_their_scan(scans: Path, make_parser: Make, tmp_
             assert image.get_fdata().any()
         assert (tmp_path / "output" / f"{name}_overview.png").stat().st_size > 1000
     assert not list((tmp_path / "output").rglob(".partial*"))
+
+
+def test_intervals_lie_around_the_mean_on_the_grid_of_the_scan(scans: Path, make_parser: Make, tmp_path: Path) -> None:
+    parser = make_parser()
+    sampling = parser.get_parsed_content("inferer").sampling
+    zero = np.zeros(40)
+    calibration = calibrate(zero, zero, np.linspace(-1, 1, 40), zero + 1, (0.5, 0.9), (1, 1))
+    origin = describe_sampling(parser.get_parsed_content("network"), sampling)
+    save_calibrations(tmp_path / "calibration.pt", {0: calibration, 1: calibration}, origin)
+    run(make_parser(calibration=str(tmp_path / "calibration.pt"), interval_level=0.5, overviews=True))
+    for name, source in zip(NAMES, SOURCES, strict=True):
+        low, mean, high = (_values(tmp_path / "output" / f"{name}_fa_{ending}.nii.gz") for ending in ("low", "mean", "high"))
+        assert low.shape == nibabel.load(scans / source).shape
+        assert (low <= mean + 1e-6).all() and (mean <= high + 1e-6).all()
+        assert (high - low).max() == pytest.approx(1, abs=0.1)
 
 
 def test_map_of_a_volume_fills_one_voxel_a_column(scans: Path, make_parser: Make, tmp_path: Path) -> None:
