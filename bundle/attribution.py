@@ -29,6 +29,7 @@ def exemplar_maps(
     target: Tensor,
     reference: str = "reconstruction",
     viewing: Viewing = ONE_VIEW,
+    mirrored: Tensor | None = None,
 ) -> AttributionMaps:
     """Explain scans by giving them the attributes of other scans.
 
@@ -41,6 +42,7 @@ def exemplar_maps(
         target: classes of the reference scans, shape (B,).
         reference: what is subtracted, "reconstruction" or "input".
         viewing: in which views, V, scans are translated.
+        mirrored: attribute means of the mirrored reference scans, for mirrored views; None for the same.
 
     Returns:
         Mean map over the views, with their unbiased variance; zero with one view.
@@ -50,7 +52,8 @@ def exemplar_maps(
     """
     with eval_mode(network), torch.inference_mode():
         views = Views(network, image, viewing)
-        translated = views.decode(network.tell(attribute, target))
+        other = None if mirrored is None else network.tell(mirrored, target)
+        translated = views.decode(network.tell(attribute, target), other)
         maps = translated - _reference_images(views, reference, target)
     mean = maps.mean(0)
     return AttributionMaps(target, mean, maps.var(0) if len(maps) > 1 else torch.zeros_like(mean), translated.mean(0))
@@ -67,6 +70,7 @@ def sampled_maps(
     reference: str = "reconstruction",
     viewing: Viewing = ONE_VIEW,
     attributes: Mapping[int, Tensor] | None = None,
+    mirrored: Mapping[int, Tensor] | None = None,
 ) -> AttributionMaps:
     """Explain scans by giving them attributes drawn for a class; mean and variance over the draws, each in every view.
 
@@ -86,6 +90,7 @@ def sampled_maps(
         reference: what is subtracted, "reconstruction" or "input".
         viewing: in which views, V, scans are translated.
         attributes: what is given to the scans instead of draws, by class, each of shape (N, 1, H/16, W/16[, D/16]); None draws.
+        mirrored: what is given in mirrored views, likewise; None for the same.
 
     Returns:
         Mean map, unbiased variance and mean translated scan.
@@ -101,7 +106,7 @@ def sampled_maps(
         if attributes is None:
             attributes = draw_attributes(network, target.tolist(), num_samples, threshold, seed)
         mean, squares = torch.zeros_like(origin[0]), torch.zeros_like(origin[0])
-        for count, fa_map in enumerate(_map_each(views, origin, attributes, target, chunk_size), start=1):
+        for count, fa_map in enumerate(_map_each(views, origin, attributes, target, chunk_size, mirrored), start=1):
             delta = fa_map - mean
             mean += delta / count
             squares += delta * (fa_map - mean)  # Welford's update
@@ -116,6 +121,7 @@ def single_maps(
     chunk_size: int = 10,
     reference: str = "reconstruction",
     viewing: Viewing = ONE_VIEW,
+    mirrored: Mapping[int, Tensor] | None = None,
 ) -> Tensor:
     """Return the map with each of some attributes in every view, of which `sampled_maps` gives mean and variance.
 
@@ -129,6 +135,7 @@ def single_maps(
         chunk_size: attributes decoded at once, for each scan.
         reference: what is subtracted, "reconstruction" or "input".
         viewing: in which views, V, scans are translated.
+        mirrored: attributes for mirrored views, likewise; None for the same.
 
     Returns:
         Maps of shape (N * V, B, C, H, W[, D]), `chunk_size` attributes view by view.
@@ -139,7 +146,7 @@ def single_maps(
     with eval_mode(network), torch.inference_mode():
         views = Views(network, image, viewing)
         origin = _reference_images(views, reference, target)
-        return torch.stack(list(_map_each(views, origin, attributes, target, chunk_size)))
+        return torch.stack(list(_map_each(views, origin, attributes, target, chunk_size, mirrored)))
 
 
 def describe_sampling(network: ICAM, sampling: Mapping[str, Any]) -> dict[str, Any]:
@@ -245,14 +252,25 @@ def _move_to_value(network: ICAM, attribute: Tensor, value: Tensor) -> Tensor:
 
 
 def _map_each(
-    views: Views, origin: Tensor, attributes: Mapping[int, Tensor], target: Tensor, chunk_size: int
+    views: Views,
+    origin: Tensor,
+    attributes: Mapping[int, Tensor],
+    target: Tensor,
+    chunk_size: int,
+    mirrored: Mapping[int, Tensor] | None = None,
 ) -> Iterator[Tensor]:
     """Yield the maps (B, C, H, W[, D]) with each attribute of the target classes, in each view, against its `origin`."""
+    sides = [_tell_chunks(views.network, side, target, chunk_size) for side in (attributes, mirrored or attributes)]
+    for told, other in zip(*sides, strict=True):
+        for translated, own in zip(views.decode_each(told, other), origin, strict=True):  # (n * B, C, H, W[, D])
+            yield from (image - own for image in translated.split(len(views.image)))
+
+
+def _tell_chunks(network: ICAM, attributes: Mapping[int, Tensor], target: Tensor, chunk_size: int) -> Iterator[Tensor]:
+    """Yield what the generator is told for some attributes a scan at a time, each (n * B, ...)."""
     draws = torch.stack([attributes[label] for label in target.tolist()])  # (B, N, 1, H/16, W/16[, D/16])
     for chunk in draws.split(chunk_size, dim=1):
-        told = views.network.tell(chunk.transpose(0, 1).flatten(0, 1), target.repeat(chunk.shape[1]))
-        for translated, own in zip(views.decode_each(told), origin, strict=True):  # (n * B, C, H, W[, D])
-            yield from (image - own for image in translated.split(len(views.image)))
+        yield network.tell(chunk.transpose(0, 1).flatten(0, 1), target.repeat(chunk.shape[1]))
 
 
 def _reference_images(views: Views, reference: str, target: Tensor | None = None) -> Tensor:

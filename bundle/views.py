@@ -37,6 +37,10 @@ class Viewing(NamedTuple):
         if self.shift not in range(LARGEST_SHIFT + 1):
             raise ValueError(f"shift must be a number of voxels, 0 to {LARGEST_SHIFT}, got {self.shift}")
 
+    def mirror(self, image: Tensor) -> Tensor | None:
+        """Return scans (B, C, H, W[, D]) as mirrored views show them; None where there are none."""
+        return None if self.mirror_axis is None else image.flip(2 + self.mirror_axis)
+
     def list_poses(self, spatial_dims: int) -> Iterator["Pose"]:
         """Yield the poses, the scan as it is first; (1 + 2 dimensions) times as many with a shift, twice as many mirrored.
 
@@ -74,9 +78,9 @@ class Pose(NamedTuple):
         """Return what was drawn on such scans on the grid of the scans as they are."""
         return _roll(self.mirror(image), tuple(-step for step in self.step))
 
-    def mirror(self, attribute: Tensor) -> Tensor:
-        """Return attributes as they are seen: mirrored, but their grid is too coarse to be shifted."""
-        return attribute.flip(self.axes) if self.axes else attribute
+    def mirror(self, image: Tensor) -> Tensor:
+        """Return scans mirrored if this pose is."""
+        return image.flip(self.axes) if self.axes else image
 
 
 class Views:
@@ -101,13 +105,20 @@ class Views:
         self.poses = list(viewing.list_poses(image.ndim - 2))
         self.latents = [network.encode(pose.apply(image)) for pose in self.poses]
 
-    def decode(self, attribute: Tensor) -> Tensor:
-        """Return translations (V, n * B, C, H, W[, D]) with attributes of `ICAM.tell`, n a scan."""
-        return torch.stack(list(self.decode_each(attribute)))
+    def decode(self, attribute: Tensor, mirrored: Tensor | None = None) -> Tensor:
+        """Return translations (V, n * B, C, H, W[, D]), as `decode_each`."""
+        return torch.stack(list(self.decode_each(attribute, mirrored)))
 
-    def decode_each(self, attribute: Tensor) -> Iterator[Tensor]:
-        """Yield the translations of each view, which are all that is in memory, (n * B, C, H, W[, D])."""
-        return self._decode([pose.mirror(attribute) for pose in self.poses])
+    def decode_each(self, attribute: Tensor, mirrored: Tensor | None = None) -> Iterator[Tensor]:
+        """Yield the translations of each view, which are all that is in memory, (n * B, C, H, W[, D]).
+
+        Args:
+            attribute: attributes of `ICAM.tell`, n a scan.
+            mirrored: those of mirrored reference scans, for the mirrored views; None for the same. An attribute that is itself
+                mirrored need not be of its class: networks do not keep place by place what is where.
+        """
+        other = attribute if mirrored is None else mirrored
+        return self._decode([other if pose.axes else attribute for pose in self.poses])
 
     def reconstruct(self, target: Tensor | None = None) -> Tensor:
         """Return the scans with their own attributes, shape (V, B, C, H, W[, D]).

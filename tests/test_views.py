@@ -38,18 +38,18 @@ def test_two_views_are_the_mean_of_the_map_and_the_mirrored_map_of_the_mirrored_
     network: ICAM, image: torch.Tensor, labels: torch.Tensor, axis: int
 ) -> None:
     flipped = [2 + axis]
-    attribute = torch.randn_like(network.eval().encode(image).mean)
-    both = exemplar_maps(network, image, attribute, 1 - labels, viewing=Viewing(axis))
+    attribute, other = torch.randn(2, *network.eval().encode(image).mean.shape)
+    both = exemplar_maps(network, image, attribute, 1 - labels, viewing=Viewing(axis), mirrored=other)
     plain = exemplar_maps(network, image, attribute, 1 - labels).mean
-    mirrored = exemplar_maps(network, image.flip(flipped), attribute.flip(flipped), 1 - labels).mean.flip(flipped)
+    mirrored = exemplar_maps(network, image.flip(flipped), other, 1 - labels).mean.flip(flipped)
     torch.testing.assert_close(both.mean, (plain + mirrored) / 2, **NEAR)
     torch.testing.assert_close(both.variance, (plain - mirrored).square() / 2, **NEAR)
 
 
 def test_map_of_a_mirrored_scan_is_the_mirrored_map(network: ICAM, image: torch.Tensor, labels: torch.Tensor) -> None:
-    attribute = torch.randn_like(network.eval().encode(image).mean)
-    maps = exemplar_maps(network, image, attribute, labels, viewing=BOTH).mean
-    mirrored = exemplar_maps(network, image.flip([2]), attribute.flip([2]), labels, viewing=BOTH).mean
+    attribute, other = torch.randn(2, *network.eval().encode(image).mean.shape)
+    maps = exemplar_maps(network, image, attribute, labels, viewing=BOTH, mirrored=other).mean
+    mirrored = exemplar_maps(network, image.flip([2]), other, labels, viewing=BOTH, mirrored=attribute).mean
     torch.testing.assert_close(mirrored, maps.flip([2]), **NEAR)
 
 
@@ -58,17 +58,25 @@ def test_sampled_maps_have_mean_and_variance_over_draws_and_views(
     network: ICAM, image: torch.Tensor, labels: torch.Tensor, reference: str
 ) -> None:
     viewing = Viewing(0, 1)
-    drawn = {label: torch.randn(3, *network.eval().encode(image).mean.shape[1:]) for label in (0, 1)}
-    single = single_maps(network, image, labels, drawn, reference=reference, viewing=viewing)
+    drawn, mirrored = ({label: torch.randn(3, *network.eval().encode(image).mean.shape[1:]) for label in (0, 1)} for _ in "ab")
+    sides = {"reference": reference, "viewing": viewing, "mirrored": mirrored}
+    single = single_maps(network, image, labels, drawn, **sides)
     assert len(single) == 3 * 2 * (1 + 2 * (image.ndim - 2))
     for chunk_size in (1, 3):
-        maps = sampled_maps(
-            network, image, labels, 3, chunk_size=chunk_size, reference=reference, viewing=viewing, attributes=drawn
-        )
+        maps = sampled_maps(network, image, labels, 3, chunk_size=chunk_size, attributes=drawn, **sides)
         torch.testing.assert_close(maps.mean, single.mean(0), **NEAR)
         torch.testing.assert_close(maps.variance, single.var(0), **NEAR)
     if reference == "input":
         torch.testing.assert_close(maps.translated - image, maps.mean, **NEAR)
+
+
+def test_draws_are_of_their_class_in_mirrored_views_too(network: ICAM, image: torch.Tensor, labels: torch.Tensor) -> None:
+    given: list[torch.Tensor] = []
+    decode, network.decode = network.decode, lambda content, told: given.append(told) or decode(content, told)
+    sampled_maps(network, image, labels, 3, threshold=0.6, reference="input", viewing=BOTH)
+    told = torch.cat(given)
+    probabilities = network.classify(told).softmax(1).view(-1, len(labels), 2)
+    assert (probabilities[:, range(len(labels)), labels] > 0.6).all()
 
 
 def test_axis_that_scans_do_not_have_and_negative_shift_are_refused(network: ICAM, image: torch.Tensor) -> None:

@@ -4,6 +4,7 @@ A method's name says what it is; its kind says which truth it is compared with (
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -53,6 +54,8 @@ def network_maps(
     chunk_size: int = 10,
     viewing: Viewing = ONE_VIEW,
     attributes: Mapping[int, Tensor] | None = None,
+    mirrored: Tensor | None = None,
+    mirrored_attributes: Mapping[int, Tensor] | None = None,
 ) -> dict[str, Tensor]:
     """Compute the FA maps of a batch, against its own reconstruction and against the input.
 
@@ -69,13 +72,16 @@ def network_maps(
         chunk_size: draws decoded at once.
         viewing: in which views scans are translated.
         attributes: what is given to sampled maps instead of draws, by class; None draws.
+        mirrored: attribute means of the mirrored reference scans, for mirrored views; None for the same.
+        mirrored_attributes: what is given to sampled maps in mirrored views, by class; None for the same.
 
     Returns:
         Maps by method, each of the shape of `image`.
     """
-    exemplar = exemplar_maps(network, image, attribute, target, viewing=viewing)
+    exemplar = exemplar_maps(network, image, attribute, target, viewing=viewing, mirrored=mirrored)
     drawing = (num_samples, threshold, seed, chunk_size)
-    sampled = sampled_maps(network, image, target, *drawing, viewing=viewing, attributes=attributes)
+    sides: dict[str, Any] = {"attributes": attributes, "mirrored": mirrored_attributes}
+    sampled = sampled_maps(network, image, target, *drawing, viewing=viewing, **sides)
     return {
         "exemplar_reconstruction": exemplar.mean,
         "exemplar_input": exemplar.translated - image,

@@ -9,8 +9,8 @@ from monai.utils import ensure_tuple_rep
 from torch import Tensor
 
 from bundle.evaluation.candidates import network_maps
-from bundle.evaluation.draws import PRIOR, check_draws, draw_for_class
-from bundle.evaluation.encoding import plain, stack_images
+from bundle.evaluation.draws import BANK, PRIOR, check_draws, draw_for_class
+from bundle.evaluation.encoding import encode_attributes, plain, stack_images
 from bundle.evaluation.pairing import CONVERTER, REPEAT, name_direction
 from bundle.evaluation.scorer import MapScorer
 from bundle.evaluation.volumes import Ventricles, compare_volumes
@@ -74,7 +74,7 @@ class Comparison(MapScorer):
         num_classes = network.attribute_encoder.num_classes
         super().__init__(test, train, splits, references, num_classes, sampling["seed"], batch_size)
         self.network, self.device, self.sampling, self.draws = network, device, dict(sampling), draws
-        self._attributes: dict[tuple[str, int], Tensor] = {}
+        self._attributes: dict[tuple[str, int], tuple[Tensor, Tensor | None]] = {}
         spatial_dims = len(network.attribute_encoder.image_size)
         self.ventricles = Ventricles(self.load, ensure_tuple_rep(voxel_size, spatial_dims), dilation)
 
@@ -107,25 +107,42 @@ class Comparison(MapScorer):
             target: class to translate to.
             attribute: attribute means of the test scans, shape (N, 1, H/16, W/16[, D/16]).
         """
-        image = stack_images([self.test[i] for i in indices]).to(self.device)
         borrowed = attribute[[self.references[i][target] for i in indices]].to(self.device)
-        return self.explain(image, borrowed, target, self.draw(self.draws, target))
+        return self.explain(indices, target, borrowed, self.draw(self.draws, target))
 
-    def explain(self, image: Tensor, borrowed: Tensor, target: int, drawn: Tensor) -> dict[str, Tensor]:
-        """Compute the network's maps of some scans towards a class, on the CPU, each (B, C, H, W[, D]).
+    def explain(
+        self, indices: Sequence[int], target: int, borrowed: Tensor, drawn: tuple[Tensor, Tensor | None]
+    ) -> dict[str, Tensor]:
+        """Compute the network's maps of some test scans towards a class, on the CPU, each (B, C, H, W[, D]).
 
         Args:
-            image: scans, intensities in [-1, 1], shape (B, C, H, W[, D]).
-            borrowed: attribute means of their reference scans, shape (B, 1, H/16, W/16[, D/16]).
+            indices: positions in the test split, none of class `target`.
             target: class to translate to.
+            borrowed: attribute means of the reference scans, shape (B, 1, H/16, W/16[, D/16]).
             drawn: attributes of sampled maps, from `draw`.
         """
-        targets = torch.full((len(image),), target)
-        maps = network_maps(self.network, image, borrowed, targets, **self.sampling, attributes={target: drawn})
+        image = stack_images([self.test[i] for i in indices]).to(self.device)
+        sides: dict[str, Any] = {"attributes": {target: drawn[0]}}
+        sides["mirrored"] = self.mirror([self.references[i][target] for i in indices])
+        sides["mirrored_attributes"] = None if drawn[1] is None else {target: drawn[1]}
+        maps = network_maps(self.network, image, borrowed, torch.full((len(image),), target), **self.sampling, **sides)
         return {method: batch.cpu() for method, batch in maps.items()}
 
-    def draw(self, kind: str, target: int) -> Tensor:
+    def mirror(self, lenders: Sequence[int]) -> Tensor | None:
+        """Return the attribute means of mirrored test scans, for mirrored views; None where there are none.
+
+        Args:
+            lenders: positions in the test split.
+        """
+        viewing = self.sampling["viewing"]
+        if viewing.mirror_axis is None:
+            return None
+        return encode_attributes(self.network, self.test, lenders, self.device, self.batch_size, viewing)
+
+    def draw(self, kind: str, target: int) -> tuple[Tensor, Tensor | None]:
         """Return the attributes that sampled maps towards a class are made with, drawn once, shape (N, 1, H/16, W/16[, D/16]).
+
+        Those of mirrored views come second: of mirrored training scans, and None where they are the same.
 
         Args:
             kind: how they are drawn, "prior" or "bank".
@@ -135,7 +152,7 @@ class Comparison(MapScorer):
             self._attributes[kind, target] = self.draw_anew(kind, target)
         return self._attributes[kind, target]
 
-    def draw_anew(self, kind: str, target: int) -> Tensor:
+    def draw_anew(self, kind: str, target: int) -> tuple[Tensor, Tensor | None]:
         """Return what `draw` does, with the weights that the network has now.
 
         Args:
@@ -143,7 +160,10 @@ class Comparison(MapScorer):
             target: the class.
         """
         count, threshold, seed = (self.sampling[name] for name in ("num_samples", "threshold", "seed"))
-        return draw_for_class(kind, self.network, self.train, target, count, threshold, seed, self.device, self.batch_size)
+        drawing = (kind, self.network, self.train, target, count, threshold, seed, self.device, self.batch_size)
+        viewing = self.sampling["viewing"]
+        both = kind == BANK and viewing.mirror_axis is not None
+        return draw_for_class(*drawing), draw_for_class(*drawing, viewing) if both else None
 
     def describe_pair(self, index: int) -> dict[str, Any]:
         """Return who a test scan and the participant's other scan are, for the tables."""

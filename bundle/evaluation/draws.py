@@ -2,12 +2,12 @@
 
 import torch
 from monai.data import Dataset
-from monai.networks.utils import eval_mode
 from torch import Tensor
 
 from bundle.attribution import draw_attributes
-from bundle.evaluation.encoding import split_range, stack_images
+from bundle.evaluation.encoding import encode_attributes
 from bundle.networks import ICAM
+from bundle.views import ONE_VIEW, Viewing
 
 PRIOR, BANK = "prior", "bank"
 DRAWS = (PRIOR, BANK)
@@ -23,6 +23,7 @@ def draw_for_class(
     seed: int = 0,
     device: torch.device | str = "cpu",
     batch_size: int = 8,
+    viewing: Viewing = ONE_VIEW,
 ) -> Tensor:
     """Draw attributes of a class.
 
@@ -43,6 +44,7 @@ def draw_for_class(
         seed: seed of the draws.
         device: where to compute.
         batch_size: scans encoded at once.
+        viewing: of training scans their mirror images are encoded where it has a `mirror_axis`.
 
     Returns:
         Attributes of shape (N, 1, H/16, W/16[, D/16]).
@@ -59,7 +61,7 @@ def draw_for_class(
     generator = torch.Generator().manual_seed(seed + label)
     rounds = -(-num_samples // len(members))
     order = torch.cat([torch.randperm(len(members), generator=generator) for _ in range(rounds)])[:num_samples]
-    return _encode(network, train, members[order].tolist(), device, batch_size)
+    return encode_attributes(network, train, members[order].tolist(), device, batch_size, viewing)
 
 
 def check_draws(kind: str) -> None:
@@ -73,13 +75,3 @@ def check_draws(kind: str) -> None:
     """
     if kind not in DRAWS:
         raise ValueError(f"draws must be one of {', '.join(DRAWS)}, got {kind!r}")
-
-
-def _encode(network: ICAM, train: Dataset, indices: list[int], device: torch.device | str, batch_size: int) -> Tensor:
-    """Return the attribute means of some scans, shape (N, 1, H/16, W/16[, D/16])."""
-    with eval_mode(network), torch.inference_mode():
-        parts = [
-            network.attribute_encoder(stack_images([train[indices[i]] for i in positions]).to(device))[0]
-            for positions in split_range(len(indices), batch_size)
-        ]
-    return torch.cat(parts)

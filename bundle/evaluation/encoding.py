@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from bundle.data.scans import without_metadata
 from bundle.networks import ICAM
+from bundle.views import ONE_VIEW, Viewing
 
 LARGEST_CONTENT = 2**16  # numbers of a content latent that are kept a scan
 
@@ -53,6 +54,33 @@ def encode_scans(network: ICAM, dataset: Dataset, device: torch.device | str = "
             probabilities = network.classify(mean).double().softmax(1) if told else mean.new_zeros(len(mean), 0)
             parts.append([part.cpu() for part in (mean, _shrink(content).flatten(1), content.flatten(2).mean(2), probabilities)])
     return Encodings(*(torch.cat(column) for column in zip(*parts, strict=True)))
+
+
+def encode_attributes(
+    network: ICAM,
+    dataset: Dataset,
+    indices: Sequence[int],
+    device: torch.device | str = "cpu",
+    batch_size: int = 8,
+    viewing: Viewing = ONE_VIEW,
+) -> Tensor:
+    """Return the attribute means of some scans, or of their mirror images, shape (N, 1, H/16, W/16[, D/16]), on `device`.
+
+    Args:
+        network: trained network.
+        dataset: items with `image`, intensities in [-1, 1], shape (C, H, W[, D]).
+        indices: positions of the scans.
+        device: where to compute.
+        batch_size: scans encoded at once.
+        viewing: scans are mirrored where it has a `mirror_axis`.
+    """
+    means = []
+    with eval_mode(network), torch.inference_mode():
+        for positions in split_range(len(indices), batch_size):
+            image = stack_images([dataset[indices[i]] for i in positions]).to(device)
+            mirrored = viewing.mirror(image)
+            means.append(network.attribute_encoder(image if mirrored is None else mirrored)[0])
+    return torch.cat(means)
 
 
 def stack_images(items: Sequence[dict[str, Any]]) -> Tensor:

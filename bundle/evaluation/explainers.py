@@ -89,9 +89,8 @@ class TranslatingExplainer:
 
     def make_maps(self, indices: Sequence[int], target: int) -> dict[str, Tensor]:
         """Explain some test scans, as `Explainer.make_maps`; attributes are encoded and drawn anew."""
-        image, borrowed, _ = self._read(indices, target)
         comparison = self.evaluation.comparison
-        return comparison.explain(image, borrowed, target, comparison.draw_anew(comparison.draws, target))
+        return comparison.explain(indices, target, self._read(indices, target)[1], comparison.draw_anew(comparison.draws, target))
 
     def translate(self, indices: Sequence[int], target: int) -> Counterfactuals:
         """Translate some test scans with the attributes of their reference scans.

@@ -70,8 +70,8 @@ class Longitudinal:
         others = [comparison.pairs[i] for i in indices]
         image = stack_images([comparison.test[i] for i in indices]).to(comparison.device)
         target = torch.tensor([int(comparison.test.data[i]["label"]) for i in others])
-        borrowed = attribute[others].to(comparison.device)
-        return exemplar_maps(comparison.network, image, borrowed, target, viewing=comparison.sampling["viewing"])
+        views: dict[str, Any] = {"viewing": comparison.sampling["viewing"], "mirrored": comparison.mirror(others)}
+        return exemplar_maps(comparison.network, image, attribute[others].to(comparison.device), target, **views)
 
     def _score_scan(self, index: int, mean: Tensor, translated: Tensor) -> Scores:
         comparison, other = self.comparison, self.comparison.pairs[index]

@@ -179,10 +179,11 @@ class Uncertainty:
         changes = find_changes(scan, target, self._list_phenotypes(scorer, target))
         if changes is None:
             return None
-        attributes = {target: self.comparison.draw(kind, target)}
+        drawn, mirrored = self.comparison.draw(kind, target)
         image = scan["image"][None].to(self.comparison.device)
         sampling = {name: self.comparison.sampling[name] for name in ("chunk_size", "viewing")}
-        maps = single_maps(self.comparison.network, image, torch.tensor([target]), attributes, **sampling)[:, 0].cpu()
+        sampling["mirrored"] = None if mirrored is None else {target: mirrored}
+        maps = single_maps(self.comparison.network, image, torch.tensor([target]), {target: drawn}, **sampling)[:, 0].cpu()
         inside = scan["brain_mask"] > 0.5 if "brain_mask" in scan else torch.ones_like(scan["image"], dtype=torch.bool)
         return Sample(scan, maps, changes, inside)
 

@@ -172,19 +172,19 @@ class ICAMInferer(Inferer):
 
     def _explain_by_exemplar(self, image: Tensor, network: ICAM) -> Tensor:
         """Return the maps that the reference scan's attribute gives."""
-        exemplar = without_metadata(self.exemplar).unsqueeze(0).to(image)
+        exemplar, count, viewing = without_metadata(self.exemplar).unsqueeze(0).to(image), len(image), self.sampling["viewing"]
         with eval_mode(network), torch.inference_mode():
             attribute = network.encode(exemplar).mean
             target = network.classify(attribute).argmax(dim=1)
-        count = len(image)
-        return exemplar_maps(
-            network,
-            image,
-            attribute.expand(count, *attribute.shape[1:]),
-            target.expand(count),
-            self.reference,
-            self.sampling["viewing"],
-        ).mean
+            other = viewing.mirror(exemplar)
+            mirrored = None if other is None else _repeat(network.encode(other).mean, count)
+        borrowed = _repeat(attribute, count)
+        return exemplar_maps(network, image, borrowed, target.expand(count), self.reference, viewing, mirrored).mean
+
+
+def _repeat(attribute: Tensor, count: int) -> Tensor:
+    """Return an attribute (1, 1, H/16, W/16[, D/16]) for each of `count` scans."""
+    return attribute.expand(count, *attribute.shape[1:])
 
 
 def _check_age(value: Any) -> None:

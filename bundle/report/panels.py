@@ -1,7 +1,7 @@
 """Rows of pictures: what the network does to single test scans."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -73,9 +73,11 @@ def make_panel(evaluation: Evaluation, attribute: Tensor, index: int, target: in
     image = scan["image"][None].to(comparison.device)
     targets = torch.tensor([target])
     borrowed = attribute[[lender]].to(comparison.device)
-    exemplar = exemplar_maps(comparison.network, image, borrowed, targets, viewing=comparison.sampling["viewing"])
-    attributes = {target: comparison.draw(comparison.draws, target)}
-    sampled = sampled_maps(comparison.network, image, targets, **comparison.sampling, attributes=attributes)
+    views: dict[str, Any] = {"viewing": comparison.sampling["viewing"], "mirrored": comparison.mirror([lender])}
+    exemplar = exemplar_maps(comparison.network, image, borrowed, targets, **views)
+    drawn, mirrored = comparison.draw(comparison.draws, target)
+    sides: dict[str, Any] = {"attributes": {target: drawn}, "mirrored": None if mirrored is None else {target: mirrored}}
+    sampled = sampled_maps(comparison.network, image, targets, **comparison.sampling, **sides)
     truths = [truth.image for truth in find_truths(scan, reference, {}) if truth.kind in ("exemplar", "both")]
     pictures = {
         "scan": scan["image"],

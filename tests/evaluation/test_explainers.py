@@ -27,7 +27,8 @@ def test_maps_of_icam_are_those_of_its_evaluation_and_translations_are_scan_plus
 @pytest.mark.parametrize("draws", ["prior", "bank"])
 def test_attributes_are_encoded_and_drawn_with_the_weights_of_the_moment(draws, make_cohort, make_network, tmp_path):
     cohort = make_cohort(2)
-    evaluation = Evaluation(make_network(2), cohort.test, cohort.train, tmp_path, "tiny", num_samples=2, draws=draws)
+    settings = {"num_samples": 2, "draws": draws, "mirror_axis": 0}
+    evaluation = Evaluation(make_network(2), cohort.test, cohort.train, tmp_path, "tiny", **settings)
     explainer = TranslatingExplainer(evaluation)
     before = explainer.make_maps([1], 0)
     with shuffled_weights(explainer.networks):
