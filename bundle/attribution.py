@@ -149,15 +149,16 @@ def single_maps(
         return torch.stack(list(_map_each(views, origin, attributes, target, chunk_size, mirrored)))
 
 
-def describe_sampling(network: ICAM, sampling: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what decides the spread of a scan's sampled maps, beside the chance of the draws.
+def describe_sampling(network: ICAM, sampling: Mapping[str, Any], preparation: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what decides the sampled maps of a scan.
 
     Args:
         network: trained network.
         sampling: arguments of `sampled_maps`.
+        preparation: how scans become network input: grid and intensities.
     """
-    settings = {name: sampling[name] for name in ("num_samples", "threshold")}
-    return {"weights": f"SHA-256 {hash_weights(network)}", **settings, **sampling["viewing"]._asdict()}
+    settings = {name: sampling[name] for name in ("num_samples", "threshold", "seed")}
+    return {"weights": f"SHA-256 {hash_weights(network)}", **settings, **sampling["viewing"]._asdict(), **preparation}
 
 
 def translate_to_value(network: ICAM, image: Tensor, value: Tensor, reference: str = "reconstruction") -> AttributionMaps:

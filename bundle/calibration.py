@@ -19,7 +19,7 @@ class Calibration(NamedTuple):
     Attributes:
         spread_edges: standard deviations that separate the groups, ascending, network intensity, shape (S - 1,).
         mean_edges: means that separate the groups inside each, likewise, shape (S, M - 1).
-        ends: by level what is added to the mean, network intensity, shape (S, M, 2); NaN in groups without voxels.
+        ends: by level both ends of the interval, network intensity, shape (S, M, 2); NaN in groups without voxels.
     """
 
     spread_edges: np.ndarray
@@ -27,7 +27,7 @@ class Calibration(NamedTuple):
     ends: dict[float, np.ndarray]
 
     def find(self, mean: np.ndarray, spread: np.ndarray, level: float) -> np.ndarray:
-        """Return what is added to the mean of each of V voxels to have both ends of its interval, shape (2, V)."""
+        """Return both ends of the interval of each of V voxels, network intensity, shape (2, V)."""
         groups = np.digitize(spread, self.spread_edges)
         return self.ends[level][groups, _digitize(mean, groups, self.mean_edges)].T
 
@@ -35,10 +35,10 @@ class Calibration(NamedTuple):
 def calibrate(
     mean: np.ndarray,
     spread: np.ndarray,
-    residual: np.ndarray,
+    change: np.ndarray,
     shares: np.ndarray,
     levels: Sequence[float],
-    num_bins: Sequence[int] = (10, 20),
+    num_bins: Sequence[int] = (10, 50),
 ) -> Calibration:
     """Find the ends that hold the changes of validation scans, in groups of voxels of similar spread and mean.
 
@@ -47,8 +47,8 @@ def calibrate(
     Args:
         mean: mean of the sampled maps, shape (V,).
         spread: their standard deviation, shape (V,).
-        residual: change minus mean, shape (V,).
-        shares: weight of each residual, shape (V,).
+        change: true change, shape (V,).
+        shares: weight of each change, shape (V,).
         levels: probabilities that the intervals are to hold the change.
         num_bins: groups of equally many voxels, ordered by spread, and inside each ordered by mean; fewer where values are equal.
     """
@@ -62,7 +62,7 @@ def calibrate(
     ends = np.full((len(bounds) - 1, len(tails)), np.nan)
     for cell in np.unique(cells):
         members = order[bounds[cell] : bounds[cell + 1]]
-        ends[cell] = np.quantile(residual[members], tails, weights=shares[members], method="inverted_cdf")
+        ends[cell] = np.quantile(change[members], tails, weights=shares[members], method="inverted_cdf")
     found = ends.reshape(*num_bins, len(levels), 2)
     return Calibration(spread_edges, mean_edges, {level: found[..., i, :] for i, level in enumerate(levels)})
 
@@ -80,7 +80,7 @@ class Intervals:
     """
 
     def __init__(self, calibrations: Mapping[int, Calibration], level: float, origin: Mapping[str, Any]) -> None:
-        levels = sorted({level for calibration in calibrations.values() for level in calibration.ends})
+        levels = sorted({known for calibration in calibrations.values() for known in calibration.ends})
         if level not in levels:
             raise ValueError(f"interval_level must be one of {', '.join(map(str, levels))}, as in the calibration, got {level}")
         self.calibrations, self.level, self.origin = dict(calibrations), level, dict(origin)
@@ -105,17 +105,19 @@ class Intervals:
     def find(self, mean: Tensor, variance: Tensor, target: Tensor, inside: Tensor) -> Tensor:
         """Return both ends of the intervals, shape (2, B, C, H, W[, D]), network intensity.
 
+        Where validation scans hardly ever change, both are 0, whatever little the map says.
+
         Args:
             mean: mean maps, shape (B, C, H, W[, D]).
             variance: their variance, same shape.
             target: classes that scans are translated to, shape (B,).
-            inside: voxels of the brain, same shape as `mean`; of others both ends are the mean.
+            inside: voxels of the brain, same shape as `mean`; of others both ends are 0.
         """
-        ends = torch.stack([mean, mean])
+        ends = torch.zeros(2, *mean.shape, dtype=mean.dtype, device=mean.device)
         for index, label in enumerate(target.tolist()):
             chosen = inside[index]
             values, spread = (image[index][chosen].double().cpu().numpy() for image in (mean, variance.sqrt()))
-            ends[:, index, chosen] += torch.from_numpy(self.calibrations[label].find(values, spread, self.level)).to(ends)
+            ends[:, index, chosen] = torch.from_numpy(self.calibrations[label].find(values, spread, self.level)).to(ends)
         return ends
 
 
@@ -158,16 +160,20 @@ def load_intervals(path: str | Path | None, level: float = 0.9) -> Intervals | N
         raise ValueError(f"{path} holds no calibration: {REMEDY}")
     calibrations = {}
     for label, each in content["calibrations"].items():
-        ends = {level: found.numpy() for level, found in each["ends"].items()}
+        ends = {known: found.numpy() for known, found in each["ends"].items()}
         calibrations[label] = Calibration(each["spread_edges"].numpy(), each["mean_edges"].numpy(), ends)
     return Intervals(calibrations, level, content["origin"])
 
 
 def _find_edges(values: np.ndarray, num_bins: int) -> np.ndarray:
-    """Return what separates groups of equally many values, shape (num_bins - 1,); none lies below minus infinity."""
+    """Return what separates groups of equally many values, shape (num_bins - 1,).
+
+    An edge at the smallest value would leave nothing below it, and smaller values of other scans without a group: it is minus
+    infinity instead.
+    """
     if not values.size:
         return np.full(num_bins - 1, -np.inf)
-    edges = np.quantile(values, np.linspace(0, 1, num_bins + 1)[1:-1], method="higher")  # values, so no group between is empty
+    edges = np.quantile(values, np.linspace(0, 1, num_bins + 1)[1:-1], method="higher")  # values, so there is no gap
     return np.where(edges > values.min(), edges, -np.inf)
 
 

@@ -21,8 +21,8 @@ def calibration() -> Calibration:
 def test_calibration_repairs_a_spread_that_is_too_small_in_every_group():
     random = np.random.default_rng(0)
     spread = np.repeat([0.1, 1.0], 20_000)
-    residual = np.where(spread < 0.5, 0.5, 3.0) * random.standard_normal(40_000)
-    calibration = calibrate(np.zeros(40_000), spread, residual, np.ones(40_000), LEVELS, (2, 1))
+    change = np.where(spread < 0.5, 0.5, 3.0) * random.standard_normal(40_000)
+    calibration = calibrate(np.zeros(40_000), spread, change, np.ones(40_000), LEVELS, (2, 1))
     for level in LEVELS:
         expected = norm.ppf((1 + level) / 2) * np.array([[-0.5, -3.0], [0.5, 3.0]])
         np.testing.assert_allclose(calibration.find(np.zeros(2), np.array([0.1, 1.0]), level), expected, rtol=0.05)
@@ -30,20 +30,29 @@ def test_calibration_repairs_a_spread_that_is_too_small_in_every_group():
 
 def test_calibration_repairs_a_mean_that_is_too_small_where_it_is_strong():
     mean = np.random.default_rng(0).standard_normal(40_000)
-    residual = np.where(mean > 0, mean, 0)  # of every change above zero a half is shown
-    calibration = calibrate(mean, np.ones(40_000), residual, np.ones(40_000), LEVELS, (1, 100))
+    change = np.where(mean > 0, 2 * mean, 0)  # of every change a half is shown
+    calibration = calibrate(mean, np.ones(40_000), change, np.ones(40_000), LEVELS, (1, 100))
     low, high = calibration.find(np.array([-1.0, 1.0]), np.ones(2), 0.95)
-    np.testing.assert_allclose([low, high], [[0, 1], [0, 1]], atol=0.05)
+    np.testing.assert_allclose([low, high], [[0, 2], [0, 2]], atol=0.1)
+
+
+def test_where_nothing_changes_the_interval_is_zero_whatever_little_the_map_says():
+    random = np.random.default_rng(0)
+    mean = np.concatenate([random.normal(0, 0.01, 9000), random.normal(1, 0.1, 1000)])
+    change = np.where(mean > 0.5, 1.5, 0)
+    calibration = calibrate(mean, np.ones(10_000), change, np.ones(10_000), LEVELS, (1, 20))
+    ends = calibration.find(np.array([0.01, -0.02, 1.1]), np.ones(3), 0.9)
+    np.testing.assert_allclose(ends, [[0, 0, 1.5], [0, 0, 1.5]])
 
 
 def test_calibrated_intervals_hold_in_every_group_what_they_promise():
     random = np.random.default_rng(0)
     mean, spread = random.standard_normal(40_000), random.uniform(0.1, 2, 40_000)
-    residual = random.gamma(1 + np.abs(mean), spread) - mean
-    calibration = calibrate(mean, spread, residual, np.ones(40_000), LEVELS, (4, 5))
+    change = random.gamma(1 + np.abs(mean), spread)
+    calibration = calibrate(mean, spread, change, np.ones(40_000), LEVELS, (4, 5))
     for level in LEVELS:
         low, high = calibration.find(mean, spread, level)
-        held = (low <= residual) & (residual <= high)
+        held = (low <= change) & (change <= high)
         for quarter in np.array_split(np.argsort(spread), 4):
             assert held[quarter].mean() == pytest.approx(level, abs=0.01)
 
@@ -54,9 +63,9 @@ def test_values_beyond_those_of_the_calibration_have_an_interval():
     assert np.isfinite(calibration.find(np.array([-9.0, 0.5, 9]), np.array([-9.0, 0.5, 9]), 0.5)).all()
 
 
-def test_calibration_weighs_residuals_by_their_shares():
-    residual, shares = np.array([1.0, 2.0]), np.array([0.9, 0.1])
-    calibration = calibrate(np.zeros(2), np.ones(2), residual, shares, (0.5, 0.95), (10, 20))
+def test_calibration_weighs_changes_by_their_shares():
+    change, shares = np.array([1.0, 2.0]), np.array([0.9, 0.1])
+    calibration = calibrate(np.zeros(2), np.ones(2), change, shares, (0.5, 0.95), (10, 20))
     ends = [calibration.find(np.zeros(1), np.ones(1), level).ravel().tolist() for level in (0.5, 0.95)]
     assert ends == [[1, 1], [1, 2]]
 
@@ -85,9 +94,9 @@ def test_intervals_of_a_batch_are_those_of_each_voxel_by_its_class(spatial_dims:
         chosen = inside[index]
         values = (image[index][chosen].double().numpy() for image in (mean, variance.sqrt()))
         ends = torch.from_numpy(each.find(*values, 0.9)).float()
-        torch.testing.assert_close(low[index][chosen], mean[index][chosen] + ends[0])
-        torch.testing.assert_close(high[index][chosen], mean[index][chosen] + ends[1])
-    assert torch.equal(low[~inside], mean[~inside]) and torch.equal(high[~inside], mean[~inside])
+        torch.testing.assert_close(low[index][chosen], ends[0])
+        torch.testing.assert_close(high[index][chosen], ends[1])
+    assert not low[~inside].any() and not high[~inside].any()
 
 
 def test_other_maps_than_those_of_the_calibration_are_refused(calibration: Calibration) -> None:

@@ -60,6 +60,7 @@ class Evaluation:
         draws: how attributes of sampled maps are drawn, "prior" or "bank".
         validation: scans of the validation split, transformed, by which intervals are calibrated; None or empty for none.
         uncertainty: fields of `uncertainty.Settings`: what is measured of the spread of sampled maps; None for nothing.
+        preparation: how scans become network input, kept with the calibration of intervals.
 
     Raises:
         ValueError: When `headline` is unknown, the test split is empty, a scan has no reference scan of another class, or there
@@ -91,12 +92,14 @@ class Evaluation:
         draws: str = PRIOR,
         validation: Dataset | None = None,
         uncertainty: Mapping[str, Any] | None = None,
+        preparation: Mapping[str, Any] | None = None,
     ) -> None:
         check_settings(headline, test, cohort)
         self.network, self.device, self.batch_size = network.to(device), device, batch_size
         self.test, self.train = test, train
         self.cohort, self.headline, self.seed = cohort, headline, seed
         self.folder = Path(output_dir) / "eval"
+        self.preparation = dict(preparation or {})
         self.measures = {
             "voxel_size": np.atleast_1d(voxel_size).tolist(),
             "dilation": dilation,
@@ -160,13 +163,12 @@ class Evaluation:
         return {"uncertainty": self.uncertainty.run(), "variety": self.uncertainty.compare_variety()}
 
     def _save_calibrations(self) -> None:
-        """Save what inference needs to give intervals, whose draws are from the prior; remove that of an earlier run."""
-        path = self.folder / CALIBRATION
-        path.unlink(missing_ok=True)
+        """Save what inference needs to give intervals, whose draws are from the prior."""
         found = {} if self.uncertainty is None else self.uncertainty.calibrations
         calibrations = {target: each for (kind, target), each in found.items() if kind == PRIOR}
         if calibrations:
-            save_calibrations(path, calibrations, describe_sampling(self.network, self.comparison.sampling))
+            origin = describe_sampling(self.network, self.comparison.sampling, self.preparation)
+            save_calibrations(self.folder / CALIBRATION, calibrations, origin)
 
     def _summarise(self, tables: Mapping[str, pd.DataFrame]) -> Iterator[pd.DataFrame]:
         """Yield the rows of `metrics.csv` on each table that is not empty."""
@@ -224,6 +226,8 @@ class Evaluation:
         paired = ["disease_map" in row for row in self.test.data if "pair" in row]
         if any(paired) and not all(paired):
             sentences.append(f"{paired.count(False)} of {len(paired)} scans with a pair have no disease map: no NCC of them")
+        if self.uncertainty is not None and self.uncertainty.settings.draws and not self.uncertainty.calibrations:
+            sentences.append("no validation scan whose true change is known: no calibrated intervals")
         if encoder.classifier is None:
             sentences.append("the network has no classifier: no accuracy")
         return sentences

@@ -4,13 +4,14 @@ Three intervals are made of the N sampled maps of a scan, each for a level p:
 
 - `normal`: mean +- q s, with the standard deviation s over the samples and the quantile q of the normal distribution;
 - `quantile`: from the (1 - p) / 2 to the (1 + p) / 2 quantile of the samples;
-- `calibrated`: from mean + a to mean + b, with the (1 - p) / 2 and the (1 + p) / 2 quantile a and b of change minus mean over
-  voxels of validation scans with a similar s and a similar mean.
+- `calibrated`: from the (1 - p) / 2 to the (1 + p) / 2 quantile of the true change over voxels of validation scans with a similar
+  s and a similar mean.
 
 The first two know how the network's translations differ among themselves, and nothing else: where all of them are wrong in the
 same way they are too narrow. The third one is a split conformal prediction in groups, which are made of s and, inside those, of
-the mean: where a map is strong there is a lesion, most often a stronger one, and where it is weak there is none, most often.
-Voxels of one scan are no independent draws, so it promises a coverage over many scans and not for each.
+the mean. Most voxels of a brain do not change: where hardly any voxel of a group does, its interval is 0 alone, so that over the
+whole brain it holds more than it promises. Voxels of one scan are no independent draws: it promises a coverage over many scans
+and not for each.
 
 Source: Vovk et al., ACML 2012, conditional (Mondrian) conformal prediction (https://arxiv.org/abs/1209.2673).
 """
@@ -62,7 +63,7 @@ def make_intervals(maps: np.ndarray, levels: Sequence[float], calibration: Calib
         yield Interval("normal", level, mean - width, mean + width)
         yield Interval("quantile", level, quantiles[2 * position], quantiles[2 * position + 1])
         if calibration is not None:
-            low, high = mean + calibration.find(mean, spread, level)
+            low, high = calibration.find(mean, spread, level)
             yield Interval("calibrated", level, low, high)
 
 
@@ -76,13 +77,17 @@ def measure_coverage(interval: Interval, changes: np.ndarray, shares: np.ndarray
 
     Returns:
         By name, which ends in the level in %: `NAME_coverage`, the share of voxels whose change lies inside; `NAME_changed`, the
-        same of the voxels that change, NaN without any; `NAME_width`, the mean width in network intensity.
+        same of the voxels that change, NaN without any; `NAME_found` and `NAME_false`, the shares of the voxels that change, and
+        of those that do not, whose interval excludes 0; `NAME_width`, the mean width in network intensity.
     """
-    inside, changed = interval.covers(changes), changes != 0
+    inside, changed, apart = interval.covers(changes), changes != 0, (interval.low > 0) | (interval.high < 0)
     weights = shares[:, None] * changed
+    others = shares[:, None] * ~changed
     figures = {
         "coverage": float(shares @ inside.mean(1)),
         "changed": float((weights * inside).sum() / weights.sum()) if weights.any() else np.nan,
+        "found": float((weights * apart).sum() / weights.sum()) if weights.any() else np.nan,
+        "false": float((others * apart).sum() / others.sum()) if others.any() else np.nan,
         "width": float((interval.high - interval.low).mean()),
     }
     return {f"{interval.name}_{figure}_{100 * interval.level:g}": value for figure, value in figures.items()}

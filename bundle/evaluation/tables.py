@@ -20,7 +20,7 @@ SMALL = ("map_of", "composition", "reversibility", "kid")  # beginnings of figur
 FEWER = {  # protocols of whose figures some are shown; metrics.csv has all
     UNCERTAINTY: (
         "error_correlation", "spread_correlation", "mean_ncc", "normal_coverage_90", "calibrated_coverage_90",
-        "calibrated_changed_90", "phenotype_distance", "perfect_distance",
+        "calibrated_changed_90", "calibrated_found_90", "calibrated_false_90", "phenotype_distance", "perfect_distance",
     ),
 }  # fmt: skip
 WAYS = ("exemplar", "sampled")  # kinds of map, each with its own table

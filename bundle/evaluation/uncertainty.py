@@ -45,10 +45,25 @@ class Settings(NamedTuple):
 
     draws: Sequence[str] = ("prior",)
     levels: Sequence[float] = (0.5, 0.8, 0.9, 0.95)
-    num_bins: Sequence[int] = (10, 20)
+    num_bins: Sequence[int] = (10, 50)
     num_calibration: int = 40
     lesion_threshold: float = 0.5
     least_share: float = 0.01
+
+    def check(self) -> None:
+        """Refuse settings before anything is computed.
+
+        Raises:
+            ValueError: When a way to draw is unknown, or levels or numbers of groups are impossible.
+        """
+        if isinstance(self.draws, str):
+            raise ValueError(f"uncertainty#draws must be a list, such as ['prior'], got {self.draws!r}")
+        for kind in self.draws:
+            check_draws(kind)
+        if not all(0 < level < 1 for level in self.levels):
+            raise ValueError(f"uncertainty#levels must lie between 0 and 1, got {list(self.levels)}")
+        if np.shape(self.num_bins) != (2,) or min(self.num_bins) < 1:
+            raise ValueError(f"uncertainty#num_bins must be two numbers of at least 1, got {self.num_bins}")
 
 
 class Sample(NamedTuple):
@@ -84,13 +99,12 @@ class Uncertainty:
         settings: fields of `Settings`.
 
     Raises:
-        ValueError: When a way to draw is unknown.
+        ValueError: When a setting is not accepted.
     """
 
     def __init__(self, comparison: Comparison, validation: Dataset | None, settings: Mapping[str, Any]) -> None:
         self.comparison, self.settings = comparison, Settings(**settings)
-        for kind in self.settings.draws:
-            check_draws(kind)
+        self.settings.check()
         count = len(validation) if validation is not None else 0
         names, none = ["validation"] * count, [dict[int, int]()] * count
         self.validation = (
@@ -138,12 +152,12 @@ class Uncertainty:
         for _, sample in self._sample_all(self.validation, kind, target, "calibration", self.settings.num_calibration):
             maps, changes, shares = sample.select()
             mean, spread = maps.mean(0), maps.std(0, ddof=1)
-            images = (mean, spread, changes - mean, shares[:, None])
+            images = (mean, spread, changes, shares[:, None])
             parts.append([np.broadcast_to(image, changes.shape).ravel() for image in images])
         if not parts:
             return None
-        mean, spread, residual, weights = (np.concatenate(part) for part in zip(*parts, strict=True))
-        return calibrate(mean, spread, residual, weights, self.settings.levels, self.settings.num_bins)
+        mean, spread, change, weights = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return calibrate(mean, spread, change, weights, self.settings.levels, self.settings.num_bins)
 
     def measure(self, sample: Sample, target: int) -> dict[str, float]:
         """Return how the spread of a scan's maps goes with their error and with the true spread between subjects.

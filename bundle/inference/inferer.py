@@ -1,5 +1,6 @@
 """From a scan to its class and its feature attribution (FA) maps."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -29,6 +30,7 @@ class ICAMInferer(Inferer):
         reference: what is subtracted from the translated scan, its own "reconstruction" or the "input".
         exemplar: network input of a reference scan, shape (1, H, W[, D]), whose attribute gives a second map; None for none.
         intervals: calibrated intervals for the change of every voxel; None for none.
+        preparation: how scans become network input, which must be that of the calibration.
         seed: seed of the draws.
         chunk_size: draws decoded at once, for each scan.
         mirror_axis: spatial axis along which scans are mirrored for further views; None for none.
@@ -49,6 +51,7 @@ class ICAMInferer(Inferer):
         reference: str = "reconstruction",
         exemplar: Tensor | None = None,
         intervals: Intervals | None = None,
+        preparation: Mapping[str, Any] | None = None,
         seed: int = 0,
         chunk_size: int = 10,
         mirror_axis: int | None = None,
@@ -61,7 +64,8 @@ class ICAMInferer(Inferer):
         _check_age(target_value)
         self.target = target
         self.exemplar = exemplar
-        self.intervals = intervals
+        self.intervals, self.preparation = intervals, dict(preparation or {})
+        self._checked: ICAM | None = None  # whose weights have been compared with the calibration's
         self.reference = reference
         self.target_value, self.value_mean, self.value_scale = target_value, value_mean, value_scale
         self.sampling: dict[str, Any] = {
@@ -135,11 +139,12 @@ class ICAMInferer(Inferer):
                 " accepted without it is null"
             )
 
-        if self.intervals is not None:
+        if self.intervals is not None and self._checked is not network:
             if self.reference != "reconstruction":
                 raise ValueError(f"reference must be reconstruction for maps with intervals, got {self.reference}")
             targets = range(num_classes) if self.target is None else [self.target]
-            self.intervals.check(describe_sampling(network, self.sampling), targets)
+            self.intervals.check(describe_sampling(network, self.sampling, self.preparation), targets)
+            self._checked = network
 
     def _classify(self, image: Tensor, network: ICAM) -> Tensor:
         """Return class probabilities, shape (B, K)."""

@@ -32,8 +32,16 @@ def test_coverage_and_width_are_those_by_hand():
     assert measure_coverage(interval, changes, np.array([0.75, 0.25])) == {
         "normal_coverage_90": pytest.approx(0.75 * 2 / 3 + 0.25 * 2 / 3),
         "normal_changed_90": pytest.approx(0.75 / (0.75 * 2 + 0.25)),
+        "normal_found_90": 0.0,
+        "normal_false_90": 0.0,
         "normal_width_90": pytest.approx(7 / 3),
     }
+
+
+def test_intervals_that_exclude_zero_are_counted_apart_where_something_changes_and_where_not():
+    interval = Interval("normal", 0.9, np.array([0.5, -2.0, -1, 0.1]), np.array([1.0, -1, 1, 0.2]))
+    figures = measure_coverage(interval, np.array([[1.0, 0, 1, 0]]), np.ones(1))
+    assert figures["normal_found_90"] == 0.5 and figures["normal_false_90"] == 1.0
 
 
 def test_without_a_change_there_is_no_coverage_of_changed_voxels():

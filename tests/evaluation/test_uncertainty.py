@@ -156,9 +156,21 @@ def test_intervals_of_inference_hold_what_those_of_the_evaluation_hold(spatial_d
         assert held == pytest.approx(row["calibrated_coverage_90"], abs=0.01)
 
 
-def test_without_draws_from_the_prior_an_earlier_calibration_is_removed(make_scaled, make_network, tmp_path):
-    path = tmp_path / "eval" / "calibration.pt"
-    build(make_network(2), make_scaled(2), tmp_path).run()
-    assert path.is_file()
-    build(make_network(2), make_scaled(2), tmp_path, uncertainty=SETTINGS | {"draws": ["bank"]}).run()
-    assert not path.exists()
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"draws": "prior"}, "uncertainty#draws must be a list, such as"),
+        ({"levels": [90]}, "uncertainty#levels must lie between 0 and 1, got"),
+        ({"num_bins": [0, 20]}, "uncertainty#num_bins must be two numbers of at least 1, got"),
+        ({"num_bins": 10}, "uncertainty#num_bins must be two numbers of at least 1, got 10"),
+    ],
+)
+def test_settings_are_refused_before_anything_is_computed(wrong, message, make_scaled, make_network, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        build(make_network(2), make_scaled(2), tmp_path, uncertainty=SETTINGS | wrong)
+
+
+def test_without_validation_scans_it_is_said_that_there_are_no_calibrated_intervals(make_scaled, make_network, tmp_path, capsys):
+    build(make_network(2), make_scaled(2), tmp_path, validation=False).run()
+    assert "no validation scan whose true change is known: no calibrated intervals" in capsys.readouterr().out
+    assert not (tmp_path / "eval" / "calibration.pt").exists()

@@ -104,13 +104,15 @@ def test_intervals_of_other_maps_are_refused(make_network: Make, image: torch.Te
     network = make_network()
     zero = np.zeros(40)
     calibration = calibrate(zero, zero, np.linspace(-1, 1, 40), zero + 1, (0.5,), (1, 1))
-    origin = {"num_samples": 3, "threshold": 0.5, "viewing": Viewing()}
-    intervals = Intervals({0: calibration, 1: calibration}, 0.5, describe_sampling(network, origin))
-    answer = ICAMInferer(num_samples=3, intervals=intervals)(image, network)
-    assert (answer["fa_low"] <= answer["fa_mean"]).all() and (answer["fa_high"] >= answer["fa_mean"]).all()
+    origin = {"num_samples": 3, "threshold": 0.5, "seed": 0, "viewing": Viewing()}
+    intervals = Intervals({0: calibration, 1: calibration}, 0.5, describe_sampling(network, origin, {"pixdim": 2.0}))
+    answer = ICAMInferer(num_samples=3, intervals=intervals, preparation={"pixdim": 2.0})(image, network)
+    assert (answer["fa_low"] < 0).any() and (answer["fa_low"] <= answer["fa_high"]).all()
     for settings, message in (
         ({"num_samples": 2}, "the calibration is of num_samples 3, and here it is 2"),
         ({"mirror_axis": 0}, "the calibration is of mirror_axis None, and here it is 0"),
+        ({"seed": 1}, "the calibration is of seed 0, and here it is 1"),
+        ({"preparation": {"pixdim": 1.0}}, "the calibration is of pixdim 2.0, and here it is 1.0"),
         ({"reference": "input"}, "reference must be reconstruction for maps with intervals, got input"),
     ):
         with pytest.raises(ValueError, match=message):
