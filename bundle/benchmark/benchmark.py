@@ -61,10 +61,11 @@ class Benchmark:
         headline: str = METRICS[0],
         level: float = 0.95,
     ) -> None:
-        if headline not in METRICS or not 0 < level < 1:
-            accepted = f"headline must be one of {', '.join(METRICS)}, and level above 0 and below 1"
-            raise ValueError(f"{accepted}, got {headline} and {level}")
-        check_plan(methods, measures, seeds, published or {})
+        if headline not in METRICS:
+            raise ValueError(f"headline must be one of {', '.join(METRICS)}, got {headline}")
+        settings: dict[str, Any] = {"only": only, "num_jobs": num_jobs, "num_threads": num_threads, "level": level}
+        settings |= {"cohort_files": cohort_files, "budget": {} if training is None else training}
+        check_plan(methods, measures, seeds, {} if published is None else published, **settings)
         self.folder = Path(output_dir).resolve()
         self.methods = methods
         self.runs = plan_runs(methods, measures, seeds, self.folder, cohort_files, common, training)
@@ -88,13 +89,13 @@ class Benchmark:
         for stage in list_stages(self.runs):  # other settings are refused before anything runs
             read_record(stage)
         with hold_folder(self.folder, self.folder / LOCK, "output_dir"):
-            unusable = self.runner.run([self.cohort])  # alone, so that runs at the same time do not all make the cohort
-            if unusable:
-                raise SystemExit("\n".join(unusable))
             try:
-                failures = self.runner.run(self.wanted)
+                unusable = self.runner.run([self.cohort])  # alone, so that runs at the same time do not all make the cohort
+                failures = [] if unusable else self.runner.run(self.wanted)
             except KeyboardInterrupt:
                 raise SystemExit("stopped; the same command goes on") from None
+            if unusable:
+                raise SystemExit("\n".join(unusable))
             self.publish(failures)
         if failures:
             raise SystemExit("\n".join(failures))

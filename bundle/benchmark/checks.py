@@ -7,9 +7,12 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
+from jsonschema.validators import extend
 from monai.bundle import ConfigParser
 
 SCHEMA = Path(__file__).with_name("schema.yaml")
+SEQUENCES = Draft202012Validator.TYPE_CHECKER.redefine("array", lambda _, value: isinstance(value, list | tuple))
+PlanValidator = extend(Draft202012Validator, type_checker=SEQUENCES)
 ALL = "*"  # in place of a name: every method of a measure, each with a row
 
 
@@ -18,6 +21,7 @@ def check_plan(
     measures: Mapping[str, Mapping[str, Any]],
     seeds: Sequence[int],
     published: Mapping[str, Mapping[str, Any]],
+    **others: Any,
 ) -> None:
     """Check keys and types, and that measures and rows fit together.
 
@@ -26,13 +30,14 @@ def check_plan(
         measures: likewise.
         seeds: seeds of the trainings.
         published: see `bundle.benchmark.Benchmark`.
+        others: further keys of `schema.yaml`.
 
     Raises:
         ValueError: When one of them is not as `schema.yaml` says, a method asks for an unknown measure or has rows of one that is
             not taken of it, or titles do not tell rows apart.
     """
-    given = {"methods": methods, "measures": measures, "seeds": seeds, "published": published}
-    error = best_match(Draft202012Validator(ConfigParser.load_config_file(SCHEMA)).iter_errors(given))
+    given = {"methods": methods, "measures": measures, "seeds": seeds, "published": published, **others}
+    error = best_match(PlanValidator(ConfigParser.load_config_file(SCHEMA)).iter_errors(given))
     if error is not None:
         place = "#".join(map(str, error.absolute_path))
         raise ValueError(f"{place} must be {error.schema['description']} ({error.message})")

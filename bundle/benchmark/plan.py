@@ -2,15 +2,12 @@
 
 import hashlib
 import json
-import logging
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from monai.bundle import ConfigParser
-
-logger = logging.getLogger(__name__)
 
 
 class Stage(NamedTuple):
@@ -22,7 +19,7 @@ class Stage(NamedTuple):
         files: config files, the later ones changing the first.
         options: keys that are changed, by name.
         folder: folder of the run that it belongs to.
-        results: file or folder without which it is not done; None for nothing.
+        results: file, or folder with `metrics.csv`, without which it is not done; None for nothing.
     """
 
     name: str
@@ -41,6 +38,14 @@ class Stage(NamedTuple):
     def log(self) -> Path:
         """File with all that the stage prints."""
         return self.folder / f"{self.name}.log"
+
+    def find_table(self) -> Path | None:
+        """Return the path of the `metrics.csv` of a measure, None when it is absent."""
+        return None if self.results is None else next(self.results.rglob("metrics.csv"), None)
+
+    def has_results(self) -> bool:
+        """Tell whether what a stage leaves behind is there."""
+        return self.results is None or self.results.is_file() or self.find_table() is not None
 
     def command(self) -> list[str]:
         """Return the command line, from the bundle's root."""
@@ -154,7 +159,6 @@ def read_record(stage: Stage) -> dict[str, Any] | None:
         record: dict[str, Any] = json.loads(stage.record.read_text())
         arguments = record["arguments"]
     except (ValueError, KeyError):
-        logger.warning("%s cannot be read: the stage is run again", stage.record)
         return None
     if arguments != stage.command()[1:]:
         again = (
@@ -163,26 +167,28 @@ def read_record(stage: Stage) -> dict[str, Any] | None:
             else "remove that file to have it measured again, the training stays"
         )
         raise ValueError(f"{stage.record} is of a {stage.name} with other settings: give another output_dir, or {again}")
-    if stage.results is not None and not stage.results.exists():
-        logger.warning("%s is gone: the stage is run again", stage.results)
-        return None
-    return record
+    return record if stage.has_results() else None
 
 
 def check_files(stages: Sequence[Stage], root: Path) -> None:
-    """Refuse stages whose config files are absent, before anything runs.
+    """Refuse stages whose config files or entry points are absent, before anything runs.
 
     Args:
         stages: the stages.
         root: the bundle's root.
 
     Raises:
-        ValueError: When a file does not exist.
+        ValueError: When a file does not exist, or no file has the entry point.
     """
+    known: dict[str, set[str]] = {}
     for stage in stages:
         for name in stage.files:
             if not (root / name).is_file():
                 raise ValueError(f"the {stage.name} of {stage.folder.parent.name} names {name}, which does not exist")
+            if name not in known:
+                known[name] = set(ConfigParser.load_config_file(root / name))
+        if not any(stage.entry in known[name] for name in stage.files):
+            raise ValueError(f"the {stage.name} of {stage.folder.parent.name} names the entry {stage.entry}, which no config has")
 
 
 def digest_files(stage: Stage, root: Path) -> dict[str, str]:

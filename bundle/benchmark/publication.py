@@ -1,6 +1,6 @@
 """The results of a benchmark as tables and a page."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from markupsafe import Markup
 import bundle.report
 from bundle.benchmark.panels import make_panels
 from bundle.benchmark.plan import Run, Stage, read_record
-from bundle.benchmark.rows import Row, find_reference, list_results, read_figures, read_scores
+from bundle.benchmark.rows import LEARNED, Row, find_reference, list_results, read_figures, read_scores
 from bundle.benchmark.summary import summarise_figures, summarise_scores
 from bundle.benchmark.tables import add_published, lay_out, lay_out_accuracies, lay_out_more, show_leads, to_markdown
 from bundle.evaluation.scoring import MAP_METRICS
@@ -78,7 +78,7 @@ class Publication:
                 table.to_csv(path, index=False, float_format="%.6f")
         parts = {split: self._lay_out(summary, summarised, split) for split in (scores["split"].unique() if metrics else ())}
         accuracies, runs = pd.DataFrame() if parts else lay_out_accuracies(summarised), self._list_runs()
-        missing = [*failures, *self._list_missing(metrics, summarised)]
+        missing = [*failures, *self._list_missing(metrics, summarised), *self._list_unscored(scores)]
         self._write_text([*self._list_blocks(parts, accuracies, runs), *missing])
         self._write_page(parts, accuracies, runs, missing)
         heads = [block for split in parts for block in (split, to_markdown(parts[split]["main"]))]
@@ -94,6 +94,14 @@ class Publication:
         if not any(list_results(self.runs, rival.method, rival.measure)):
             return [f"{self.rival} is not done, so nothing is compared with it."]
         return []
+
+    def _list_unscored(self, scores: pd.DataFrame) -> Iterator[str]:
+        """Yield a sentence on each row whose measure is done, and has no map of that name."""
+        titles = set(scores["row"]) if len(scores) else set()
+        for row in self.rows if titles else ():
+            done = row.family == LEARNED and any(list_results(self.runs, row.method, row.measure))
+            if done and row.title not in titles:
+                yield f"{row.title} has no scores: there is no {row.name} in the tables of {row.measure}."
 
     def _lay_out(self, summary: pd.DataFrame, figures: pd.DataFrame, split: str) -> dict[str, Any]:
         """Return the tables and drawings of a split."""

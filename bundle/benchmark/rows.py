@@ -142,8 +142,8 @@ def find_results(run: Run, measure: str) -> Path | None:
         run: the run.
         measure: what was measured.
     """
-    stages = [stage for stage in run.stages if stage.name == measure and read_record(stage) is not None]
-    found = next((stages[0].folder / measure).rglob("metrics.csv"), None) if stages else None
+    stage = next((stage for stage in run.stages if stage.name == measure and read_record(stage) is not None), None)
+    found = None if stage is None else stage.find_table()
     return None if found is None else found.parent
 
 

@@ -63,6 +63,9 @@ class Runner:
         stages = list(list_stages(runs))
         left = [stage for stage in stages if read_record(stage) is None]  # other settings are refused before anything runs
         check_files(left, self.root)
+        for stage in left:
+            if stage.record.is_file():
+                logger.warning("%s cannot be read, or its results are gone: the stage is run again", stage.record)
         for name in find_changed_files(stages, self.root):
             logger.warning("%s has changed since it was used: what is done already is not done again with it", name)
         bar = tqdm(total=len(stages), initial=len(stages) - len(left), desc="benchmark", unit="stage")
@@ -94,11 +97,9 @@ class Runner:
         for stage in run.stages:
             if read_record(stage) is None and not self.stopped.is_set():
                 bar.set_postfix_str(f"{run.method}, seed {run.seed}: {stage.name}")
-                if stage is run.stages[0]:  # what was measured of another training does not count
-                    for measure in run.stages[1:]:
-                        measure.record.unlink(missing_ok=True)
+                others = run.stages[1:] if stage is run.stages[0] else ()  # what was measured of another training does not count
                 try:
-                    status = self._run_stage(stage)
+                    status = self._run_stage(stage, others)
                 except OSError as error:  # the other runs are done
                     status = str(error)
                 if status:
@@ -106,8 +107,8 @@ class Runner:
                 bar.update()
         return ""
 
-    def _run_stage(self, stage: Stage) -> str:
-        """Run a stage and record it; return what its log ends with when it fails."""
+    def _run_stage(self, stage: Stage, others: Sequence[Stage] = ()) -> str:
+        """Run a stage and record it, whereupon `others` are no longer done; return what its log ends with when it fails."""
         stage.folder.mkdir(parents=True, exist_ok=True)
         threads = {name: str(self.num_threads) for name in THREAD_VARIABLES}
         digests = digest_files(stage, self.root)
@@ -124,6 +125,10 @@ class Runner:
                 self.processes.remove(process)
         if status:
             return f"see {stage.log}: {_find_reason(stage.log.read_text(errors='replace'))}"
+        if not stage.has_results():
+            return f"it ended without {stage.results}: remove the folder {stage.folder} to have all of this run done again"
+        for other in others:
+            other.record.unlink(missing_ok=True)
         record: dict[str, Any] = {
             "arguments": stage.command()[1:],
             "seconds": round(time.monotonic() - begin, 1),

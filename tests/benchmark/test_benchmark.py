@@ -91,7 +91,23 @@ def test_without_the_rival_the_others_and_trivial_maps_are_shown(benchmark, fini
     assert "data:image/png" in (benchmark.folder / "index.html").read_text()
 
 
-def test_settings_of_the_tables_are_refused_before_anything_runs(tmp_path):
-    for wrong in ({"headline": "ncc_imag"}, {"level": 95}):
-        with pytest.raises(ValueError, match="headline must be one of .* level above 0 and below 1"):
+def test_settings_are_refused_before_anything_runs(tmp_path):
+    for wrong, message in (({"headline": "ncc_imag"}, "headline must be one of"), ({"level": 95}, "level must be a number")):
+        with pytest.raises(ValueError, match=message):
             Benchmark(METHODS, MEASURES, [0], tmp_path, tmp_path, rival="Ours", **wrong)
+
+
+def test_a_row_that_no_table_has_is_named(tmp_path, finished):
+    methods = {**METHODS, "ours": {**METHODS["ours"], "rows": {**METHODS["ours"]["rows"], "Typo": "maps/exemplar_recon"}}}
+    Benchmark(methods, MEASURES, [0, 1, 2], tmp_path, tmp_path, rival="Ours").publish()
+    text = (tmp_path / "comparison.md").read_text()
+    assert "Typo has no scores: there is no exemplar_recon in the tables of maps." in text
+
+
+def test_an_interruption_while_the_cohort_is_made_is_one_sentence(benchmark, monkeypatch):
+    def interrupt(runs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(benchmark.runner, "run", interrupt)
+    with pytest.raises(SystemExit, match="stopped; the same command goes on"):
+        benchmark.run()

@@ -96,6 +96,16 @@ def test_measures_of_another_training_do_not_count(tmp_path, stage, runner):
     assert (tmp_path / "runs.txt").read_text() == "run" * 4
 
 
+@pytest.mark.slow
+def test_a_stage_that_ends_without_its_results_fails_and_costs_no_measure(tmp_path, stage, runner):
+    training, measure = stage("training")._replace(results=tmp_path / "model.pt"), stage("maps")
+    measure.folder.mkdir()
+    measure.record.write_text(json.dumps({"arguments": measure.command()[1:]}))
+    failures = runner.run([Run("method", 0, (training, measure))])
+    assert f"it ended without {training.results}: remove the folder {training.folder}" in failures[0]
+    assert measure.record.is_file() and not training.record.exists()
+
+
 BENCHMARK = """
 import sys
 from pathlib import Path
