@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -35,6 +36,28 @@ class Changes(NamedTuple):
     def error(self, estimate: Tensor) -> Tensor:
         """Return the expected absolute error of an estimate of the change, shape (C, H, W[, D])."""
         return torch.tensordot(self.shares, (self.images - estimate).abs(), 1)
+
+
+class Sample(NamedTuple):
+    """Sampled maps of one scan beside its true changes, at the V voxels that count.
+
+    Attributes:
+        scan: the scan, loaded.
+        maps: shape (N, C, H, W[, D]), network intensity.
+        changes: the true changes.
+        inside: voxels that count, shape (C, H, W[, D]): the brain, or the whole image without a mask.
+    """
+
+    scan: Row
+    maps: Tensor
+    changes: Changes
+    inside: Tensor
+
+    def select(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return maps (N, V), changes (M, V) and their shares (M,)."""
+        images = self.maps[:, self.inside], self.changes.images[:, self.inside], self.changes.shares
+        maps, changes, shares = (image.double().numpy() for image in images)
+        return maps, changes, shares
 
 
 def find_changes(scan: Row, target: int, phenotypes: Mapping[Phenotype, float]) -> Changes | None:

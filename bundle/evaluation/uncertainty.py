@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from bundle.attribution import single_maps
 from bundle.calibration import Calibration, calibrate
-from bundle.evaluation.changes import Changes, Phenotype, find_changes, find_phenotype
+from bundle.evaluation.changes import Phenotype, Sample, find_changes, find_phenotype
 from bundle.evaluation.comparison import Comparison
 from bundle.evaluation.draws import check_draws
 from bundle.evaluation.estimates import estimate, mean_of
@@ -64,28 +64,6 @@ class Settings(NamedTuple):
             raise ValueError(f"uncertainty#levels must lie between 0 and 1, got {list(self.levels)}")
         if np.shape(self.num_bins) != (2,) or min(self.num_bins) < 1:
             raise ValueError(f"uncertainty#num_bins must be two numbers of at least 1, got {self.num_bins}")
-
-
-class Sample(NamedTuple):
-    """Sampled maps of one scan beside its true changes, at the V voxels that count.
-
-    Attributes:
-        scan: the scan, loaded.
-        maps: shape (N, C, H, W[, D]), network intensity.
-        changes: the true changes.
-        inside: voxels that count, shape (C, H, W[, D]): the brain, or the whole image without a mask.
-    """
-
-    scan: Row
-    maps: Tensor
-    changes: Changes
-    inside: Tensor
-
-    def select(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return maps (N, V), changes (M, V) and their shares (M,)."""
-        images = self.maps[:, self.inside], self.changes.images[:, self.inside], self.changes.shares
-        maps, changes, shares = (image.double().numpy() for image in images)
-        return maps, changes, shares
 
 
 class Uncertainty:

@@ -7,8 +7,8 @@ from monai.data import Dataset, MetaTensor
 from bundle.calibration import load_intervals
 from bundle.data.intensities import INTENSITY_RANGE
 from bundle.evaluation import Evaluation
-from bundle.evaluation.changes import Changes
-from bundle.evaluation.uncertainty import Sample, correlate
+from bundle.evaluation.changes import Changes, Sample
+from bundle.evaluation.uncertainty import correlate
 from bundle.inference import ICAMInferer
 
 SETTINGS = {"draws": ["prior", "bank"], "levels": [0.5, 0.9], "num_bins": [3, 2], "num_calibration": 4}
