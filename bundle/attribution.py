@@ -261,8 +261,9 @@ def _map_each(
     mirrored: Mapping[int, Tensor] | None = None,
 ) -> Iterator[Tensor]:
     """Yield the maps (B, C, H, W[, D]) with each attribute of the target classes, in each view, against its `origin`."""
-    sides = [_tell_chunks(views.network, side, target, chunk_size) for side in (attributes, mirrored or attributes)]
-    for told, other in zip(*sides, strict=True):
+    chunks = list(_tell_chunks(views.network, attributes, target, chunk_size))
+    others = [None] * len(chunks) if mirrored is None else _tell_chunks(views.network, mirrored, target, chunk_size)
+    for told, other in zip(chunks, others, strict=True):
         for translated, own in zip(views.decode_each(told, other), origin, strict=True):  # (n * B, C, H, W[, D])
             yield from (image - own for image in translated.split(len(views.image)))
 

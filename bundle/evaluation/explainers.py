@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from bundle.baselines import VAGAN
 from bundle.evaluation.attributions import AttributionEvaluation
-from bundle.evaluation.encoding import stack_images
+from bundle.evaluation.encoding import encode_attributes, stack_images
 from bundle.evaluation.evaluator import Evaluation
 from bundle.evaluation.scorer import MapScorer
 from bundle.networks import ICAM
@@ -90,7 +90,7 @@ class TranslatingExplainer:
     def make_maps(self, indices: Sequence[int], target: int) -> dict[str, Tensor]:
         """Explain some test scans, as `Explainer.make_maps`; attributes are encoded and drawn anew."""
         comparison = self.evaluation.comparison
-        return comparison.explain(indices, target, self._read(indices, target)[1], comparison.draw_anew(comparison.draws, target))
+        return comparison.explain(indices, target, self._borrow(indices, target), comparison.draw_anew(comparison.draws, target))
 
     def translate(self, indices: Sequence[int], target: int) -> Counterfactuals:
         """Translate some test scans with the attributes of their reference scans.
@@ -99,7 +99,8 @@ class TranslatingExplainer:
             indices: positions in the test split, none of class `target`.
             target: class to translate to.
         """
-        image, borrowed, targets = self._read(indices, target)
+        image = stack_images([self.scorer.test[i] for i in indices]).to(self.evaluation.device)
+        borrowed, targets = self._borrow(indices, target), torch.full((len(indices),), target)
         labels = torch.tensor([int(self.scorer.test.data[i]["label"]) for i in indices])
         network = self.network
         with eval_mode(network), torch.inference_mode():
@@ -114,14 +115,10 @@ class TranslatingExplainer:
         """Return the settings of the evaluation."""
         return self.evaluation.describe()
 
-    def _read(self, indices: Sequence[int], target: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Return scans, the attribute means of their reference scans, and the target class of each."""
-        test, references, device = self.scorer.test, self.scorer.references, self.evaluation.device
-        image = stack_images([test[i] for i in indices]).to(device)
-        lent = stack_images([test[references[i][target]] for i in indices]).to(device)
-        with eval_mode(self.network), torch.inference_mode():
-            borrowed, _ = self.network.attribute_encoder(lent)
-        return image, borrowed, torch.full((len(indices),), target)
+    def _borrow(self, indices: Sequence[int], target: int) -> Tensor:
+        """Return the attribute means of the reference scans of some test scans, (B, 1, H/16, W/16[, D/16])."""
+        lenders = [self.scorer.references[i][target] for i in indices]
+        return encode_attributes(self.network, self.scorer.test, lenders, self.evaluation.device, self.evaluation.batch_size)
 
 
 class PostHocExplainer:
