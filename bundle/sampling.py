@@ -15,6 +15,8 @@ import torch
 from scipy.optimize import linprog
 from torch import Tensor
 
+from bundle.networks import ICAM
+
 REJECTION_ROUNDS = 64  # draws tried for each wanted sample before hit-and-run takes over
 HIT_AND_RUN_MOVES = 64  # moves from a first point to a draw
 TAIL = 4.0  # standard deviations beyond which the truncated normal is inverted in log space
@@ -59,6 +61,39 @@ def sample_attributes(
             -1, num_samples, size
         )
     return draws.to(weight)
+
+
+def draw_latents(
+    network: ICAM,
+    target: Tensor,
+    num_samples: int = 1,
+    threshold: float = 0.5,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Draw attributes of wanted classes; of a network without a classifier, which tells none, from N(0, I) whatever is wanted.
+
+    Source: Bass et al., NeurIPS 2020, Sec. 3.2 (https://arxiv.org/abs/2006.08287); without a classifier Lee et al., ECCV 2018,
+    Sec. 3.2, latent regression (https://arxiv.org/abs/1808.00948).
+
+    Args:
+        network: encoders and generator.
+        target: wanted classes, shape (B,).
+        num_samples: draws for each of them, S.
+        threshold: class probability that a draw exceeds.
+        generator: source of randomness on the CPU.
+
+    Returns:
+        Attributes of shape (B, S, 1, H/16, W/16[, D/16]).
+
+    Raises:
+        ValueError: When a class cannot be drawn.
+    """
+    encoder = network.attribute_encoder
+    if encoder.classifier is None:
+        draws = torch.randn(len(target), num_samples, *encoder.latent_shape, dtype=torch.float64, generator=generator)
+        return draws.to(network.class_attributes)
+    flat = sample_attributes(encoder.classifier.weight, encoder.classifier.bias, target, num_samples, threshold, generator)
+    return flat.view(len(target), num_samples, *encoder.latent_shape)
 
 
 def _condition(

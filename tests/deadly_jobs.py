@@ -5,7 +5,7 @@ import signal
 import time
 from pathlib import Path
 
-from bundle.preparation import Preparation, Settings
+from bundle.preprocessing import Preparation, Settings
 
 
 def square_or_die(number: int, deadly: tuple[int, ...], log: str) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from bundle.preparation.grids import resample
+from bundle.preprocessing.grids import resample
 
 HEAD = "resources/templates/tpl-MNI152NLin6Asym_res-02_T1w.nii.gz"  # of nimare, read here and not copied
 

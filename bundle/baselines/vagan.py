@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from bundle.data.scans import without_metadata
+from bundle.training.translation import pair_classes
 from bundle.training.validator import true_change
-from bundle.translation import pair_classes
 
 
 class VAGAN(nn.Module):

@@ -6,12 +6,12 @@ from pathlib import Path
 import pandas as pd
 
 from bundle.cohorts.classes import check_number, label_values, name_classes
+from bundle.cohorts.exclusions import Omissions
 from bundle.cohorts.field_strengths import select_field_strength
 from bundle.cohorts.layouts import find_scans, name_session
 from bundle.cohorts.locations import find_folder
 from bundle.cohorts.longitudinal import split_converters
 from bundle.cohorts.manifests import finish_manifest
-from bundle.cohorts.omissions import Omissions
 from bundle.cohorts.sessions import drop_reverters
 from bundle.cohorts.splits import Splitting
 from bundle.cohorts.visits import find_sessions, join_visits, read_visits

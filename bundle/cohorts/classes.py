@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from bundle.cohorts.omissions import Omissions
+from bundle.cohorts.exclusions import Omissions
 
 SYNONYMS = {"NL": "CN", "DEMENTIA": "AD"}
 KINDS = {"SMC": "CN", "EMCI": "MCI", "LMCI": "MCI"}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from bundle.cohorts.omissions import Omissions
+from bundle.cohorts.exclusions import Omissions
 from bundle.cohorts.tables import read_columns
 
 COLUMNS = ("field_strength", "MagneticFieldStrength", "magnetic_field_strength", "mri_field", "FLDSTRENG")

@@ -6,11 +6,11 @@ from pathlib import Path
 import pandas as pd
 
 from bundle.cohorts.classes import check_number, label_ages, label_integers, label_values, name_classes
+from bundle.cohorts.exclusions import Omissions
 from bundle.cohorts.layouts import is_scan
 from bundle.cohorts.locations import find_folder
 from bundle.cohorts.longitudinal import split_converters, split_participants
 from bundle.cohorts.manifests import absolute_paths, finish_manifest
-from bundle.cohorts.omissions import Omissions
 from bundle.cohorts.sessions import choose_sessions, find_converters, sort_sessions
 from bundle.cohorts.splits import Splitting, check_splits
 from bundle.cohorts.tables import merge_repeats, read_columns, read_header, read_numbers, read_sexes

@@ -5,10 +5,10 @@ from pathlib import Path
 import pandas as pd
 
 from bundle.cohorts.classes import label_integers
+from bundle.cohorts.exclusions import Omissions
 from bundle.cohorts.locations import find_folder
 from bundle.cohorts.longitudinal import split_participants
 from bundle.cohorts.manifests import absolute_paths, check_any, finish_manifest
-from bundle.cohorts.omissions import Omissions
 from bundle.cohorts.splits import Splitting, check_splits
 from bundle.cohorts.tables import merge_repeats, read_columns, read_numbers, read_sexes
 from bundle.data.manifest import PATHS, check_files

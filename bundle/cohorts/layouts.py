@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from bundle.cohorts.omissions import Omissions
+from bundle.cohorts.exclusions import Omissions
 from bundle.cohorts.sessions import parse_months
 from bundle.data.scans import SUFFIXES
 from bundle.files import TEMPORARY_PREFIX

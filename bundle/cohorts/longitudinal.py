@@ -2,8 +2,8 @@
 
 import pandas as pd
 
+from bundle.cohorts.exclusions import Omissions
 from bundle.cohorts.manifests import check_any
-from bundle.cohorts.omissions import Omissions
 from bundle.cohorts.sessions import choose_sessions, drop_reverters, drop_unpaired, find_pairs, sort_sessions
 from bundle.cohorts.splits import Splitting
 

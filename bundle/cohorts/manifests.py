@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 
 from bundle.cohorts.counts import count_scans, format_counts
+from bundle.cohorts.exclusions import Omissions
 from bundle.cohorts.leakage import check_leakage
-from bundle.cohorts.omissions import Omissions
 from bundle.data.manifest import PATHS
 from bundle.files import write_atomically
 

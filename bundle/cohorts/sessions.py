@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pandas as pd
 
-from bundle.cohorts.omissions import Omissions
+from bundle.cohorts.exclusions import Omissions
 
 SESSIONS = ("first", "all")
 BASELINES = ("bl", "sc", "scmri", "screening", "baseline")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from bundle.cohorts.omissions import Omissions
+from bundle.cohorts.exclusions import Omissions
 
 SEPARATORS = {".tsv": "\t", ".csv": ",", ".txt": "\t"}
 MISSING = ("", "n/a", "N/A", "NA", "nan", "NaN", "None", "null")

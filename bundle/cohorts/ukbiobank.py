@@ -8,10 +8,10 @@ from tqdm import tqdm
 
 from bundle.cohorts.archives import check_name, extract_scans, find_bulks, find_reason, locate_scan
 from bundle.cohorts.classes import check_number, check_ranges, label_ages
+from bundle.cohorts.exclusions import Omissions
 from bundle.cohorts.locations import find_folder
 from bundle.cohorts.longitudinal import split_participants
 from bundle.cohorts.manifests import check_any, finish_manifest
-from bundle.cohorts.omissions import Omissions
 from bundle.cohorts.splits import Splitting
 from bundle.cohorts.tables import SEPARATORS, merge_repeats, read_columns, read_header, read_numbers, read_sexes
 from bundle.cohorts.visits import join_visits

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from bundle.cohorts.exclusions import Omissions
 from bundle.cohorts.field_strengths import COLUMNS as FIELD_STRENGTH
 from bundle.cohorts.field_strengths import read_field_strengths
 from bundle.cohorts.layouts import name_participant, name_session
-from bundle.cohorts.omissions import Omissions
 from bundle.cohorts.sessions import parse_months
 from bundle.cohorts.tables import merge_repeats, read_columns, read_header, read_numbers, read_sexes
 

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from bundle.attribution import exemplar_maps, sampled_maps
+from bundle.attribution.augmentation import ONE_VIEW, Viewing
 from bundle.data.intensities import BACKGROUND
 from bundle.evaluation.pairing import Row
 from bundle.evaluation.truths import change_like, expect_change, knows_effect, knows_parcels
 from bundle.networks import ICAM
-from bundle.views import ONE_VIEW, Viewing
 
 KINDS = {
     "exemplar_reconstruction": "exemplar",

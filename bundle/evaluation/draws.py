@@ -5,9 +5,9 @@ from monai.data import Dataset
 from torch import Tensor
 
 from bundle.attribution import draw_attributes
+from bundle.attribution.augmentation import ONE_VIEW, Viewing
 from bundle.evaluation.encoding import encode_attributes
 from bundle.networks import ICAM
-from bundle.views import ONE_VIEW, Viewing
 
 PRIOR, BANK = "prior", "bank"
 DRAWS = (PRIOR, BANK)

@@ -10,9 +10,9 @@ from torch.nn import functional
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
+from bundle.attribution.augmentation import ONE_VIEW, Viewing
 from bundle.data.scans import without_metadata
 from bundle.networks import ICAM
-from bundle.views import ONE_VIEW, Viewing
 
 LARGEST_CONTENT = 2**16  # numbers of a content latent that are kept a scan
 

@@ -10,7 +10,8 @@ import torch
 from monai.data import Dataset
 
 from bundle.attribution import describe_sampling
-from bundle.calibration import save_calibrations
+from bundle.attribution.augmentation import Viewing
+from bundle.attribution.conformal import save_calibrations
 from bundle.checkpoints import hash_weights
 from bundle.evaluation.ages import Ages, summarise_ages
 from bundle.evaluation.classification import CLASSIFIER, score_classes
@@ -26,7 +27,6 @@ from bundle.evaluation.uncertainty import Uncertainty
 from bundle.evaluation.volumes import summarise_volumes
 from bundle.files import check_writable
 from bundle.networks import ICAM
-from bundle.views import Viewing
 
 CALIBRATION = "calibration.pt"
 

@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import norm
 
-from bundle.calibration import Calibration
+from bundle.attribution.conformal import Calibration
 
 NAMES = ("normal", "quantile", "calibrated")
 

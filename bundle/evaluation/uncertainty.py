@@ -15,7 +15,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from bundle.attribution import single_maps
-from bundle.calibration import Calibration, calibrate
+from bundle.attribution.conformal import Calibration, calibrate
 from bundle.evaluation.changes import Phenotype, Sample, find_changes, find_phenotype
 from bundle.evaluation.comparison import Comparison
 from bundle.evaluation.draws import check_draws

@@ -9,11 +9,11 @@ from monai.networks.utils import eval_mode
 from torch import Tensor
 
 from bundle.attribution import describe_sampling, exemplar_maps, sampled_maps, translate_to_value
-from bundle.calibration import Intervals
+from bundle.attribution.augmentation import Viewing
+from bundle.attribution.conformal import Intervals
 from bundle.data.intensities import BACKGROUND
 from bundle.data.scans import without_metadata
 from bundle.networks import ICAM
-from bundle.views import Viewing
 
 OLDEST = 120  # years
 

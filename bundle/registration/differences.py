@@ -7,7 +7,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from bundle.registration.alignment import LEVELS, align_symmetrically
-from bundle.registration.halfway import Grid, Meeting, match, meet, resample
+from bundle.registration.midspace import Grid, Meeting, match, meet, resample
 from bundle.registration.transforms import measure_motion
 from bundle.registration.volumes import Volume, fill_background, measure_spacing
 

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from bundle.data.samplers import check_batch_size
-from bundle.objective import DiscriminatorObjective, GeneratorObjective, check_weights
+from bundle.training.objective import DiscriminatorObjective, GeneratorObjective, check_weights
 from bundle.training.schedules import check_warmup
 
 

@@ -17,9 +17,9 @@ from torch.utils.data import DataLoader
 from bundle.data.samplers import BalancedBatchSampler
 from bundle.data.scans import without_metadata
 from bundle.networks import ICAM, ContentDiscriminator, DomainDiscriminator
-from bundle.objective import DiscriminatorObjective, GeneratorObjective
+from bundle.training.objective import DiscriminatorObjective, GeneratorObjective
 from bundle.training.seeding import EpochSeed
-from bundle.translation import Translation
+from bundle.training.translation import Translation
 
 LOSSES = "losses"  # key of the output: every loss by name
 

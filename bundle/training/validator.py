@@ -14,7 +14,7 @@ from bundle.data.parcels import lesioned_parcels, select_parcels
 from bundle.data.scans import without_metadata
 from bundle.networks import ICAM
 from bundle.training.trainer import autocast
-from bundle.translation import pair_classes
+from bundle.training.translation import pair_classes
 
 
 class ICAMValidator(Evaluator):

@@ -43,7 +43,7 @@ def commit(root: Path) -> None:
 def small(tmp_path: Path) -> Path:
     """Return a repository with a few files, listed and others."""
     root = tmp_path / "small"
-    for name in ("LICENSE", "bundle/__init__.py", "bundle/losses.py", "docs/README.md", "data/scan.nii.gz", "tests/test.py"):
+    for name in ("LICENSE", "bundle/__init__.py", "bundle/files.py", "docs/README.md", "data/scan.nii.gz", "tests/test.py"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(name)
     git(tmp_path, "init", "--quiet", "small")
@@ -51,11 +51,11 @@ def small(tmp_path: Path) -> Path:
     return root
 
 
-LISTED_SMALL = ["LICENSE", "bundle/__init__.py", "bundle/losses.py", "docs/README.md"]
+LISTED_SMALL = ["LICENSE", "bundle/__init__.py", "bundle/files.py", "docs/README.md"]
 
 
 def test_only_committed_files_of_the_list_go_in(small: Path) -> None:
-    for name in ("bundle/draft.py", "bundle/__pycache__/losses.pyc", "models/model.pt", "models/other.pt", "docs/notes.md"):
+    for name in ("bundle/draft.py", "bundle/__pycache__/files.pyc", "models/model.pt", "models/other.pt", "docs/notes.md"):
         (small / name).parent.mkdir(exist_ok=True)
         (small / name).write_text("not committed")
     assert list(read_committed(small)) == LISTED_SMALL
@@ -72,10 +72,10 @@ def test_a_committed_network_that_is_not_listed_stays_out(small: Path) -> None:
 @pytest.mark.parametrize("staged", [False, True])
 @pytest.mark.parametrize("change", [lambda path: path.write_text("changed"), Path.unlink], ids=["changed", "deleted"])
 def test_a_listed_file_with_uncommitted_changes_is_refused(small: Path, change: Callable[[Path], object], staged: bool) -> None:
-    change(small / "bundle" / "losses.py")
+    change(small / "bundle" / "files.py")
     if staged:
         git(small, "add", "--all")
-    with pytest.raises(ValueError, match=r"^bundle/losses\.py differs from the last commit: commit or undo"):
+    with pytest.raises(ValueError, match=r"^bundle/files\.py differs from the last commit: commit or undo"):
         read_committed(small)
 
 

@@ -9,7 +9,7 @@ import pytest
 from bundle.cohorts import Splitting, read_adni, write_manifest
 from bundle.cohorts.manifests import LEFT_OUT
 from bundle.data import read_manifest
-from bundle.preparation.sources import find_raw_scans
+from bundle.preprocessing.sources import find_raw_scans
 
 HALVES = Splitting(fractions=(0.5, 0.25, 0.25))
 

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from bundle.cohorts.classes import label_ages, label_integers, label_values
-from bundle.cohorts.omissions import Omissions
+from bundle.cohorts.exclusions import Omissions
 
 
 def table(**columns) -> pd.DataFrame:

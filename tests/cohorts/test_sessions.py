@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from bundle.cohorts.omissions import Omissions
+from bundle.cohorts.exclusions import Omissions
 from bundle.cohorts.sessions import drop_reverters, drop_unpaired, find_pairs, parse_months, sort_sessions
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bundle.cohorts.omissions import Omissions
+from bundle.cohorts.exclusions import Omissions
 from bundle.cohorts.tables import merge_repeats, read_columns
 
 COLUMNS = {"participant_id": ("PTID", "participant_id"), "age": ("AGE", "age")}

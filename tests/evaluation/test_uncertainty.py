@@ -4,7 +4,7 @@ import pytest
 import torch
 from monai.data import Dataset, MetaTensor
 
-from bundle.calibration import load_intervals
+from bundle.attribution.conformal import load_intervals
 from bundle.data.intensities import INTENSITY_RANGE
 from bundle.evaluation import Evaluation
 from bundle.evaluation.changes import Changes, Sample

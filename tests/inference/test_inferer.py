@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from bundle.attribution import describe_sampling, exemplar_maps, sampled_maps, translate_to_value
-from bundle.calibration import Intervals, calibrate
+from bundle.attribution.augmentation import Viewing
+from bundle.attribution.conformal import Intervals, calibrate
 from bundle.inference import ICAMInferer
 from bundle.networks import ICAM
-from bundle.views import Viewing
 
 Make = Callable[..., ICAM]
 

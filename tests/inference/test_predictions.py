@@ -12,7 +12,7 @@ from tiny_scans import make_affine, run, save_scan
 
 import bundle.inference.predictions
 from bundle.attribution import describe_sampling
-from bundle.calibration import calibrate, save_calibrations
+from bundle.attribution.conformal import calibrate, save_calibrations
 
 NAMES = ("flat", "sub-01/slice", "sub-02/volume", "sub-03/oblique")
 SOURCES = ("flat.nii.gz", "sub-01/slice.nii.gz", "sub-02/volume.nii", "sub-03/oblique.nii.gz")

@@ -17,7 +17,7 @@ from tiny_scans import ROOT, make_affine, run, save_scan
 from bundle.data import ResampleToGrid, redirect
 from bundle.data.geometry import list_voxels, to_voxels, to_world
 from bundle.inference import find_scans
-from bundle.preparation import Preparation, Settings
+from bundle.preprocessing import Preparation, Settings
 
 Make = Callable[..., ConfigParser]
 QUICK = {"prepare": True, "bias_correction": False, "brain_extraction": False, "registration": False, "voxel_size": 2.0,

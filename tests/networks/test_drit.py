@@ -12,8 +12,8 @@ from bundle.networks import (
     VectorAttributeEncoder,
     VectorGenerator,
 )
-from bundle.objective import DiscriminatorObjective, GeneratorObjective
-from bundle.translation import Translation
+from bundle.training.objective import DiscriminatorObjective, GeneratorObjective
+from bundle.training.translation import Translation
 
 SIZE = 5  # numbers of the attribute
 

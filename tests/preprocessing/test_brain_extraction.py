@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from raw_heads import load_head
 
-from bundle.preparation import brains
-from bundle.preparation.template import read_template
+from bundle.preprocessing import brain_extraction
+from bundle.preprocessing.template import read_template
 
 
 @pytest.mark.slow
 def test_the_brain_of_an_average_head_is_that_of_the_template() -> None:
     head = load_head()
-    mask = brains.extract_brain(head.image)
+    mask = brain_extraction.extract_brain(head.image)
     origin, edge = head.affine[:3, 3], float(abs(head.affine[0, 0]))
     flipped = head.affine[0, 0] < 0
     brain = mask[::-1] if flipped else mask
@@ -22,18 +22,18 @@ def test_the_brain_of_an_average_head_is_that_of_the_template() -> None:
 
 def test_a_scan_of_one_intensity_is_refused() -> None:
     with pytest.raises(ValueError, match="nearly all voxels have the same intensity"):
-        brains.extract_brain(np.zeros((20, 20, 20)))
+        brain_extraction.extract_brain(np.zeros((20, 20, 20)))
 
 
 def test_other_networks_than_the_known_ones_are_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    brains.load_network.cache_clear()
-    monkeypatch.setitem(brains.CHECKSUMS, "model.pt", "0" * 64)
+    brain_extraction.load_network.cache_clear()
+    monkeypatch.setitem(brain_extraction.CHECKSUMS, "model.pt", "0" * 64)
     with pytest.raises(ValueError, match=r"is not the file of deepbet 1\.0\.2"):
-        brains.load_network("model.pt")
+        brain_extraction.load_network("model.pt")
 
 
 def test_without_the_package_the_message_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    brains.load_network.cache_clear()
-    monkeypatch.setattr(brains, "PACKAGE", "no-such-package")
+    brain_extraction.load_network.cache_clear()
+    monkeypatch.setattr(brain_extraction, "PACKAGE", "no-such-package")
     with pytest.raises(FileNotFoundError, match="set brain_extraction to False"):
-        brains.load_network("bbox_model.pt")
+        brain_extraction.load_network("bbox_model.pt")

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from bundle.networks import ICAM, ContentDiscriminator, DeformingGenerator, DomainDiscriminator
-from bundle.objective import DiscriminatorObjective, GeneratorObjective, Objective
-from bundle.translation import Translation, pair_classes
+from bundle.training.objective import DiscriminatorObjective, GeneratorObjective, Objective
+from bundle.training.translation import Translation, pair_classes
 
 
 @pytest.fixture

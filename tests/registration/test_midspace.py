@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from bundle.data.geometry import list_voxels, to_world
-from bundle.registration.halfway import Grid, match, meet, place_halfway_grid, resample
+from bundle.registration.midspace import Grid, match, meet, place_halfway_grid, resample
 
 
 @pytest.mark.parametrize("interpolation", ["linear", "cubic"])

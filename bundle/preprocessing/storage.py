@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from bundle.files import write_atomically, write_nifti
-from bundle.preparation.pictures import save_picture
-from bundle.preparation.steps import PreparedScan, Settings
+from bundle.preprocessing.pictures import save_picture
+from bundle.preprocessing.pipeline import PreparedScan, Settings
 
 ENDINGS = {
     "image": "desc-prepared_T1w.nii.gz",

@@ -9,12 +9,12 @@ import pandas as pd
 from tqdm import tqdm
 
 from bundle.files import check_writable
-from bundle.preparation.pictures import OVERVIEW, save_picture, write_overview
-from bundle.preparation.quality import RejectedScan
-from bundle.preparation.sources import find_raw_scans
-from bundle.preparation.steps import Settings, check_settings, prepare_scan
-from bundle.preparation.storage import compute_fingerprint, name_files, read_record, remove_scan, write_scan, write_table
-from bundle.preparation.workers import run_in_processes
+from bundle.preprocessing.pictures import OVERVIEW, save_picture, write_overview
+from bundle.preprocessing.pipeline import Settings, check_settings, prepare_scan
+from bundle.preprocessing.quality import RejectedScan
+from bundle.preprocessing.sources import find_raw_scans
+from bundle.preprocessing.storage import compute_fingerprint, name_files, read_record, remove_scan, write_scan, write_table
+from bundle.preprocessing.workers import run_in_processes
 
 TABLE = "prepared.tsv"
 MANIFEST = "manifest.tsv"

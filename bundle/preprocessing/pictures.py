@@ -8,8 +8,8 @@ from jinja2 import Environment, FileSystemLoader
 from matplotlib.figure import Figure
 
 from bundle.files import write_atomically
-from bundle.preparation.steps import PreparedScan
-from bundle.preparation.template import read_template
+from bundle.preprocessing.pipeline import PreparedScan
+from bundle.preprocessing.template import read_template
 
 POINT = (-10.0, -20.0, 15.0)  # mm, MNI space: the three planes go through it
 OVERVIEW = "overview.html"

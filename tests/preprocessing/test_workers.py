@@ -14,13 +14,13 @@ import pytest
 from deadly_jobs import DeadlySlices, square_or_die
 from tiny_scans import ROOT
 
-from bundle.preparation import Preparation, Settings
-from bundle.preparation.workers import run_in_processes
+from bundle.preprocessing import Preparation, Settings
+from bundle.preprocessing.workers import run_in_processes
 
 Save = Callable[..., Path]
 
 PARENT = """
-from bundle.preparation import Limits, Settings
+from bundle.preprocessing import Limits, Settings
 from deadly_jobs import prepare_slowly
 if __name__ == "__main__":
     limits = Limits((0, 1e9), -1, 2, (0, 1e9))

@@ -5,7 +5,8 @@ import torch
 from scipy.stats import kstest
 
 from bundle.networks import ICAM
-from bundle.translation import Translation, draw_latents
+from bundle.sampling import draw_latents
+from bundle.training.translation import Translation
 
 
 def test_draws_are_of_the_asked_class(network: ICAM) -> None:

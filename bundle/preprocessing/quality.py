@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from bundle.preparation.grids import Grid, resample
-from bundle.preparation.template import read_template
+from bundle.preprocessing.grids import Grid, resample
+from bundle.preprocessing.template import read_template
 
 SMOOTHING = 2.0  # mm, standard deviation of the Gaussian before scan and template are compared
 COMPARED_EDGE = 3.0  # mm, voxels in which they are

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import bundle.data.geometry as geometry
-from bundle.preparation.grids import place_grid, resample, straighten
-from bundle.preparation.template import load_template
+from bundle.preprocessing.grids import place_grid, resample, straighten
+from bundle.preprocessing.template import load_template
 
 
 def test_grid_of_one_millimetre_is_symmetric_and_holds_the_template() -> None:

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from bundle.preparation.grids import place_grid, resample
-from bundle.preparation.quality import Limits, correlate_with_template, find_problem
-from bundle.preparation.template import load_template
+from bundle.preprocessing.grids import place_grid, resample
+from bundle.preprocessing.quality import Limits, correlate_with_template, find_problem
+from bundle.preprocessing.template import load_template
 
 GOOD = {"num_slices": 180, "brain_volume_ml": 1500.0, "smallest_scale": 0.95, "largest_scale": 1.1, "template_correlation": 0.8}
 

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from bundle.losses import AdversarialLoss, KLLoss, MapLoss, RoughnessLoss, UniformClassLoss
 from bundle.networks import ContentDiscriminator, DomainDiscriminator
-from bundle.translation import Translation
+from bundle.training.losses import AdversarialLoss, KLLoss, MapLoss, RoughnessLoss, UniformClassLoss
+from bundle.training.translation import Translation
 
 
 class Objective:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.distributions import Normal, kl_divergence
 
-from bundle.losses import AdversarialLoss, KLLoss, MapLoss, RoughnessLoss, UniformClassLoss
+from bundle.training.losses import AdversarialLoss, KLLoss, MapLoss, RoughnessLoss, UniformClassLoss
 
 
 def test_kl_equals_the_closed_form_of_torch() -> None:

@@ -10,7 +10,7 @@ import nilearn
 import numpy as np
 import SimpleITK as sitk  # noqa: N813  # its own documentation calls it so
 
-from bundle.preparation.grids import resample
+from bundle.preprocessing.grids import resample
 from bundle.registration.volumes import to_sitk
 
 PATH = "datasets/data/mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz"  # inside nilearn: MNI152 average without skull

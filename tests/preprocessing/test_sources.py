@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bundle.preparation import find_raw_scans
+from bundle.preprocessing import find_raw_scans
 
 
 def touch(folder: Path, *names: str) -> None:

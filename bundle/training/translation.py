@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from bundle.networks import ICAM, DeformingGenerator, DomainDiscriminator
-from bundle.sampling import sample_attributes
+from bundle.sampling import draw_latents
 from bundle.structures import DomainLogits, Latents
 
 
@@ -158,39 +158,6 @@ class Translation:
         if which not in self._verdicts:
             self._verdicts[which] = discriminator(getattr(self, which))
         return self._verdicts[which]
-
-
-def draw_latents(
-    network: ICAM,
-    target: Tensor,
-    num_samples: int = 1,
-    threshold: float = 0.5,
-    generator: torch.Generator | None = None,
-) -> Tensor:
-    """Draw attributes of wanted classes; of a network without a classifier, which tells none, from N(0, I) whatever is wanted.
-
-    Source: Bass et al., NeurIPS 2020, Sec. 3.2 (https://arxiv.org/abs/2006.08287); without a classifier Lee et al., ECCV 2018,
-    Sec. 3.2, latent regression (https://arxiv.org/abs/1808.00948).
-
-    Args:
-        network: encoders and generator.
-        target: wanted classes, shape (B,).
-        num_samples: draws for each of them, S.
-        threshold: class probability that a draw exceeds.
-        generator: source of randomness on the CPU.
-
-    Returns:
-        Attributes of shape (B, S, 1, H/16, W/16[, D/16]).
-
-    Raises:
-        ValueError: When a class cannot be drawn.
-    """
-    encoder = network.attribute_encoder
-    if encoder.classifier is None:
-        draws = torch.randn(len(target), num_samples, *encoder.latent_shape, dtype=torch.float64, generator=generator)
-        return draws.to(network.class_attributes)
-    flat = sample_attributes(encoder.classifier.weight, encoder.classifier.bias, target, num_samples, threshold, generator)
-    return flat.view(len(target), num_samples, *encoder.latent_shape)
 
 
 def pair_classes(labels: Tensor, shift: int | None = None) -> Tensor:

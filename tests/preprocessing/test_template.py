@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from raw_heads import displace
 
-from bundle.preparation.grids import resample
-from bundle.preparation.template import load_template, register
+from bundle.preprocessing.grids import resample
+from bundle.preprocessing.template import load_template, register
 
 POINTS = np.array([[60, -20, 20], [-60, -20, 20], [0, -95, 0], [0, 65, 10], [0, -20, 75.0]])
 

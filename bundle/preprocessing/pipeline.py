@@ -11,11 +11,11 @@ import numpy as np
 from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation
 
 from bundle.data.scans import LoadScan
-from bundle.preparation.bias import correct_bias
-from bundle.preparation.brains import extract_brain
-from bundle.preparation.grids import Grid, place_grid, resample, straighten
-from bundle.preparation.quality import Limits, RejectedScan, correlate_with_template, find_problem
-from bundle.preparation.template import register
+from bundle.preprocessing.bias_correction import correct_bias
+from bundle.preprocessing.brain_extraction import extract_brain
+from bundle.preprocessing.grids import Grid, place_grid, resample, straighten
+from bundle.preprocessing.quality import Limits, RejectedScan, correlate_with_template, find_problem
+from bundle.preprocessing.template import register
 
 
 class Settings(NamedTuple):

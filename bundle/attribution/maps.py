@@ -13,11 +13,11 @@ import torch
 from monai.networks.utils import eval_mode
 from torch import Tensor
 
+from bundle.attribution.augmentation import ONE_VIEW, Viewing, Views
 from bundle.checkpoints import hash_weights
 from bundle.networks import ICAM
+from bundle.sampling import draw_latents
 from bundle.structures import AttributionMaps
-from bundle.translation import draw_latents
-from bundle.views import ONE_VIEW, Viewing, Views
 
 REFERENCES = ("reconstruction", "input")
 

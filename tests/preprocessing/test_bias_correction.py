@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bundle.preparation.bias import correct_bias
+from bundle.preprocessing.bias_correction import correct_bias
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from bundle.data import read_manifest
-from bundle.preparation import Limits, Preparation, Settings
+from bundle.preprocessing import Limits, Preparation, Settings
 
 Save = Callable[..., Path]
 

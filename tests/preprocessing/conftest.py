@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from raw_heads import Head, save
 
-from bundle.preparation import Limits, Settings
+from bundle.preprocessing import Limits, Settings
 
 ANY = Limits((0, 1e9), -1, 2, (0, 1e9))
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from bundle.attribution import exemplar_maps, sampled_maps, single_maps
+from bundle.attribution.augmentation import Viewing, Views
 from bundle.networks import ICAM
-from bundle.views import Viewing, Views
 
 NEAR = {"atol": 1e-5, "rtol": 1e-4}
 BOTH = Viewing(mirror_axis=0)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.stats import norm
 
-from bundle.calibration import Calibration, Intervals, calibrate, load_intervals, save_calibrations
+from bundle.attribution.conformal import Calibration, Intervals, calibrate, load_intervals, save_calibrations
 
 LEVELS = (0.5, 0.8, 0.9, 0.95)
 ORIGIN = {"weights": "SHA-256 1", "num_samples": 50}
