@@ -1,7 +1,8 @@
 """Pack the bundle as one zip, as MONAI's model zoo and `monai.bundle.download` take it.
 
-Only committed files of the list below go in, and the same files give the same bytes. The configs that MONAI's `load` and the zoo's
-checks read as JSON are written from the YAML of the same name.
+Only committed files of the list below go in, and the same files give the same bytes. `monai.bundle.load` and the checks of the
+zoo read configs/train and configs/inference as JSON, which is written from the YAML of the same name.
+
 Usage: python scripts/package.py --output_dir FOLDER
 """
 
