@@ -19,8 +19,6 @@ OVERLAYS = sorted(
     for path in CONFIGS.glob(pattern)
     if path.stem not in (*STAGES, "prepare", "serving", "examination", "faithfulness") and not path.stem.startswith("benchmark")
 )
-DATA = ("bundle_root", "device", "spatial_dims", "image_size", "pixdim", "plane", "percentile", "headroom", "num_classes")
-NETWORK = ("content_encoder", "attribute_encoder", "generator", "network_def")
 
 BENEATH = {  # overlays that another one is needed for
     "volumes96": ["volumes"],
@@ -86,11 +84,6 @@ def test_an_overlay_is_accepted_by_every_stage(name: str, stage: str) -> None:
     """A network that was trained with an overlay is evaluated and used with the same one, whatever else that changes."""
     files = [str(CONFIGS / f"{part}.yaml") for part in (*STAGES[stage], *BENEATH.get(name, []), name)]
     check_overrides(["run", "--config_file", str(files)])
-
-
-@pytest.mark.parametrize("key", DATA + NETWORK)
-def test_inference_has_the_data_settings_and_the_network_of_the_training(key: str) -> None:
-    assert load("inference")[key] == load("train")[key]
 
 
 def test_inference_prepares_scans_as_training_does() -> None:
