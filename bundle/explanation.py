@@ -136,7 +136,7 @@ class TrainedNetwork:
             item = next(self._explain_all(parser))
             if FAILURE in item:
                 raise ValueError(item[FAILURE])
-            return Explanation(item, nibabel.load(path) if isinstance(scan, str | Path) else _as_image(scan))
+            return Explanation(item, _as_image(nibabel.load(path) if isinstance(scan, str | Path) else scan))
 
     def explain_folder(
         self, folder: str | Path, num_samples: int = 50, target: int | None = None, prepare: bool = False, **settings: Any
@@ -163,7 +163,7 @@ class TrainedNetwork:
                 if FAILURE in item:
                     warnings.warn(f"{item['scan']} is left out: {item[FAILURE]}", stacklevel=2)
                 else:
-                    yield Explanation(item, nibabel.load(item["scan"]))
+                    yield Explanation(item, _as_image(nibabel.load(item["scan"])))
 
     def _explain_all(self, parser: ConfigParser) -> Iterator[dict[str, Any]]:
         """Yield every scan of the config after its postprocessing, or with the reason of its failure."""
