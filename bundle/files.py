@@ -166,6 +166,18 @@ def load_tensors(path: str | Path, device: torch.device | str, remedy: str) -> A
         raise ValueError(f"{path} is damaged or no checkpoint: {remedy}") from error
 
 
+def make_nifti(array: np.ndarray, affine: np.ndarray) -> nibabel.Nifti1Image:
+    """Return an array as a NIfTI image in mm.
+
+    Args:
+        array: Image, shape (H, W, D); its dtype is kept.
+        affine: Voxel to world matrix in mm (RAS), shape (4, 4).
+    """
+    image = nibabel.Nifti1Image(array, affine)
+    image.header.set_xyzt_units("mm")
+    return image
+
+
 def write_nifti(path: str | Path, array: np.ndarray, affine: np.ndarray) -> None:
     """Write an array as NIfTI, the same bytes for the same array.
 
@@ -174,8 +186,6 @@ def write_nifti(path: str | Path, array: np.ndarray, affine: np.ndarray) -> None
         array: Image, shape (H, W, D); its dtype is kept.
         affine: Voxel to world matrix in mm (RAS), shape (4, 4).
     """
-    image = nibabel.Nifti1Image(array, affine)
-    image.header.set_xyzt_units("mm")
-    compressed = gzip.compress(image.to_bytes(), compresslevel=1, mtime=0)
+    compressed = gzip.compress(make_nifti(array, affine).to_bytes(), compresslevel=1, mtime=0)
     with write_atomically(path) as temporary:
         temporary.write_bytes(compressed)
