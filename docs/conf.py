@@ -1,9 +1,12 @@
 """Settings of Sphinx. Build the pages with: bash scripts/docs.sh."""
 
+import re
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
+from sphinx.application import Sphinx
 from sphinx_gallery.sorting import ExplicitOrder, FileNameSortKey
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -35,6 +38,7 @@ autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True, "show-inheritance": True}
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
+napoleon_use_ivar = True  # attributes of named tuples are fields already
 
 sphinx_gallery_conf = {
     "examples_dirs": "examples",
@@ -51,3 +55,17 @@ sphinx_gallery_conf = {
     "run_stale_examples": False,
     "doc_module": (),
 }
+
+
+def mark_names(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Docstrings are plain text with `names`: these become literals, and |maps| and * stay what they are."""
+    for index, line in enumerate(lines):
+        parts = re.split(r"`+([^`]+)`+", line)
+        text = [re.sub(r"([|*])", r"\\\1", part) for part in parts[::2]]
+        names = [f"``{part}``" for part in parts[1::2]] + [""]
+        lines[index] = "".join(a + b for a, b in zip(text, names, strict=True))
+
+
+def setup(app: Sphinx) -> None:
+    """Read docstrings before napoleon does."""
+    app.connect("autodoc-process-docstring", mark_names, priority=400)
