@@ -18,15 +18,12 @@ import numpy as np
 import pandas as pd
 
 import bundle
-from bundle.simulation import LesionStudy, find_cohort, simulate_cohort
+from bundle.simulation import LesionStudy, simulate_cohort
 
-
-def simulate(dataset_dir):
-    sizes = dict(num_train=8, num_validation=8, num_test=8, num_unseen=4)
-    return simulate_cohort(dataset_dir=dataset_dir, study=LesionStudy(), spatial_size=(96, 112), voxel_size=2.0, seed=0, **sizes)
-
-
-cohort = find_cohort(Path(tempfile.gettempdir()) / "icam-examples" / "lesions", simulate)
+cohort = simulate_cohort(
+    Path(tempfile.gettempdir()) / "icam-examples" / "lesions", LesionStudy(),
+    spatial_size=(96, 112), voxel_size=2.0, num_train=8, num_validation=8, num_test=8, num_unseen=4, seed=0,
+)  # fmt: skip
 table = pd.read_csv(cohort / "participants.tsv", sep="\t")
 subject = table.query("split == 'test' and label == 1").iloc[0]
 scan = cohort / subject["image"]

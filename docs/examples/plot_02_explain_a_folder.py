@@ -14,19 +14,16 @@ import sys
 import tempfile
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import pandas as pd
-from PIL import Image
 
 import bundle
-from bundle.simulation import LesionStudy, find_cohort, simulate_cohort
+from bundle.simulation import LesionStudy, simulate_cohort
 
-
-def simulate(dataset_dir):
-    sizes = dict(num_train=8, num_validation=8, num_test=8, num_unseen=4)
-    return simulate_cohort(dataset_dir=dataset_dir, study=LesionStudy(), spatial_size=(96, 112), voxel_size=2.0, seed=0, **sizes)
-
-
-cohort = find_cohort(Path(tempfile.gettempdir()) / "icam-examples" / "lesions", simulate)
+cohort = simulate_cohort(
+    Path(tempfile.gettempdir()) / "icam-examples" / "lesions", LesionStudy(),
+    spatial_size=(96, 112), voxel_size=2.0, num_train=8, num_validation=8, num_test=8, num_unseen=4, seed=0,
+)  # fmt: skip
 table = pd.read_csv(cohort / "participants.tsv", sep="\t").query("split == 'test'")
 folder = Path(tempfile.mkdtemp())
 scans = folder / "scans"
@@ -53,11 +50,13 @@ keys = {
 }  # fmt: skip
 for key, value in keys.items():
     command += [f"--{key}", str(value)]
-subprocess.run(command, check=True, capture_output=True)
+subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 print(pd.read_csv(folder / "maps" / "predictions.csv").drop(columns="scan").to_string(index=False))
 print(*sorted(path.name for path in (folder / "maps").iterdir()), sep="\n")
 
 # %%
 # One of the pictures. A control is given lesions: red, brighter after translation.
 
-Image.open(sorted((folder / "maps").glob("*class-0_overview.png"))[0])
+figure, axis = plt.subplots(figsize=(12, 4), layout="constrained")
+axis.imshow(plt.imread(sorted((folder / "maps").glob("*class-0_overview.png"))[0]))
+axis.set_axis_off()

@@ -54,7 +54,7 @@ def run(name, *configs, **keys):
     command = [sys.executable, "-m", "monai.bundle", "run", *([name] if name else []), "--config_file", str(files)]
     for key, value in keys.items():
         command += [f"--{key}", str(value)]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 run("training", "train.yaml", overlay, dataset_dir=cohort, output_dir=folder / "output")

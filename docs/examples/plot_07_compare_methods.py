@@ -3,7 +3,7 @@ Compare methods
 ===============
 
 How near to the true change do maps of several methods come? Here: ICAM's translation, three post-hoc methods on its own classifier, and a map
-without learning, on eight simulated test scans. The command ``benchmark`` does this for all methods, with trainings and several seeds.
+without learning, on the diseased test scans of a small simulated cohort. The command ``benchmark`` does this for all methods, with trainings and several seeds.
 """
 
 # %%
@@ -21,15 +21,12 @@ import torch
 import bundle
 from bundle.baselines import AttributeClassifier, GuidedBackprop, IntegratedGradients, Occlusion
 from bundle.metrics import compute_ncc
-from bundle.simulation import LesionStudy, find_cohort, simulate_cohort
+from bundle.simulation import LesionStudy, simulate_cohort
 
-
-def simulate(dataset_dir):
-    sizes = dict(num_train=8, num_validation=8, num_test=8, num_unseen=4)
-    return simulate_cohort(dataset_dir=dataset_dir, study=LesionStudy(), spatial_size=(96, 112), voxel_size=2.0, seed=0, **sizes)
-
-
-cohort = find_cohort(Path(tempfile.gettempdir()) / "icam-examples" / "lesions", simulate)
+cohort = simulate_cohort(
+    Path(tempfile.gettempdir()) / "icam-examples" / "lesions", LesionStudy(),
+    spatial_size=(96, 112), voxel_size=2.0, num_train=8, num_validation=8, num_test=8, num_unseen=4, seed=0,
+)  # fmt: skip
 diseased = pd.read_csv(cohort / "participants.tsv", sep="\t").query("split == 'test' and label == 1")
 trained = bundle.load("lesions", device="cpu")
 explanations = [trained.explain(cohort / path, num_samples=20) for path in diseased["image"]]

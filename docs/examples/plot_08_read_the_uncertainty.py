@@ -19,15 +19,12 @@ import numpy as np
 import pandas as pd
 
 import bundle
-from bundle.simulation import LesionStudy, find_cohort, simulate_cohort
+from bundle.simulation import LesionStudy, simulate_cohort
 
-
-def simulate(dataset_dir):
-    sizes = dict(num_train=8, num_validation=8, num_test=8, num_unseen=4)
-    return simulate_cohort(dataset_dir=dataset_dir, study=LesionStudy(), spatial_size=(96, 112), voxel_size=2.0, seed=0, **sizes)
-
-
-cohort = find_cohort(Path(tempfile.gettempdir()) / "icam-examples" / "lesions", simulate)
+cohort = simulate_cohort(
+    Path(tempfile.gettempdir()) / "icam-examples" / "lesions", LesionStudy(),
+    spatial_size=(96, 112), voxel_size=2.0, num_train=8, num_validation=8, num_test=8, num_unseen=4, seed=0,
+)  # fmt: skip
 subject = pd.read_csv(cohort / "participants.tsv", sep="\t").query("split == 'test' and label == 1").iloc[1]
 control, disease, brain = (
     nibabel.load(cohort / subject[key]).get_fdata().squeeze() for key in ("control_image", "disease_image", "brain_mask")
@@ -79,7 +76,7 @@ keys = {
 }  # fmt: skip
 for key, value in keys.items():
     command += [f"--{key}", str(value)]
-subprocess.run(command, check=True, capture_output=True)
+subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 uncertainty = pd.read_csv(output / "eval" / "uncertainty.csv")
 shown = ["error_correlation", "normal_changed_90", "calibrated_changed_90", "normal_false_90", "calibrated_false_90"]
 print(uncertainty.groupby(["direction", "attribute_source"])[shown].mean().round(3).T.to_string())
