@@ -57,7 +57,8 @@ pd.DataFrame(people).to_csv(bids / "participants.tsv", sep="\t", index=False)
 configs = str([str(bundle.CONFIGS / "train.yaml"), str(bundle.CONFIGS / "data" / "adni.yaml")])
 command = [sys.executable, "-m", "monai.bundle", "run", "listing", "--config_file", configs]
 command += ["--dataset_dir", str(bids), "--output_dir", str(folder / "output"), "--manifest#splitting#fractions", "[0.4,0.3,0.3]"]
-print(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+listing = subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+print(listing.stderr)
 
 # %%
 # Converters alone are validated and tested on, as in the paper. Their two scans name each other in the column ``pair``.

@@ -12,6 +12,7 @@ without learning, on the diseased test scans of a small simulated cohort. The co
 import tempfile
 from pathlib import Path
 
+import captum.attr
 import matplotlib.pyplot as plt
 import nibabel
 import numpy as np
@@ -19,7 +20,7 @@ import pandas as pd
 import torch
 
 import bundle
-from bundle.baselines import AttributeClassifier, GuidedBackprop, IntegratedGradients, Occlusion
+from bundle.baselines import AttributeClassifier, GuidedBackprop, Occlusion, PostHoc
 from bundle.metrics import compute_ncc
 from bundle.simulation import LesionStudy, simulate_cohort
 
@@ -41,9 +42,10 @@ print(tuple(images.shape), tuple(truth.shape))
 classifier = AttributeClassifier(trained.network)
 target = torch.ones(len(images), dtype=torch.long)
 maps = {"ICAM, sampled": torch.stack([torch.as_tensor(e.fa_mean.get_fdata(dtype=np.float32).squeeze()[None]) for e in explanations])}
-maps["guided backprop"] = GuidedBackprop(classifier).attribute(images, target)
-maps["integrated gradients"] = IntegratedGradients(classifier, num_steps=20, baseline=-1.0).attribute(images, target)
-maps["occlusion"] = Occlusion(classifier, window=8, stride=4, baseline=-1.0).attribute(images, target)
+integrated = PostHoc(captum.attr.IntegratedGradients, classifier, baselines=-1.0, n_steps=20)
+maps["guided backprop"] = PostHoc(GuidedBackprop, classifier).attribute(images, target)
+maps["integrated gradients"] = integrated.attribute(images, target)
+maps["occlusion"] = PostHoc(Occlusion, classifier, window=8, stride=4).attribute(images, target)
 maps["image (floor)"] = images + 1
 
 # %%
