@@ -79,7 +79,7 @@ for key, value in keys.items():
 subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 uncertainty = pd.read_csv(output / "eval" / "uncertainty.csv")
 shown = ["error_correlation", "normal_changed_90", "calibrated_changed_90", "normal_false_90", "calibrated_false_90"]
-print(uncertainty.groupby(["direction", "attribute_source"])[shown].mean().round(3).T.to_string())
+print(uncertainty.groupby("direction")[shown].mean().round(3).T.to_string())
 
 # %%
 # ``changed``: share of the voxels that change whose true change lies in the interval. ``false``: share of the voxels that do not change whose
