@@ -20,7 +20,7 @@ READERS = {
     "hcp": read_hcp,
     "ukbiobank": read_ukbiobank,
 }
-STAGES = [("train",), ("evaluate",), ("train", "volumes")]
+STAGES = [("train",), ("train", "evaluate"), ("train", "volumes")]
 PLAIN = {"layout", "labels", "classes", "field_strength", "held_out", "sessions", "scan", "table", "field", "extract_dir"}
 PLAIN |= {"contrast", "brain_mask", "columns", "age_classes", "image_pattern"}
 PARTS = ("cohort", "embedded_cohort", "manifest", "dataset_dir", "output_dir", "key_metric")

@@ -134,7 +134,7 @@ def test_raw_oblique_head_to_maps_on_its_own_grid(make_parser: Make, tmp_path: P
     noise = np.random.default_rng(0).random((64, 64, 64)).astype(np.float32)
     nibabel.save(nibabel.Nifti1Image(noise, np.diag([3.0, 3, 3, 1])), tmp_path / "scans" / "noise.nii.gz")
     for spatial_dims, size in ((2, [96, 112]), (3, [64, 80, 64])):
-        (tmp_path / "models" / "model.pt").unlink(missing_ok=True)
+        (tmp_path / "model.pt").unlink(missing_ok=True)
         settings = {"prepare": True, "image_size": size, "pixdim": 2.0 if spatial_dims == 2 else 2.5}
         with pytest.raises(SystemExit, match="1 of 2 scans failed"):
             run(make_parser(spatial_dims, **settings))
