@@ -11,7 +11,7 @@ import numpy as np
 import SimpleITK as sitk  # noqa: N813  # its own documentation calls it so
 
 from bundle.preprocessing.grids import resample
-from bundle.registration.volumes import to_sitk
+from bundle.data.geometry import to_sitk
 
 PATH = "datasets/data/mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz"  # inside nilearn: MNI152 average without skull
 SEARCH_EDGE = 8.0  # mm, voxels in which the head's rotation is looked for
