@@ -1,7 +1,7 @@
 """Registration by mutual information (SimpleITK)."""
 
-from collections.abc import Sequence
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 import SimpleITK as sitk  # noqa: N813 (its own documentation's name)
@@ -43,9 +43,12 @@ class MutualInformation:
         Args:
             images: Fixed and moving image.
             transform: From points of the fixed image to those of the moving one.
+
+        Raises:
+            ValueError: When the images do not overlap.
         """
         self.method.SetInitialTransform(transform, inPlace=False)
-        return self.method.MetricEvaluate(*images)
+        return self._run(self.method.MetricEvaluate, images)
 
     def maximise(self, images: Sequence[sitk.Image], start: Transform, levels: Sequence[float]) -> tuple[Transform, float]:
         """Find the parameters of a transform from coarse to fine.
@@ -70,12 +73,15 @@ class MutualInformation:
         self.method.SetOptimizerScalesFromPhysicalShift()
         found = type(start)(start)
         self.method.SetInitialTransform(found, inPlace=True)
+        self._run(self.method.Execute, images)
+        return found, self.method.GetMetricValue()
+
+    def _run(self, function: Callable[..., Any], images: Sequence[sitk.Image]) -> Any:
         try:
-            self.method.Execute(*images)
+            return function(*images)
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[-1]
             raise ValueError(f"the scans cannot be registered ({reason}): do they overlap, and do both show a brain?") from error
-        return found, self.method.GetMetricValue()
 
 
 def to_matrix(transform: sitk.Transform) -> np.ndarray:
