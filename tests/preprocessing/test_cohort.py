@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from bundle.data import read_manifest
-from bundle.preprocessing import Limits, Preparation, Settings
+from bundle.preprocessing import CohortPreprocessing, Limits, Settings
 
 Save = Callable[..., Path]
 
@@ -24,7 +24,7 @@ def read(folder: Path) -> pd.DataFrame:
 
 def test_skipped_steps_leave_voxels_where_they_are(save_blob: Save, plain: Settings, tmp_path: Path) -> None:
     raw = nibabel.load(save_blob(tmp_path / "raw" / "blob.nii.gz", spacing=(6.0, 6.0, 6.0)))
-    run = Preparation(tmp_path / "raw", tmp_path / "out", plain, num_workers=0)
+    run = CohortPreprocessing(tmp_path / "raw", tmp_path / "out", plain, num_workers=0)
     assert run.run() == tmp_path / "out"
     run.finish()
     row = read(tmp_path / "out").iloc[0]
@@ -44,7 +44,7 @@ def test_intensities_above_a_percentile_are_cut_off(save_blob: Save, plain: Sett
     save_blob(tmp_path / "raw" / "blob.nii.gz")
     highest = []
     for name, percentile in (("all", None), ("cut", 90.0)):
-        Preparation(tmp_path / "raw", tmp_path / name, plain._replace(clip_percentile=percentile), 0).run()
+        CohortPreprocessing(tmp_path / "raw", tmp_path / name, plain._replace(clip_percentile=percentile), 0).run()
         highest.append(nibabel.load(tmp_path / name / read(tmp_path / name)["image"][0]).get_fdata().max())
     assert highest[1] < 0.9 * highest[0]
 
@@ -52,17 +52,17 @@ def test_intensities_above_a_percentile_are_cut_off(save_blob: Save, plain: Sett
 def test_what_is_done_is_not_done_again(save_blob: Save, plain: Settings, tmp_path: Path) -> None:
     for name in ("a", "b"):
         save_blob(tmp_path / "raw" / f"{name}.nii.gz")
-    Preparation(tmp_path / "raw", tmp_path / "out", plain, 0).run()
+    CohortPreprocessing(tmp_path / "raw", tmp_path / "out", plain, 0).run()
     first, table = states(tmp_path / "out"), (tmp_path / "out" / "prepared.tsv").read_bytes()
-    Preparation(tmp_path / "raw", tmp_path / "out", plain, 0).run()
+    CohortPreprocessing(tmp_path / "raw", tmp_path / "out", plain, 0).run()
     assert states(tmp_path / "out") == first
     assert (tmp_path / "out" / "prepared.tsv").read_bytes() == table
     save_blob(tmp_path / "raw" / "b.nii.gz", radius=50.0)
     next((tmp_path / "out" / "sub-a").rglob("*_xfm.txt")).unlink()
-    Preparation(tmp_path / "raw", tmp_path / "out", plain, 0).run()
+    CohortPreprocessing(tmp_path / "raw", tmp_path / "out", plain, 0).run()
     assert all(states(tmp_path / "out")[path] != state for path, state in first.items())
     second = states(tmp_path / "out")
-    Preparation(tmp_path / "raw", tmp_path / "out", plain._replace(voxel_size=8.0), 0).run()
+    CohortPreprocessing(tmp_path / "raw", tmp_path / "out", plain._replace(voxel_size=8.0), 0).run()
     assert all(states(tmp_path / "out")[path] != state for path, state in second.items())
 
 
@@ -79,7 +79,7 @@ def test_bad_scans_are_listed_with_a_sentence_and_the_others_done(save_blob: Sav
         nibabel.save(nibabel.Nifti1Image(array.astype(np.float32), np.diag([2.0, 2, 2, 1])), raw / f"{name}.nii.gz")
     unknown = nibabel.Nifti1Image(np.random.default_rng(0).random((9, 9, 9)), None)
     nibabel.save(unknown, raw / "unknown.nii.gz")
-    run = Preparation(raw, tmp_path / "out", plain._replace(limits=plain.limits._replace(brain_volume=(100, 1e6))), 0)
+    run = CohortPreprocessing(raw, tmp_path / "out", plain._replace(limits=plain.limits._replace(brain_volume=(100, 1e6))), 0)
     run.run()
     with pytest.raises(SystemExit, match=r"8 of 9 scans failed, the others are done \(see .*prepared.tsv\)"):
         run.finish()
@@ -99,8 +99,8 @@ def test_bad_scans_are_listed_with_a_sentence_and_the_others_done(save_blob: Sav
 def test_a_scan_unlike_the_template_is_refused_but_shown(save_blob: Save, plain: Settings, tmp_path: Path) -> None:
     save_blob(tmp_path / "raw" / "blob.nii.gz")
     strict = plain._replace(limits=plain.limits._replace(template_correlation=0.9))
-    Preparation(tmp_path / "raw", tmp_path / "out", plain, 0).run()
-    Preparation(tmp_path / "raw", tmp_path / "out", strict, 0).run()
+    CohortPreprocessing(tmp_path / "raw", tmp_path / "out", plain, 0).run()
+    CohortPreprocessing(tmp_path / "raw", tmp_path / "out", strict, 0).run()
     row = read(tmp_path / "out").iloc[0]
     assert "correlates with the template by" in row["message"]
     assert [path.name for path in (tmp_path / "out").rglob("*_desc-*")] == [Path(row["picture"]).name]
@@ -112,7 +112,7 @@ def test_a_table_of_classes_gives_a_cohort_to_train_on(save_blob: Save, plain: S
     rows = {"participant_id": ["sub-1", "sub-2", "sub-3"], "label": [0, 1, 1], "split": ["train"] * 3, "age": [70, 71, 72],
             "image": ["a.nii.gz", "b.nii.gz", "c.nii.gz"]}  # fmt: skip
     pd.DataFrame(rows).to_csv(tmp_path / "raw" / "participants.tsv", sep="\t", index=False)
-    run = Preparation(tmp_path / "raw", tmp_path / "out", plain, 0)
+    run = CohortPreprocessing(tmp_path / "raw", tmp_path / "out", plain, 0)
     run.run()
     assert "c.nii.gz does not exist" in read(tmp_path / "out")["message"][2]
     manifest = read_manifest(tmp_path / "out")
@@ -126,7 +126,7 @@ def test_a_folder_that_cannot_be_written_to_is_refused_before_the_first_scan(
 ) -> None:
     save_blob(tmp_path / "raw" / "blob.nii.gz")
     (tmp_path / "file").write_text("mine")
-    run = Preparation(tmp_path / "raw", tmp_path / "file" / "out", plain, 0)
+    run = CohortPreprocessing(tmp_path / "raw", tmp_path / "file" / "out", plain, 0)
     with pytest.raises(OSError, match="file/out cannot be written to"):
         run.run()
     assert run.rows == {}
@@ -135,9 +135,9 @@ def test_a_folder_that_cannot_be_written_to_is_refused_before_the_first_scan(
 @pytest.mark.parametrize("change", [{"voxel_size": 0.1}, {"clip_percentile": 20.0}])
 def test_impossible_settings_are_refused_at_once(change: dict[str, float], tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=next(iter(change))):
-        Preparation(tmp_path, tmp_path, Settings(**change))
+        CohortPreprocessing(tmp_path, tmp_path, Settings(**change))
     with pytest.raises(ValueError, match="num_workers"):
-        Preparation(tmp_path, tmp_path, Settings(limits=Limits()), num_workers=-1)
+        CohortPreprocessing(tmp_path, tmp_path, Settings(limits=Limits()), num_workers=-1)
 
 
 @pytest.mark.slow
@@ -146,7 +146,7 @@ def test_processes_give_the_same_scans(save_blob: Save, plain: Settings, tmp_pat
         save_blob(tmp_path / "raw" / f"{name}.nii.gz")
     settings = plain._replace(bias_correction=True)
     for name, workers in (("alone", 0), ("two", 2)):
-        Preparation(tmp_path / "raw", tmp_path / name, settings, workers).run()
+        CohortPreprocessing(tmp_path / "raw", tmp_path / name, settings, workers).run()
     names = sorted(path.relative_to(tmp_path / "alone") for path in (tmp_path / "alone").rglob("*.nii.gz"))
     assert len(names) == 6
     for name in names:

@@ -1,26 +1,26 @@
-"""What a prepared scan must look like to be used."""
+"""Quality control: which prepared scans are used."""
 
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import ndimage
 
-from bundle.preprocessing.grids import Grid, resample
-from bundle.preprocessing.template import read_template
+from bundle.data.geometry import Grid, resample
+from bundle.preprocessing.template import resample_template
 
 SMOOTHING = 2.0  # mm, standard deviation of the Gaussian before scan and template are compared
 COMPARED_EDGE = 3.0  # mm, voxels in which they are
 
 
 class Limits(NamedTuple):
-    """What a scan must keep to.
+    """Limits of what is measured of a scan.
 
     Attributes:
         brain_volume: Least and largest volume of the brain mask in the raw scan, ml.
         template_correlation: Least correlation with the template inside its brain, after smoothing.
         num_slices: Least number of voxels along each axis of the raw scan.
         scale: Least and largest factor of the registration along any direction.
-        unknown_orientation: Whether scans are taken whose header does not say where left and right are.
+        unknown_orientation: Whether scans are taken whose header leaves open where left and right are.
     """
 
     brain_volume: tuple[float, float] = (800.0, 2400.0)
@@ -82,9 +82,9 @@ def correlate_with_template(image: np.ndarray, grid: Grid) -> float:
     edge = float(grid.affine[0, 0])
     factor = max(COMPARED_EDGE / edge, 1.0)
     shape = tuple(int(size / factor) for size in grid.shape)
-    coarse = Grid(shape, grid.affine @ np.diag([factor, factor, factor, 1.0]))
-    template = read_template(shape, edge * factor, tuple(grid.affine[:3, 3].tolist()))
-    scan = resample(image, np.linalg.inv(grid.affine) @ coarse.affine, shape)
+    coarse = grid.affine @ np.diag([factor, factor, factor, 1.0])
+    template = resample_template(shape, edge * factor, tuple(grid.affine[:3, 3].tolist()))
+    scan = resample(image[None], grid.affine, coarse, shape, exact=False)[0]
     smooth, reference = (ndimage.gaussian_filter(values, SMOOTHING / (edge * factor)) for values in (scan, template))
     if smooth[template > 0].std() == 0:
         return 0.0

@@ -9,30 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bundle.registration import complete_disease_maps
-from bundle.registration.pairs import Limits, find_fault, list_pairs
+from bundle.registration import Registration, complete_disease_maps
+from bundle.registration.disease_maps import find_fault
 
-FAST = {"levels": (12.0,), "transform": "rigid", "num_workers": 1}
-
-
-@pytest.fixture
-def manifest(tmp_path: Path, phantom, motion: np.ndarray) -> pd.DataFrame:
-    """A converter in the test split, a repeat pair in the validation split, and a single scan."""
-    scans = {
-        ("sub-1", "ses-M024", 1, "test", "ses-M000"): phantom.scan(motion, change=-400, spacing=7.0),
-        ("sub-1", "ses-M000", 0, "test", "ses-M024"): phantom.scan(spacing=6.0),
-        ("sub-2", "ses-M006", 0, "validation", "ses-M000"): phantom.scan(motion, spacing=6.0),
-        ("sub-2", "ses-M000", 0, "validation", "ses-M006"): phantom.scan(spacing=6.0),
-        ("sub-3", "ses-M000", 0, "test", None): phantom.scan(spacing=6.0),
-    }
-    rows = []
-    for (name, session, label, split, pair), scan in scans.items():
-        row = {"participant_id": name, "session_id": session, "label": label, "split": split, "pair": pair}
-        for key, array in {"image": scan.values, "brain_mask": scan.brain.astype(np.float32)}.items():
-            row[key] = str(tmp_path / f"{name}_{session}_{key}.nii.gz")
-            nibabel.save(nibabel.Nifti1Image(array, scan.affine), row[key])
-        rows.append(row)
-    return pd.DataFrame(rows)
+FAST = {"registration": Registration("rigid", levels=(12.0,)), "num_workers": 1}
 
 
 def test_pairs_have_maps_on_their_own_grids_with_a_table_and_pictures(tmp_path: Path, manifest: pd.DataFrame) -> None:
@@ -62,6 +42,9 @@ def test_maps_are_computed_once_and_again_when_scan_or_setting_changes(tmp_path:
     first = compute()
     assert compute() == first
     assert compute(smoothing=4.0)[0] != first[0]
+    Path(first[0]).unlink()
+    again = compute()
+    assert again[0] == first[0] and again[1] != first[1]
     image = Path(manifest["image"][0])
     os.utime(image, ns=(image.stat().st_atime_ns, image.stat().st_mtime_ns + 10**9))
     assert compute()[0] != first[0]
@@ -107,45 +90,14 @@ def test_failed_pair_is_left_out_in_one_sentence(
 
 
 def test_implausible_scale_is_a_fault() -> None:
-    limits = Limits(0.7, 0.1)
-    assert find_fault({"correlation": 0.9, "scale": 1.05}, limits) is None
-    assert "edges are 1.200 times the earlier's" in str(find_fault({"correlation": 0.9, "scale": 1.2}, limits))
-    assert "correlate with nan" in str(find_fault({"correlation": float("nan"), "scale": 1.0}, limits))
-
-
-@pytest.mark.parametrize(
-    ("column", "value", "message"),
-    [
-        ("pair", "ses-M099", "sub-1 ses-M024 names ses-M099 as its pair, which is no other scan of sub-1$"),
-        ("pair", "ses-M006", r"which is no other scan of sub-1 \(sub-2 has one\)$"),
-        ("pair", "ses-M024", "which is no other scan of sub-1"),
-        ("participant_id", "sub-9", "sub-9 ses-M024 names ses-M000 as its pair, which is no other scan of sub-9"),
-    ],
-)
-def test_pair_without_its_other_scan_is_refused(manifest: pd.DataFrame, column: str, value: str, message: str) -> None:
-    manifest.loc[0, column] = value
-    with pytest.raises(ValueError, match=message):
-        list_pairs(manifest)
-
-
-def test_pair_that_is_not_mutual_is_refused(manifest: pd.DataFrame) -> None:
-    manifest.loc[1, "pair"] = None
-    with pytest.raises(ValueError, match="both scans of a pair must name each other"):
-        list_pairs(manifest)
+    assert find_fault({"correlation": 0.9, "scale": 1.05}, 0.7, 0.1) is None
+    assert "edges are 1.200 times the earlier's" in str(find_fault({"correlation": 0.9, "scale": 1.2}, 0.7, 0.1))
+    assert "correlate with nan" in str(find_fault({"correlation": float("nan"), "scale": 1.0}, 0.7, 0.1))
 
 
 def test_missing_file_and_wrong_setting_are_refused_before_anything_runs(tmp_path: Path, manifest: pd.DataFrame) -> None:
     with pytest.raises(ValueError, match="transform must be one of rigid, affine"):
-        complete_disease_maps(manifest, tmp_path / "maps", transform="elastic")
+        complete_disease_maps(manifest, tmp_path / "maps", registration=Registration("elastic"))
     Path(manifest["image"][3]).unlink()
     with pytest.raises(FileNotFoundError, match="names 1 files that do not exist, the first is .*sub-2_ses-M000_image"):
         complete_disease_maps(manifest, tmp_path / "maps", **FAST)
-    with pytest.raises(ValueError, match="has the column pair but not session_id"):
-        list_pairs(manifest.drop(columns="session_id"))
-
-
-def test_age_says_which_of_two_scans_of_one_class_is_the_earlier(manifest: pd.DataFrame) -> None:
-    manifest["age"] = [70.0, 68.0, 61.0, 62.0, 50.0]
-    converter, repeat = list_pairs(manifest)
-    assert converter.earlier["session_id"] == "ses-M000"
-    assert repeat.earlier["session_id"] == "ses-M006"

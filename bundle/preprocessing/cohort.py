@@ -5,19 +5,28 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from bundle.files import check_writable
+from bundle.files import check_writable, write_atomically, write_nifti, write_table
 from bundle.preprocessing.pictures import OVERVIEW, save_picture, write_overview
-from bundle.preprocessing.pipeline import Settings, check_settings, prepare_scan
-from bundle.preprocessing.quality import RejectedScan
+from bundle.preprocessing.pipeline import PreparedScan, Settings, check_settings, prepare_scan
+from bundle.preprocessing.quality_control import RejectedScan
 from bundle.preprocessing.sources import find_raw_scans
-from bundle.preprocessing.storage import compute_fingerprint, name_files, read_record, remove_scan, write_scan, write_table
 from bundle.preprocessing.workers import run_in_processes
+from bundle.records import compute_fingerprint, read_record, write_record
 
+VERSION = 1  # of the steps: another one makes all scans anew
 TABLE = "prepared.tsv"
 MANIFEST = "manifest.tsv"
+RECORD = "desc-prepared_T1w.json"
+ENDINGS = {
+    "image": "desc-prepared_T1w.nii.gz",
+    "brain_mask": "desc-brain_mask.nii.gz",
+    "transform": "from-raw_to-prepared_xfm.txt",
+    "picture": "desc-prepared_T1w.png",
+}
 NEEDED = ("participant_id", "label", "split")  # columns of the source with which the prepared scans are a cohort to train on
 MEASURES = ("brain_volume_ml", "template_correlation", "num_slices", "smallest_scale", "largest_scale")
 KILLED = "{}: its process was killed twice, the second time alone, perhaps for its memory: give more, or leave the scan out"
@@ -25,7 +34,7 @@ KILLED = "{}: its process was killed twice, the second time alone, perhaps for i
 logger = logging.getLogger(__name__)
 
 
-class Preparation:
+class CohortPreprocessing:
     """Prepare all scans of a folder, table or dataset, each once, and list how it went.
 
     Below `output_dir`, for each scan `sub-*/[ses-*/]anat/*_desc-prepared_T1w.nii.gz`, its brain mask, the transform from the
@@ -73,7 +82,7 @@ class Preparation:
                 self.rows[index] = scans[index] | outcome
                 if outcome["status"] == "failed":
                     logger.warning("%s is left out: %s", scans[index]["raw_image"], outcome["message"])
-                write_table(self.table(), self.output_dir / TABLE)
+                write_table(self.output_dir / TABLE, self.table())
                 bar.update()
         write_overview(self.table(), self.output_dir / OVERVIEW)
         self._write_manifest()
@@ -109,13 +118,12 @@ class Preparation:
             yield index, outcome or {"status": "failed", "message": KILLED.format(scans[index]["raw_image"])}
 
     def _write_manifest(self) -> None:
-        """Write the scans that are done as a cohort, when the source says their classes and splits."""
+        """Write the scans that are done as a cohort, when the source has their classes and splits."""
         table = self.table()
         (self.output_dir / MANIFEST).unlink(missing_ok=True)
         if set(NEEDED) <= set(table):
-            done = table[table["status"] == "done"]
             dropped = ["picture", "status", "message", *(name for name in table if name.startswith("seconds"))]
-            write_table(done.drop(columns=dropped), self.output_dir / MANIFEST)
+            write_table(self.output_dir / MANIFEST, table[table["status"] == "done"].drop(columns=dropped))
 
 
 def prepare_and_write(raw_image: str, output_dir: Path, stem: str, settings: Settings) -> dict[str, Any]:
@@ -130,29 +138,37 @@ def prepare_and_write(raw_image: str, output_dir: Path, stem: str, settings: Set
     Returns:
         Columns of its row: status (done or failed), message, files, measures and seconds.
     """
-    fingerprint = compute_fingerprint(raw_image, settings)
-    if columns := read_record(output_dir, stem, fingerprint):
-        return columns
+    names = {column: f"{stem}_{ending}" for column, ending in ENDINGS.items()}
+    files = {column: output_dir / name for column, name in names.items()}
+    record = output_dir / f"{stem}_{RECORD}"
+    fingerprint = compute_fingerprint(VERSION, settings, files=[raw_image])
+    if done := read_record(record, fingerprint, files.values()):
+        return done["columns"]
     try:
-        remove_scan(output_dir, stem)
+        for path in (record, *files.values()):  # of other settings, or of a run that was killed
+            path.unlink(missing_ok=True)
         prepared = prepare_scan(raw_image, settings)
-        times = {f"seconds_{step}": value for step, value in prepared.seconds.items()}
+        _write_files(prepared, files)
         measures = {name: round(value, 4) for name, value in prepared.measures.items()}
-        total = {"seconds": round(sum(prepared.seconds.values()), 2)}
-        columns = {"status": "done", **name_files(stem), **measures, **total, **times}
-        write_scan(output_dir, stem, prepared, raw_image, fingerprint, columns)
+        seconds = {f"seconds_{step}": value for step, value in prepared.seconds.items()}
+        total = round(sum(prepared.seconds.values()), 2)
+        columns = {"status": "done", **names, **measures, "seconds": total, **seconds}
+        write_record(record, fingerprint, {"RawSources": [raw_image], "SkullStripped": True, "columns": columns})
         return columns
     except RejectedScan as error:
-        picture = name_files(stem)["picture"]
-        if error.prepared is not None:
-            save_picture(error.prepared, output_dir / picture)
-        shown = {"picture": picture} if error.prepared is not None else {}
-        return {"status": "failed", "message": str(error), **error.measures, **shown}
+        if error.prepared is None:
+            return {"status": "failed", "message": str(error), **error.measures}
+        save_picture(error.prepared, files["picture"])
+        return {"status": "failed", "message": str(error), **error.measures, "picture": names["picture"]}
     except Exception as error:  # whatever is wrong with a scan, the others are prepared
-        return {"status": "failed", "message": _reason(error, raw_image)}
+        text = " ".join(str(error).split()) or type(error).__name__
+        return {"status": "failed", "message": text if raw_image in text else f"{raw_image}: {text}"}
 
 
-def _reason(error: Exception, raw_image: str) -> str:
-    """Return what went wrong in one line that names the scan."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if raw_image in text else f"{raw_image}: {text}"
+def _write_files(prepared: PreparedScan, files: dict[str, Path]) -> None:
+    write_nifti(files["image"], prepared.image, prepared.affine)
+    write_nifti(files["brain_mask"], prepared.brain_mask, prepared.affine)
+    with write_atomically(files["transform"]) as path:
+        header = "world of the raw scan to world of the prepared scan, mm (RAS)"
+        np.savetxt(path, prepared.transform, fmt="%.12g", header=header)
+    save_picture(prepared, files["picture"])

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from bundle.preprocessing.grids import place_grid, resample
-from bundle.preprocessing.quality import Limits, correlate_with_template, find_problem
-from bundle.preprocessing.template import load_template
+from bundle.data.geometry import resample
+from bundle.preprocessing.quality_control import Limits, correlate_with_template, find_problem
+from bundle.preprocessing.template import load_template, place_grid
 
 GOOD = {"num_slices": 180, "brain_volume_ml": 1500.0, "smallest_scale": 0.95, "largest_scale": 1.1, "template_correlation": 0.8}
 
@@ -34,7 +34,7 @@ def test_a_bad_one_is_told_in_a_sentence(name: str, value: float, sentence: str)
 @pytest.mark.parametrize("voxel_size", [2.0, 4.0])
 def test_the_template_correlates_with_itself_and_less_when_shifted(voxel_size: float) -> None:
     grid, template = place_grid(voxel_size), load_template()
-    image = resample(template.image, np.linalg.inv(template.affine) @ grid.affine, grid.shape)
+    image = resample(template.image[None], template.affine, grid.affine, grid.shape, exact=False)[0]
     shifted = np.roll(image, int(16 / voxel_size), axis=1)
     assert correlate_with_template(image, grid) > 0.97
     assert correlate_with_template(shifted, grid) < 0.6
