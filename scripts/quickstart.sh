@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# From nothing to a report: environment, embedded cohort, short training, evaluation, maps of a folder of scans.
+# From nothing to a report: environment, simulated cohort, short training, evaluation, maps of a folder of scans.
 # Usage: bash scripts/quickstart.sh [key of the training config, such as --max_epochs 2, ...]     (OUTPUT=FOLDER for another folder)
 set -euo pipefail
 source "$(dirname "$0")/environment.sh"

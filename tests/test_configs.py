@@ -22,7 +22,7 @@ OVERLAYS = sorted(
 )
 DATA = ("bundle_root", "device", "spatial_dims", "image_size", "pixdim", "plane", "percentile", "headroom", "num_classes")
 NETWORK = ("content_encoder", "attribute_encoder", "generator", "network_def")
-COHORT = ("embedded_cohort", "cohort", "manifest")
+COHORT = ("simulated_cohort", "cohort", "manifest")
 
 
 BENEATH = {  # overlays that another one is needed for

@@ -102,8 +102,8 @@ def check_field_of_view(spatial_size: Sequence[int], voxel_size: float) -> None:
     extents = [size * voxel_size for size in spatial_size]
     if voxel_size <= 0 or any(extent < needed for extent, needed in zip(extents, least, strict=True)):
         raise ValueError(
-            f"the field of view, {show_extent(extents)} mm, does not hold a brain: embedded_cohort#spatial_size (image_size) "
-            f"times embedded_cohort#voxel_size (pixdim), {list(spatial_size)} times {voxel_size:g} mm, must be at least "
+            f"the field of view, {show_extent(extents)} mm, does not hold a brain: simulated_cohort#spatial_size (image_size) "
+            f"times simulated_cohort#voxel_size (pixdim), {list(spatial_size)} times {voxel_size:g} mm, must be at least "
             f"{show_extent(least)} mm"
         )
 
@@ -145,8 +145,8 @@ def draw_person(
         if person is not None:
             return Draw(person, course, random, generator)
     raise ValueError(
-        f"{brain.name} does not fit into {list(spatial_size)} voxels of {voxel_size:g} mm: enlarge embedded_cohort#spatial_size"
-        " (image_size) or embedded_cohort#voxel_size (pixdim)"
+        f"{brain.name} does not fit into {list(spatial_size)} voxels of {voxel_size:g} mm: enlarge simulated_cohort#spatial_size"
+        " (image_size) or simulated_cohort#voxel_size (pixdim)"
     )
 
 

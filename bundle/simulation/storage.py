@@ -53,8 +53,8 @@ def is_written(dataset_dir: Path, settings: dict, ignored: Sequence[str] = ()) -
 def _name_keys(key: str, found: Any, asked: Any) -> list[str]:
     """Name the config keys behind a setting that differs; those of several numbers one by one."""
     if key == "numbers" and isinstance(found, dict):
-        return [f"embedded_cohort#num_{group} was {found.get(group)}" for group in asked if found.get(group) != asked[group]]
-    return [key if key in ("simulation", "version") else f"embedded_cohort#{key}"]
+        return [f"simulated_cohort#num_{group} was {found.get(group)}" for group in asked if found.get(group) != asked[group]]
+    return [key if key in ("simulation", "version") else f"simulated_cohort#{key}"]
 
 
 def write_cohort(

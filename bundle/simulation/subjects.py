@@ -71,7 +71,7 @@ def simulate_subject(anatomy: Anatomy, spatial_size: Sequence[int], voxel_size: 
             return Subject(control, effect, parcel_map, mask, affine)
     raise ValueError(
         f"{anatomy.name} shows not all parcels in {list(spatial_size)} voxels of {voxel_size:g} mm: enlarge the field of view"
-        " (embedded_cohort#spatial_size or image_size) or take smaller voxels (embedded_cohort#voxel_size or pixdim)"
+        " (simulated_cohort#spatial_size or image_size) or take smaller voxels (simulated_cohort#voxel_size or pixdim)"
     )
 
 

@@ -13,7 +13,7 @@ from bundle.simulation.squares import simulate_squares_cohort
 ROOT = Path(__file__).parents[2]
 AS_IN_TRAINING = (
     "spatial_dims", "image_size", "pixdim", "plane", "percentile", "headroom", "num_classes",
-    "embedded_cohort", "cohort", "manifest",
+    "simulated_cohort", "cohort", "manifest",
     "regression", "value_mean", "value_scale", "content_encoder", "attribute_encoder", "generator", "network_def",
 )  # fmt: skip
 
@@ -54,7 +54,7 @@ def parser(request, tmp_path):
     parser.update({
         "bundle_root": str(tmp_path),
         "dataset_dir": str(simulate_squares_cohort(tmp_path / "squares", size, num_train=8, num_validation=4, num_test=8)),
-        "embedded_cohort": read("squares.yaml")["embedded_cohort"] | {"num_train": 8, "num_validation": 4, "num_test": 8},
+        "simulated_cohort": read("squares.yaml")["simulated_cohort"] | {"num_train": 8, "num_validation": 4, "num_test": 8},
         "device": "cpu",
         "spatial_dims": request.param,
         "image_size": size,

@@ -87,7 +87,7 @@ def test_same_seed_gives_the_same_bytes(cohort: Path, tmp_path: Path) -> None:
 
 def test_written_cohort_is_found_again_and_other_settings_are_refused(cohort: Path, tmp_path: Path) -> None:
     assert simulate_ageing_cohort(cohort, **SMALL, seed=3) == cohort
-    with pytest.raises(ValueError, match=r"other settings \(embedded_cohort#seed\)"):
+    with pytest.raises(ValueError, match=r"other settings \(simulated_cohort#seed\)"):
         simulate_ageing_cohort(cohort, **SMALL, seed=4)
     with pytest.raises(ValueError, match="spatial_size must have 3 entries"):
         simulate_ageing_cohort(tmp_path / "slices", spatial_size=(64, 80))

@@ -93,14 +93,14 @@ def test_written_cohort_is_found_again(cohort: Path, monkeypatch: pytest.MonkeyP
 def test_cohort_is_found_again_where_other_anatomies_are_installed(cohort: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bundle.simulation.cohort.write_cohort", lambda *_: pytest.fail("written again"))
     assert simulate_lesion_cohort(cohort, **{**SMALL, "anatomies": None}) == cohort
-    with pytest.raises(ValueError, match=r"other settings \(embedded_cohort#anatomies\)"):
+    with pytest.raises(ValueError, match=r"other settings \(simulated_cohort#anatomies\)"):
         simulate_lesion_cohort(cohort, **{**SMALL, "anatomies": ["mni152-09a-sym-mirrored"]})
 
 
 def test_cohort_with_other_settings_is_an_error_that_names_them(cohort: Path) -> None:
-    with pytest.raises(ValueError, match=r"other settings \(embedded_cohort#seed\): give the keys that it was made with"):
+    with pytest.raises(ValueError, match=r"other settings \(simulated_cohort#seed\): give the keys that it was made with"):
         simulate_lesion_cohort(cohort, **SMALL, seed=5)
-    with pytest.raises(ValueError, match=r"other settings \(embedded_cohort#num_train was 6\)"):
+    with pytest.raises(ValueError, match=r"other settings \(simulated_cohort#num_train was 6\)"):
         simulate_lesion_cohort(cohort, **{**SMALL, "num_train": 8})
 
 

@@ -163,7 +163,7 @@ def test_interrupted_simulation_goes_on_to_the_same_bytes(
 def test_written_cohort_is_found_again_and_other_settings_are_refused(cohort: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bundle.simulation.conversion.write_participants", lambda *_: pytest.fail("written again"))
     assert simulate_conversion_cohort(cohort, **SMALL) == cohort
-    with pytest.raises(ValueError, match=r"other settings \(embedded_cohort#num_classes\)"):
+    with pytest.raises(ValueError, match=r"other settings \(simulated_cohort#num_classes\)"):
         simulate_conversion_cohort(cohort, **SMALL, num_classes=3)
     assert json.loads((cohort / DESCRIPTION).read_text())["Regions"] == list(REGIONS)
 

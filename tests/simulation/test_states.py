@@ -102,7 +102,7 @@ def test_scans_of_a_state_differ_by_noise_and_a_little_bias(person: Person) -> N
 
 def test_brain_that_does_not_fit_is_an_error(coarse_brain: Brain, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bundle.simulation.states.MAX_DRAWS", 2)
-    with pytest.raises(ValueError, match="mni152-09a-sym does not fit into .* of 5 mm: enlarge embedded_cohort#spatial_size"):
+    with pytest.raises(ValueError, match="mni152-09a-sym does not fit into .* of 5 mm: enlarge simulated_cohort#spatial_size"):
         draw_person(coarse_brain, lambda random: np.zeros((1, len(REGIONS))), [0], (24, 40, 32), VOXEL_SIZE, 0)
 
 

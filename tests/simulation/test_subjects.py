@@ -69,5 +69,5 @@ def test_volume_has_all_parcels() -> None:
 
 def test_size_that_misses_the_parcels_is_an_error(unseen_brain: Anatomy, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bundle.simulation.subjects.MAX_DRAWS", 3)
-    with pytest.raises(ValueError, match="colin27 shows not all parcels in .*embedded_cohort#spatial_size"):
+    with pytest.raises(ValueError, match="colin27 shows not all parcels in .*simulated_cohort#spatial_size"):
         simulate_subject(unseen_brain, (16, 16), 2.0, 0)
