@@ -58,7 +58,7 @@ class Person(NamedTuple):
     """A person in several states.
 
     Attributes:
-        states: One for each change asked for.
+        states: One for each wanted change.
         brain_mask: Brain and the fluid around it, the same in all states, shape (H, W, D), uint8.
         affine: Voxel to world matrix in mm (RAS), shape (4, 4).
         noise_level: Standard deviation of the scanner's noise, scanner units.
@@ -98,19 +98,14 @@ def check_field_of_view(spatial_size: Sequence[int], voxel_size: float) -> None:
     """
     if len(spatial_size) != 3:
         raise ValueError(f"spatial_size must have 3 entries (whole brains), got {list(spatial_size)}")
-    least = [extent + 2 * voxel_size for extent in BRAIN_EXTENT]
-    extents = [size * voxel_size for size in spatial_size]
+    least, extents = [extent + 2 * voxel_size for extent in BRAIN_EXTENT], [size * voxel_size for size in spatial_size]
     if voxel_size <= 0 or any(extent < needed for extent, needed in zip(extents, least, strict=True)):
+        shown, needed = (" x ".join(f"{length:g}" for length in lengths) for lengths in (extents, least))
         raise ValueError(
-            f"the field of view, {show_extent(extents)} mm, does not hold a brain: simulated_cohort#spatial_size (image_size) "
+            f"the field of view, {shown} mm, does not hold a brain: simulated_cohort#spatial_size (image_size) "
             f"times simulated_cohort#voxel_size (pixdim), {list(spatial_size)} times {voxel_size:g} mm, must be at least "
-            f"{show_extent(least)} mm"
+            f"{needed} mm"
         )
-
-
-def show_extent(extent: Sequence[float]) -> str:
-    """Return lengths as "160 x 200 x 160"."""
-    return " x ".join(f"{length:g}" for length in extent)
 
 
 def draw_person(
@@ -171,7 +166,7 @@ def simulate_person(
     appearance = draw_appearance(tuple(spatial_size), voxel_size, generator, T1_LEVELS)
     noise_level = float(appearance.noise.std().clamp(*NOISE_RANGE))
     brain_mask = _sample(brain, positions, BRAIN) >= 0.5
-    if _touches_border(brain_mask):
+    if brain_mask.sum() > brain_mask[..., 1:-1, 1:-1, 1:-1].sum():  # it touches the border
         return None
     states = []
     for change in changes + compute_offset(brain):
@@ -194,13 +189,12 @@ def compute_offset(brain: Brain) -> np.ndarray:
     return np.log(typical / own)
 
 
-def scan(state: State, brain_mask: np.ndarray, noise_level: float, voxel_size: float, generator: torch.Generator) -> np.ndarray:
+def scan(state: State, person: Person, voxel_size: float, generator: torch.Generator) -> np.ndarray:
     """Scan a state: a small bias field and noise of this session.
 
     Args:
         state: What is scanned.
-        brain_mask: Where the brain is, shape (H, W, D).
-        noise_level: Standard deviation of the noise, scanner units.
+        person: Whose state it is.
         voxel_size: Edge of a voxel in mm.
         generator: Source of randomness.
 
@@ -209,8 +203,8 @@ def scan(state: State, brain_mask: np.ndarray, noise_level: float, voxel_size: f
     """
     size = state.image.shape
     bias = torch.exp(SESSION_BIAS_DEVIATION * sample_smooth_noise(size, 1, SESSION_BIAS_SIGMA / voxel_size, generator))[0, 0]
-    noise = noise_level * torch.randn(size, generator=generator)
-    return ((torch.from_numpy(state.image) * bias + noise).clamp(min=1).round().numpy() * brain_mask).astype(np.int16)
+    noise = person.noise_level * torch.randn(size, generator=generator)
+    return ((torch.from_numpy(state.image) * bias + noise).clamp(min=1).round().numpy() * person.brain_mask).astype(np.int16)
 
 
 def make_affine(spatial_size: Sequence[int], voxel_size: float) -> np.ndarray:
@@ -232,12 +226,6 @@ def _draw_positions(spatial_size: Sequence[int], voxel_size: float, generator: t
 def _sample(brain: Brain, positions: torch.Tensor, channels: slice) -> torch.Tensor:
     """Sample channels of a brain at world coordinates, shape (1, C, ...)."""
     return sample_at(brain.channels[:, channels], positions - torch.tensor(brain.origin).reshape(1, 3, 1, 1, 1))
-
-
-def _touches_border(mask: torch.Tensor) -> bool:
-    """Tell whether a mask reaches the border of its grid."""
-    inner = mask[..., 1:-1, 1:-1, 1:-1]
-    return bool(mask.sum() > inner.sum())
 
 
 def _smallest_jacobian(positions: torch.Tensor, mask: torch.Tensor, voxel_size: float) -> float:
