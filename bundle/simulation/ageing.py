@@ -39,12 +39,9 @@ class AgeingStudy(Study):
     """
 
     name = "ageing"
+    check_size = staticmethod(check_field_of_view)
     details: ClassVar = {"Regions": list(REGIONS)}
     all_scans = ALL_AGES
-
-    def check_size(self, spatial_size: Sequence[int], voxel_size: float) -> None:
-        """Refuse a field of view that does not hold the brain."""
-        check_field_of_view(spatial_size, voxel_size)
 
     def plan_subject(self, split: str, anatomies: Sequence[str], key: tuple[int, int, int]) -> dict[str, Any]:
         """Draw a subject's row; label and target age are missing between the classes, and the target age in training."""

@@ -5,6 +5,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -132,10 +133,7 @@ def simulate_cohort(
         return dataset_dir
     study.check_size(spatial_size, voxel_size)
     logger.info("Simulating %s in %s on %s; unseen %s", study.name, dataset_dir, ", ".join(seen), ", ".join(unseen))
-
-    def simulate(row: dict) -> SubjectFiles:
-        return study.simulate(row, spatial_size, voxel_size)
-
+    simulate = partial(study.simulate, spatial_size=spatial_size, voxel_size=voxel_size)
     plan = plan_subjects(study.plan_subject, numbers, seed, seen, unseen)
     write_cohort(dataset_dir, plan, simulate, settings, study.details, study.all_scans)
     return dataset_dir

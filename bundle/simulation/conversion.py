@@ -46,6 +46,7 @@ class ConversionStudy(Study):
     """
 
     name: ClassVar = "conversion"
+    check_size = staticmethod(check_field_of_view)
     details: ClassVar = {"Regions": list(REGIONS)}
     repeat_share: float = 0.25
     num_classes: int = 2
@@ -55,10 +56,6 @@ class ConversionStudy(Study):
             raise ValueError(f"num_classes must be 2 (MCI, AD) or 3 (CN, MCI, AD), got {self.num_classes}")
         if not 0 <= self.repeat_share <= 1:
             raise ValueError(f"repeat_share must be from 0 to 1, got {self.repeat_share}")
-
-    def check_size(self, spatial_size: Sequence[int], voxel_size: float) -> None:
-        """Refuse a field of view that does not hold the brain."""
-        check_field_of_view(spatial_size, voxel_size)
 
     def plan_subject(self, split: str, anatomies: Sequence[str], key: tuple[int, int, int]) -> dict[str, Any]:
         """Draw a subject's row; `classes` holds the classes of its sessions, joined by `+`."""

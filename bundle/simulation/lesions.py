@@ -8,9 +8,9 @@ import torch
 from torch.nn import functional
 
 from bundle.simulation.anatomies import PARCELS, Anatomy, load_anatomy
-from bundle.simulation.appearance import SHARPNESS_SIGMA, draw_appearance, mix_tissues, render, sharpen
+from bundle.simulation.appearance import draw_appearance, mix_tissues, render
 from bundle.simulation.cohort import Study
-from bundle.simulation.deformations import draw_deformation, make_grid, sample_at
+from bundle.simulation.deformations import draw_deformation, make_grid, read_nearest, sample_at
 from bundle.simulation.paired_states import PairedStates, list_files
 from bundle.simulation.parcels import LEAST_CHANGE, Lesions, compute_weights, have_effect
 from bundle.simulation.storage import SubjectFiles
@@ -131,10 +131,8 @@ def _sample_anatomy(anatomy: Anatomy, positions: torch.Tensor) -> tuple[torch.Te
     """Read tissues (1, 3, ...), brain mask (1, 1, ...) and parcels (1, 1, ...) on the fine grid; a slice has no last axis."""
     voxels = positions - torch.tensor(anatomy.origin).reshape(1, 3, 1, 1, 1)
     tissues = sample_at(torch.from_numpy(anatomy.tissues)[None], voxels, padding_mode="border")
-    limits = torch.tensor(anatomy.parcels.shape).reshape(3, 1, 1, 1) - 1
-    nearest = tuple(voxels[0].round().long().clamp(torch.zeros_like(limits), limits))
-    brain = torch.from_numpy(anatomy.brain_mask)[nearest][None, None].float()
-    parcels = torch.from_numpy(anatomy.parcels)[nearest][None, None]
+    brain = read_nearest(torch.from_numpy(anatomy.brain_mask), voxels[0])[None, None].float()
+    parcels = read_nearest(torch.from_numpy(anatomy.parcels), voxels[0])[None, None]
     if brain.shape[-1] == 1:
         tissues, brain, parcels = tissues[..., 0], brain[..., 0], parcels[..., 0]
     return tissues, brain, parcels
@@ -149,8 +147,7 @@ def _render_states(
     pool = {2: functional.avg_pool2d, 3: functional.avg_pool3d}[spatial_dims]
     brain_mask = pool(brain, fineness) >= 0.5
     appearance = draw_appearance(tuple(brain_mask.shape[2:]), voxel_size, generator)
-    mixed = mix_tissues(pool(tissues, fineness), appearance.levels)
-    control = sharpen(mixed, appearance.sharpness, SHARPNESS_SIGMA / voxel_size)
+    control = mix_tissues(pool(tissues, fineness), appearance, voxel_size)
     parcel_map, weight = compute_weights(parcels, voxel_size, fineness)
     lesioned = control + weight * (appearance.levels[0] - control).clamp(min=0)
     effect = render(lesioned, appearance) - render(control, appearance)

@@ -6,22 +6,14 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from bundle.simulation.appearance import (
-    NOISE_RANGE,
-    SHARPNESS_SIGMA,
-    T1_LEVELS,
-    Appearance,
-    draw_appearance,
-    mix_tissues,
-    render,
-    sharpen,
-)
+from bundle.simulation.appearance import NOISE_RANGE, T1_LEVELS, Appearance, draw_appearance, mix_tissues, render
 from bundle.simulation.atrophy import compute_pullback, follow_pullback
 from bundle.simulation.brains import BRAIN, STRUCTURE, TISSUE, Brain
 from bundle.simulation.deformations import (
     compute_jacobian_determinant,
     draw_deformation,
     make_grid,
+    read_nearest,
     sample_at,
     sample_smooth_noise,
 )
@@ -136,7 +128,7 @@ def draw_person(
         random = np.random.default_rng([seed, attempt])
         generator = torch.Generator().manual_seed(int(random.integers(2**31)))
         course = draw_course(random)
-        person = simulate_person(brain, course[list(wanted)], spatial_size, voxel_size, generator)
+        person = _simulate_person(brain, course[list(wanted)], spatial_size, voxel_size, generator)
         if person is not None:
             return Draw(person, course, random, generator)
     raise ValueError(
@@ -145,22 +137,12 @@ def draw_person(
     )
 
 
-def simulate_person(
+def _simulate_person(
     brain: Brain, changes: np.ndarray, spatial_size: Sequence[int], voxel_size: float, generator: torch.Generator
 ) -> Person | None:
-    """Simulate a person in several states.
+    """Simulate a person in states of given log volume ratios, (S, R); None when it does not fit or is squeezed too much.
 
     Every state is sampled once from the anatomy, through the person's own deformation and the flow that changes the regions.
-
-    Args:
-        brain: Anatomy to start from.
-        changes: Log volume ratio of each region to the typical one, for each state, shape (S, R).
-        spatial_size: Size of the images, H, W, D.
-        voxel_size: Edge of a voxel in mm.
-        generator: Source of randomness.
-
-    Returns:
-        The person; None when the brain is not wholly in the field of view, or is squeezed too much.
     """
     positions = _draw_positions(spatial_size, voxel_size, generator)
     appearance = draw_appearance(tuple(spatial_size), voxel_size, generator, T1_LEVELS)
@@ -169,19 +151,18 @@ def simulate_person(
     if brain_mask.sum() > brain_mask[..., 1:-1, 1:-1, 1:-1].sum():  # it touches the border
         return None
     states = []
-    for change in changes + compute_offset(brain):
+    for change in changes + _compute_offset(brain):
         moved = follow_pullback(compute_pullback(brain.atrophy, change), positions)
-        if _smallest_jacobian(moved, brain_mask, voxel_size) < SMALLEST_JACOBIAN:
+        jacobian = compute_jacobian_determinant(moved / voxel_size - make_grid(spatial_size))[brain_mask[:, 0]]
+        if jacobian.min() < SMALLEST_JACOBIAN:
             return None
         states.append(_render_state(brain, moved, brain_mask, appearance, voxel_size))
-    return Person(states, brain_mask[0, 0].numpy().astype(np.uint8), make_affine(spatial_size, voxel_size), noise_level)
+    return Person(states, brain_mask[0, 0].numpy().astype(np.uint8), _make_affine(spatial_size, voxel_size), noise_level)
 
 
-def compute_offset(brain: Brain) -> np.ndarray:
-    """Compute the log volume ratios that bring an anatomy's structures to `TYPICAL_VOLUMES`, zero for lobes, shape (R,).
-
-    So that the anatomies of a cohort, one of which may have half the ventricles of another, differ as persons do.
-    """
+def _compute_offset(brain: Brain) -> np.ndarray:
+    """Compute the log volume ratios that bring an anatomy's structures to `TYPICAL_VOLUMES`, zero for lobes, shape (R,)."""
+    # One anatomy may have half the ventricles of another: so they differ as persons do.
     own = brain.atrophy.volumes
     typical = np.array(
         [TYPICAL_VOLUMES.get(region.split("-", 1)[1], volume) for region, volume in zip(REGIONS, own, strict=True)]
@@ -207,7 +188,7 @@ def scan(state: State, person: Person, voxel_size: float, generator: torch.Gener
     return ((torch.from_numpy(state.image) * bias + noise).clamp(min=1).round().numpy() * person.brain_mask).astype(np.int16)
 
 
-def make_affine(spatial_size: Sequence[int], voxel_size: float) -> np.ndarray:
+def _make_affine(spatial_size: Sequence[int], voxel_size: float) -> np.ndarray:
     """Make the voxel to world matrix of a grid around `CENTRE`, shape (4, 4)."""
     affine = np.diag([voxel_size, voxel_size, voxel_size, 1.0])
     affine[:3, 3] = np.array(CENTRE) - (np.array(spatial_size) - 1) / 2 * voxel_size
@@ -228,12 +209,6 @@ def _sample(brain: Brain, positions: torch.Tensor, channels: slice) -> torch.Ten
     return sample_at(brain.channels[:, channels], positions - torch.tensor(brain.origin).reshape(1, 3, 1, 1, 1))
 
 
-def _smallest_jacobian(positions: torch.Tensor, mask: torch.Tensor, voxel_size: float) -> float:
-    """Compute the smallest Jacobian determinant inside a mask of the map from the scan to the anatomy."""
-    displacement = positions / voxel_size - make_grid(positions.shape[2:])
-    return float(compute_jacobian_determinant(displacement)[mask[:, 0]].min())
-
-
 def _render_state(
     brain: Brain, positions: torch.Tensor, brain_mask: torch.Tensor, appearance: Appearance, voxel_size: float
 ) -> State:
@@ -243,9 +218,8 @@ def _render_state(
     tissues = torch.zeros((1, 3, *inside.shape))
     tissues[:, 1:, inside] = _sample(brain, points, TISSUE)[..., 0, 0]
     tissues[:, 0] = 1 - tissues[:, 1:].sum(dim=1)
-    mixed = sharpen(mix_tissues(tissues, appearance.levels), appearance.sharpness, SHARPNESS_SIGMA / voxel_size)
-    image = render(mixed, appearance) * brain_mask
-    parts = measure_parts(brain, points, tissues[0, 1:, inside].sum(dim=0))
+    image = render(mix_tissues(tissues, appearance, voxel_size), appearance) * brain_mask
+    parts = _measure_parts(brain, points, tissues[0, 1:, inside].sum(dim=0))
     volumes = parts.double().sum(dim=1).numpy() * voxel_size**3
     largest, label = parts.max(dim=0)
     regions = torch.zeros(inside.shape, dtype=torch.uint8)
@@ -253,22 +227,11 @@ def _render_state(
     return State(image[0, 0].numpy(), regions.numpy(), volumes)
 
 
-def measure_parts(brain: Brain, points: torch.Tensor, tissue: torch.Tensor) -> torch.Tensor:
-    """Compute the part of a voxel that each region fills.
-
-    Args:
-        brain: The anatomy.
-        points: World coordinates of the voxels in mm, shape (1, 3, N, 1, 1).
-        tissue: Part of each voxel that is grey or white matter, shape (N,).
-
-    Returns:
-        Parts in [0, 1], shape (R, N).
-    """
+def _measure_parts(brain: Brain, points: torch.Tensor, tissue: torch.Tensor) -> torch.Tensor:
+    """Compute the part of each voxel that each region fills, shape (R, N); `tissue` is the part that is grey or white matter."""
     left = points[0, 0, :, 0, 0] < 0
     structures = _sample(brain, points, STRUCTURE)[0, ..., 0, 0]  # (3, N)
     sides = torch.stack([structures * left, structures * ~left], dim=1).flatten(0, 1)  # left and right of each structure
-    limits = torch.tensor(brain.lobes.shape)[:, None] - 1
-    nearest = (points[0, ..., 0, 0] - torch.tensor(brain.origin)[:, None]).round().long()
-    lobes = brain.lobes[tuple(nearest.clamp(torch.zeros_like(limits), limits))]
+    lobes = read_nearest(brain.lobes, points[0, ..., 0, 0] - torch.tensor(brain.origin)[:, None])
     cortex = [tissue * (lobes == label) for label in range(len(sides) + 1, len(REGIONS) + 1)]
     return torch.cat([sides, torch.stack(cortex)])

@@ -142,7 +142,12 @@ def _write_subjects(
     def write(row: dict) -> None:
         name = row["participant_id"]
         if name not in records:
-            records[name] = write_record(paths[name], fingerprint, write_subject(folder, simulate(row)))
+            files = simulate(row)
+            for image, array in files.images.items():
+                write_nifti(folder / image, array, files.affine)
+            for path, table in files.tables.items():
+                _write_table(table, folder / path)
+            records[name] = write_record(paths[name], fingerprint, {"columns": files.columns, "scans": files.scans})
         bar.update()
 
     with (
@@ -154,23 +159,6 @@ def _write_subjects(
             write(first)  # the first one that is not written loads the anatomy for all
             list(executor.map(write, others))
     return [records[name] for name in paths]
-
-
-def write_subject(folder: Path, files: SubjectFiles) -> dict[str, Any]:
-    """Write the images and tables of a subject.
-
-    Args:
-        folder: Folder of the cohort.
-        files: What to write.
-
-    Returns:
-        Its part of the cohort's tables: `columns` and `scans`.
-    """
-    for path, array in files.images.items():
-        write_nifti(folder / path, array, files.affine)
-    for path, table in files.tables.items():
-        _write_table(table, folder / path)
-    return {"columns": files.columns, "scans": files.scans}
 
 
 def _write_tables(folder: Path, plan: pd.DataFrame, records: list[dict[str, Any]], all_scans: str | None) -> None:
