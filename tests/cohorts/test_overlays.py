@@ -85,7 +85,7 @@ def test_listing_writes_counts_and_tables(make_bids, visits, tmp_path: Path, cap
     assert "24 scans of 20 participants" in caplog.text
     written = read_folder(tmp_path / "out", table="manifest.tsv")
     assert len(written) == 24
-    assert (tmp_path / "out" / "manifest_left_out.tsv").is_file()
+    assert (tmp_path / "out" / "manifest_exclusions.tsv").is_file()
 
 
 @pytest.mark.parametrize("name", READERS)
