@@ -7,28 +7,19 @@ import pandas as pd
 
 from bundle.cohorts.exclusions import Exclusions
 from bundle.cohorts.layouts import name_participant, name_session, parse_months
-from bundle.cohorts.tables import merge_repeats, read_columns, read_header, read_sexes
+from bundle.cohorts.tables import merge_repeats, read_columns, read_header, tidy_columns
 from bundle.data.manifest import read_numbers
 
 FIELD_STRENGTH = ("field_strength", "MagneticFieldStrength", "magnetic_field_strength", "mri_field", "FLDSTRENG")
 TOLERANCE = 0.25  # T; scanners sold as 3 T report 2.89 to 3.0
 PARTICIPANT = {"participant_id": ["participant_id"], "sex": ["sex", "gender", "Sex"], "baseline_age": ["age_bl", "age"]}
 SESSION = {
-    "session_id": ["session_id"],
-    "diagnosis": ["diagnosis", "DX"],
-    "age": ["age"],
-    "field_strength": FIELD_STRENGTH,
-}
+    "session_id": ["session_id"], "diagnosis": ["diagnosis", "DX"], "age": ["age"], "field_strength": FIELD_STRENGTH,
+}  # fmt: skip
 ADNIMERGE = {
-    "participant_id": ["PTID"],
-    "session_id": ["VISCODE"],
-    "diagnosis": ["DX"],
-    "age": ["AGE"],
-    "sex": ["PTGENDER"],
-    "date": ["EXAMDATE"],
-    "baseline_date": ["EXAMDATE_bl"],
-    "field_strength": FIELD_STRENGTH,
-}
+    "participant_id": ["PTID"], "session_id": ["VISCODE"], "diagnosis": ["DX"], "age": ["AGE"], "sex": ["PTGENDER"],
+    "date": ["EXAMDATE"], "baseline_date": ["EXAMDATE_bl"], "field_strength": FIELD_STRENGTH,
+}  # fmt: skip
 KEYS = ("participant_id", "session_id")
 DAYS_OF_YEAR = 365.25
 MAX_DAYS = 90  # between the day of a scan and that of a visit
@@ -61,7 +52,10 @@ def read_visits(labels: str | Path, exclusions: Exclusions) -> pd.DataFrame:
                 " TSV with participant_id, session_id and diagnosis"
             )
         path = tables[0]
-    return _read_adnimerge(path, exclusions) if "VISCODE" in read_header(path) else _read_list(path, exclusions)
+    if "VISCODE" in read_header(path):
+        return _read_adnimerge(path, exclusions)
+    columns = {**SESSION, **{name: PARTICIPANT[name] for name in ("participant_id", "sex")}}
+    return _tidy(read_columns(path, columns, [*KEYS, "diagnosis"]), path, exclusions)
 
 
 def find_sessions(scans: pd.DataFrame, visits: pd.DataFrame) -> pd.Series:
@@ -120,47 +114,31 @@ def _read_bids(folder: Path, exclusions: Exclusions) -> pd.DataFrame:
         rows = read_columns(table, SESSION, ["session_id", "diagnosis"])
         rows.insert(0, "participant_id", table.parent.name)
         tables.append(rows)
-    visits = _complete(pd.concat(tables, ignore_index=True), folder, exclusions)
-    visits = visits.merge(participants, on="participant_id", how="left")
+    visits = pd.concat(tables, ignore_index=True).merge(participants, on="participant_id", how="left")
+    visits = _tidy(visits, folder, exclusions)
     if "baseline_age" in visits:
         ages = read_numbers(visits, "baseline_age", path) + visits["session_id"].map(parse_months) / 12
         visits["age"] = visits["age"].fillna(ages) if "age" in visits else ages
-    return _tidy(visits)
-
-
-def _read_list(path: Path, exclusions: Exclusions) -> pd.DataFrame:
-    columns = {**PARTICIPANT, **SESSION}
-    columns.pop("baseline_age")
-    return _tidy(_complete(read_columns(path, columns, [*KEYS, "diagnosis"]), path, exclusions))
+    return visits.drop(columns="baseline_age", errors="ignore")
 
 
 def _read_adnimerge(path: Path, exclusions: Exclusions) -> pd.DataFrame:
     """Read ADNIMERGE.csv, whose AGE is the one at baseline."""
     visits = read_columns(path, ADNIMERGE, ["participant_id", "session_id", "diagnosis", "age", "date", "baseline_date"])
     visits = exclusions.drop(visits, visits["participant_id"].isna() | visits["session_id"].isna(), "without PTID or VISCODE")
-    visits = _complete(visits, path, exclusions)
+    visits = _tidy(visits, path, exclusions)
     visits["participant_id"] = visits["participant_id"].map(name_participant)
-    dates = {name: pd.to_datetime(visits[name], errors="coerce", format="%Y-%m-%d") for name in ("date", "baseline_date")}
-    visits["age"] = visits["age"] + (dates["date"] - dates["baseline_date"]).dt.days / DAYS_OF_YEAR
-    return _tidy(visits.assign(date=dates["date"]))
+    dates = [pd.to_datetime(visits.pop(name), errors="coerce", format="%Y-%m-%d") for name in ("date", "baseline_date")]
+    return visits.assign(age=visits["age"] + (dates[0] - dates[1]).dt.days / DAYS_OF_YEAR, date=dates[0])
 
 
-def _complete(visits: pd.DataFrame, path: Path, exclusions: Exclusions) -> pd.DataFrame:
-    """Merge repeated rows, name sessions alike, and read numbers."""
+def _tidy(visits: pd.DataFrame, path: Path, exclusions: Exclusions) -> pd.DataFrame:
+    """Merge repeated rows, name sessions alike, and read numbers, sexes and field strengths."""
     visits["session_id"] = visits["session_id"].map(name_session, na_action="ignore")
-    visits = merge_repeats(visits, KEYS, path, exclusions)
-    if "age" in visits:
-        visits["age"] = read_numbers(visits, "age", path)
-    return visits
-
-
-def _tidy(visits: pd.DataFrame) -> pd.DataFrame:
-    """Read sexes and field strengths, and drop what is used no more."""
-    if "sex" in visits:
-        visits["sex"] = read_sexes(visits["sex"])
+    visits = tidy_columns(merge_repeats(visits, KEYS, path, exclusions), path)
     if "field_strength" in visits:
         visits["field_strength"] = _read_field_strengths(visits["field_strength"])
-    return visits.drop(columns=["baseline_age", "baseline_date"], errors="ignore")
+    return visits
 
 
 def _read_field_strengths(column: pd.Series) -> pd.Series:

@@ -85,11 +85,7 @@ def label_integers(scans: pd.DataFrame, path: str | Path, num_classes: int | Non
 
 
 def name_classes(classes: Sequence[Sequence[str]]) -> list[str]:
-    """Return a name for each class, such as MCI/LMCI.
-
-    Args:
-        classes: The values of each class.
-    """
+    """Return a name for each class from its values, such as MCI/LMCI."""
     return ["/".join(_list_values(values)) for values in classes]
 
 

@@ -17,13 +17,7 @@ class Exclusions:
         self.rows: list[tuple[str, str, str]] = []  # participant_id, session_id, reason
 
     def add(self, participant: object, session: object, reason: str) -> None:
-        """Note one exclusion.
-
-        Args:
-            participant: Identifier, or the name of a file that belongs to none.
-            session: Identifier; NaN or None when unknown.
-            reason: Why, in a few words.
-        """
+        """Note one exclusion: a participant, or a file that belongs to none; its session, if any; and why, in a few words."""
         self.rows.append((str(participant), "n/a" if pd.isna(session) else str(session), reason))
 
     def drop(self, rows: pd.DataFrame, where: pd.Series, reason: str) -> pd.DataFrame:

@@ -15,8 +15,6 @@ ADNI_PARTICIPANT = re.compile(r"(?<!\d)(\d{3})_S_(\d{4,5})(?!\d)|sub-ADNI(\d{3})
 ADNI_SESSION = re.compile(r"(?<![A-Za-z0-9])(ses-M\d+|m\d{2,3}|bl|sc)(?![A-Za-z0-9])", re.IGNORECASE)
 BASELINES = ("bl", "sc", "scmri", "screening", "baseline")
 DATE = re.compile(r"(?<!\d)(\d{4}-\d{2}-\d{2})(?!\d)")
-
-
 LAYOUTS = {  # glob pattern of participants' folders, path from a session's folder to the scan's, glob pattern of scans
     "bids": ("sub-*", "anat", "*_T1w.nii*"),
     "caps": ("subjects/sub-*", "t1_linear", "*_space-MNI152NLin2009cSym_desc-Crop_res-1x1x1_T1w.nii*"),
@@ -51,11 +49,11 @@ def find_scans(dataset_dir: Path, layout: str, scan: str | None, exclusions: Exc
     Raises:
         ValueError: When the layout is unknown or the folder holds no scan of it.
     """
-    if layout != "flat" and layout not in LAYOUTS:
-        raise ValueError(f"layout must be one of {', '.join(LAYOUTS)} or flat, got {layout!r}")
     if layout == "flat":
         scans = _find_flat(dataset_dir, scan or "*", exclusions)
         looked_for = f"{scan or '*.nii.gz'} with names like 002_S_0295 or sub-ADNI002S0295"
+    elif layout not in LAYOUTS:
+        raise ValueError(f"layout must be one of {', '.join(LAYOUTS)} or flat, got {layout!r}")
     else:
         subjects, folder, pattern = LAYOUTS[layout]
         looked_for = f"{subjects}/[ses-*/]{folder}/{scan or pattern}"
@@ -93,22 +91,14 @@ def _find_flat(dataset_dir: Path, pattern: str, exclusions: Exclusions) -> pd.Da
 
 
 def name_participant(identifier: str) -> str:
-    """Return the BIDS name of an ADNI participant, such as sub-ADNI002S0295 for 002_S_0295.
-
-    Args:
-        identifier: PTID of ADNI, or a BIDS name, which is returned as it is.
-    """
+    """Return the BIDS name of an ADNI participant, such as sub-ADNI002S0295 for 002_S_0295; BIDS names stay as they are."""
     return identifier if identifier.startswith("sub-") else f"sub-ADNI{identifier.replace('_', '')}"
 
 
 def parse_months(session: object) -> float:
-    """Return the number that a session's name ends with, such as 12 months for ses-M012, ses-M12 and m12.
+    """Return the number at the end of a session's name, such as 12 months for ses-M012, ses-M12 and m12; NaN when there is none.
 
-    Args:
-        session: Name of the session; "bl" and "sc" (screening) are month 0.
-
-    Returns:
-        The number; NaN when there is none.
+    "bl" and "sc" (screening) are month 0.
     """
     name = "" if pd.isna(session) else str(session).lower().removeprefix("ses-")
     found = re.search(r"(\d+)$", name)
@@ -116,11 +106,7 @@ def parse_months(session: object) -> float:
 
 
 def name_session(code: str) -> str:
-    """Return the BIDS name of an ADNI visit, such as ses-M012 for m12 and ses-M000 for bl.
-
-    Args:
-        code: VISCODE of ADNI, or the name of a session; one without a month is returned as it is.
-    """
+    """Return the BIDS name of an ADNI visit, such as ses-M012 for m12 and ses-M000 for bl; others stay as they are."""
     months = parse_months(code)
     return code if months != months else f"ses-M{int(months):03d}"
 

@@ -78,14 +78,11 @@ def sort_sessions(scans: pd.DataFrame) -> pd.DataFrame:
     """
     nothing = pd.Series(np.nan, index=scans.index)
     sessions = scans.get("session_id", nothing)
-    keys = pd.DataFrame(
-        {
-            "participant": scans["participant_id"],
-            "months": sessions.map(parse_months).astype(float),
-            "age": scans.get("age", nothing).astype(float),
-            "session": sessions.fillna("").astype(str),
-            "image": scans.get("image", sessions).fillna("").astype(str),
-        }
+    keys = scans[["participant_id"]].assign(
+        months=sessions.map(parse_months).astype(float),
+        age=scans.get("age", nothing).astype(float),
+        session=sessions.fillna("").astype(str),
+        image=scans.get("image", sessions).fillna("").astype(str),
     )
     return scans.loc[keys.sort_values(list(keys)).index].reset_index(drop=True)
 
@@ -123,11 +120,7 @@ def drop_unpaired(scans: pd.DataFrame, history: pd.DataFrame, exclusions: Exclus
 
 
 def find_converters(visits: pd.DataFrame) -> set[str]:
-    """Return the participants of more than one class.
-
-    Args:
-        visits: Rows with `participant_id` and `label`.
-    """
+    """Return the participants of more than one class, of rows with `participant_id` and `label`."""
     counts = visits.groupby("participant_id")["label"].nunique()
     return set(counts.index[counts > 1])
 

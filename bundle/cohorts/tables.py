@@ -17,12 +17,6 @@ SEXES = {"m": "M", "male": "M", "f": "F", "female": "F"}
 def read_header(path: str | Path) -> list[str]:
     """Read the names of a table's columns.
 
-    Args:
-        path: Its file, `.tsv` or `.csv`.
-
-    Returns:
-        The names.
-
     Raises:
         FileNotFoundError: When the file is absent.
         ValueError: When it is no table.
@@ -85,12 +79,7 @@ def merge_repeats(table: pd.DataFrame, keys: Sequence[str], path: str | Path, ex
 
 
 def read_sexes(column: pd.Series, codes: Mapping[str, str] = SEXES) -> pd.Series:
-    """Return a column of sexes as "M" and "F"; values that are no code are NaN.
-
-    Args:
-        column: Text.
-        codes: What the column writes, in lower case, to "M" and "F".
-    """
+    """Return a column of sexes as "M" and "F", by codes in lower case; values that are no code are NaN."""
     return column.str.lower().map(codes)
 
 

@@ -64,16 +64,16 @@ class AgeingStudy(Study):
             return np.stack([compute_age_effect(age) + unexplained for age in ages])
 
         brain = prepare_brain(row["anatomy"], voxel_size)
-        person, course, _, generator = draw_person(brain, draw, range(len(ages)), spatial_size, voxel_size, row["seed"])
+        person = draw_person(brain, draw, range(len(ages)), spatial_size, voxel_size, row["seed"])
         younger, older = (person.states[ages.index(age)] for age in (min(ages), max(ages)))
         change = older.image - younger.image if len(ages) > 1 else None
         table = {
             "session_id": "ses-M000", "label": None if pd.isna(row["label"]) else int(row["label"]), "age": row["age"],
             "target_age": ages[-1] if len(ages) > 1 else None,
         }  # fmt: skip
-        session = Session(table, scan(person.states[0], person, voxel_size, generator), person.states[0])
-        unexplained = course[0] - compute_age_effect(row["age"])
-        truth = name_regions("severity", course[0]) | name_regions("unexplained", unexplained)
+        session = Session(table, scan(person.states[0], person, voxel_size), person.states[0])
+        unexplained = person.course[0] - compute_age_effect(row["age"])
+        truth = name_regions("severity", person.course[0]) | name_regions("unexplained", unexplained)
         return list_files(row, person, [session], change, truth)
 
 

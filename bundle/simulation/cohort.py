@@ -123,7 +123,7 @@ def simulate_cohort(
             number or size is impossible.
     """
     dataset_dir = Path(dataset_dir)
-    seen, unseen = choose_anatomies(anatomies)
+    seen, unseen = _choose_anatomies(anatomies)
     numbers = check_numbers(num_train, num_validation, num_test, num_unseen)
     settings = {
         "simulation": study.name, "version": study.version, "spatial_size": list(spatial_size), "voxel_size": voxel_size,
@@ -178,18 +178,8 @@ def check_numbers(num_train: int, num_validation: int, num_test: int, num_unseen
     return numbers
 
 
-def choose_anatomies(anatomies: Sequence[str] | None) -> tuple[list[str], list[str]]:
-    """Choose the anatomies to train on and the unseen ones.
-
-    Args:
-        anatomies: Names of the training anatomies; None for all that are installed.
-
-    Returns:
-        Names of the training anatomies and of the unseen ones.
-
-    Raises:
-        ValueError: When an anatomy is not installed, or is kept for the unseen test.
-    """
+def _choose_anatomies(anatomies: Sequence[str] | None) -> tuple[list[str], list[str]]:
+    """Return the names of the anatomies to train on, all that are installed for None, and of the unseen ones."""
     installed = list_anatomies()
     possible = [name for name in installed if not name.startswith(UNSEEN_ANATOMY)]
     seen = possible if anatomies is None else list(anatomies)

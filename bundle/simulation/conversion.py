@@ -82,19 +82,19 @@ class ConversionStudy(Study):
             return draw_course(self.num_classes, random)
 
         brain = prepare_brain(row["anatomy"], voxel_size)
-        person, course, random, generator = draw_person(brain, draw, wanted, spatial_size, voxel_size, row["seed"])
-        age = random.uniform(*AGE_RANGE)
-        months = [0, REPEAT_MONTHS if row["kind"] == "repeat" else int(random.choice(MONTHS))]
+        person = draw_person(brain, draw, wanted, spatial_size, voxel_size, row["seed"])
+        age = person.random.uniform(*AGE_RANGE)
+        months = [0, REPEAT_MONTHS if row["kind"] == "repeat" else int(person.random.choice(MONTHS))]
         states = [person.states[wanted.index(label)] for label in classes]
         sessions = []
         for month, label, state in zip(months, classes, states, strict=False):
             table = {"session_id": f"ses-M{month:03d}", "label": label, "age": round(age + month / 12, 1)}
-            image = scan(state, person, voxel_size, generator)
+            image = scan(state, person, voxel_size)
             sessions.append(Session({**table, "diagnosis": names[label]}, image, state))
-        truth = name_regions("severity", course[classes[-1]])
+        truth = name_regions("severity", person.course[classes[-1]])
         if row["kind"] == "single":
             return list_files(row, person, sessions, None, truth)
-        truth |= name_regions("weight", course[classes[-1]] - course[classes[0]])
+        truth |= name_regions("weight", person.course[classes[-1]] - person.course[classes[0]])
         truth |= name_regions("ratio", states[-1].volumes / states[0].volumes)
         return list_files(row, person, sessions, states[-1].image - states[0].image, truth)
 

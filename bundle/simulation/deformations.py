@@ -5,6 +5,7 @@ By hand, since cohorts must keep their bytes: MONAI's `Warp` and `DVF2DDF` diffe
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch.nn import functional
 
@@ -42,6 +43,13 @@ def make_grid(spatial_size: Sequence[int]) -> torch.Tensor:
     return torch.stack(torch.meshgrid(*axes, indexing="ij"))[None]
 
 
+def make_affine(spatial_size: Sequence[int], voxel_size: float, centre: Sequence[float]) -> np.ndarray:
+    """Make the voxel to world matrix in mm of a grid of three sizes around a centre, shape (4, 4)."""
+    affine = np.diag([voxel_size, voxel_size, voxel_size, 1.0])
+    affine[:3, 3] = np.array(centre) - (np.array(spatial_size) - 1) / 2 * voxel_size
+    return affine
+
+
 def sample_at(image: torch.Tensor, positions: torch.Tensor, padding_mode: str = "zeros") -> torch.Tensor:
     """Read an image at positions given in its voxel coordinates, by multilinear interpolation.
 
@@ -66,19 +74,6 @@ def read_nearest(volume: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
     return volume[tuple(positions.round().long().clamp(torch.zeros_like(limits), limits))]
 
 
-def warp(image: torch.Tensor, displacement: torch.Tensor) -> torch.Tensor:
-    """Pull an image back along a displacement: the result at x is the image at x + u(x).
-
-    Args:
-        image: Shape (B, C, H, W[, D]).
-        displacement: Displacement u in voxels, shape (B, spatial_dims, H, W[, D]).
-
-    Returns:
-        Warped image, shape (B, C, H, W[, D]); the border is repeated outwards.
-    """
-    return sample_at(image, make_grid(image.shape[2:]) + displacement, padding_mode="border")
-
-
 def integrate_velocity(velocity: torch.Tensor, num_steps: int = SQUARING_STEPS) -> torch.Tensor:
     """Integrate a stationary velocity field over unit time by scaling and squaring.
 
@@ -91,9 +86,9 @@ def integrate_velocity(velocity: torch.Tensor, num_steps: int = SQUARING_STEPS) 
     Returns:
         Displacement in voxels, shape (B, spatial_dims, H, W[, D]).
     """
-    displacement = velocity / 2**num_steps
+    displacement, grid = velocity / 2**num_steps, make_grid(velocity.shape[2:])
     for _ in range(num_steps):
-        displacement = displacement + warp(displacement, displacement)
+        displacement = displacement + sample_at(displacement, grid + displacement, padding_mode="border")
     return displacement
 
 

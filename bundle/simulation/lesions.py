@@ -10,9 +10,9 @@ from torch.nn import functional
 from bundle.simulation.anatomies import PARCELS, Anatomy, load_anatomy
 from bundle.simulation.appearance import draw_appearance, mix_tissues, render
 from bundle.simulation.cohort import Study
-from bundle.simulation.deformations import draw_deformation, make_grid, read_nearest, sample_at
+from bundle.simulation.deformations import draw_deformation, make_affine, make_grid, read_nearest, sample_at
 from bundle.simulation.paired_states import PairedStates, list_files
-from bundle.simulation.parcels import LEAST_CHANGE, Lesions, compute_weights, have_effect
+from bundle.simulation.parcels import LEAST_CHANGE, compute_weights, have_effect
 from bundle.simulation.storage import SubjectFiles
 
 CERTAIN_PARCEL = "MT"  # lesioned in every disease state; each other parcel with probability 0.5
@@ -86,13 +86,10 @@ def simulate_subject(anatomy: Anatomy, spatial_size: Sequence[int], voxel_size: 
     for _ in range(MAX_DRAWS):
         positions, affine = _draw_positions(spatial_size, voxel_size, generator)
         sampled = _sample_anatomy(anatomy, positions)
-        scan, lesions, brain_mask = _render_states(*sampled, voxel_size, generator)
-        if have_effect(lesions, voxel_size):
-            shape = [*spatial_size, 1][:3]
-            control, effect, parcel_map, mask = (
-                tensor.reshape(shape).numpy() for tensor in (scan, lesions.effect, lesions.parcel_map, brain_mask)
-            )
-            return PairedStates(control, effect, parcel_map, mask, affine)
+        control, effect, parcel_map, brain_mask = _render_states(*sampled, voxel_size, generator)
+        if have_effect(parcel_map, effect, voxel_size):
+            images = (control, effect, parcel_map, brain_mask)
+            return PairedStates(*(image.reshape([*spatial_size, 1][:3]).numpy() for image in images), affine)
     raise ValueError(
         f"{anatomy.name} shows not all parcels in {list(spatial_size)} voxels of {voxel_size:g} mm: enlarge the field of view"
         " (simulated_cohort#spatial_size or image_size) or take smaller voxels (simulated_cohort#voxel_size or pixdim)"
@@ -121,10 +118,7 @@ def _draw_positions(
         tilts = TILT_DEVIATION * torch.randn(2, generator=generator)
         lift = torch.einsum("i,bi...->b...", tilts, offsets)[:, None]
         offsets = torch.cat([offsets, lift], dim=1)[..., None]  # (1, 3, H * F, W * F, 1)
-    affine = np.diag([voxel_size, voxel_size, voxel_size, 1.0])
-    half = np.array([*spatial_size, 1][:3]) / 2 - 0.5
-    affine[:3, 3] = centre.numpy() - half * voxel_size
-    return offsets + centre.reshape(1, 3, 1, 1, 1), affine
+    return offsets + centre.reshape(1, 3, 1, 1, 1), make_affine([*spatial_size, 1][:3], voxel_size, centre.tolist())
 
 
 def _sample_anatomy(anatomy: Anatomy, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -140,8 +134,8 @@ def _sample_anatomy(anatomy: Anatomy, positions: torch.Tensor) -> tuple[torch.Te
 
 def _render_states(
     tissues: torch.Tensor, brain: torch.Tensor, parcels: torch.Tensor, voxel_size: float, generator: torch.Generator
-) -> tuple[torch.Tensor, Lesions, torch.Tensor]:
-    """Render the control state, all lesions, and the brain mask, each (1, 1, H, W[, D]), from the fine grid."""
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Render control state, effect of all lesions, parcel map and brain mask, each (1, 1, H, W[, D]), from the fine grid."""
     spatial_dims = brain.ndim - 2
     fineness = FINENESS[spatial_dims]
     pool = {2: functional.avg_pool2d, 3: functional.avg_pool3d}[spatial_dims]
@@ -152,6 +146,5 @@ def _render_states(
     lesioned = control + weight * (appearance.levels[0] - control).clamp(min=0)
     effect = render(lesioned, appearance) - render(control, appearance)
     changed = brain_mask & (effect >= LEAST_CHANGE)
-    lesions = Lesions(parcel_map * changed, effect * changed)
     scan = (render(control, appearance) + appearance.noise).clamp(min=1) * brain_mask  # brain voxels stay above 0
-    return scan, lesions, brain_mask.to(torch.uint8)
+    return scan, effect * changed, parcel_map * changed, brain_mask.to(torch.uint8)

@@ -1,7 +1,5 @@
 """Lesions of cortical parcels: how much each voxel is brought to the intensity of cerebrospinal fluid (CSF)."""
 
-from typing import NamedTuple
-
 import numpy as np
 import torch
 from scipy import ndimage
@@ -14,18 +12,6 @@ LEAST_OCCUPANCY = 0.5  # part of a voxel that a parcel must fill
 LEAST_CHANGE = 40.0  # scanner units; voxels that would change less are no part of a lesion
 LEAST_EXTENT = 6.9  # mm; a parcel has at least the size of a square or cube with this edge
 LEAST_MEAN_EFFECT = 150.0  # scanner units, per parcel: about a tenth of the CSF level
-
-
-class Lesions(NamedTuple):
-    """The change that lesioning all parcels makes to a subject.
-
-    Attributes:
-        parcel_map: Label map of the voxels that change, 1 MT, 2 OP1, 3 v23ab, 4 9a, shape (1, 1, H, W[, D]), uint8.
-        effect: Change of intensity, zero outside the parcels, shape (1, 1, H, W[, D]).
-    """
-
-    parcel_map: torch.Tensor
-    effect: torch.Tensor
 
 
 def soften(parcel: np.ndarray, voxel_size: float, edge_width: float = EDGE_WIDTH) -> np.ndarray:
@@ -67,19 +53,20 @@ def compute_weights(parcels: torch.Tensor, voxel_size: float, factor: int) -> tu
     return parcel_map, weight
 
 
-def have_effect(lesions: Lesions, voxel_size: float) -> bool:
+def have_effect(parcel_map: torch.Tensor, effect: torch.Tensor, voxel_size: float) -> bool:
     """Check whether every parcel is large enough and changes the image enough to be seen.
 
     Args:
-        lesions: The lesions of a subject.
+        parcel_map: Label map of the voxels that change, 1 MT, 2 OP1, 3 v23ab, 4 9a, shape (1, 1, H, W[, D]), uint8.
+        effect: Change of intensity, zero outside the parcels, same shape.
         voxel_size: Edge of a voxel in mm.
 
     Returns:
         True when no parcel is smaller than `LEAST_EXTENT` or changes less than `LEAST_MEAN_EFFECT` on average.
     """
-    least_voxels = (LEAST_EXTENT / voxel_size) ** (lesions.effect.ndim - 2)
+    least_voxels = (LEAST_EXTENT / voxel_size) ** (effect.ndim - 2)
     for label in range(1, len(PARCELS) + 1):
-        change = lesions.effect[lesions.parcel_map == label]
+        change = effect[parcel_map == label]
         if len(change) < least_voxels or change.mean() < LEAST_MEAN_EFFECT:
             return False
     return True

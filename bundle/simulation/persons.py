@@ -12,6 +12,7 @@ from bundle.simulation.brains import BRAIN, STRUCTURE, TISSUE, Brain
 from bundle.simulation.deformations import (
     compute_jacobian_determinant,
     draw_deformation,
+    make_affine,
     make_grid,
     read_nearest,
     sample_at,
@@ -47,33 +48,23 @@ class State(NamedTuple):
 
 
 class Person(NamedTuple):
-    """A person in several states.
+    """A person whose brain fits into the field of view, in several states.
 
     Attributes:
-        states: One for each wanted change.
+        course: Log volume ratios of all states that there could be, shape (K, R).
+        states: One for each wanted one.
         brain_mask: Brain and the fluid around it, the same in all states, shape (H, W, D), uint8.
         affine: Voxel to world matrix in mm (RAS), shape (4, 4).
         noise_level: Standard deviation of the scanner's noise, scanner units.
-    """
-
-    states: list[State]
-    brain_mask: np.ndarray
-    affine: np.ndarray
-    noise_level: float
-
-
-class Draw(NamedTuple):
-    """A person that fits into the field of view, with what it was drawn from.
-
-    Attributes:
-        person: The person.
-        course: What `draw_course` returned.
         random: Source of further randomness.
         generator: Source of further randomness of tensors.
     """
 
-    person: Person
     course: np.ndarray
+    states: list[State]
+    brain_mask: np.ndarray
+    affine: np.ndarray
+    noise_level: float
     random: np.random.Generator
     generator: torch.Generator
 
@@ -107,7 +98,7 @@ def draw_person(
     spatial_size: Sequence[int],
     voxel_size: float,
     seed: int,
-) -> Draw:
+) -> Person:
     """Draw persons until the brain of one is in the field of view and squeezed nowhere.
 
     Args:
@@ -119,7 +110,7 @@ def draw_person(
         seed: Determines the person.
 
     Returns:
-        The person and what it was drawn from.
+        The first person that fits.
 
     Raises:
         ValueError: When no draw fits.
@@ -128,19 +119,21 @@ def draw_person(
         random = np.random.default_rng([seed, attempt])
         generator = torch.Generator().manual_seed(int(random.integers(2**31)))
         course = draw_course(random)
-        person = _simulate_person(brain, course[list(wanted)], spatial_size, voxel_size, generator)
-        if person is not None:
-            return Draw(person, course, random, generator)
+        drawn = _draw_states(brain, course[list(wanted)], spatial_size, voxel_size, generator)
+        if drawn is not None:
+            states, brain_mask, noise_level = drawn
+            affine = make_affine(spatial_size, voxel_size, CENTRE)
+            return Person(course, states, brain_mask, affine, noise_level, random, generator)
     raise ValueError(
         f"{brain.name} does not fit into {list(spatial_size)} voxels of {voxel_size:g} mm: enlarge simulated_cohort#spatial_size"
         " (image_size) or simulated_cohort#voxel_size (pixdim)"
     )
 
 
-def _simulate_person(
+def _draw_states(
     brain: Brain, changes: np.ndarray, spatial_size: Sequence[int], voxel_size: float, generator: torch.Generator
-) -> Person | None:
-    """Simulate a person in states of given log volume ratios, (S, R); None when it does not fit or is squeezed too much.
+) -> tuple[list[State], np.ndarray, float] | None:
+    """Draw states of given log volume ratios, (S, R), brain mask and noise; None when it does not fit or is squeezed too much.
 
     Every state is sampled once from the anatomy, through the person's own deformation and the flow that changes the regions.
     """
@@ -157,7 +150,7 @@ def _simulate_person(
         if jacobian.min() < SMALLEST_JACOBIAN:
             return None
         states.append(_render_state(brain, moved, brain_mask, appearance, voxel_size))
-    return Person(states, brain_mask[0, 0].numpy().astype(np.uint8), _make_affine(spatial_size, voxel_size), noise_level)
+    return states, brain_mask[0, 0].numpy().astype(np.uint8), noise_level
 
 
 def _compute_offset(brain: Brain) -> np.ndarray:
@@ -170,29 +163,23 @@ def _compute_offset(brain: Brain) -> np.ndarray:
     return np.log(typical / own)
 
 
-def scan(state: State, person: Person, voxel_size: float, generator: torch.Generator) -> np.ndarray:
+def scan(state: State, person: Person, voxel_size: float) -> np.ndarray:
     """Scan a state: a small bias field and noise of this session.
 
     Args:
         state: What is scanned.
         person: Whose state it is.
         voxel_size: Edge of a voxel in mm.
-        generator: Source of randomness.
 
     Returns:
         Scan in scanner units, zero outside the brain and at least 1 inside, shape (H, W, D), int16.
     """
     size = state.image.shape
-    bias = torch.exp(SESSION_BIAS_DEVIATION * sample_smooth_noise(size, 1, SESSION_BIAS_SIGMA / voxel_size, generator))[0, 0]
-    noise = person.noise_level * torch.randn(size, generator=generator)
+    bias = torch.exp(SESSION_BIAS_DEVIATION * sample_smooth_noise(size, 1, SESSION_BIAS_SIGMA / voxel_size, person.generator))[
+        0, 0
+    ]
+    noise = person.noise_level * torch.randn(size, generator=person.generator)
     return ((torch.from_numpy(state.image) * bias + noise).clamp(min=1).round().numpy() * person.brain_mask).astype(np.int16)
-
-
-def _make_affine(spatial_size: Sequence[int], voxel_size: float) -> np.ndarray:
-    """Make the voxel to world matrix of a grid around `CENTRE`, shape (4, 4)."""
-    affine = np.diag([voxel_size, voxel_size, voxel_size, 1.0])
-    affine[:3, 3] = np.array(CENTRE) - (np.array(spatial_size) - 1) / 2 * voxel_size
-    return affine
 
 
 def _draw_positions(spatial_size: Sequence[int], voxel_size: float, generator: torch.Generator) -> torch.Tensor:

@@ -57,14 +57,7 @@ def label_of(structure: str, side: str) -> int:
 
 
 def mirror_labels(labels: np.ndarray) -> np.ndarray:
-    """Reflect a label map left to right, with the names of the sides exchanged.
-
-    Args:
-        labels: Label map, shape (X, Y, Z), symmetric about x = 0.
-
-    Returns:
-        Label map of the mirrored brain.
-    """
+    """Reflect a label map, shape (X, Y, Z), about x = 0, with the names of the sides exchanged."""
     flipped = labels[::-1]
     return np.where(flipped > 0, ((flipped - 1) ^ 1) + 1, 0).astype(labels.dtype)
 

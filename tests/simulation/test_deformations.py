@@ -12,11 +12,15 @@ from bundle.simulation.deformations import (
     make_grid,
     sample_at,
     sample_smooth_noise,
-    warp,
 )
 
 SIZES = {2: (24, 28), 3: (24, 20, 22)}
 both_dimensions = pytest.mark.parametrize("spatial_dims", [2, 3])
+
+
+def warp(image: torch.Tensor, displacement: torch.Tensor) -> torch.Tensor:
+    """Pull an image back along a displacement."""
+    return sample_at(image, make_grid(image.shape[2:]) + displacement, padding_mode="border")
 
 
 def draw_velocity(spatial_dims: int, seed: int = 0) -> torch.Tensor:

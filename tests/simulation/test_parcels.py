@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from bundle.simulation.parcels import Lesions, compute_weights, have_effect, soften
+from bundle.simulation.parcels import compute_weights, have_effect, soften
 
 both_dimensions = pytest.mark.parametrize("spatial_dims", [2, 3])
 
@@ -40,8 +40,8 @@ def test_weights_are_averaged_inside_the_parcels(spatial_dims: int) -> None:
 def test_parcels_must_be_large_and_change_enough(spatial_dims: int) -> None:
     parcel_map = make_blocks(spatial_dims, size=6, edge=4)
     strong, weak = 300.0 * (parcel_map > 0), 50.0 * (parcel_map > 0)
-    assert have_effect(Lesions(parcel_map, strong), voxel_size=2.0)
-    assert not have_effect(Lesions(parcel_map, weak), voxel_size=2.0)
-    assert not have_effect(Lesions(parcel_map, strong), voxel_size=1.0)
+    assert have_effect(parcel_map, strong, voxel_size=2.0)
+    assert not have_effect(parcel_map, weak, voxel_size=2.0)
+    assert not have_effect(parcel_map, strong, voxel_size=1.0)
     without_one = torch.where(parcel_map == 3, 0, parcel_map)
-    assert not have_effect(Lesions(without_one, strong), voxel_size=2.0)
+    assert not have_effect(without_one, strong, voxel_size=2.0)
