@@ -100,8 +100,7 @@ def _find_bulks(dataset_dir: Path, field: str, scan: str, extract_dir: Path) -> 
         for name in [*folders, *files]:
             match = BULK_NAME.match(name)
             if match and match[2] == field and (name in folders or name.endswith(".zip")):
-                bulk = Path(root) / name
-                found.append((match[1], int(match[3]), bulk.suffix == ".zip", str(bulk)))
+                found.append((match[1], int(match[3]), name.endswith(".zip"), str(Path(root) / name)))
         folders[:] = sorted(name for name in folders if not BULK_NAME.match(name) and Path(root) / name != extract_dir)
     rows = []
     for participant, instance, packed, bulk in sorted(found):

@@ -88,8 +88,8 @@ def simulate_subject(anatomy: Anatomy, spatial_size: Sequence[int], voxel_size: 
         sampled = _sample_anatomy(anatomy, positions)
         control, effect, parcel_map, brain_mask = _render_states(*sampled, voxel_size, generator)
         if have_effect(parcel_map, effect, voxel_size):
-            images = (control, effect, parcel_map, brain_mask)
-            return PairedStates(*(image.reshape([*spatial_size, 1][:3]).numpy() for image in images), affine)
+            images = [image.reshape([*spatial_size, 1][:3]).numpy() for image in (control, effect, parcel_map, brain_mask)]
+            return PairedStates._make([*images, affine])
     raise ValueError(
         f"{anatomy.name} shows not all parcels in {list(spatial_size)} voxels of {voxel_size:g} mm: enlarge the field of view"
         " (simulated_cohort#spatial_size or image_size) or take smaller voxels (simulated_cohort#voxel_size or pixdim)"
