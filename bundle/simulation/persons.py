@@ -6,22 +6,15 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from bundle.simulation.appearance import (
-    NOISE_RANGE,
-    SHARPNESS_SIGMA,
-    T1_LEVELS,
-    Appearance,
-    draw_appearance,
-    mix_tissues,
-    render,
-    sharpen,
-)
+from bundle.simulation.appearance import NOISE_RANGE, T1_LEVELS, Appearance, draw_appearance, mix_tissues, render
 from bundle.simulation.atrophy import compute_pullback, follow_pullback
 from bundle.simulation.brains import BRAIN, STRUCTURE, TISSUE, Brain
 from bundle.simulation.deformations import (
     compute_jacobian_determinant,
     draw_deformation,
+    make_affine,
     make_grid,
+    read_nearest,
     sample_at,
     sample_smooth_noise,
 )
@@ -55,33 +48,23 @@ class State(NamedTuple):
 
 
 class Person(NamedTuple):
-    """A person in several states.
+    """A person whose brain fits into the field of view, in several states.
 
     Attributes:
-        states: One for each change asked for.
+        course: Log volume ratios of all states that there could be, shape (K, R).
+        states: One for each wanted one.
         brain_mask: Brain and the fluid around it, the same in all states, shape (H, W, D), uint8.
         affine: Voxel to world matrix in mm (RAS), shape (4, 4).
         noise_level: Standard deviation of the scanner's noise, scanner units.
-    """
-
-    states: list[State]
-    brain_mask: np.ndarray
-    affine: np.ndarray
-    noise_level: float
-
-
-class Draw(NamedTuple):
-    """A person that fits into the field of view, with what it was drawn from.
-
-    Attributes:
-        person: The person.
-        course: What `draw_course` returned.
         random: Source of further randomness.
         generator: Source of further randomness of tensors.
     """
 
-    person: Person
     course: np.ndarray
+    states: list[State]
+    brain_mask: np.ndarray
+    affine: np.ndarray
+    noise_level: float
     random: np.random.Generator
     generator: torch.Generator
 
@@ -98,19 +81,14 @@ def check_field_of_view(spatial_size: Sequence[int], voxel_size: float) -> None:
     """
     if len(spatial_size) != 3:
         raise ValueError(f"spatial_size must have 3 entries (whole brains), got {list(spatial_size)}")
-    least = [extent + 2 * voxel_size for extent in BRAIN_EXTENT]
-    extents = [size * voxel_size for size in spatial_size]
+    least, extents = [extent + 2 * voxel_size for extent in BRAIN_EXTENT], [size * voxel_size for size in spatial_size]
     if voxel_size <= 0 or any(extent < needed for extent, needed in zip(extents, least, strict=True)):
+        shown, needed = (" x ".join(f"{length:g}" for length in lengths) for lengths in (extents, least))
         raise ValueError(
-            f"the field of view, {show_extent(extents)} mm, does not hold a brain: embedded_cohort#spatial_size (image_size) "
-            f"times embedded_cohort#voxel_size (pixdim), {list(spatial_size)} times {voxel_size:g} mm, must be at least "
-            f"{show_extent(least)} mm"
+            f"the field of view, {shown} mm, does not hold a brain: simulated_cohort#spatial_size (image_size) "
+            f"times simulated_cohort#voxel_size (pixdim), {list(spatial_size)} times {voxel_size:g} mm, must be at least "
+            f"{needed} mm"
         )
-
-
-def show_extent(extent: Sequence[float]) -> str:
-    """Return lengths as "160 x 200 x 160"."""
-    return " x ".join(f"{length:g}" for length in extent)
 
 
 def draw_person(
@@ -120,7 +98,7 @@ def draw_person(
     spatial_size: Sequence[int],
     voxel_size: float,
     seed: int,
-) -> Draw:
+) -> Person:
     """Draw persons until the brain of one is in the field of view and squeezed nowhere.
 
     Args:
@@ -132,7 +110,7 @@ def draw_person(
         seed: Determines the person.
 
     Returns:
-        The person and what it was drawn from.
+        The first person that fits.
 
     Raises:
         ValueError: When no draw fits.
@@ -141,52 +119,43 @@ def draw_person(
         random = np.random.default_rng([seed, attempt])
         generator = torch.Generator().manual_seed(int(random.integers(2**31)))
         course = draw_course(random)
-        person = simulate_person(brain, course[list(wanted)], spatial_size, voxel_size, generator)
-        if person is not None:
-            return Draw(person, course, random, generator)
+        drawn = _draw_states(brain, course[list(wanted)], spatial_size, voxel_size, generator)
+        if drawn is not None:
+            states, brain_mask, noise_level = drawn
+            affine = make_affine(spatial_size, voxel_size, CENTRE)
+            return Person(course, states, brain_mask, affine, noise_level, random, generator)
     raise ValueError(
-        f"{brain.name} does not fit into {list(spatial_size)} voxels of {voxel_size:g} mm: enlarge embedded_cohort#spatial_size"
-        " (image_size) or embedded_cohort#voxel_size (pixdim)"
+        f"{brain.name} does not fit into {list(spatial_size)} voxels of {voxel_size:g} mm: enlarge simulated_cohort#spatial_size"
+        " (image_size) or simulated_cohort#voxel_size (pixdim)"
     )
 
 
-def simulate_person(
+def _draw_states(
     brain: Brain, changes: np.ndarray, spatial_size: Sequence[int], voxel_size: float, generator: torch.Generator
-) -> Person | None:
-    """Simulate a person in several states.
+) -> tuple[list[State], np.ndarray, float] | None:
+    """Draw states of given log volume ratios, (S, R), brain mask and noise; None when it does not fit or is squeezed too much.
 
     Every state is sampled once from the anatomy, through the person's own deformation and the flow that changes the regions.
-
-    Args:
-        brain: Anatomy to start from.
-        changes: Log volume ratio of each region to the typical one, for each state, shape (S, R).
-        spatial_size: Size of the images, H, W, D.
-        voxel_size: Edge of a voxel in mm.
-        generator: Source of randomness.
-
-    Returns:
-        The person; None when the brain is not wholly in the field of view, or is squeezed too much.
     """
     positions = _draw_positions(spatial_size, voxel_size, generator)
     appearance = draw_appearance(tuple(spatial_size), voxel_size, generator, T1_LEVELS)
     noise_level = float(appearance.noise.std().clamp(*NOISE_RANGE))
     brain_mask = _sample(brain, positions, BRAIN) >= 0.5
-    if _touches_border(brain_mask):
+    if brain_mask.sum() > brain_mask[..., 1:-1, 1:-1, 1:-1].sum():  # it touches the border
         return None
     states = []
-    for change in changes + compute_offset(brain):
+    for change in changes + _compute_offset(brain):
         moved = follow_pullback(compute_pullback(brain.atrophy, change), positions)
-        if _smallest_jacobian(moved, brain_mask, voxel_size) < SMALLEST_JACOBIAN:
+        jacobian = compute_jacobian_determinant(moved / voxel_size - make_grid(spatial_size))[brain_mask[:, 0]]
+        if jacobian.min() < SMALLEST_JACOBIAN:
             return None
         states.append(_render_state(brain, moved, brain_mask, appearance, voxel_size))
-    return Person(states, brain_mask[0, 0].numpy().astype(np.uint8), make_affine(spatial_size, voxel_size), noise_level)
+    return states, brain_mask[0, 0].numpy().astype(np.uint8), noise_level
 
 
-def compute_offset(brain: Brain) -> np.ndarray:
-    """Compute the log volume ratios that bring an anatomy's structures to `TYPICAL_VOLUMES`, zero for lobes, shape (R,).
-
-    So that the anatomies of a cohort, one of which may have half the ventricles of another, differ as persons do.
-    """
+def _compute_offset(brain: Brain) -> np.ndarray:
+    """Compute the log volume ratios that bring an anatomy's structures to `TYPICAL_VOLUMES`, zero for lobes, shape (R,)."""
+    # One anatomy may have half the ventricles of another: so they differ as persons do.
     own = brain.atrophy.volumes
     typical = np.array(
         [TYPICAL_VOLUMES.get(region.split("-", 1)[1], volume) for region, volume in zip(REGIONS, own, strict=True)]
@@ -194,30 +163,23 @@ def compute_offset(brain: Brain) -> np.ndarray:
     return np.log(typical / own)
 
 
-def scan(state: State, brain_mask: np.ndarray, noise_level: float, voxel_size: float, generator: torch.Generator) -> np.ndarray:
+def scan(state: State, person: Person, voxel_size: float) -> np.ndarray:
     """Scan a state: a small bias field and noise of this session.
 
     Args:
         state: What is scanned.
-        brain_mask: Where the brain is, shape (H, W, D).
-        noise_level: Standard deviation of the noise, scanner units.
+        person: Whose state it is.
         voxel_size: Edge of a voxel in mm.
-        generator: Source of randomness.
 
     Returns:
         Scan in scanner units, zero outside the brain and at least 1 inside, shape (H, W, D), int16.
     """
     size = state.image.shape
-    bias = torch.exp(SESSION_BIAS_DEVIATION * sample_smooth_noise(size, 1, SESSION_BIAS_SIGMA / voxel_size, generator))[0, 0]
-    noise = noise_level * torch.randn(size, generator=generator)
-    return ((torch.from_numpy(state.image) * bias + noise).clamp(min=1).round().numpy() * brain_mask).astype(np.int16)
-
-
-def make_affine(spatial_size: Sequence[int], voxel_size: float) -> np.ndarray:
-    """Make the voxel to world matrix of a grid around `CENTRE`, shape (4, 4)."""
-    affine = np.diag([voxel_size, voxel_size, voxel_size, 1.0])
-    affine[:3, 3] = np.array(CENTRE) - (np.array(spatial_size) - 1) / 2 * voxel_size
-    return affine
+    bias = torch.exp(SESSION_BIAS_DEVIATION * sample_smooth_noise(size, 1, SESSION_BIAS_SIGMA / voxel_size, person.generator))[
+        0, 0
+    ]
+    noise = person.noise_level * torch.randn(size, generator=person.generator)
+    return ((torch.from_numpy(state.image) * bias + noise).clamp(min=1).round().numpy() * person.brain_mask).astype(np.int16)
 
 
 def _draw_positions(spatial_size: Sequence[int], voxel_size: float, generator: torch.Generator) -> torch.Tensor:
@@ -234,18 +196,6 @@ def _sample(brain: Brain, positions: torch.Tensor, channels: slice) -> torch.Ten
     return sample_at(brain.channels[:, channels], positions - torch.tensor(brain.origin).reshape(1, 3, 1, 1, 1))
 
 
-def _touches_border(mask: torch.Tensor) -> bool:
-    """Tell whether a mask reaches the border of its grid."""
-    inner = mask[..., 1:-1, 1:-1, 1:-1]
-    return bool(mask.sum() > inner.sum())
-
-
-def _smallest_jacobian(positions: torch.Tensor, mask: torch.Tensor, voxel_size: float) -> float:
-    """Compute the smallest Jacobian determinant inside a mask of the map from the scan to the anatomy."""
-    displacement = positions / voxel_size - make_grid(positions.shape[2:])
-    return float(compute_jacobian_determinant(displacement)[mask[:, 0]].min())
-
-
 def _render_state(
     brain: Brain, positions: torch.Tensor, brain_mask: torch.Tensor, appearance: Appearance, voxel_size: float
 ) -> State:
@@ -255,9 +205,8 @@ def _render_state(
     tissues = torch.zeros((1, 3, *inside.shape))
     tissues[:, 1:, inside] = _sample(brain, points, TISSUE)[..., 0, 0]
     tissues[:, 0] = 1 - tissues[:, 1:].sum(dim=1)
-    mixed = sharpen(mix_tissues(tissues, appearance.levels), appearance.sharpness, SHARPNESS_SIGMA / voxel_size)
-    image = render(mixed, appearance) * brain_mask
-    parts = measure_parts(brain, points, tissues[0, 1:, inside].sum(dim=0))
+    image = render(mix_tissues(tissues, appearance, voxel_size), appearance) * brain_mask
+    parts = _measure_parts(brain, points, tissues[0, 1:, inside].sum(dim=0))
     volumes = parts.double().sum(dim=1).numpy() * voxel_size**3
     largest, label = parts.max(dim=0)
     regions = torch.zeros(inside.shape, dtype=torch.uint8)
@@ -265,22 +214,11 @@ def _render_state(
     return State(image[0, 0].numpy(), regions.numpy(), volumes)
 
 
-def measure_parts(brain: Brain, points: torch.Tensor, tissue: torch.Tensor) -> torch.Tensor:
-    """Compute the part of a voxel that each region fills.
-
-    Args:
-        brain: The anatomy.
-        points: World coordinates of the voxels in mm, shape (1, 3, N, 1, 1).
-        tissue: Part of each voxel that is grey or white matter, shape (N,).
-
-    Returns:
-        Parts in [0, 1], shape (R, N).
-    """
+def _measure_parts(brain: Brain, points: torch.Tensor, tissue: torch.Tensor) -> torch.Tensor:
+    """Compute the part of each voxel that each region fills, shape (R, N); `tissue` is the part that is grey or white matter."""
     left = points[0, 0, :, 0, 0] < 0
     structures = _sample(brain, points, STRUCTURE)[0, ..., 0, 0]  # (3, N)
     sides = torch.stack([structures * left, structures * ~left], dim=1).flatten(0, 1)  # left and right of each structure
-    limits = torch.tensor(brain.lobes.shape)[:, None] - 1
-    nearest = (points[0, ..., 0, 0] - torch.tensor(brain.origin)[:, None]).round().long()
-    lobes = brain.lobes[tuple(nearest.clamp(torch.zeros_like(limits), limits))]
+    lobes = read_nearest(brain.lobes, points[0, ..., 0, 0] - torch.tensor(brain.origin)[:, None])
     cortex = [tissue * (lobes == label) for label in range(len(sides) + 1, len(REGIONS) + 1)]
     return torch.cat([sides, torch.stack(cortex)])

@@ -1,4 +1,4 @@
-"""Who converts and who returns is judged by all visits of ADNI, with and without a usable scan."""
+"""Who converts and who returns follows from all visits of ADNI, with and without a usable scan."""
 
 import json
 from pathlib import Path
@@ -7,13 +7,14 @@ import pandas as pd
 import pytest
 
 from bundle.cohorts import Splitting, read_adni
-from bundle.cohorts.manifests import LEFT_OUT
+from bundle.cohorts.manifests import EXCLUSIONS
 
 HALVES = Splitting(fractions=(0.5, 0.25, 0.25))
 CONVERTER = [("061S0001", 0, "MCI"), ("061S0001", 24, "AD"), ("061S0001", 36, "AD")]
 REVERTER = [("062S0001", 0, "MCI"), ("062S0001", 24, "AD"), ("062S0001", 36, "MCI")]
 UNPAIRED = "of a converter without usable scans of both classes"
 RETURNED = "of a participant who returns to an earlier class"
+
 
 def sessions_of(manifest: pd.DataFrame, participant: str) -> list[list[object]]:
     rows = manifest[manifest["participant_id"] == f"sub-ADNI{participant}"]
@@ -50,7 +51,7 @@ def test_a_converter_without_a_pair_of_usable_scans_is_not_taken_for_stable(
     options = {"labels": labels, "held_out": held_out, "splitting": HALVES}
     manifest = read_adni(folder, **options)
     assert not sessions_of(manifest, "061S0001")
-    assert ("sub-ADNI061S0001", left, UNPAIRED) in manifest.attrs[LEFT_OUT]
+    assert ("sub-ADNI061S0001", left, UNPAIRED) in manifest.attrs[EXCLUSIONS]
     assert len(manifest) == 24
 
 
@@ -63,13 +64,13 @@ def test_a_return_counts_whether_it_was_scanned_or_not(make_bids, visits, write_
     hide_scans(folder, labels, how, "062S0001", [36])
     manifest = read_adni(folder, labels=labels)
     assert not sessions_of(manifest, "062S0001")
-    assert [reason for _, _, reason in manifest.attrs[LEFT_OUT]].count(RETURNED) == 2
+    assert [reason for _, _, reason in manifest.attrs[EXCLUSIONS]].count(RETURNED) == 2
 
 
 def test_a_return_to_a_diagnosis_of_no_class_counts(make_bids, visits) -> None:
     manifest = read_adni(make_bids([*visits, ("063S0001", 0, "LMCI"), ("063S0001", 12, "CN"), ("064S0001", 0, "EMCI")]))
     assert not sessions_of(manifest, "063S0001") and sessions_of(manifest, "064S0001")
-    assert ("sub-ADNI063S0001", "ses-M000", RETURNED) in manifest.attrs[LEFT_OUT]
+    assert ("sub-ADNI063S0001", "ses-M000", RETURNED) in manifest.attrs[EXCLUSIONS]
 
 
 def test_a_table_of_splits_takes_converters_without_a_pair(make_bids, visits, write_table, tmp_path: Path) -> None:

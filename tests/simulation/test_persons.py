@@ -2,21 +2,18 @@
 
 import numpy as np
 import pytest
-import torch
 
 from bundle.simulation.brains import Brain
-from bundle.simulation.regions import REGIONS, label_of
-from bundle.simulation.states import (
+from bundle.simulation.persons import (
     BRAIN_EXTENT,
     CENTRE,
     SIZE_OF_TEMPLATE,
     Person,
     check_field_of_view,
     draw_person,
-    make_affine,
     scan,
-    simulate_person,
 )
+from bundle.simulation.regions import REGIONS, label_of
 
 SIZE, VOXEL_SIZE = (32, 40, 32), 5.0
 LEFT_HIPPOCAMPUS = label_of("hippocampus", "left") - 1
@@ -24,7 +21,7 @@ LEFT_HIPPOCAMPUS = label_of("hippocampus", "left") - 1
 
 def make_person(brain: Brain, changes: np.ndarray, seed: int = 1) -> Person:
     """Simulate a person that fits."""
-    return draw_person(brain, lambda random: changes, range(len(changes)), SIZE, VOXEL_SIZE, seed).person
+    return draw_person(brain, lambda random: changes, range(len(changes)), SIZE, VOXEL_SIZE, seed)
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +69,7 @@ def test_ventricles_turn_dark_where_they_grow(person: Person) -> None:
 
 def test_shrinking_left_hippocampus_changes_the_left_temporal_lobe(person: Person) -> None:
     change = np.abs(person.states[2].image - person.states[0].image)
-    affine = make_affine(SIZE, VOXEL_SIZE)
+    affine = person.affine
     x, _, z = np.einsum("ij,j...->i...", affine[:3, :3], np.indices(SIZE)) + affine[:3, 3].reshape(3, 1, 1, 1)
     assert change[x < 0].sum() > 8 * change[x > 0].sum()
     assert np.average(z, weights=change) < 0
@@ -91,9 +88,8 @@ def test_contrast_is_that_of_a_t1_weighted_scan(person: Person) -> None:
 
 
 def test_scans_of_a_state_differ_by_noise_and_a_little_bias(person: Person) -> None:
-    generator = torch.Generator().manual_seed(0)
     state, mask = person.states[0], person.brain_mask
-    scans = [scan(state, mask, person.noise_level, VOXEL_SIZE, generator).astype(float) for _ in range(2)]
+    scans = [scan(state, person, VOXEL_SIZE).astype(float) for _ in range(2)]
     assert all(np.array_equal(image > 0, mask > 0) for image in scans)
     deviation = (scans[1] - scans[0])[mask > 0].std()
     assert 1.2 * person.noise_level < deviation < 1.5 * person.noise_level + 15
@@ -101,8 +97,8 @@ def test_scans_of_a_state_differ_by_noise_and_a_little_bias(person: Person) -> N
 
 
 def test_brain_that_does_not_fit_is_an_error(coarse_brain: Brain, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bundle.simulation.states.MAX_DRAWS", 2)
-    with pytest.raises(ValueError, match="mni152-09a-sym does not fit into .* of 5 mm: enlarge embedded_cohort#spatial_size"):
+    monkeypatch.setattr("bundle.simulation.persons.MAX_DRAWS", 2)
+    with pytest.raises(ValueError, match="mni152-09a-sym does not fit into .* of 5 mm: enlarge simulated_cohort#spatial_size"):
         draw_person(coarse_brain, lambda random: np.zeros((1, len(REGIONS))), [0], (24, 40, 32), VOXEL_SIZE, 0)
 
 
@@ -119,7 +115,10 @@ def test_field_of_view_that_does_not_hold_the_brain_is_refused(size: tuple[int, 
         check_field_of_view(size, VOXEL_SIZE)
 
 
-def test_brain_that_would_fold_is_refused(coarse_brain: Brain) -> None:
+def test_brain_that_would_fold_is_refused(coarse_brain: Brain, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bundle.simulation.persons.MAX_DRAWS", 1)
     changes = np.zeros((1, len(REGIONS)))
+    draw_person(coarse_brain, lambda random: changes, [0], SIZE, VOXEL_SIZE, 1)
     changes[0, :2] = np.log(4)
-    assert simulate_person(coarse_brain, changes, SIZE, VOXEL_SIZE, torch.Generator().manual_seed(1)) is None
+    with pytest.raises(ValueError, match="does not fit"):
+        draw_person(coarse_brain, lambda random: changes, [0], SIZE, VOXEL_SIZE, 1)
