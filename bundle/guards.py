@@ -1,29 +1,155 @@
 """What stands between a mistake on the command line and a page of traceback."""
 
+import atexit
 import difflib
 import os
+import re
+import shutil
 import sys
-from collections.abc import Iterable, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
+import yaml
 from monai.bundle import ConfigParser
 
+from bundle import CONFIGS
+
 PACKAGE = Path(__file__).resolve().parent
-STAGE_NAMES = ("train", "evaluate", "inference", "baselines/attribution", "examination")
-STAGES = [PACKAGE.parent / "configs" / f"{name}.yaml" for name in STAGE_NAMES]
+STAGE_NAMES = ("train", "evaluate", "inference", "baselines/attribution", "examination", "faithfulness")
+STAGES = [CONFIGS / f"{name}.yaml" for name in STAGE_NAMES]
 OPTIONS = {"config_file", "meta_file", "logging_file", "run_id", "init_id", "final_id", "args_file", "tracking", "workflow_name"}
 TRACEBACK_VARIABLE = "ICAM_TRACEBACK"  # set it to see the whole traceback of every error
 
+RENAMED = {  # keys of version 0.1, accepted until 0.3, and their names
+    "embedded_cohort": "simulated_cohort",
+    "draws": "attribute_source",
+    "uncertainty#draws": "uncertainty#attribute_sources",
+    "checkpointing": "activation_checkpointing",
+    "train#trainer#checkpointing": "train#trainer#activation_checkpointing",
+    "stages": "phases",
+    "train#trainer#stages": "train#trainer#phases",
+    "judge_checkpoint": "classifier_checkpoint",
+    "rival": "reference_method",
+}
+RENAMED_VALUES = {"attribute_source": {"bank": "training"}, "uncertainty#attribute_sources": {"bank": "training"}}
+RENAMED_FILES = {"examination.yaml": "faithfulness.yaml", "benchmark_examination.yaml": "benchmark_faithfulness.yaml"}
+RENAMED_RUNS = {"examination": "faithfulness"}
+COPIES = "icam-renamed-"  # folder of copies of overlays, with new names
+
 
 def guard_run() -> None:
-    """Refuse unknown keys on the command line, and have errors about the user's input shown as one sentence.
+    """Refuse unknown keys on the command line, start anew with new names for old ones, and show errors of input as one sentence.
 
     Raises:
         ValueError: When a key on the command line is not in the config.
     """
     sys.excepthook = show_error
-    check_overrides(sys.argv[1:])
+    given = sys.argv[1:]
+    renewed, sentences = renew_arguments(given)
+    if sentences:
+        print(*sentences, sep="\n", file=sys.stderr, flush=True)
+        interpreter = sys.orig_argv[: len(sys.orig_argv) - len(given)]
+        os.execv(sys.executable, [*interpreter, *renewed])
+    for folder in {Path(file).parent for file in _find_files(given) if Path(file).parent.name.startswith(COPIES)}:
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    check_overrides(given)
+
+
+def renew_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Replace old names on a command line, and in the overlays that it names, by the new ones.
+
+    MONAI has read the config before anything of this package runs: the command is to be started anew with the result.
+
+    Args:
+        arguments: command line of `python -m monai.bundle`.
+
+    Returns:
+        The command line with new names, and a sentence for each old one; without any, the same command line.
+    """
+    files, renewed = _find_files(arguments), list(arguments)
+    if not files:
+        return renewed, []
+    names = [str(Path(file).with_name(RENAMED_FILES.get(Path(file).name, Path(file).name))) for file in files]
+    first = next((Path(name) for name in names if Path(name).resolve() == CONFIGS / "evaluate.yaml"), None)
+    if first and CONFIGS / "train.yaml" not in [Path(name).resolve() for name in names]:
+        names = [str(first.with_name("train.yaml")), *names]
+    renaming = Renaming(ConfigParser(ConfigParser.load_config_files([name for name in names if _is_ours(name)])))
+    if [Path(name) for name in names] != [Path(file) for file in files]:
+        renaming.sentences[f'the config files are read as --config_file "{names}"'] = None
+    names = [name if _is_ours(name) else renaming.copy_overlay(name) for name in names]
+    for index, key, value in _list_options(arguments):
+        new, value = (key, str(names)) if key == "config_file" else renaming.rename_option(key, value)
+        if "=" in arguments[index]:
+            renewed[index] = f"--{new}={value}"
+        else:
+            renewed[index : index + 2] = [f"--{new}", value][: len(renewed) - index]
+    for index, name in enumerate(arguments):
+        if name in RENAMED_RUNS and arguments[index - 1] in ("run", "--run_id"):
+            renewed[index] = renaming.say(name, RENAMED_RUNS[name])
+    return renewed, list(renaming.sentences)
+
+
+def _is_ours(name: str) -> bool:
+    return CONFIGS in Path(name).resolve().parents
+
+
+class Renaming:
+    """New names for old ones, and a sentence for each old one that was met.
+
+    Args:
+        config: the config; keys are renamed whose new name it has.
+    """
+
+    def __init__(self, config: ConfigParser) -> None:
+        self.config = config
+        self.sentences: dict[str, None] = {}  # in this order, each once
+
+    def say(self, old: str, new: str) -> str:
+        """Note that an old name was met, and return the new one."""
+        self.sentences[f"{old} is called {new} now; the old name is accepted until version 0.3"] = None
+        return new
+
+    def rename(self, path: str) -> str:
+        """Return the new name of a key, outer#inner."""
+        path = path.replace("::", "#")
+        for old, new in RENAMED.items():
+            if (path == old or path.startswith(f"{old}#")) and new in self.config:
+                path = self.say(old, new) + path[len(old) :]
+        return path
+
+    def rename_option(self, path: str, value: Any) -> tuple[str, Any]:
+        """Return the new name of a key, and its value, in which names of other keys and old values are replaced."""
+        path = self.rename(path)
+        if isinstance(value, str):
+            value = re.sub(r"(?<=@)[\w#:]+", lambda match: self.rename(match[0]), value)
+            for old, new in RENAMED_VALUES.get(path, {}).items():
+                value = re.sub(rf"\b{old}\b", new, value)
+        return path, value
+
+    def copy_overlay(self, file: str) -> str:
+        """Copy an overlay with new names; one that has no old ones stays where it is."""
+        before = len(self.sentences)
+        content = self._renew(ConfigParser.load_config_file(file), "")
+        if len(self.sentences) == before:
+            return file
+        copy = Path(tempfile.mkdtemp(prefix=COPIES), f"{Path(file).stem}.yaml")
+        copy.write_text(yaml.safe_dump(content, sort_keys=False))
+        return str(copy)
+
+    def _renew(self, content: Any, path: str) -> Any:
+        """Rename the keys of a block and everything below it; `path` is its own new name."""
+        if isinstance(content, list):
+            return [self._renew(item, path) for item in content]
+        if not isinstance(content, dict):
+            return self.rename_option(path, content)[1]
+        inside, renewed = f"{path}#" if path else "", {}
+        for key, value in content.items():
+            new = self.rename(inside + key.removeprefix("+"))
+            renewed["+" * key.startswith("+") + new.removeprefix(inside)] = self._renew(value, new)
+        return renewed
 
 
 def check_overrides(arguments: Sequence[str]) -> None:
@@ -37,37 +163,46 @@ def check_overrides(arguments: Sequence[str]) -> None:
     Raises:
         ValueError: When a key is not in the config, or a value would not be read as it is meant.
     """
-    options = {name.removeprefix("--").split("=")[0]: index for index, name in enumerate(arguments) if name.startswith("--")}
-    if "config_file" not in options:
+    files = _find_files(arguments)
+    if not files:
         return
-    position = options["config_file"]
-    files = arguments[position].partition("=")[2] or arguments[position + 1]
-    parser = _read_files([part.strip(" '\"") for part in files.strip("[]").split(",")])
-    for key, index in options.items():
+    parser = _read_files(files)
+    for _, key, value in _list_options(arguments):
         if key in OPTIONS:
             continue
-        value = arguments[index].partition("=")[2] or "".join(arguments[index + 1 : index + 2])
         if value in ("true", "false"):
             raise ValueError(f"--{key} {value} is read as a text: write True or False")
         if value in ("None", "null"):
-            raise ValueError(f"--{key} {value} is ignored by MONAI: write null in a config file given after {files}")
+            raise ValueError(f"--{key} {value} is ignored by MONAI: write null in a config file given after {files[-1]}")
         if key not in parser:
             hint = _suggest(key, parser.get())
-            raise ValueError(f"{files} has no key {key}{hint} (keys inside others are written outer#inner)")
+            raise ValueError(f"{' and '.join(files)} has no key {key}{hint} (keys inside others are written outer#inner)")
+
+
+def _list_options(arguments: Sequence[str]) -> Iterator[tuple[int, str, str]]:
+    """Yield the position, the key and the value of each `--key value` and `--key=value`."""
+    for index, argument in enumerate(arguments):
+        if argument.startswith("--"):
+            key, sign, value = argument.removeprefix("--").partition("=")
+            yield index, key, value if sign else "".join(arguments[index + 1 : index + 2])
+
+
+def _find_files(arguments: Sequence[str]) -> list[str]:
+    """Return the config files of a command line: one, or a list in brackets."""
+    texts = [value.strip("[]").split(",") for _, key, value in _list_options(arguments) if key == "config_file"]
+    return [part.strip(" '\"") for part in texts[-1]] if texts else []
 
 
 def _read_files(files: Sequence[str]) -> ConfigParser:
     """Read config files of which the later ones change the first; of other keys they may have those of other stages."""
     known = set(ConfigParser.load_config_file(files[0]))
     if len(files) > 1:
-        known |= {key for stage in STAGES if stage.is_file() for key in ConfigParser.load_config_file(stage)}
+        known |= {key.removeprefix("+") for stage in STAGES if stage.is_file() for key in ConfigParser.load_config_file(stage)}
     for file in files[1:]:
         for key in ConfigParser.load_config_file(file):
             if key.removeprefix("+").split("#")[0] not in known:
                 raise ValueError(f"{file} has the key {key}, which no stage has{_suggest(key, known)}")
-    parser = ConfigParser()
-    parser.read_config(list(files))
-    return parser
+    return ConfigParser(ConfigParser.load_config_files(list(files)))
 
 
 def _suggest(key: str, known: Iterable[object]) -> str:

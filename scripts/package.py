@@ -1,6 +1,8 @@
 """Pack the bundle as one zip, as MONAI's model zoo and `monai.bundle.download` take it.
 
-Only committed files of the list below go in, and the same files give the same bytes.
+Only committed files of the list below go in, and the same files give the same bytes. `monai.bundle.load` and the checks of the
+zoo read configs/train and configs/inference as JSON, which is written from the YAML of the same name.
+
 Usage: python scripts/package.py --output_dir FOLDER
 """
 
@@ -17,6 +19,8 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
+import yaml
+
 ROOT = Path(__file__).resolve().parents[1]
 NAME = "brain_mri_feature_attribution"  # by the zoo's pattern; MONAI Label returns no map for names with "classification"
 NETWORKS: dict[str, list[str]] = {  # and the overlays of their architecture
@@ -25,10 +29,10 @@ NETWORKS: dict[str, list[str]] = {  # and the overlays of their architecture
     "models/ageing.pt": ["volumes", "ageing"],
 }
 LISTED = (
-    "LICENSE", "CITATION.cff", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "large_files.yml", "requirements.txt",
-    "requirements-anatomies.txt", "requirements-preparation.txt", "requirements-export.txt", "requirements-serve.txt",
-    "bundle", "configs", "docs", "scripts", *NETWORKS,
+    "LICENSE", "CITATION.cff", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "large_files.yml", "pyproject.toml", "setup.py",
+    "constraints.txt", "bundle", "configs", "docs", "scripts", *NETWORKS,
 )  # fmt: skip
+JSON_TWINS = ("configs/train", "configs/inference")
 MAX_SIZE = 25_000_000  # bytes; larger files are downloaded by the zoo from the addresses in large_files.yml
 EARLIEST = (1980, 1, 1, 0, 0, 0)  # time of all files: the first that a zip can hold
 
@@ -47,6 +51,7 @@ def pack(root: str | Path, output_dir: str | Path) -> Path:
         ValueError: When listed files differ from their last commit, or the zoo or the bundle itself would refuse one.
     """
     files = read_committed(root)
+    files = dict(sorted((files | make_json(files)).items()))
     version = find_version(files)
     with tempfile.TemporaryDirectory() as folder:
         for name, content in files.items():
@@ -97,6 +102,18 @@ def _run_git(root: str | Path, *command: str) -> bytes:
     if done.returncode:
         raise ValueError(f"{root} cannot be packed ({done.stderr.decode().strip()}): accepted is a clone with a commit")
     return done.stdout
+
+
+def make_json(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Write the configs that MONAI reads as JSON.
+
+    Args:
+        files: contents by relative path, with the YAML.
+
+    Returns:
+        Contents of the JSON by relative path.
+    """
+    return {f"{name}.json": (json.dumps(yaml.safe_load(files[f"{name}.yaml"]), indent=4) + "\n").encode() for name in JSON_TWINS}
 
 
 def find_version(files: Mapping[str, bytes]) -> str:

@@ -1,21 +1,21 @@
 #!/usr/bin/env bash
-# From nothing to a report: environment, embedded cohort, short training, evaluation, maps of a folder of scans.
+# From nothing to a report: environment, simulated cohort, short training, maps of a folder of scans, evaluation.
 # Usage: bash scripts/quickstart.sh [key of the training config, such as --max_epochs 2, ...]     (OUTPUT=FOLDER for another folder)
 set -euo pipefail
 source "$(dirname "$0")/environment.sh"
 output=${OUTPUT:-output/quickstart}
-scans=$output/scans
+network=$output/train/model.pt
+evaluate="['configs/train.yaml','configs/evaluate.yaml']"
 
 step() { printf '\n== %s\n' "$1"; }
-bundle() { python -W ignore -m monai.bundle run "$@" --output_dir "$output" --logging_file configs/logging.conf; }
+run() { python -W ignore -m monai.bundle run "$@"; }
 
 step "1/4 Cohort and training"
-bundle training --config_file "['configs/train.yaml', 'configs/quickstart.yaml']" "$@"
+run training --config_file "['configs/train.yaml','configs/quickstart.yaml']" --output_dir "$output" "$@"
 step "2/4 Maps of a folder of scans"
-python scripts/copy_scans.py data/lesions "$scans"
-python -W ignore -m monai.bundle run --config_file configs/inference.yaml --logging_file configs/logging.conf \
-  --checkpoint "$output/train/model.pt" --dataset_dir "$scans" --output_dir "$output/maps"
+python scripts/copy_scans.py data/lesions "$output/scans"
+run --config_file configs/inference.yaml --checkpoint "$network" --dataset_dir "$output/scans" --output_dir "$output/maps"
 step "3/4 Evaluation on the test split"
-bundle evaluation --config_file configs/evaluate.yaml --checkpoint "$output/train/model.pt"
+run evaluation --config_file "$evaluate" --checkpoint "$network" --output_dir "$output"
 step "4/4 Report"
-bundle report --config_file configs/evaluate.yaml --checkpoint "$output/train/model.pt"
+run report --config_file "$evaluate" --checkpoint "$network" --output_dir "$output"

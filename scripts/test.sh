@@ -2,7 +2,7 @@
 # Set up the environment and run all checks and tests. Arguments go to pytest: scripts/test.sh -m "not slow"
 # Usage: [jobs=2] bash scripts/test.sh        (tests at the same time, file by file)
 set -euo pipefail
-requirements=requirements-dev.txt
+extras=dev
 source "$(dirname "$0")/environment.sh"
 ruff check bundle scripts tests
 mypy

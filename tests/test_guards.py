@@ -1,12 +1,17 @@
-"""Mistakes on the command line, and how errors are shown."""
+"""Mistakes and old names on the command line, and how errors are shown."""
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
+from monai.bundle import ConfigParser
 
+from bundle import CONFIGS, guards
 from bundle.data import read_manifest
-from bundle.guards import check_overrides, show_error
+from bundle.guards import check_overrides, renew_arguments, show_error
 
 FILES = ["run", "training", "--config_file", "['configs/train.yaml', 'configs/squares.yaml']"]
 
@@ -66,3 +71,67 @@ def test_a_mistyped_key_of_an_overlay_is_named(tmp_path: Path) -> None:
     overlay.write_text("loss_weightz: {kl: 1}\n")
     with pytest.raises(ValueError, match=r"mine\.yaml has the key loss_weightz, .*did you mean loss_weights\?"):
         check_overrides(["run", "--config_file", f"['configs/train.yaml', '{overlay}']"])
+
+
+@pytest.fixture
+def renamed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other old names than those of the last version."""
+    monkeypatch.setattr(
+        guards, "RENAMED", {"epochs": "max_epochs", "weights": "loss_weights", "train#trainer#bf16": "train#trainer#amp"}
+    )
+    monkeypatch.setattr(guards, "RENAMED_VALUES", {"key_metric": {"correlation": "ncc"}, "max_epochs": {"few": "2"}})
+    monkeypatch.setattr(guards, "RENAMED_RUNS", {"fit": "training"})
+
+
+def test_old_names_on_the_command_line_are_replaced(renamed: None) -> None:
+    given = ["run", "fit", *FILES[2:], "--epochs", "few", "--weights#kl=0.1", "--seed", "1", "--train#trainer#bf16", "@weights"]
+    new, sentences = renew_arguments(given)
+    assert new == [*FILES, "--max_epochs", "2", "--loss_weights#kl=0.1", "--seed", "1", "--train#trainer#amp", "@loss_weights"]
+    assert "epochs is called max_epochs now; the old name is accepted until version 0.3" in sentences
+    assert len(sentences) == 4
+    check_overrides(new)
+
+
+def test_a_command_line_of_new_names_stays_as_it_is() -> None:
+    given = [*FILES, "--max_epochs", "3", "--loss_weights#kl=0.1", "--key_metric", "ncc"]
+    assert renew_arguments(given) == (given, [])
+    assert renew_arguments(["-q", "tests"]) == (["-q", "tests"], [])
+
+
+def test_an_overlay_with_old_names_is_copied_with_new_ones(renamed: None, tmp_path: Path) -> None:
+    overlay = tmp_path / "mine.yaml"
+    old = {"epochs": 3, "+weights": {"kl": 0.1}, "weights#map": 0.0, "train#trainer": {"bf16": True}, "key_metric": "correlation"}
+    overlay.write_text(yaml.safe_dump(old | {"warmup_epochs": "$@epochs // 2", "image_size": [32, 32]}, sort_keys=False))
+    new, sentences = renew_arguments(["run", "training", "--config_file", f"['configs/train.yaml', '{overlay}']"])
+    first, copy = yaml.safe_load(new[3])
+    assert first == "configs/train.yaml" and Path(copy).parent.name.startswith(guards.COPIES) and len(sentences) == 3
+    expected = {"max_epochs": 3, "+loss_weights": {"kl": 0.1}, "loss_weights#map": 0.0, "train#trainer": {"amp": True}}
+    expected |= {"key_metric": "ncc", "warmup_epochs": "$@max_epochs // 2", "image_size": [32, 32]}
+    assert yaml.safe_load(Path(copy).read_text()) == expected
+    overlay.write_text("max_epochs: 3\n")
+    assert renew_arguments(["run", "--config_file", f"['configs/train.yaml', '{overlay}']"])[1] == []
+
+
+def test_evaluation_alone_gets_the_config_of_the_training_in_front() -> None:
+    new, (sentence,) = renew_arguments(["run", "evaluation", "--config_file", "['configs/evaluate.yaml','configs/volumes.yaml']"])
+    assert new[3] == "['configs/train.yaml', 'configs/evaluate.yaml', 'configs/volumes.yaml']"
+    assert new[3] in sentence
+
+
+def test_no_new_name_is_an_old_one_and_the_configs_have_either() -> None:
+    assert not set(guards.RENAMED) & set(guards.RENAMED.values())
+    files = [CONFIGS / f"{name}.yaml" for name in ("train", "evaluate", "examination", "faithfulness")]
+    configs = [ConfigParser(ConfigParser.load_config_files([file for file in files if file.is_file()]))]
+    configs += [ConfigParser(ConfigParser.load_config_file(CONFIGS / "benchmark.yaml"))]
+    assert [old for old, new in guards.RENAMED.items() if not any(old in config or new in config for config in configs)] == []
+    assert all((CONFIGS / old).is_file() or (CONFIGS / new).is_file() for old, new in guards.RENAMED_FILES.items())
+
+
+@pytest.mark.slow
+def test_the_command_starts_anew_with_new_names(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "monai.bundle", "run", "evaluation", "--config_file", CONFIGS / "evaluate.yaml"]
+    environment = os.environ | {"PYTHONPATH": str(CONFIGS.parent)}
+    keys = ["--checkpoint", tmp_path / "none.pt", "--output_dir", tmp_path, "--bundle_root", tmp_path]
+    done = subprocess.run([*command, *keys], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert "the config files are read as --config_file" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("Error: ") and "none.pt does not exist" in done.stderr

@@ -29,6 +29,7 @@ def export_tiny(root: Path, spatial_dims: int) -> Exported:
         "bundle_root": str(root),
         "dataset_dir": str(root / "scans"),
         "output_dir": str(root / "files"),
+        "checkpoint": str(root / "model.pt"),
         "device": "cpu",
         "image_size": [32] * spatial_dims,
         "plane": {2: 5.0, 3: None}[spatial_dims],
@@ -36,6 +37,6 @@ def export_tiny(root: Path, spatial_dims: int) -> Exported:
         **TINY,
     }
     parser.update(settings)
-    save_checkpoint(parser, root / "models" / "model.pt", std=0.1)  # larger ones, untrained, amplify rounding
+    save_checkpoint(parser, root / "model.pt", std=0.1)  # larger ones, untrained, amplify rounding
     run(parser, "export")
     return Exported(root / "files", parser)

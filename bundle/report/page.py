@@ -21,7 +21,7 @@ from bundle.report.sections import draw_ages, draw_curves, draw_volumes, flatten
 from bundle.report.spreads import draw_coverage, make_spreads
 
 TEMPLATE = "template.html"
-COMMAND = "python -m monai.bundle run evaluation --config_file configs/evaluate.yaml"
+COMMAND = "python -m monai.bundle run evaluation --config_file \"['configs/train.yaml','configs/evaluate.yaml']\""
 SPLIT_NAMES = {"seen": "Seen anatomies", "unseen": "Unseen anatomies", "test": "Test scans"}
 
 

@@ -1,6 +1,6 @@
 """Lay trained networks out as the folder of an app that MONAI Label serves.
 
-Usage: PYTHONPATH=. python scripts/serving/layout.py APP [--model NAME CHECKPOINT [OVERLAY ...]] ...
+Usage: python scripts/serving/layout.py APP [--model NAME CHECKPOINT [OVERLAY ...]] ...
 
 Each model becomes a bundle, APP/model/NAME, with one config in which the overlays are merged. Without `--model` the networks that
 come with the bundle are taken: `lesions` (axial slices), `conversion` and `ageing` (volumes).

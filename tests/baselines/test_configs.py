@@ -15,7 +15,7 @@ from bundle.simulation.squares import simulate_squares_cohort
 ROOT = Path(__file__).parents[2]
 
 TRAINING = ("train", "squares", "baselines/classification", "baselines/resnet")
-ATTRIBUTION = ("evaluate", "squares", "baselines/attribution")
+ATTRIBUTION = ("train", "evaluate", "squares", "baselines/attribution")
 CHEAP = {"num_steps": 3, "num_shap_samples": 3, "num_noisy_samples": 3, "num_references": 2, "num_resamples": 50}
 METHODS = {
     "grad_cam", "guided_grad_cam", "guided_backprop", "integrated_gradients", "occlusion", "gradient_shap", "deep_lift",
@@ -50,13 +50,17 @@ def test_a_resnet_is_trained_resumed_and_explained(tmp_path: Path) -> None:
 @pytest.mark.parametrize("overlays", [[], pytest.param(["volumes"], id="volumes")])
 def test_networks_of_the_configs_have_the_layers_and_methods_that_they_name(overlays: list[str]) -> None:
     for names in ([], ["baselines/resnet"]):
-        parser = read(("evaluate", *overlays, "baselines/attribution", *names), network="@network_def", device="cpu")
+        parser = read(("train", "evaluate", *overlays, "baselines/attribution", *names), network="@network_def", device="cpu")
         parser["posthoc"]["gradient_shap"]["references"] = torch.zeros(1)
         methods = parser.get_parsed_content("attributions#methods")
         assert set(methods) >= METHODS and ("layer_wise_relevance" in methods) == bool(names)
 
 
-EXAMINED = [("evaluate", "examination"), (*ATTRIBUTION, "examination"), (*ATTRIBUTION, "examination", "baselines/vagan_network")]
+EXAMINED = [
+    ("train", "evaluate", "examination"),
+    (*ATTRIBUTION, "examination"),
+    (*ATTRIBUTION, "examination", "baselines/vagan_network"),
+]
 
 
 @pytest.mark.parametrize("names", [TRAINING, ATTRIBUTION, (*ATTRIBUTION, "baselines/resnet"), *EXAMINED])

@@ -11,6 +11,8 @@ import pytest
 import torch
 from monai.bundle import ConfigParser
 
+from scripts.package import JSON_TWINS, make_json
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -20,6 +22,8 @@ def bundle_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("zoo") / "icam"
     shutil.copytree(ROOT / "bundle", root / "bundle", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(ROOT / "configs", root / "configs")
+    for name, content in make_json({f"{twin}.yaml": (ROOT / f"{twin}.yaml").read_bytes() for twin in JSON_TWINS}).items():
+        (root / name).write_bytes(content)
     parser = ConfigParser()
     parser.read_config(root / "configs" / "inference.yaml")
     torch.manual_seed(0)

@@ -84,7 +84,7 @@ def test_torchscript_carries_metadata_and_config(bundle_root: Path, tmp_path: Pa
     _, metadata, extra = load(
         bundle_root.name, bundle_dir=tmp_path, load_ts_module=True, device="cpu", config_files=("inference.json",)
     )
-    assert metadata["version"] == "0.1.0"
+    assert metadata["version"] == "0.2.0"
     assert b"network_def" in extra["inference.json"]
 
 

@@ -1,6 +1,7 @@
 """configs/metadata.json tells the truth, in the form that MONAI's tools expect."""
 
 import json
+import tomllib
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -46,9 +47,14 @@ def test_the_version_is_in_the_changelog_and_the_deprecated_key_is_not_used(meta
     assert "optional_packages_version" not in metadata
 
 
-def test_packages_are_those_of_the_requirements(metadata: dict[str, Any]) -> None:
-    lines = (line.split("#")[0].strip() for line in (ROOT / "requirements.txt").read_text().splitlines())
-    wanted = dict(line.split("==") for line in lines if line)
+def test_releases_are_those_of_the_constraints(metadata: dict[str, Any]) -> None:
+    lines = (line.split("#")[0].strip() for line in (ROOT / "constraints.txt").read_text().splitlines())
+    pins = dict(line.split("==") for line in lines if line)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = {name for names in project["optional-dependencies"].values() for name in names if "[" not in name}
+    assert extras <= set(pins)
+    assert project["version"] == metadata["version"]
+    wanted = {name: pins[name] for name in project["dependencies"]}
     main = {"torch": metadata["pytorch_version"], "monai": metadata["monai_version"], "numpy": metadata["numpy_version"]}
     assert main | metadata["required_packages_version"] == wanted
     assert all(set(release) <= set("0123456789.") for release in wanted.values())

@@ -195,7 +195,7 @@ def test_weights_of_another_architecture_are_refused_and_nothing_is_packed(repos
 def test_the_zip_has_the_version_in_its_name_and_one_folder_without_caches_or_data(repository: Path, zoo: Path) -> None:
     (bundle,) = (zoo / "models").glob("*/")
     names = {str(path.relative_to(bundle)) for path in bundle.rglob("*") if path.is_file()}
-    assert bundle.name == NAME and names == set(read_committed(repository))
+    assert bundle.name == NAME and names == {*read_committed(repository), "configs/train.json", "configs/inference.json"}
     assert {"LICENSE", "configs/metadata.json", "configs/inference.json", "docs/README.md", "docs/data_license.txt"} < names
     assert not [name for name in names if name.startswith(("data/", "output/")) or "__pycache__" in name]
     with zipfile.ZipFile(zoo / "models" / f"{NAME}.zip") as archive:

@@ -68,7 +68,8 @@ class TestBrainMRIFeatureAttribution(unittest.TestCase):
         """A network is trained, saved and evaluated."""
         self.run_workflow("train", ["train.json"], **TRAINING)
         checkpoint = self.output_dir / "train" / "model.pt"
-        self.run_workflow("eval", ["evaluate.yaml"], check_properties=False, checkpoint=str(checkpoint), **EVALUATION)
+        configs = ["train.json", "evaluate.yaml"]
+        self.run_workflow("eval", configs, check_properties=False, checkpoint=str(checkpoint), **EVALUATION)
         assert (self.output_dir / "eval" / "metrics.csv").is_file()
 
     def test_infer_config(self) -> None:

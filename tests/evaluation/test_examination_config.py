@@ -13,14 +13,14 @@ from monai.bundle import ConfigParser
 from bundle.simulation.squares import simulate_squares_cohort
 
 ROOT = Path(__file__).parents[2]
-POST_HOC = ("evaluate", "baselines/attribution", "examination")
+POST_HOC = ("train", "evaluate", "baselines/attribution", "examination")
 CHEAP = {
     "num_resamples": 20, "num_samples": 2, "num_steps": 2, "num_shap_samples": 2, "num_noisy_samples": 2, "num_references": 2,
     "removal_scans": 1, "randomisation_scans": 1, "num_shuffles": 1, "removal_shares": [0.1, 1.0],
 }  # fmt: skip
 KINDS = {
-    "icam": (("evaluate", "examination"), "exemplar_input", "examination"),
-    "drit": (("evaluate", "examination", "baselines/drit"), "exemplar_input", "examination"),
+    "icam": (("train", "evaluate", "examination"), "exemplar_input", "examination"),
+    "drit": (("train", "evaluate", "examination", "baselines/drit"), "exemplar_input", "examination"),
     "posthoc": (POST_HOC, "grad_cam", "baselines/attribute_encoder/examination"),
     "resnet": ((*POST_HOC, "baselines/resnet"), "layer_wise_relevance", "baselines/resnet/examination"),
     "vagan": ((*POST_HOC, "baselines/vagan_network"), "vagan", "baselines/vagan/examination"),
@@ -68,7 +68,8 @@ def test_a_judge_that_is_missing_or_of_another_architecture_is_one_sentence_befo
 ) -> None:
     if weights:
         torch.save({"model": weights}, tmp_path / "judge.pt")
-    parser = ConfigParser(ConfigParser.load_config_files([ROOT / "configs/evaluate.yaml", ROOT / "configs/examination.yaml"]))
+    files = [ROOT / "configs" / f"{name}.yaml" for name in ("train", "evaluate", "examination")]
+    parser = ConfigParser(ConfigParser.load_config_files(files))
     parser.update({"judge_checkpoint": str(tmp_path / "judge.pt"), "cohort": "/nowhere", "device": "cpu"})
     with pytest.raises(RuntimeError) as error:
         parser.get_parsed_content("examiner")

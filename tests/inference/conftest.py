@@ -32,6 +32,7 @@ def make_parser(tmp_path: Path) -> Callable[..., ConfigParser]:
             "bundle_root": str(tmp_path),
             "dataset_dir": str(tmp_path / "scans"),
             "output_dir": str(tmp_path / "output"),
+            "checkpoint": str(tmp_path / "model.pt"),
             "device": "cpu",
             "spatial_dims": spatial_dims,
             "image_size": [32] * spatial_dims,
@@ -40,8 +41,8 @@ def make_parser(tmp_path: Path) -> Callable[..., ConfigParser]:
             "overviews": False,
         }
         parser.update({**settings, **overrides})
-        if not (tmp_path / "models" / "model.pt").exists():
-            save_checkpoint(parser, tmp_path / "models" / "model.pt")
+        if not (tmp_path / "model.pt").exists():
+            save_checkpoint(parser, tmp_path / "model.pt")
         return parser
 
     return make

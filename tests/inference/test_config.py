@@ -21,7 +21,7 @@ from bundle.networks import ICAM
 
 Make = Callable[..., ConfigParser]
 
-DATA = ("spatial_dims", "image_size", "pixdim", "plane", "percentile", "headroom", "num_classes", "preprocessing")
+DATA = ("spatial_dims", "image_size", "pixdim", "plane", "percentile", "headroom", "num_classes")
 NETWORK = ("content_encoder", "attribute_encoder", "generator", "network_def")
 
 

@@ -1,0 +1,5 @@
+"""Print the folder of the config files: configs=$(python -m bundle)."""
+
+from bundle import CONFIGS
+
+print(CONFIGS)
