@@ -31,7 +31,10 @@ html_theme_options = {"navigation_with_keys": True}
 
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence", "deflist"]
 myst_heading_anchors = 3
-suppress_warnings = ["config.cache", "myst.header"]  # sorting classes cannot be cached; the zoo prescribes the headings of its card
+suppress_warnings = [
+    "config.cache",
+    "myst.header",
+]  # sorting classes cannot be cached; the zoo prescribes the headings of its card
 
 autodoc_typehints = "description"
 autodoc_member_order = "bysource"

@@ -118,8 +118,8 @@ def draw_uncertainty() -> Figure:
     table = pd.read_csv(TABLES / "lesions_uncertainty.csv")
     figures = {
         "correlation of the standard deviation with the error": "Correlation of standard deviation and error",
-        "true change inside the calibrated 90 % interval: voxels that change": "Changing voxels inside the\ncalibrated 90 % interval (share)",
-        "voxels that change whose calibrated interval excludes 0": "Changing voxels whose\ncalibrated interval excludes 0 (share)",
+        "true change inside the calibrated 90 % interval: voxels that change": "Changing voxels inside\n90 % interval (share)",
+        "voxels that change whose calibrated interval excludes 0": "Changing voxels whose\n90 % interval excludes 0 (share)",
     }
     figure, axes = plt.subplots(1, 3, figsize=(11, 3.4), layout="constrained")
     groups = [("prior", "-"), ("prior", "+"), ("training", "-"), ("training", "+")]
@@ -179,7 +179,8 @@ def draw_faithfulness() -> Figure:
         draw_intervals(axis, names, table[(table["metric"] == metric) & (table["direction"] == "-")])
         axis.set_title(title, fontsize=9)
         axis.tick_params(labelsize=8)
-    axes[0].set_xlim(0.2, 1.1), axes[1].set_xlim(0, 1.1), axes[2].set_xlim(-1, 1)
+    for axis, limits in zip(axes, ((0.2, 1.1), (0, 1.1), (-1, 1)), strict=True):
+        axis.set_xlim(*limits)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=8, frameon=False)
     figure.suptitle("Faithfulness of maps of diseased scans, simulated lesions", fontsize=11)
     return figure

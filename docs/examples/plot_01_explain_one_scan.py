@@ -6,8 +6,8 @@ To which class does a scan belong, and which change would turn it into a scan of
 """
 
 # %%
-# A few subjects of the simulated lesions, whose true change is known. They lie in a folder of the system's temporary files, which the
-# other examples use too.
+# A few subjects of the simulated lesions, whose true change is known. They lie in a folder of the system's temporary
+# files, which the other examples use too.
 
 import tempfile
 from pathlib import Path
@@ -38,14 +38,14 @@ print(explanation)
 print("probabilities:", explanation.probabilities)
 
 # %%
-# Scan, translated scan, mean and variance of the FA map. Blue: darker after translation. The lesions, as bright as fluid, are
-# gone in the translated scan.
+# Scan, translated scan, mean and variance of the FA map. Blue: darker after translation. The lesions, as bright as
+# fluid, are gone in the translated scan.
 
 figure = explanation.plot()
 
 # %%
-# All images are nibabel images on the scan's own grid, so they can be compared with whatever else lies there, such as the
-# lesion mask. The unit of the map is network intensity, where the range of a scan is 2.
+# All images are nibabel images on the scan's own grid, so they can be compared with whatever else lies there, such as
+# the lesion mask. The unit of the map is network intensity, where the range of a scan is 2.
 
 mean = explanation.fa_mean.get_fdata().squeeze()
 mask = nibabel.load(cohort / subject["mask"]).get_fdata().squeeze()

@@ -2,8 +2,8 @@
 Train on your own table
 =======================
 
-A folder with scans and a table is all that a training needs. Here the scans are squares in noise and the training takes seconds, too
-short to learn anything: what counts is the way.
+A folder with scans and a table is all that a training needs. Here the scans are squares in noise and the training
+takes seconds, too short to learn anything: what counts is the way.
 """
 
 # %%
@@ -25,14 +25,16 @@ cohort = simulate_squares_cohort(folder / "my_cohort", spatial_size=(32, 32), nu
 (cohort / "dataset_description.json").unlink()  # from here on it is like any other folder
 
 # %%
-# The table, ``participants.tsv``: four columns are required, ``mask`` is for cohorts with known lesions. Paths are relative to the table.
+# The table, ``participants.tsv``: four columns are required, ``mask`` is for cohorts with known lesions. Paths are
+# relative to the table.
 
 table = pd.read_csv(cohort / "participants.tsv", sep="\t")[["participant_id", "label", "split", "image", "mask"]]
 table.to_csv(cohort / "participants.tsv", sep="\t", index=False, na_rep="n/a")
 print(table.groupby("split").head(2).to_string(index=False))
 
 # %%
-# An overlay of a few lines says what differs from ``train.yaml``: the grid, the scale of intensities, and a short training.
+# An overlay of a few lines says what differs from ``train.yaml``: the grid, the scale of intensities, and a short
+# training.
 
 overlay = folder / "mine.yaml"
 overlay.write_text(
@@ -76,7 +78,11 @@ keys = {"dataset_dir": cohort, "output_dir": folder / "output", "checkpoint": ch
 run("evaluation", "train.yaml", "evaluate.yaml", overlay, **keys)
 metrics = pd.read_csv(folder / "output" / "eval" / "metrics.csv")
 shown = metrics.query("metric in ('accuracy', 'ncc_image') and method in ('classifier', 'exemplar_reconstruction', 'image')")
-print(shown[["split", "protocol", "method", "direction", "metric", "mean", "ci_low", "ci_high", "n"]].round(2).to_string(index=False))
+print(
+    shown[["split", "protocol", "method", "direction", "metric", "mean", "ci_low", "ci_high", "n"]]
+    .round(2)
+    .to_string(index=False)
+)
 
 # %%
 # The trained network explains scans, with the overlay that it was trained with.

@@ -2,8 +2,9 @@
 A cohort in ADNI's layout
 =========================
 
-Who of a BIDS folder of ADNI would be trained, validated and tested on, and who is left out and why? Nothing is trained before this is clear.
-The folder is made up here: noise instead of scans, with the tables that ADNI's BIDS folders have.
+Who of a BIDS folder of ADNI would be trained, validated and tested on, and who is left out and why? Nothing is
+trained before this is clear. The folder is made up here: noise instead of scans, with the tables that ADNI's BIDS
+folders have.
 """
 
 # %%
@@ -41,7 +42,9 @@ for name, diagnoses in courses.items():
     for session in sessions:
         write_scan(bids / participant / session / "anat" / f"{participant}_{session}_T1w.nii.gz")
     age = random.uniform(60, 85)
-    visits = pd.DataFrame({"session_id": sessions, "diagnosis": diagnoses, "age": [round(age + 2 * i, 1) for i in range(len(sessions))]})
+    visits = pd.DataFrame(
+        {"session_id": sessions, "diagnosis": diagnoses, "age": [round(age + 2 * i, 1) for i in range(len(sessions))]}
+    )
     visits.to_csv(bids / participant / f"{participant}_sessions.tsv", sep="\t", index=False)
     people.append({"participant_id": participant, "sex": random.choice(["F", "M"])})
 pd.DataFrame(people).to_csv(bids / "participants.tsv", sep="\t", index=False)
@@ -61,7 +64,8 @@ listing = subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=
 print(listing.stderr)
 
 # %%
-# Converters alone are validated and tested on, as in the paper. Their two scans name each other in the column ``pair``.
+# Converters alone are validated and tested on, as in the paper. Their two scans name each other in the column
+# ``pair``.
 
 manifest = pd.read_csv(folder / "output" / "manifest.tsv", sep="\t")
 print(manifest[["participant_id", "session_id", "label", "split", "pair"]].to_string(index=False))
@@ -73,4 +77,5 @@ left_out = pd.read_csv(folder / "output" / "manifest_left_out.tsv", sep="\t")
 print(left_out.iloc[:, -1].value_counts().to_string())
 
 # %%
-# The written table is a cohort: ``--dataset_dir output --key_metric accuracy`` trains on exactly these scans and splits.
+# The written table is a cohort: ``--dataset_dir output --key_metric accuracy`` trains on exactly these scans and
+# splits.

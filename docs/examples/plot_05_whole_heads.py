@@ -2,8 +2,8 @@
 Whole heads
 ===========
 
-A scan as the scanner gave it, skull included: ``prepare=True`` extracts the brain, corrects the bias field, and registers to MNI152. Maps
-lie on the raw scan's own grid.
+A scan as the scanner gave it, skull included: ``prepare=True`` extracts the brain, corrects the bias field, and
+registers to MNI152. Maps lie on the raw scan's own grid.
 """
 
 # %%
@@ -23,7 +23,8 @@ head = nibabel.load(package / "resources" / "templates" / "tpl-MNI152NLin6Asym_r
 print(head.shape, "voxels of", head.header.get_zooms()[:3], "mm")
 
 # %%
-# Explain it with the network of simulated conversion. It has seen simulated brains only, so its class says nothing of use here.
+# Explain it with the network of simulated conversion. It has seen simulated brains only, so its class says nothing of
+# use here.
 
 network = bundle.load("conversion", device="cpu")
 explanation = network.explain(head, num_samples=3, prepare=True)
@@ -40,7 +41,9 @@ figure, axes = plt.subplots(1, 3, figsize=(10, 4), layout="constrained")
 for axis, plane, title in zip(axes, range(3), ("sagittal (front right)", "coronal", "axial"), strict=True):
     axis.imshow(np.take(image, point[plane], plane).T, cmap="gray", origin="lower")
     values = np.take(mean, point[plane], plane).T
-    drawn = axis.imshow(np.ma.masked_inside(values, -0.1 * limit, 0.1 * limit), cmap="RdBu_r", vmin=-limit, vmax=limit, origin="lower")
+    drawn = axis.imshow(
+        np.ma.masked_inside(values, -0.1 * limit, 0.1 * limit), cmap="RdBu_r", vmin=-limit, vmax=limit, origin="lower"
+    )
     axis.set(title=title, xticks=[], yticks=[])
     if plane:
         for place, side in ((0.03, "L"), (0.97, "R")):

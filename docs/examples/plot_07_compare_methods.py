@@ -2,8 +2,9 @@
 Compare methods
 ===============
 
-How near to the true change do maps of several methods come? Here: ICAM's translation, three post-hoc methods on its own classifier, and a map
-without learning, on the diseased test scans of a small simulated cohort. The command ``benchmark`` does this for all methods, with trainings and several seeds.
+How near to the true change do maps of several methods come? Here: ICAM's translation, three post-hoc methods on its
+own classifier, and a map without learning, on the diseased test scans of a small simulated cohort. The command
+``benchmark`` does this for all methods, with trainings and several seeds.
 """
 
 # %%
@@ -41,7 +42,9 @@ print(tuple(images.shape), tuple(truth.shape))
 
 classifier = AttributeClassifier(trained.network)
 target = torch.ones(len(images), dtype=torch.long)
-maps = {"ICAM, sampled": torch.stack([torch.as_tensor(e.fa_mean.get_fdata(dtype=np.float32).squeeze()[None]) for e in explanations])}
+maps = {
+    "ICAM, sampled": torch.stack([torch.as_tensor(e.fa_mean.get_fdata(dtype=np.float32).squeeze()[None]) for e in explanations])
+}
 integrated = PostHoc(captum.attr.IntegratedGradients, classifier, baselines=-1.0, n_steps=20)
 maps["guided backprop"] = PostHoc(GuidedBackprop, classifier).attribute(images, target)
 maps["integrated gradients"] = integrated.attribute(images, target)

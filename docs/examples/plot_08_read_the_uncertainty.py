@@ -2,7 +2,8 @@
 Read the uncertainty
 ====================
 
-A map comes with a variance over drawn attributes. When does it say where the map is wrong, and what does a conformal interval add?
+A map comes with a variance over drawn attributes. When does it say where the map is wrong, and what does a conformal
+interval add?
 """
 
 # %%
@@ -33,8 +34,9 @@ scale = 2 / np.percentile(disease[disease > 0], 99.5)  # from scanner units to n
 truth = np.clip(control * scale - 1, -1, 1) - np.clip(disease * scale - 1, -1, 1)
 
 # %%
-# In one view all draws agree where disease is removed, and the variance says little. With test-time augmentation (``mirror_axis=0, shift=2``:
-# the scan and its mirror image, each also shifted by two voxels) the views disagree where the network errs.
+# In one view all draws agree where disease is removed, and the variance says little. With test-time augmentation
+# (``mirror_axis=0, shift=2``: the scan and its mirror image, each also shifted by two voxels) the views disagree
+# where the network errs.
 
 network = bundle.load("lesions")
 explanations = {
@@ -63,15 +65,15 @@ for line, (name, explanation) in zip(axes, explanations.items(), strict=True):
             axis.text(place, 0.5, side, transform=axis.transAxes, color="grey", ha="center")
 
 # %%
-# Conformal intervals are calibrated on the validation split, where the true change is known. An evaluation keeps them in
-# ``calibration.pt``. (Eight scans are too few to rely on; the default cohort has a hundred.)
+# Conformal intervals are calibrated on the validation split, where the true change is known. An evaluation keeps them
+# in ``calibration.pt``. (Eight scans are too few to rely on; the default cohort has a hundred.)
 
 output = Path(tempfile.mkdtemp())
 configs = str([str(bundle.CONFIGS / name) for name in ("train.yaml", "evaluate.yaml")])
 command = [sys.executable, "-m", "monai.bundle", "run", "evaluation", "--config_file", configs]
 keys = {
-    "checkpoint": bundle.MODELS / "model.pt", "dataset_dir": cohort, "output_dir": output, "num_samples": 20, "num_resamples": 100,
-    "uncertainty#attribute_sources": "['prior']", "simulated_cohort#num_train": 8, "simulated_cohort#num_validation": 8,
+    "checkpoint": bundle.MODELS / "model.pt", "dataset_dir": cohort, "output_dir": output, "num_samples": 20,
+    "num_resamples": 100, "uncertainty#attribute_sources": "['prior']", "simulated_cohort#num_train": 8, "simulated_cohort#num_validation": 8,
     "simulated_cohort#num_test": 8, "simulated_cohort#num_unseen": 4,
 }  # fmt: skip
 for key, value in keys.items():
@@ -82,8 +84,9 @@ shown = ["error_correlation", "normal_changed_90", "calibrated_changed_90", "nor
 print(uncertainty.groupby("direction")[shown].mean().round(3).T.to_string())
 
 # %%
-# ``changed``: share of the voxels that change whose true change lies in the interval. ``false``: share of the voxels that do not change whose
-# interval excludes 0. Inference with that file gives the two ends of the interval, and its picture shows where it excludes 0.
+# ``changed``: share of the voxels that change whose true change lies in the interval. ``false``: share of the voxels
+# that do not change whose interval excludes 0. Inference with that file gives the two ends of the interval, and its
+# picture shows where it excludes 0.
 
 explanation = network.explain(cohort / subject["image"], num_samples=20, calibration=str(output / "eval" / "calibration.pt"))
 low, high = (image.get_fdata().squeeze() for image in (explanation.fa_low, explanation.fa_high))

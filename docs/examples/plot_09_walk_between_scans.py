@@ -2,7 +2,8 @@
 Walk between two scans
 ======================
 
-What happens between a control and a diseased scan? The content stays, the attribute moves in steps from one to the other.
+What happens between a control and a diseased scan? The content stays, the attribute moves in steps from one to the
+other.
 """
 
 # %%
@@ -45,8 +46,8 @@ axis.imshow(plt.imread(next(output.glob("*_interpolation.png"))))
 axis.set_axis_off()
 
 # %%
-# The last step has the attribute of the diseased scan. The change to it is the *exemplar map*, with that scan as reference. Inference gives it
-# with ``reference_scan``, as the last picture.
+# The last step has the attribute of the diseased scan. The change to it is the *exemplar map*, with that scan as
+# reference. Inference gives it with ``reference_scan``, as the last picture.
 
 network = bundle.load("lesions")
 figure = network.explain(control, num_samples=10, reference_scan=str(diseased)).plot()
