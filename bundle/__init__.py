@@ -1,11 +1,29 @@
 """ICAM for MONAI: classification of brain scans with voxel-wise feature attribution maps and their uncertainty.
 
+    import bundle
+    network = bundle.load("conversion")
+    explanation = network.explain("sub-01_T1w.nii.gz")
+
 Source: Bass et al., NeurIPS 2020 (https://arxiv.org/abs/2006.08287).
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bundle.explanation import Explanation, TrainedNetwork, load
 
 _PACKAGE = Path(__file__).resolve().parent
-_ROOT = _PACKAGE if (_PACKAGE / "configs").is_dir() else _PACKAGE.parent  # installed; or a checkout, or a bundle of MONAI's zoo
-CONFIGS = _ROOT / "configs"
-MODELS = _ROOT / "models"
+_ROOT = _PACKAGE.parent if (_PACKAGE.parent / "configs" / "train.yaml").is_file() else _PACKAGE  # checkout, or installed
+CONFIGS = _ROOT / "configs"  # YAML files of the bundle
+MODELS = _ROOT / "models"  # weights that come with it
+__all__ = ["CONFIGS", "MODELS", "Explanation", "TrainedNetwork", "load"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the Python interface when it is first used: `import bundle` alone stays quick."""
+    if name in __all__:
+        from bundle import explanation
+
+        return getattr(explanation, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,7 +3,6 @@
 import gzip
 import io
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import Any
 
 import nibabel
 import numpy as np
+import pandas as pd
 import torch
 from filelock import FileLock, Timeout
 
@@ -40,34 +40,6 @@ def write_atomically(path: str | Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-@contextmanager
-def write_folder_atomically(folder: str | Path) -> Iterator[Path]:
-    """Yield an empty folder `<folder>.partial`, renamed to `folder` when the block ends without an error.
-
-    What a killed run left under the partial name is removed first.
-
-    Args:
-        folder: Final name of the folder; it must not exist, except as an empty folder.
-
-    Yields:
-        The folder to write into. It is removed when the block raises.
-
-    Raises:
-        FileExistsError: When `folder` exists and is not empty.
-    """
-    folder = Path(folder)
-    if folder.exists() and any(folder.iterdir()):
-        raise FileExistsError(f"{folder} is not empty: give a new or an empty folder")
-    partial = folder.with_name(f"{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
-        yield partial
-        os.replace(partial, folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 @contextmanager
@@ -166,6 +138,18 @@ def load_tensors(path: str | Path, device: torch.device | str, remedy: str) -> A
         raise ValueError(f"{path} is damaged or no checkpoint: {remedy}") from error
 
 
+def make_nifti(array: np.ndarray, affine: np.ndarray) -> nibabel.Nifti1Image:
+    """Return an array as a NIfTI image in mm.
+
+    Args:
+        array: Image, shape (H, W, D); its dtype is kept.
+        affine: Voxel to world matrix in mm (RAS), shape (4, 4).
+    """
+    image = nibabel.Nifti1Image(array, affine)
+    image.header.set_xyzt_units("mm")
+    return image
+
+
 def write_nifti(path: str | Path, array: np.ndarray, affine: np.ndarray) -> None:
     """Write an array as NIfTI, the same bytes for the same array.
 
@@ -174,8 +158,18 @@ def write_nifti(path: str | Path, array: np.ndarray, affine: np.ndarray) -> None
         array: Image, shape (H, W, D); its dtype is kept.
         affine: Voxel to world matrix in mm (RAS), shape (4, 4).
     """
-    image = nibabel.Nifti1Image(array, affine)
-    image.header.set_xyzt_units("mm")
-    compressed = gzip.compress(image.to_bytes(), compresslevel=1, mtime=0)
+    compressed = gzip.compress(make_nifti(array, affine).to_bytes(), compresslevel=1, mtime=0)
     with write_atomically(path) as temporary:
         temporary.write_bytes(compressed)
+
+
+def write_table(path: str | Path, table: pd.DataFrame, float_format: str | None = None) -> None:
+    """Write a tab-separated table; missing values become "n/a".
+
+    Args:
+        path: Name ending in `.tsv`.
+        table: Its rows.
+        float_format: Format of numbers, such as "%.6g"; None for all digits.
+    """
+    with write_atomically(path) as temporary:
+        table.to_csv(temporary, sep="\t", index=False, na_rep="n/a", float_format=float_format)

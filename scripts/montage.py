@@ -7,6 +7,7 @@ import io
 import re
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import nibabel
@@ -38,17 +39,26 @@ def draw_montage(dataset_dir: str | Path, num_subjects: int = 8) -> Figure:
     table = pd.read_csv(dataset_dir / "participants.tsv", sep="\t")
     turn = table.groupby("anatomy").cumcount()
     shown = table.assign(turn=turn).sort_values(["turn", "anatomy"]).head(num_subjects)
-    figure, axes = plt.subplots(len(ROWS), len(shown), figsize=(1.6 * len(shown), 6), squeeze=False)
+    figure, axes = plt.subplots(len(ROWS), len(shown), figsize=(1.6 * len(shown), 5.4), squeeze=False, layout="constrained")
     for column, (_, row) in enumerate(shown.iterrows()):
         images = {name: _read_slice(dataset_dir / row[name]) for name in ROWS}
         brightest = float(np.percentile(images["control_image"], 99.5))
         for axis, (name, title) in zip(axes[:, column], ROWS.items(), strict=True):
-            axis.imshow(images[name].T, cmap="gray", origin="lower", vmin=0, vmax=brightest)
-            axis.set(xticks=[], yticks=[])
+            drawn = axis.imshow(images[name].T / brightest, cmap="gray", origin="lower", vmin=0, vmax=1)
             axis.set_ylabel(title if column == 0 else "", fontsize=8)
+            _mark_sides(axis)
         axes[0, column].set_title(f"{row['anatomy']}\n{row['parcels']}", fontsize=6)
-    figure.tight_layout(pad=0.3)
+    bar = figure.colorbar(drawn, ax=axes, shrink=0.5, fraction=0.02)
+    bar.set_label("intensity (99.5th percentile of the scan: 1)", fontsize=7)
+    bar.ax.tick_params(labelsize=7)
     return figure
+
+
+def _mark_sides(axis: Axes, sides: str = "LR") -> None:
+    """Mark the subject's left and right, or another pair of sides, and leave out ticks."""
+    axis.set(xticks=[], yticks=[])
+    for place, side in zip((0.04, 0.96), sides, strict=True):
+        axis.text(place, 0.5, side, transform=axis.transAxes, ha="center", va="center", color="grey", fontsize=6)
 
 
 def _read_slice(path: Path) -> np.ndarray:
@@ -74,17 +84,20 @@ def draw_pairs(dataset_dir: str | Path, num_participants: int = 4) -> Figure:
     shown = first.assign(turn=turn).sort_values(["turn", "anatomy"]).head(num_participants)
     paired = table["pair"].notna().any()
     titles = ["first", "later", "change"] if paired else ["scan", "change"]
-    figure, axes = plt.subplots(len(shown), 3 * len(titles), figsize=(1.35 * 3 * len(titles), 1.5 * len(shown)), squeeze=False)
+    size = (1.35 * 3 * len(titles), 0.5 + 1.5 * len(shown))
+    figure, axes = plt.subplots(len(shown), 3 * len(titles), figsize=size, squeeze=False, layout="constrained")
     for line, (_, row) in zip(axes, shown.iterrows(), strict=True):
         scans = table[table["participant_id"] == row["participant_id"]]
-        _draw_participant(line, dataset_dir, scans, titles)
+        drawn = _draw_participant(line, dataset_dir, scans, titles)
         line[0].set_ylabel(_describe(scans), fontsize=6)
-    figure.tight_layout(pad=0.2)
+    bar = figure.colorbar(drawn, ax=axes, location="bottom", shrink=0.3, aspect=40)
+    bar.set_label("change (99.5th percentile of the scan: 1)", fontsize=7)
+    bar.ax.tick_params(labelsize=7)
     return figure
 
 
-def _draw_participant(axes: np.ndarray, dataset_dir: Path, scans: pd.DataFrame, titles: list[str]) -> None:
-    """Draw the scans of one participant and their change, in three planes each."""
+def _draw_participant(axes: np.ndarray, dataset_dir: Path, scans: pd.DataFrame, titles: list[str]) -> Any:
+    """Draw the scans of one participant and their change, in three planes each; return the last picture."""
     images = [_read_planes(dataset_dir / path) for path in scans["image"]]
     change = _read_planes(dataset_dir / scans["disease_map"].iloc[0])
     brightest = float(np.percentile(np.concatenate([plane.ravel() for plane in images[0]]), 99.5))
@@ -94,10 +107,11 @@ def _draw_participant(axes: np.ndarray, dataset_dir: Path, scans: pd.DataFrame, 
             if index < len(images):
                 axis.imshow(images[index][plane].T, cmap="gray", origin="lower", vmin=0, vmax=brightest)
             else:
-                limit = LARGEST_CHANGE * brightest
-                axis.imshow(change[plane].T, cmap="RdBu_r", origin="lower", vmin=-limit, vmax=limit)
-            axis.set(xticks=[], yticks=[])
+                style = {"cmap": "RdBu_r", "vmin": -LARGEST_CHANGE, "vmax": LARGEST_CHANGE}
+                drawn = axis.imshow(change[plane].T / brightest, origin="lower", **style)
+            _mark_sides(axis, "PA" if name == "sagittal" else "LR")
             axis.set_title(f"{title}, {name}", fontsize=6)
+    return drawn
 
 
 def _describe(scans: pd.DataFrame) -> str:

@@ -5,7 +5,7 @@ import signal
 import time
 from pathlib import Path
 
-from bundle.preprocessing import Preparation, Settings
+from bundle.preprocessing import CohortPreprocessing, Settings
 
 
 def square_or_die(number: int, deadly: tuple[int, ...], log: str) -> int:
@@ -44,4 +44,4 @@ class SlowSlices(int):
 def prepare_slowly(raw: str, output: str, settings: Settings) -> None:
     """Prepare scans in a process that takes long."""
     slow = settings._replace(limits=settings.limits._replace(num_slices=SlowSlices(2)))
-    Preparation(raw, output, slow, 1).run()
+    CohortPreprocessing(raw, output, slow, 1).run()

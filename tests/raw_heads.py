@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from bundle.preprocessing.grids import resample
+from bundle.data.geometry import resample
 
 HEAD = "resources/templates/tpl-MNI152NLin6Asym_res-02_T1w.nii.gz"  # of nimare, read here and not copied
 
@@ -46,7 +46,7 @@ def scan_obliquely(head: Head, world: np.ndarray) -> Head:
     shape = (160, 150, 72)
     centre = world @ np.array([0, -18, 10, 1.0])
     affine[:3, 3] = centre[:3] - affine[:3, :3] @ (np.array(shape) - 1) / 2
-    return Head(resample(head.image, np.linalg.inv(world @ head.affine) @ affine, shape), affine)
+    return Head(resample(head.image[None], world @ head.affine, affine, shape, exact=False)[0], affine)
 
 
 def save(head: Head, path: Path) -> Path:

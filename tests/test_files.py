@@ -5,9 +5,10 @@ from pathlib import Path
 
 import nibabel
 import numpy as np
+import pandas as pd
 import pytest
 
-from bundle.files import check_writable, write_atomically, write_folder_atomically, write_nifti
+from bundle.files import check_writable, write_atomically, write_nifti, write_table
 
 
 def test_file_appears_only_when_the_block_ends(tmp_path: Path) -> None:
@@ -42,26 +43,9 @@ def test_a_folder_that_cannot_be_written_to_is_named_in_one_sentence(tmp_path: P
             check_writable(tmp_path / folder)
 
 
-def test_failed_folder_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="No space left"), write_folder_atomically(tmp_path / "cohort") as partial:
-        (partial / "half").write_text("half")
-        raise OSError(errno.ENOSPC, "No space left on device")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_folder_takes_the_place_of_what_a_killed_run_left(tmp_path: Path) -> None:
-    (tmp_path / "cohort.partial").mkdir()
-    (tmp_path / "cohort.partial" / "half").write_text("half")
-    with write_folder_atomically(tmp_path / "cohort") as partial:
-        (partial / "whole").write_text("whole")
-    assert [path.name for path in tmp_path.rglob("*")] == ["cohort", "whole"]
-
-
-def test_folder_with_files_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("mine")
-    with pytest.raises(FileExistsError, match="is not empty"), write_folder_atomically(tmp_path):
-        pass
-    assert (tmp_path / "file").read_text() == "mine"
+def test_table_has_tabs_and_n_a_for_missing_values(tmp_path: Path) -> None:
+    write_table(tmp_path / "table.tsv", pd.DataFrame({"name": ["a", None], "age": [70.123456, None]}), float_format="%.3g")
+    assert (tmp_path / "table.tsv").read_text() == "name\tage\na\t70.1\nn/a\tn/a\n"
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.uint8])

@@ -10,9 +10,9 @@ import pandas as pd
 ROOT = Path(__file__).parents[1]
 TINY = {
     "image_size": "[32, 32]",
-    "embedded_cohort#num_train": "16",
-    "embedded_cohort#num_validation": "8",
-    "embedded_cohort#num_test": "8",
+    "simulated_cohort#num_train": "16",
+    "simulated_cohort#num_validation": "8",
+    "simulated_cohort#num_test": "8",
     "epoch_length": "3",
     "max_epochs": "4",
     "warmup_epochs": "1",

@@ -1,20 +1,18 @@
-"""The Alzheimer's Disease Neuroimaging Initiative, https://adni.loni.usc.edu."""
+"""Reader of the Alzheimer's Disease Neuroimaging Initiative (ADNI), https://adni.loni.usc.edu."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
+from bundle.cohorts.adni_tables import find_sessions, read_visits, select_field_strength
 from bundle.cohorts.classes import check_number, label_values, name_classes
-from bundle.cohorts.exclusions import Omissions
-from bundle.cohorts.field_strengths import select_field_strength
-from bundle.cohorts.layouts import find_scans, name_session
-from bundle.cohorts.locations import find_folder
-from bundle.cohorts.longitudinal import split_converters
+from bundle.cohorts.exclusions import Exclusions
+from bundle.cohorts.layouts import find_folder, find_scans, name_session
 from bundle.cohorts.manifests import finish_manifest
-from bundle.cohorts.sessions import drop_reverters
+from bundle.cohorts.sessions import drop_reverters, split_converters
 from bundle.cohorts.splits import Splitting
-from bundle.cohorts.visits import find_sessions, join_visits, read_visits
+from bundle.cohorts.tables import join_table
 
 COHORT = "ADNI"
 STAGES = (("CN",), ("MCI",), ("AD",))  # a return to an earlier one counts even where it is of no class
@@ -36,11 +34,11 @@ def read_adni(
 
     Source: Bass et al., NeurIPS 2020, Sec. 4.3 (https://arxiv.org/abs/2006.08287): 3 T only, converters are not trained on.
 
-    Conversion and return to an earlier diagnosis are judged by all visits of the labels, also those without a usable scan.
+    All visits of the labels decide on conversion and on return to an earlier diagnosis, also those without a usable scan.
 
     Args:
         dataset_dir: Folder with the scans.
-        layout: "bids", "caps" (Clinica's t1-linear, cropped), "caps-uncropped", or "flat" for any files whose path tells
+        layout: "bids", "caps" (Clinica's t1-linear, cropped), "caps-uncropped", or "flat" for any files whose path holds
             the participant (002_S_0295 or sub-ADNI002S0295) and the visit (m12, ses-M012 or the day of the scan).
         labels: BIDS folder, ADNIMERGE.csv, or TSV with participant_id, session_id, diagnosis, age and sex; None for those in
             `dataset_dir`.
@@ -60,25 +58,25 @@ def read_adni(
         ValueError: When a table is wrong, an option is unknown, or too few scans are left.
     """
     check_number(classes, num_classes)
-    folder, omissions = find_folder(dataset_dir), Omissions()
-    scans = find_scans(folder, layout, scan, omissions)
-    visits = read_visits(folder if labels is None else labels, omissions)
-    scans = _join(scans, visits, omissions)
-    scans = label_values(scans, "diagnosis", classes, omissions)
-    scans = select_field_strength(scans, field_strength, omissions)
-    history, stages = (label_values(visits, "diagnosis", groups, Omissions()) for groups in (classes, STAGES))
-    scans = drop_reverters(scans, stages, omissions)
-    scans = split_converters(scans, history, splitting or Splitting(), held_out, sessions, COHORT, omissions)
-    return finish_manifest(scans, COHORT, name_classes(classes), omissions)
+    folder, exclusions = find_folder(dataset_dir), Exclusions(COHORT)
+    scans = find_scans(folder, layout, scan, exclusions)
+    visits = read_visits(folder if labels is None else labels, exclusions)
+    scans = _join(scans, visits, exclusions)
+    scans = label_values(scans, "diagnosis", classes, exclusions)
+    scans = select_field_strength(scans, field_strength, exclusions)
+    history, stages = (label_values(visits, "diagnosis", groups, Exclusions(COHORT)) for groups in (classes, STAGES))
+    scans = drop_reverters(scans, stages, exclusions)
+    scans = split_converters(scans, history, splitting or Splitting(), held_out, sessions, exclusions)
+    return finish_manifest(scans, name_classes(classes), exclusions)
 
 
-def _join(scans: pd.DataFrame, visits: pd.DataFrame, omissions: Omissions) -> pd.DataFrame:
+def _join(scans: pd.DataFrame, visits: pd.DataFrame, exclusions: Exclusions) -> pd.DataFrame:
     """Join scans and visits; ses-M00 and ses-M000 are the same session."""
     if "date" in scans:
         scans = scans.assign(session_id=find_sessions(scans, visits)).drop(columns="date")
-        scans = omissions.drop(scans, scans["session_id"].isna(), "scan without a session in its path")
+        scans = exclusions.drop(scans, scans["session_id"].isna(), "scan without a session in its path")
         again = scans.duplicated(["participant_id", "session_id"])
-        scans = omissions.drop(scans, again, "another scan of the same session")
+        scans = exclusions.drop(scans, again, "another scan of the same session")
     scans = scans.assign(own=scans["session_id"], session_id=scans["session_id"].map(name_session, na_action="ignore"))
-    joined = join_visits(scans, visits.drop(columns="date", errors="ignore"), ["participant_id", "session_id"], omissions)
+    joined = join_table(scans, visits.drop(columns="date", errors="ignore"), ["participant_id", "session_id"], exclusions)
     return joined.assign(session_id=joined.pop("own"))

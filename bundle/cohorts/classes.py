@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from bundle.cohorts.exclusions import Omissions
+from bundle.cohorts.exclusions import Exclusions
 
 SYNONYMS = {"NL": "CN", "DEMENTIA": "AD"}
 KINDS = {"SMC": "CN", "EMCI": "MCI", "LMCI": "MCI"}
@@ -28,10 +28,8 @@ def check_number(classes: Sequence[object], num_classes: int | None) -> None:
         raise ValueError(f"classes lists {len(classes)} groups, but num_classes is {num_classes}: give the same number")
 
 
-def label_values(
-    scans: pd.DataFrame, column: str, classes: Sequence[Sequence[str]], omissions: Omissions
-) -> pd.DataFrame:
-    """Give each scan the class that lists its value, and leave out the scans of no class.
+def label_values(scans: pd.DataFrame, column: str, classes: Sequence[Sequence[str]], exclusions: Exclusions) -> pd.DataFrame:
+    """Give each scan the class that lists its value, and exclude the scans of no class.
 
     "Dementia" and AD are the same, "NL" and CN as well; "EMCI" and "LMCI" count as MCI and "SMC" as CN unless a class lists
     them by name; of "MCI to Dementia" the later state counts. Case does not matter.
@@ -40,7 +38,7 @@ def label_values(
         scans: Rows with the column.
         column: Its name, such as `diagnosis`.
         classes: The values of each class, in the order of the labels.
-        omissions: Notes what is left out.
+        exclusions: Notes what is excluded.
 
     Returns:
         The labelled rows, `label` an integer.
@@ -50,27 +48,25 @@ def label_values(
     """
     labels: dict[str, int] = {}
     for label, values in enumerate(classes):
-        for value in list_values(values):
+        for value in _list_values(values):
             name = value.upper()
             if labels.setdefault(SYNONYMS.get(name, name), label) != label:
                 raise ValueError(f"classes lists {value} in two groups: accepted is one, got {name_classes(classes)}")
-    scans = omissions.drop(scans, scans[column].isna(), f"without {column}")
+    scans = exclusions.drop(scans, scans[column].isna(), f"without {column}")
     found = scans[column].map(lambda value: _find_label(str(value), labels))
-    listed = ", ".join(value for values in classes for value in list_values(values))
-    kept = omissions.drop(scans, found.isna(), f"of another {column} than {listed}")
+    listed = ", ".join(value for values in classes for value in _list_values(values))
+    kept = exclusions.drop(scans, found.isna(), f"of another {column} than {listed}")
     return kept.assign(label=found.dropna().astype(int).to_numpy())
 
 
-def label_integers(
-    scans: pd.DataFrame, path: str | Path, num_classes: int | None, omissions: Omissions
-) -> pd.DataFrame:
-    """Read labels that are integers already, and leave out the scans without one.
+def label_integers(scans: pd.DataFrame, path: str | Path, num_classes: int | None, exclusions: Exclusions) -> pd.DataFrame:
+    """Read labels that are integers already, and exclude the scans without one.
 
     Args:
         scans: Rows with `participant_id` and `label`, text.
         path: Their table, for the message.
         num_classes: Number of classes, K; None for any.
-        omissions: Notes what is left out.
+        exclusions: Notes what is excluded.
 
     Returns:
         The labelled rows, `label` an integer.
@@ -78,7 +74,7 @@ def label_integers(
     Raises:
         ValueError: When a label is no integer from 0 to K - 1.
     """
-    scans = omissions.drop(scans, scans["label"].isna(), "without label")
+    scans = exclusions.drop(scans, scans["label"].isna(), "without label")
     good = scans["label"].str.fullmatch(r"\d+").astype(bool)
     good &= pd.to_numeric(scans["label"].where(good)) < (num_classes or float("inf"))
     if not good.all():
@@ -88,31 +84,18 @@ def label_integers(
     return scans.assign(label=scans["label"].astype(int))
 
 
-def list_values(values: Sequence[str] | str | int) -> list[str]:
-    """Return the values of a class, of which there may be a single one.
-
-    Args:
-        values: A value or a list of them.
-    """
-    return [str(values)] if isinstance(values, str | int) else [str(value) for value in values]
-
-
 def name_classes(classes: Sequence[Sequence[str]]) -> list[str]:
-    """Return a name for each class, such as MCI/LMCI.
-
-    Args:
-        classes: The values of each class.
-    """
-    return ["/".join(list_values(values)) for values in classes]
+    """Return a name for each class from its values, such as MCI/LMCI."""
+    return ["/".join(_list_values(values)) for values in classes]
 
 
-def label_ages(scans: pd.DataFrame, classes: Sequence[Sequence[float]], omissions: Omissions) -> pd.DataFrame:
-    """Give each scan the class of its age, and leave out the ages of no class.
+def label_ages(scans: pd.DataFrame, classes: Sequence[Sequence[float]], exclusions: Exclusions) -> pd.DataFrame:
+    """Give each scan the class of its age, and exclude the ages of no class.
 
     Args:
         scans: Rows with `age`, years.
         classes: First and last age of each class in years, both included, in the order of the labels.
-        omissions: Notes what is left out.
+        exclusions: Notes what is excluded.
 
     Returns:
         The labelled rows, `label` an integer.
@@ -121,12 +104,11 @@ def label_ages(scans: pd.DataFrame, classes: Sequence[Sequence[float]], omission
         ValueError: When a class is no range, or two overlap.
     """
     check_ranges(classes)
-    scans = omissions.drop(scans, scans["age"].isna(), "without age")
-    labels = pd.Series(-1, index=scans.index)
-    for label, (first, last) in enumerate(classes):
-        labels[scans["age"].between(first, last)] = label
+    scans = exclusions.drop(scans, scans["age"].isna(), "without age")
+    intervals = pd.IntervalIndex.from_tuples([(first, last) for first, last in classes], closed="both")
+    labels = pd.Series(intervals.get_indexer(scans["age"]), index=scans.index)  # -1 outside
     ranges = " and ".join(f"{first:g} to {last:g}" for first, last in classes)
-    kept = omissions.drop(scans, labels < 0, f"of an age outside {ranges} years")
+    kept = exclusions.drop(scans, labels < 0, f"of an age outside {ranges} years")
     return kept.assign(label=labels[labels >= 0].to_numpy())
 
 
@@ -146,6 +128,11 @@ def check_ranges(classes: Sequence[Sequence[float]]) -> None:
     for lower, upper in pairwise(ordered):
         if upper[0] <= lower[1]:
             raise ValueError(f"classes overlap at {upper[0]:g} years: accepted are ranges apart, got {[*map(list, classes)]}")
+
+
+def _list_values(values: Sequence[str] | str | int) -> list[str]:
+    """Return the values of a class, of which there may be a single one."""
+    return [str(values)] if isinstance(values, str | int) else [str(value) for value in values]
 
 
 def _find_label(value: str, labels: dict[str, int]) -> int | None:

@@ -1,32 +1,31 @@
-"""Which rows of a cohort were left out, and why."""
+"""Which scans and rows of a cohort are excluded, and why."""
 
 from collections import Counter
 
 import pandas as pd
 
 
-class Omissions:
-    """A list of the scans and rows that a reader leaves out, each with its reason."""
+class Exclusions:
+    """The scans and rows that a reader excludes, each with its reason.
 
-    def __init__(self) -> None:
+    Args:
+        cohort: Name of the cohort, for messages.
+    """
+
+    def __init__(self, cohort: str = "cohort") -> None:
+        self.cohort = cohort
         self.rows: list[tuple[str, str, str]] = []  # participant_id, session_id, reason
 
     def add(self, participant: object, session: object, reason: str) -> None:
-        """Note one omission.
-
-        Args:
-            participant: Identifier, or the name of a file that belongs to none.
-            session: Identifier; NaN or None when unknown.
-            reason: Why, in a few words.
-        """
+        """Note one exclusion: a participant, or a file that belongs to none; its session, if any; and why, in a few words."""
         self.rows.append((str(participant), "n/a" if pd.isna(session) else str(session), reason))
 
     def drop(self, rows: pd.DataFrame, where: pd.Series, reason: str) -> pd.DataFrame:
-        """Leave rows out and note them.
+        """Exclude rows and note them.
 
         Args:
             rows: Table with `participant_id` and perhaps `session_id`.
-            where: True for the rows to leave out.
+            where: True for the rows to exclude.
             reason: Why, in a few words.
 
         Returns:
@@ -35,6 +34,15 @@ class Omissions:
         for row in rows[where].to_dict("records"):
             self.add(row["participant_id"], row.get("session_id"), reason)
         return rows[~where].reset_index(drop=True)
+
+    def check_any(self, scans: pd.DataFrame) -> None:
+        """Refuse a table of scans of which nothing is left.
+
+        Raises:
+            ValueError: When there is no row.
+        """
+        if scans.empty:
+            raise ValueError(f"{self.cohort} has no scan that can be used; excluded: {self}")
 
     def counts(self) -> dict[str, int]:
         """Return the number of rows by reason, in the order in which the reasons came up."""

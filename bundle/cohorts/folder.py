@@ -1,4 +1,4 @@
-"""Any folder with a table: its columns and values are named by options."""
+"""Reader of any folder with a table: its columns and values are named by options."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,15 +6,13 @@ from pathlib import Path
 import pandas as pd
 
 from bundle.cohorts.classes import check_number, label_ages, label_integers, label_values, name_classes
-from bundle.cohorts.exclusions import Omissions
-from bundle.cohorts.layouts import is_scan
-from bundle.cohorts.locations import find_folder
-from bundle.cohorts.longitudinal import split_converters, split_participants
-from bundle.cohorts.manifests import absolute_paths, finish_manifest
-from bundle.cohorts.sessions import choose_sessions, find_converters, sort_sessions
-from bundle.cohorts.splits import Splitting, check_splits
-from bundle.cohorts.tables import merge_repeats, read_columns, read_header, read_numbers, read_sexes
-from bundle.data.manifest import NUMBERS, OTHERS, PATHS, check_files, check_pairs
+from bundle.cohorts.exclusions import Exclusions
+from bundle.cohorts.layouts import find_folder, is_scan
+from bundle.cohorts.manifests import finish_manifest
+from bundle.cohorts.sessions import choose_sessions, find_converters, sort_sessions, split_converters, split_participants
+from bundle.cohorts.splits import Splitting
+from bundle.cohorts.tables import check_paths, check_splits, merge_repeats, read_columns, read_header, tidy_columns
+from bundle.data.manifest import NUMBERS, OTHERS, PATHS, check_pairs
 
 KNOWN = tuple(dict.fromkeys(("participant_id", "session_id", "label", "split", *PATHS, *NUMBERS, *OTHERS, "diagnosis")))
 
@@ -56,25 +54,25 @@ def read_folder(
         FileNotFoundError: When the folder, the table or a file other than a scan is absent.
         ValueError: When the table is wrong, an option is unknown, or too few scans are left.
     """
-    folder, omissions, splitting = find_folder(dataset_dir), Omissions(), splitting or Splitting()
+    folder, exclusions, splitting = find_folder(dataset_dir), Exclusions(cohort), splitting or Splitting()
     path = folder / Path(table).expanduser()
-    scans = _read_scans(path, columns or {}, [] if image_pattern else ["image"], omissions)
-    scans, names = _label(scans, path, classes, age_classes, num_classes, omissions)
+    scans = _read_scans(path, columns or {}, [] if image_pattern else ["image"], exclusions)
+    scans, names = _label(scans, path, classes, age_classes, num_classes, exclusions)
     history = scans
-    scans = _find_images(scans, folder, path, image_pattern, omissions)
+    scans = _find_images(scans, folder, path, image_pattern, exclusions)
     if age_classes is not None:  # a scan shows its age, whatever other ages there are
         history = scans
     if "split" in scans and splitting.table is None:
         check_splits(scans, path)
-        scans = choose_sessions(sort_sessions(_part_pairs(scans)), sessions, omissions)
+        scans = choose_sessions(sort_sessions(_part_pairs(scans)), sessions, exclusions)
     elif find_converters(history) and "session_id" in scans:
-        scans = split_converters(scans, history, splitting, held_out, sessions, cohort, omissions)
+        scans = split_converters(scans, history, splitting, held_out, sessions, exclusions)
     else:
-        scans = split_participants(scans, splitting, sessions, cohort, omissions)
-    return finish_manifest(scans, cohort, names, omissions)
+        scans = split_participants(scans, splitting, sessions, exclusions)
+    return finish_manifest(scans, names, exclusions)
 
 
-def _read_scans(path: Path, columns: Mapping[str, str], required: Sequence[str], omissions: Omissions) -> pd.DataFrame:
+def _read_scans(path: Path, columns: Mapping[str, str], required: Sequence[str], exclusions: Exclusions) -> pd.DataFrame:
     """Read the rows of the table under the manifest's names."""
     if unknown := [name for name in columns if name not in KNOWN]:
         raise ValueError(f"columns names {unknown[0]}, which a manifest does not have: accepted are {', '.join(KNOWN)}")
@@ -83,25 +81,20 @@ def _read_scans(path: Path, columns: Mapping[str, str], required: Sequence[str],
         raise ValueError(f"{path} lacks the column {absent[0]}, which columns names: it has {', '.join(header[:12])}")
     aliases = {name: [columns.get(name, name)] for name in KNOWN}
     scans = read_columns(path, aliases, ["participant_id", *required])
-    scans = omissions.drop(scans, scans["participant_id"].isna(), "without participant")
+    scans = exclusions.drop(scans, scans["participant_id"].isna(), "without participant")
     keys = [name for name in ("participant_id", "session_id", "image") if name in scans]
-    scans = merge_repeats(scans, keys, path, omissions)
-    for name in (name for name in NUMBERS if name in scans):
-        scans[name] = read_numbers(scans, name, path)
-    if "sex" in scans:
-        scans["sex"] = read_sexes(scans["sex"]).fillna(scans["sex"])
-    return absolute_paths(check_pairs(scans, path), path.resolve().parent)
+    scans = merge_repeats(scans, keys, path, exclusions)
+    tidy = tidy_columns(check_pairs(scans, path), path)
+    return tidy.assign(sex=tidy["sex"].fillna(scans["sex"])) if "sex" in scans else tidy
 
 
-def _find_images(
-    scans: pd.DataFrame, folder: Path, path: Path, pattern: str | None, omissions: Omissions
-) -> pd.DataFrame:
-    """Find the scan of each row, and leave out rows without one; other files must be there."""
+def _find_images(scans: pd.DataFrame, folder: Path, path: Path, pattern: str | None, exclusions: Exclusions) -> pd.DataFrame:
+    """Find the scan of each row, and exclude rows without one; other files must be there."""
     if pattern is not None:
         scans = scans.assign(image=[_find_image(folder, pattern, row) for row in scans.to_dict("records")])
     there = scans["image"].map(lambda image: not pd.isna(image) and Path(image).is_file()).astype(bool)
-    scans = omissions.drop(scans, ~there, "in the table, without a scan")
-    check_files((value for name in PATHS if name in scans for value in scans[name].dropna()), path)
+    scans = exclusions.drop(scans, ~there, "in the table, without a scan")
+    check_paths(scans, path)
     return scans
 
 
@@ -124,7 +117,7 @@ def _label(
     classes: Sequence[Sequence[str]] | None,
     age_classes: Sequence[Sequence[float]] | None,
     num_classes: int | None,
-    omissions: Omissions,
+    exclusions: Exclusions,
 ) -> tuple[pd.DataFrame, list[str]]:
     """Give each row its class; return the rows and the names of the classes."""
     column = "age" if age_classes is not None else "label"
@@ -132,17 +125,17 @@ def _label(
         raise ValueError(f"{path} lacks the column {column}: name the one that is meant in columns")
     if age_classes is not None:
         check_number(age_classes, num_classes)
-        return label_ages(scans, age_classes, omissions), [f"{first:g}-{last:g} years" for first, last in age_classes]
+        return label_ages(scans, age_classes, exclusions), [f"{first:g}-{last:g} years" for first, last in age_classes]
     if classes is not None:
         check_number(classes, num_classes)
-        return label_values(scans, "label", classes, omissions), name_classes(classes)
-    scans = label_integers(scans, path, num_classes, omissions)
+        return label_values(scans, "label", classes, exclusions), name_classes(classes)
+    scans = label_integers(scans, path, num_classes, exclusions)
     count = num_classes or max(int(scans["label"].max()) + 1 if len(scans) else 0, 2)
     return scans, [""] * count
 
 
 def _part_pairs(scans: pd.DataFrame) -> pd.DataFrame:
-    """Forget pairs of which only one scan is left."""
+    """Dissolve pairs of which only one scan is left."""
     if "pair" not in scans:
         return scans
     left = set(zip(scans["participant_id"], scans["session_id"], strict=True))

@@ -1,17 +1,17 @@
-"""The Human Connectome Project, https://www.humanconnectome.org: healthy young adults in MNI space."""
+"""Reader of the Human Connectome Project (HCP), https://www.humanconnectome.org: healthy young adults in MNI space."""
 
 from pathlib import Path
 
 import pandas as pd
 
 from bundle.cohorts.classes import label_integers
-from bundle.cohorts.exclusions import Omissions
-from bundle.cohorts.locations import find_folder
-from bundle.cohorts.longitudinal import split_participants
-from bundle.cohorts.manifests import absolute_paths, check_any, finish_manifest
-from bundle.cohorts.splits import Splitting, check_splits
-from bundle.cohorts.tables import merge_repeats, read_columns, read_numbers, read_sexes
-from bundle.data.manifest import PATHS, check_files
+from bundle.cohorts.exclusions import Exclusions
+from bundle.cohorts.layouts import find_folder
+from bundle.cohorts.manifests import finish_manifest
+from bundle.cohorts.sessions import split_participants
+from bundle.cohorts.splits import Splitting
+from bundle.cohorts.tables import check_paths, check_splits, join_table, merge_repeats, read_columns, tidy_columns
+from bundle.data.manifest import PATHS
 
 COHORT = "HCP"
 CONTRASTS = ("T1w", "T2w")
@@ -57,15 +57,15 @@ def read_hcp(
     """
     if contrast not in CONTRASTS:
         raise ValueError(f"contrast must be {' or '.join(CONTRASTS)}, got {contrast!r}")
-    folder, omissions, splitting = find_folder(dataset_dir), Omissions(), splitting or Splitting()
+    folder, exclusions, splitting = find_folder(dataset_dir), Exclusions(COHORT), splitting or Splitting()
     scans = _find_scans(folder, scan.replace("{contrast}", contrast), brain_mask)
-    scans = scans.assign(label=0) if labels is None else _join_table(scans, Path(labels).expanduser(), num_classes, omissions)
-    scans = omissions.drop(scans, ~scans["image"].map(lambda path: Path(path).is_file()), f"without {contrast} scan")
-    check_any(scans, COHORT, omissions)
+    scans = scans.assign(label=0) if labels is None else _join_table(scans, Path(labels).expanduser(), num_classes, exclusions)
+    scans = exclusions.drop(scans, ~scans["image"].map(lambda path: Path(path).is_file()), f"without {contrast} scan")
+    exclusions.check_any(scans)
     if "split" not in scans or splitting.table is not None:
-        scans = split_participants(scans, splitting, "all", COHORT, omissions)
+        scans = split_participants(scans, splitting, "all", exclusions)
     count = max(num_classes or 2, int(scans["label"].max()) + 1)
-    return finish_manifest(scans, COHORT, [""] * count, omissions, single_class=labels is None)
+    return finish_manifest(scans, [""] * count, exclusions, single_class=labels is None)
 
 
 def _find_scans(folder: Path, scan: str, brain_mask: str | None) -> pd.DataFrame:
@@ -80,21 +80,15 @@ def _find_scans(folder: Path, scan: str, brain_mask: str | None) -> pd.DataFrame
     return pd.DataFrame(rows)
 
 
-def _join_table(scans: pd.DataFrame, path: Path, num_classes: int | None, omissions: Omissions) -> pd.DataFrame:
-    """Add what the table tells; its files take the place of those that were found."""
-    table = merge_repeats(read_columns(path, COLUMNS, ["participant_id"]), ["participant_id"], path, omissions)
-    table = absolute_paths(table, path.resolve().parent)
-    check_files((value for name in PATHS if name in table for value in table[name].dropna()), path)
-    if "age" in table:
-        table["age"] = read_numbers(table, "age", path)
-    if "sex" in table:
-        table["sex"] = read_sexes(table["sex"])
-    joined = scans.merge(table, on="participant_id", how="outer", suffixes=("_found", ""), indicator="found")
-    joined = omissions.drop(joined, joined["found"] == "right_only", "in the table, without a folder")
-    joined = omissions.drop(joined, joined["found"] == "left_only", "scan without a row in the table").drop(columns="found")
+def _join_table(scans: pd.DataFrame, path: Path, num_classes: int | None, exclusions: Exclusions) -> pd.DataFrame:
+    """Add the table's columns; its files take the place of those that were found."""
+    table = merge_repeats(read_columns(path, COLUMNS, ["participant_id"]), ["participant_id"], path, exclusions)
+    table = tidy_columns(table, path)
+    check_paths(table, path)
+    joined = join_table(scans, table, ["participant_id"], exclusions, thing="folder")
     for name in (name for name in ("image", "brain_mask") if f"{name}_found" in joined):
         joined[name] = joined[name].fillna(joined.pop(f"{name}_found"))
     joined = joined.assign(label=joined.get("label", pd.Series("0", index=joined.index)))
     if "split" in joined:
         check_splits(joined, path)
-    return label_integers(joined, path, num_classes, omissions)
+    return label_integers(joined, path, num_classes, exclusions)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-BLOCK = 1 << 20  # bytes
+BLOCK = 1 << 16  # bytes of a file that are compared first
 
 
 def check_leakage(manifest: pd.DataFrame, contents: bool = True) -> None:
@@ -30,24 +30,19 @@ def check_leakage(manifest: pd.DataFrame, contents: bool = True) -> None:
             f"{torn.index[0]} is in the splits {' and '.join(sorted(torn.iloc[0]))} ({len(torn)} such participants):"
             " all scans of a participant belong in one"
         )
-    paths = [Path(path) for path in manifest["image"]]
-    same = _find_same(paths, lambda path: path.resolve())
+    same = _find_same([Path(path) for path in manifest["image"]], Path.resolve)
     if contents and not same:
-        same = _find_same_contents(paths)
+        same = [[Path(path) for path in manifest["image"]]]
+        for key in (lambda path: path.stat().st_size, _hash_end, _hash_file):
+            same = [part for group in same for part in _find_same(group, key)]
     if same:
         rows = manifest[manifest["image"].isin([str(path) for path in same[0]])]
         names = [f"{row['image']} of {row['participant_id']} ({row['split']})" for row in rows.to_dict("records")]
         raise ValueError(f"{names[0]} and {names[-1]} are the same image ({len(same)} such images): one row a scan is accepted")
 
 
-def _find_same_contents(paths: Iterable[Path]) -> list[list[Path]]:
-    """Return groups of files with the same bytes: first those of a size, then those with the same end, then the same whole."""
-    groups = _find_same(paths, lambda path: path.stat().st_size)
-    groups = [same for group in groups for same in _find_same(group, _hash_end)]
-    return [same for group in groups for same in _find_same(group, _hash_file)]
-
-
 def _find_same(paths: Iterable[Path], key: Callable[[Path], Hashable]) -> list[list[Path]]:
+    """Return groups of two and more files with the same key."""
     groups = defaultdict(list)
     for path in paths:
         groups[key(path)].append(path)
@@ -59,14 +54,11 @@ def _hash_end(path: Path) -> str:
     size = path.stat().st_size
     with path.open("rb") as file:
         file.seek(size // 2)
-        middle = file.read(BLOCK // 16)
-        file.seek(max(size - BLOCK // 16, 0))
+        middle = file.read(BLOCK)
+        file.seek(max(size - BLOCK, 0))
         return hashlib.sha256(middle + file.read()).hexdigest()
 
 
 def _hash_file(path: Path) -> str:
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()

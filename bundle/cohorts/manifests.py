@@ -1,48 +1,44 @@
 """The end of every reader: the manifest checked, counted, and on request written."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from bundle.cohorts.counts import count_scans, format_counts
-from bundle.cohorts.exclusions import Omissions
+from bundle.cohorts.exclusions import Exclusions
 from bundle.cohorts.leakage import check_leakage
-from bundle.data.manifest import PATHS
+from bundle.data.manifest import SPLITS
 from bundle.files import write_atomically
 
 logger = logging.getLogger(__name__)
 COLUMNS = ("participant_id", "session_id", "label", "split", "image", "pair", "age", "sex", "diagnosis")
-LEFT_OUT = "left_out"  # of `manifest.attrs`: participant_id, session_id and reason of each omission
+EXCLUSIONS = "exclusions"  # of `manifest.attrs`: participant_id, session_id and reason of each exclusion
 
 
 def finish_manifest(
-    scans: pd.DataFrame, cohort: str, class_names: Sequence[str], omissions: Omissions, single_class: bool = False
+    scans: pd.DataFrame, class_names: Sequence[str], exclusions: Exclusions, single_class: bool = False
 ) -> pd.DataFrame:
     """Check the table of a cohort, log its counts, and bring it into the form of `bundle.data.read_manifest`.
 
     Args:
         scans: Rows with at least participant_id, label, split and image (absolute path).
-        cohort: Its name, for the counts.
         class_names: Name of each class, in the order of the labels.
-        omissions: What was left out.
+        exclusions: What was excluded.
         single_class: Whether a cohort without some of the classes is accepted.
 
     Returns:
-        One row a scan, sorted by participant; labels are integers, missing values NaN. `attrs["left_out"]` lists omissions.
+        One row a scan, sorted by participant; labels are integers, missing values NaN. `attrs["exclusions"]` lists exclusions.
 
     Raises:
         ValueError: When there is no scan, a class is missing in training or validation, or a scan or participant is on both sides
             of a split.
     """
-    check_any(scans, cohort, omissions)
-    scans = omissions.drop(scans, scans["split"].isna(), "not in the table of splits")
-    check_any(scans, cohort, omissions)
+    exclusions.check_any(scans)
     order = [*(name for name in COLUMNS if name in scans), *(name for name in scans if name not in COLUMNS)]
     manifest = scans[order].reset_index(drop=True).assign(label=scans["label"].astype(int).to_numpy())
     manifest = manifest.dropna(axis=1, how="all")
-    text = format_counts(count_scans(manifest, cohort, class_names), omissions.counts())
+    text = format_counts(count_scans(manifest, exclusions.cohort, class_names), exclusions.counts())
     logger.info("%d scans of %d participants\n%s", len(manifest), manifest["participant_id"].nunique(), text)
     check_leakage(manifest)
     for split in ("train", "validation") if not single_class else ():
@@ -50,29 +46,15 @@ def finish_manifest(
         absent = [f"{label} {name}".strip() for label, name in enumerate(class_names) if label not in shown]
         if absent and (shown or split == "train"):
             raise ValueError(
-                f"{cohort} has no scan of class {absent[0]} in the split {split}: every class needs some; left out: {omissions}"
+                f"{exclusions.cohort} has no scan of class {absent[0]} in the split {split}: every class needs some;"
+                f" excluded: {exclusions}"
             )
-    manifest.attrs[LEFT_OUT] = list(omissions.rows)
+    manifest.attrs[EXCLUSIONS] = list(exclusions.rows)
     return manifest
 
 
-def check_any(scans: pd.DataFrame, cohort: str, omissions: Omissions) -> None:
-    """Refuse a table of which nothing is left.
-
-    Args:
-        scans: Its rows.
-        cohort: Its name, for the message.
-        omissions: What was left out, for the message.
-
-    Raises:
-        ValueError: When there is no row.
-    """
-    if scans.empty:
-        raise ValueError(f"{cohort} has no scan that can be used; left out: {omissions}")
-
-
 def write_manifest(manifest: pd.DataFrame, path: str | Path) -> Path:
-    """Write a manifest, and beside it a table of what was left out, `<name>_left_out.tsv`; log counts that no reader has logged.
+    """Write a manifest, and beside it a table of what was excluded, `<name>_exclusions.tsv`; log counts unless a reader has.
 
     `bundle.data.read_manifest` reads the manifest back as it is; paths are absolute, so the file may lie anywhere.
 
@@ -89,25 +71,53 @@ def write_manifest(manifest: pd.DataFrame, path: str | Path) -> Path:
     path = Path(path).expanduser().resolve()
     if path.suffix != ".tsv":
         raise ValueError(f"path must end in .tsv, got {path}")
-    if LEFT_OUT not in manifest.attrs:
+    if EXCLUSIONS not in manifest.attrs:
         logger.info("%d scans\n%s", len(manifest), format_counts(count_scans(manifest, path.parent.name, []), {}))
-    left_out = pd.DataFrame(manifest.attrs.get(LEFT_OUT, []), columns=["participant_id", "session_id", "reason"])
-    for table, name in ((manifest, path), (left_out, path.with_name(f"{path.stem}_left_out.tsv"))):
+    exclusions = pd.DataFrame(manifest.attrs.get(EXCLUSIONS, []), columns=["participant_id", "session_id", "reason"])
+    for table, name in ((manifest, path), (exclusions, path.with_name(f"{path.stem}_exclusions.tsv"))):
         with write_atomically(name) as temporary:
             table.to_csv(temporary, sep="\t", index=False, na_rep="n/a")
     logger.info("Wrote %s: to train on exactly these splits, give its folder as dataset_dir", path)
     return path
 
 
-def absolute_paths(table: pd.DataFrame, folder: Path) -> pd.DataFrame:
-    """Make the paths of a table absolute.
+def count_scans(manifest: pd.DataFrame, cohort: str, class_names: Sequence[str]) -> pd.DataFrame:
+    """Count participants and scans of each split and class.
 
     Args:
-        table: Rows with some of the columns that hold paths.
-        folder: What its paths are relative to.
+        manifest: Rows with `participant_id`, `split` and `label`, perhaps `age` (years) and `sex`.
+        cohort: Name of the cohort.
+        class_names: Name of each class, in the order of the labels.
 
     Returns:
-        The table.
+        One row for each split and class, then one for all: participants, scans, mean and standard deviation of age over
+        scans in years, participants by sex.
     """
-    columns = [name for name in PATHS if name in table]
-    return table.assign(**{name: table[name].map(lambda value: str(folder / value), na_action="ignore") for name in columns})
+    parts = []
+    for split in SPLITS:
+        for label in range(max(len(class_names), int(manifest["label"].max()) + 1)):
+            name = class_names[label] if label < len(class_names) else ""
+            rows = manifest[(manifest["split"] == split) & (manifest["label"] == label)]
+            parts.append((split, f"{label} {name}".strip(), rows))
+    counts = []
+    for split, name, rows in [*parts, ("all", "all", manifest)]:
+        ages = rows["age"].astype(float) if "age" in rows else pd.Series(dtype=float)
+        sexes = rows.drop_duplicates("participant_id").get("sex", pd.Series(dtype=object))
+        counts.append({
+            "cohort": cohort, "split": split, "class": name, "participants": rows["participant_id"].nunique(),
+            "scans": len(rows), "age_mean": ages.mean(), "age_sd": ages.std(),
+            "female": int((sexes == "F").sum()), "male": int((sexes == "M").sum()),
+        })  # fmt: skip
+    return pd.DataFrame(counts)
+
+
+def format_counts(counts: pd.DataFrame, excluded: Mapping[str, int]) -> str:
+    """Write counts, and what was excluded, as several lines of text.
+
+    Args:
+        counts: Table from `count_scans`.
+        excluded: Number of rows by reason.
+    """
+    lines = [counts.to_string(index=False, na_rep="n/a", float_format="%.1f")]
+    lines += ["excluded:"] if excluded else ["excluded: nothing"]
+    return "\n".join([*lines, *(f"  {number:6d}  {reason}" for reason, number in excluded.items())])

@@ -1,32 +1,70 @@
-"""The sessions of a participant: their order, the pair of a converter, and which of them are used."""
-
-import re
+"""The sessions of participants: their order, pairs of converters, and which are used, in which split."""
 
 import numpy as np
 import pandas as pd
 
-from bundle.cohorts.exclusions import Omissions
+from bundle.cohorts.exclusions import Exclusions
+from bundle.cohorts.layouts import parse_months
+from bundle.cohorts.splits import Splitting
 
 SESSIONS = ("first", "all")
-BASELINES = ("bl", "sc", "scmri", "screening", "baseline")
 
 
-def parse_months(session: object) -> float:
-    """Return the number that a session's name ends with, such as 12 months for ses-M012, ses-M12 and m12.
+def split_converters(
+    scans: pd.DataFrame, history: pd.DataFrame, splitting: Splitting, held_out: str, sessions: str, exclusions: Exclusions
+) -> pd.DataFrame:
+    """Keep converters for validation and test with a pair of scans each, and take one session, or all, of everyone else.
+
+    The history decides who converts and who returns, so that nobody counts as stable for want of a later scan. Converters
+    without a pair of scans are excluded, unless the splits come from a table.
+
+    Source: Bass et al., NeurIPS 2020, Sec. 4.3 (https://arxiv.org/abs/2006.08287), as in Baumgartner et al., CVPR 2018.
 
     Args:
-        session: Name of the session; "bl" and "sc" (screening) are month 0.
+        scans: Rows with participant_id, session_id and label.
+        history: The same of all visits, those without a usable scan as well.
+        splitting: Splits participants.
+        held_out: "converters" when nobody else is validated and tested on, as in the paper, or "everyone".
+        sessions: "first" or "all" of each participant who is no converter.
+        exclusions: Notes what is excluded.
 
     Returns:
-        The number; NaN when there is none.
+        The rows with `split` and `pair`: the first scan of a converter's first class and the first of the last class name
+        each other.
+
+    Raises:
+        ValueError: When nothing is left, or there is nobody to validate and test on.
     """
-    if pd.isna(session):
-        return float("nan")
-    name = str(session).lower().removeprefix("ses-")
-    if name in BASELINES:
-        return 0.0
-    found = re.search(r"(\d+)$", name)
-    return float(found[1]) if found else float("nan")
+    scans = drop_reverters(sort_sessions(scans), history, exclusions)
+    if splitting.table is None:
+        scans = drop_unpaired(scans, history, exclusions)
+    exclusions.check_any(scans)
+    scans = scans.assign(pair=find_pairs(scans))
+    converters = set(scans.loc[scans["pair"].notna(), "participant_id"])
+    scans = scans.assign(split=splitting.assign(scans, converters, held_out))
+    scans = exclusions.drop(scans, scans["split"].isna(), "not in the table of splits")
+    return choose_sessions(scans, sessions, exclusions)
+
+
+def split_participants(scans: pd.DataFrame, splitting: Splitting, sessions: str, exclusions: Exclusions) -> pd.DataFrame:
+    """Split participants whose scans are not compared with each other, and take one session, or all, of each.
+
+    Args:
+        scans: Rows with participant_id and label, perhaps session_id.
+        splitting: Splits participants.
+        sessions: "first" or "all" of each participant.
+        exclusions: Notes what is excluded.
+
+    Returns:
+        The rows with `split`.
+
+    Raises:
+        ValueError: When nothing is left, or there are too few participants.
+    """
+    exclusions.check_any(scans)
+    scans = choose_sessions(sort_sessions(scans).assign(split=""), sessions, exclusions)
+    scans = scans.assign(split=splitting.assign(scans))
+    return exclusions.drop(scans, scans["split"].isna(), "not in the table of splits")
 
 
 def sort_sessions(scans: pd.DataFrame) -> pd.DataFrame:
@@ -40,25 +78,22 @@ def sort_sessions(scans: pd.DataFrame) -> pd.DataFrame:
     """
     nothing = pd.Series(np.nan, index=scans.index)
     sessions = scans.get("session_id", nothing)
-    keys = pd.DataFrame(
-        {
-            "participant": scans["participant_id"],
-            "months": sessions.map(parse_months).astype(float),
-            "age": scans.get("age", nothing).astype(float),
-            "session": sessions.fillna("").astype(str),
-            "image": scans.get("image", sessions).fillna("").astype(str),
-        }
+    keys = scans[["participant_id"]].assign(
+        months=sessions.map(parse_months).astype(float),
+        age=scans.get("age", nothing).astype(float),
+        session=sessions.fillna("").astype(str),
+        image=scans.get("image", sessions).fillna("").astype(str),
     )
     return scans.loc[keys.sort_values(list(keys)).index].reset_index(drop=True)
 
 
-def drop_reverters(scans: pd.DataFrame, history: pd.DataFrame, omissions: Omissions) -> pd.DataFrame:
-    """Leave out participants whose class falls over time: it is not known which state their scans show.
+def drop_reverters(scans: pd.DataFrame, history: pd.DataFrame, exclusions: Exclusions) -> pd.DataFrame:
+    """Exclude participants whose class falls over time: which state their scans show is unclear.
 
     Args:
         scans: Rows with `participant_id`.
         history: Rows with `participant_id`, `session_id` and `label` of all visits, those without a usable scan as well.
-        omissions: Notes what is left out.
+        exclusions: Notes what is excluded.
 
     Returns:
         The other rows.
@@ -66,30 +101,26 @@ def drop_reverters(scans: pd.DataFrame, history: pd.DataFrame, omissions: Omissi
     history = sort_sessions(history)
     falls = history.groupby("participant_id")["label"].diff() < 0
     reverters = history.loc[falls, "participant_id"].unique()
-    return omissions.drop(scans, scans["participant_id"].isin(reverters), "of a participant who returns to an earlier class")
+    return exclusions.drop(scans, scans["participant_id"].isin(reverters), "of a participant who returns to an earlier class")
 
 
-def drop_unpaired(scans: pd.DataFrame, history: pd.DataFrame, omissions: Omissions) -> pd.DataFrame:
-    """Leave out participants who change class but have usable scans of one class alone: they are neither stable nor a pair.
+def drop_unpaired(scans: pd.DataFrame, history: pd.DataFrame, exclusions: Exclusions) -> pd.DataFrame:
+    """Exclude participants who change class but have usable scans of one class alone: they are neither stable nor a pair.
 
     Args:
         scans: Rows with `participant_id` and `label`.
         history: The same of all visits, those without a usable scan as well.
-        omissions: Notes what is left out.
+        exclusions: Notes what is excluded.
 
     Returns:
         The other rows.
     """
     unpaired = find_converters(history) - find_converters(scans)
-    return omissions.drop(scans, scans["participant_id"].isin(unpaired), "of a converter without usable scans of both classes")
+    return exclusions.drop(scans, scans["participant_id"].isin(unpaired), "of a converter without usable scans of both classes")
 
 
 def find_converters(visits: pd.DataFrame) -> set[str]:
-    """Return the participants of more than one class.
-
-    Args:
-        visits: Rows with `participant_id` and `label`.
-    """
+    """Return the participants of more than one class, of rows with `participant_id` and `label`."""
     counts = visits.groupby("participant_id")["label"].nunique()
     return set(counts.index[counts > 1])
 
@@ -112,13 +143,13 @@ def find_pairs(scans: pd.DataFrame) -> pd.Series:
     return pairs
 
 
-def choose_sessions(scans: pd.DataFrame, sessions: str, omissions: Omissions) -> pd.DataFrame:
+def choose_sessions(scans: pd.DataFrame, sessions: str, exclusions: Exclusions) -> pd.DataFrame:
     """Take both scans of a pair in validation and test, and one session, or all, of every other participant.
 
     Args:
         scans: Rows sorted by participant and time, with `split` and perhaps `pair`.
         sessions: "first" for the first session of a participant, "all" for every one.
-        omissions: Notes what is left out.
+        exclusions: Notes what is excluded.
 
     Returns:
         The rows that are used; those of the training split are in no pair.
@@ -136,4 +167,4 @@ def choose_sessions(scans: pd.DataFrame, sessions: str, omissions: Omissions) ->
     spare = of_pair & ~pairs
     if sessions == "first":
         spare |= ~of_pair & scans["participant_id"].duplicated()
-    return omissions.drop(scans, spare, "another session of the participant")
+    return exclusions.drop(scans, spare, "another session of the participant")

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bundle.cohorts.tables import read_columns
+from bundle.cohorts.tables import check_splits, read_columns
 from bundle.data.manifest import SPLITS
 
 HELD_OUT = ("converters", "everyone")
@@ -68,7 +68,7 @@ class Splitting:
         if held_out not in HELD_OUT:
             raise ValueError(f"held_out must be one of {' or '.join(HELD_OUT)}, got {held_out!r}")
         if self.table is not None:
-            return scans["participant_id"].map(read_splits(self.table))
+            return scans["participant_id"].map(_read_splits(self.table))
         participants = _describe_participants(scans, self.age_bin)
         kept_apart = participants.index.isin(list(converters))
         splits = dict(self._spread(participants[kept_apart], training=False))
@@ -95,7 +95,7 @@ class Splitting:
                     f"{len(group)} participants of class {label} are too few for the split {split}:"
                     f" accepted are {int((shares > 0).sum())} or more, or other fractions or num_folds"
                 )
-            keys = [_draw_key(self.seed, name) for name in group.index]
+            keys = [hashlib.sha256(f"{self.seed} {name}".encode()).hexdigest() for name in group.index]  # of nothing else
             order = group.assign(key=keys).sort_values(["label", "sex", "age", "key"]).index
             splits |= {name: names[part] for name, part in zip(order, _interleave(quotas), strict=True)}
         return splits
@@ -114,19 +114,8 @@ class Splitting:
         return names, np.full(self.num_folds, 1 / self.num_folds)
 
 
-def read_splits(path: str | Path) -> dict[str, str]:
-    """Read a table of splits.
-
-    Args:
-        path: TSV or CSV with the columns participant_id and split; several rows of a participant must agree.
-
-    Returns:
-        The split of each participant.
-
-    Raises:
-        FileNotFoundError: When the file is absent.
-        ValueError: When a column is missing, a split is unknown or a participant is in two.
-    """
+def _read_splits(path: str | Path) -> dict[str, str]:
+    """Read the split of each participant from a table; several rows of a participant must agree."""
     columns = {"participant_id": ["participant_id", "PTID", "eid"], "split": ["split"]}
     rows = read_columns(path, columns, required=list(columns))
     check_splits(rows, path)
@@ -137,32 +126,11 @@ def read_splits(path: str | Path) -> dict[str, str]:
     return dict(zip(rows["participant_id"], rows["split"], strict=True))
 
 
-def check_splits(scans: pd.DataFrame, path: str | Path) -> None:
-    """Refuse unknown splits.
-
-    Args:
-        scans: Rows with `participant_id` and `split`.
-        path: Their table, for the message.
-
-    Raises:
-        ValueError: When a split is another word than train, validation or test.
-    """
-    wrong = scans[~scans["split"].isin(SPLITS)]
-    if len(wrong):
-        row = wrong.iloc[0]
-        raise ValueError(f"{path} puts {row['participant_id']} in the split {row['split']!r}: accepted are {', '.join(SPLITS)}")
-
-
 def _describe_participants(scans: pd.DataFrame, age_bin: float) -> pd.DataFrame:
     """Return first class, first age (in bins) and sex of each participant, in the order of their names."""
     columns = scans.reindex(columns=["participant_id", "label", "age", "sex"])
     rows = columns.groupby("participant_id").agg({"label": "min", "age": "min", "sex": "min"})
     return rows.assign(age=(rows["age"].astype(float) / age_bin).fillna(-1) // 1, sex=rows["sex"].fillna("").astype(str))
-
-
-def _draw_key(seed: int, name: str) -> str:
-    """Return a random text that depends on nothing but seed and name."""
-    return hashlib.sha256(f"{seed} {name}".encode()).hexdigest()
 
 
 def _round_shares(shares: np.ndarray, count: int) -> np.ndarray:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from bundle.cohorts.exclusions import Omissions
+from bundle.cohorts.exclusions import Exclusions
+from bundle.data.manifest import NUMBERS, PATHS, SPLITS, check_files, read_numbers
 
 SEPARATORS = {".tsv": "\t", ".csv": ",", ".txt": "\t"}
 MISSING = ("", "n/a", "N/A", "NA", "nan", "NaN", "None", "null")
@@ -15,12 +16,6 @@ SEXES = {"m": "M", "male": "M", "f": "F", "female": "F"}
 
 def read_header(path: str | Path) -> list[str]:
     """Read the names of a table's columns.
-
-    Args:
-        path: Its file, `.tsv` or `.csv`.
-
-    Returns:
-        The names.
 
     Raises:
         FileNotFoundError: When the file is absent.
@@ -49,21 +44,23 @@ def read_columns(path: str | Path, columns: Mapping[str, Sequence[str]], require
     found = {name: next((alias for alias in aliases if alias in table), None) for name, aliases in columns.items()}
     if absent := [name for name in columns if name in required and found[name] is None]:
         accepted = " or ".join(columns[absent[0]])
-        raise ValueError(f"{path} lacks the column {accepted} ({absent[0]}): its columns are {_shorten(read_header(path))}")
+        header = read_header(path)
+        shown = ", ".join(header[:12]) + (f" and {len(header) - 12} more" if len(header) > 12 else "")
+        raise ValueError(f"{path} lacks the column {accepted} ({absent[0]}): its columns are {shown}")
     if table.empty:
         raise ValueError(f"{path} has no rows: accepted are a header and one row a scan or participant")
     table = pd.DataFrame({name: table[alias].str.strip() for name, alias in found.items() if alias is not None})
     return table.mask(table.isin(MISSING))
 
 
-def merge_repeats(table: pd.DataFrame, keys: Sequence[str], path: str | Path, omissions: Omissions) -> pd.DataFrame:
-    """Merge rows that say the same twice, and refuse rows that contradict each other.
+def merge_repeats(table: pd.DataFrame, keys: Sequence[str], path: str | Path, exclusions: Exclusions) -> pd.DataFrame:
+    """Merge equal rows, and refuse rows that contradict each other.
 
     Args:
         table: Its rows.
         keys: Columns that name a row.
         path: Its file, for the message.
-        omissions: Notes the merged rows.
+        exclusions: Notes the merged rows.
 
     Returns:
         One row for each value of the keys.
@@ -71,7 +68,7 @@ def merge_repeats(table: pd.DataFrame, keys: Sequence[str], path: str | Path, om
     Raises:
         ValueError: When two rows with the same keys differ.
     """
-    table = omissions.drop(table, table.duplicated(), "repeated row, merged")
+    table = exclusions.drop(table, table.duplicated(), "repeated row, merged")
     again = table[table.duplicated(list(keys), keep=False)]
     if len(again):
         _, rows = next(iter(again.groupby(list(keys), dropna=False)))
@@ -81,36 +78,73 @@ def merge_repeats(table: pd.DataFrame, keys: Sequence[str], path: str | Path, om
     return table
 
 
-def read_numbers(table: pd.DataFrame, column: str, path: str | Path) -> pd.Series:
-    """Return a column of a table as numbers.
+def read_sexes(column: pd.Series, codes: Mapping[str, str] = SEXES) -> pd.Series:
+    """Return a column of sexes as "M" and "F", by codes in lower case; values that are no code are NaN."""
+    return column.str.lower().map(codes)
+
+
+def tidy_columns(table: pd.DataFrame, path: str | Path) -> pd.DataFrame:
+    """Read the numbers and sexes of a table, and make its paths absolute.
 
     Args:
-        table: Its rows, with `participant_id`.
-        column: Name of the column.
-        path: File, for the message.
+        table: Its rows, text.
+        path: Its file; paths are relative to its folder.
 
     Returns:
-        The numbers; missing ones are NaN.
+        The table; sexes under other names than "M" and "F" are NaN.
 
     Raises:
-        ValueError: When a value is no number.
+        ValueError: When a number is none.
     """
-    numbers = pd.to_numeric(table[column], errors="coerce")
-    wrong = table[numbers.isna() & table[column].notna()]
-    if len(wrong):
-        row = wrong.iloc[0]
-        raise ValueError(f"{path} gives {row['participant_id']} the {column} {row[column]!r}: accepted are numbers")
-    return numbers.astype(float)
+    folder = Path(path).resolve().parent
+    paths = {name: table[name].map(lambda value: str(folder / value), na_action="ignore") for name in PATHS if name in table}
+    table = table.assign(**paths, **{name: read_numbers(table, name, Path(path)) for name in NUMBERS if name in table})
+    return table.assign(sex=read_sexes(table["sex"])) if "sex" in table else table
 
 
-def read_sexes(column: pd.Series, codes: Mapping[str, str] = SEXES) -> pd.Series:
-    """Return a column of sexes as "M" and "F"; values that are no code are NaN.
+def check_paths(table: pd.DataFrame, path: Path) -> None:
+    """Refuse a table that names absent files.
+
+    Raises:
+        FileNotFoundError: When a file is absent.
+    """
+    check_files((value for name in PATHS if name in table for value in table[name].dropna()), path)
+
+
+def check_splits(scans: pd.DataFrame, path: str | Path) -> None:
+    """Refuse unknown splits.
 
     Args:
-        column: Text.
-        codes: What the column writes, in lower case, to "M" and "F".
+        scans: Rows with `participant_id` and `split`.
+        path: Their table, for the message.
+
+    Raises:
+        ValueError: When a split is another word than train, validation or test.
     """
-    return column.str.lower().map(codes)
+    wrong = scans[~scans["split"].isin(SPLITS)]
+    if len(wrong):
+        row = wrong.iloc[0]
+        raise ValueError(f"{path} puts {row['participant_id']} in the split {row['split']!r}: accepted are {', '.join(SPLITS)}")
+
+
+def join_table(
+    scans: pd.DataFrame, table: pd.DataFrame, keys: Sequence[str], exclusions: Exclusions, thing: str = "scan"
+) -> pd.DataFrame:
+    """Join scans and the rows of a table.
+
+    Args:
+        scans: Rows with participant_id and image.
+        table: Rows with the keys; its columns keep their names, those of scans of the same name end in `_found`.
+        keys: Columns that both have.
+        exclusions: Notes scans without a row, and rows without a scan.
+        thing: What a row without a scan lacks.
+
+    Returns:
+        The rows that both have.
+    """
+    joined = scans.merge(table, on=list(keys), how="outer", suffixes=("_found", ""), indicator="found")
+    joined = exclusions.drop(joined, joined["found"] == "right_only", f"in the table, without a {thing}")
+    return exclusions.drop(joined, joined["found"] == "left_only", "scan without a row in the table").drop(columns="found")
 
 
 def _read(path: Path, **options: Any) -> pd.DataFrame:
@@ -124,7 +158,3 @@ def _read(path: Path, **options: Any) -> pd.DataFrame:
         return pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig", **options)
     except (ValueError, OSError) as error:  # pandas' ParserError and EmptyDataError are ValueErrors
         raise ValueError(f"{path} is no table with the separator {separator!r} ({error})") from error
-
-
-def _shorten(names: Sequence[str]) -> str:
-    return ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")

@@ -1,22 +1,29 @@
-"""UK Biobank, https://www.ukbiobank.ac.uk."""
+"""Reader of UK Biobank, https://www.ukbiobank.ac.uk."""
 
-from collections.abc import Sequence
-from pathlib import Path
+import os
+import re
+import zipfile
+import zlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePosixPath
 
 import pandas as pd
 from tqdm import tqdm
 
-from bundle.cohorts.archives import check_name, extract_scans, find_bulks, find_reason, locate_scan
 from bundle.cohorts.classes import check_number, check_ranges, label_ages
-from bundle.cohorts.exclusions import Omissions
-from bundle.cohorts.locations import find_folder
-from bundle.cohorts.longitudinal import split_participants
-from bundle.cohorts.manifests import check_any, finish_manifest
+from bundle.cohorts.exclusions import Exclusions
+from bundle.cohorts.layouts import find_folder
+from bundle.cohorts.manifests import finish_manifest
+from bundle.cohorts.sessions import split_participants
 from bundle.cohorts.splits import Splitting
-from bundle.cohorts.tables import SEPARATORS, merge_repeats, read_columns, read_header, read_numbers, read_sexes
-from bundle.cohorts.visits import join_visits
+from bundle.cohorts.tables import SEPARATORS, join_table, merge_repeats, read_columns, read_header, read_sexes
+from bundle.data.manifest import read_numbers
+from bundle.data.scans import SUFFIXES
+from bundle.files import write_atomically
 
 COHORT = "UK Biobank"
+BULK_NAME = re.compile(r"^(\d+)_(\d+)_(\d+)_(\d+)(?:\.zip)?$")
+UNUSABLE = "unusable"
 INSTANCES = (2, 3)  # first imaging visit and its repeat
 PARTICIPANT = ("eid", "f.eid", "participant.eid")
 SEX = ("31-0.0", "f.31.0.0", "p31", "participant.p31")
@@ -59,40 +66,47 @@ def read_ukbiobank(
     """
     check_number(classes, num_classes)
     check_ranges(classes)
-    check_name(scan)
-    folder, omissions = find_folder(dataset_dir), Omissions()
+    path = PurePosixPath(scan)
+    if path.is_absolute() or ".." in path.parts or not scan.endswith(SUFFIXES):
+        raise ValueError(f"scan must be the path of a NIfTI file inside the archives, such as T1/T1.nii.gz, got {scan}")
+    folder, exclusions = find_folder(dataset_dir), Exclusions(COHORT)
     target = Path(extract_dir).expanduser().resolve() if extract_dir else folder / "extracted"
-    scans = _find_scans(folder, str(field), target, scan, omissions)
-    visits = _read_visits(Path(table).expanduser() if table else _find_table(folder), omissions)
     keys = ["participant_id", "session_id"]
-    scanned = pd.MultiIndex.from_frame(visits[keys]).isin(pd.MultiIndex.from_frame(scans[keys]))
-    visits = visits[visits["age"].notna() | scanned]  # who has neither age nor scan was not at this visit
-    scans = join_visits(scans, visits, keys, omissions)
-    scans = omissions.drop(scans, scans["age"].isna(), "without an age at imaging")
-    scans = label_ages(scans, classes, omissions)
-    scans = _drop_unusable(scans, scan, omissions)
-    scans = split_participants(scans, splitting or Splitting(), sessions, COHORT, omissions)
-    archives = scans[scans["bulk"].map(lambda bulk: bulk.path.suffix == ".zip")]
-    extract_scans(((bulk.path, Path(image)) for bulk, image in zip(archives["bulk"], archives["image"], strict=True)), scan)
-    names = [f"{first:g}-{last:g} years" for first, last in classes]
-    return finish_manifest(scans.drop(columns="bulk"), COHORT, names, omissions)
-
-
-def _find_scans(folder: Path, field: str, extract_dir: Path, scan: str, omissions: Omissions) -> pd.DataFrame:
-    """Return archives and folders with the paths that their scans have or will have."""
-    rows = [
-        {
-            "participant_id": bulk.participant,
-            "session_id": f"ses-{bulk.instance}",
-            "image": str(locate_scan(bulk, scan, extract_dir)),
-            "bulk": bulk,
-        }
-        for bulk in find_bulks(folder, field, extract_dir)
-    ]
-    if not rows:
+    scans = _find_bulks(folder, str(field), scan, target)
+    if scans.empty:
         raise ValueError(f"{folder} holds no scan: looked for <eid>_{field}_<instance>_0.zip, or folders of that name")
-    scans = pd.DataFrame(rows)
-    return omissions.drop(scans, scans.duplicated(["participant_id", "session_id"]), "another file of the same visit")
+    scans = exclusions.drop(scans, scans.duplicated(keys), "another file of the same visit")
+    visits = _read_visits(Path(table).expanduser() if table else _find_table(folder), exclusions)
+    scanned = pd.MultiIndex.from_frame(visits[keys]).isin(pd.MultiIndex.from_frame(scans[keys]))
+    visits = visits[visits["age"].notna() | scanned]  # without age and scan a participant was not at this visit
+    scans = join_table(scans, visits, keys, exclusions)
+    scans = exclusions.drop(scans, scans["age"].isna(), "without an age at imaging")
+    scans = label_ages(scans, classes, exclusions)
+    scans = _drop_unusable(scans, folder, scan, exclusions)
+    scans = split_participants(scans, splitting or Splitting(), sessions, exclusions)
+    archives = scans[scans["bulk"].str.endswith(".zip")]
+    _extract_scans(zip(archives["bulk"], archives["image"], strict=True), scan)
+    names = [f"{first:g}-{last:g} years" for first, last in classes]
+    return finish_manifest(scans.drop(columns="bulk"), names, exclusions)
+
+
+def _find_bulks(dataset_dir: Path, field: str, scan: str, extract_dir: Path) -> pd.DataFrame:
+    """List the archives and unpacked folders <eid>_<field>_<instance>_<number>, and where the scan of each lies or will lie.
+
+    A folder comes before an archive of the same name; extracted scans are no archives.
+    """
+    found = []
+    for root, folders, files in os.walk(dataset_dir):
+        for name in [*folders, *files]:
+            match = BULK_NAME.match(name)
+            if match and match[2] == field and (name in folders or name.endswith(".zip")):
+                found.append((match[1], int(match[3]), name.endswith(".zip"), str(Path(root) / name)))
+        folders[:] = sorted(name for name in folders if not BULK_NAME.match(name) and Path(root) / name != extract_dir)
+    rows = []
+    for participant, instance, packed, bulk in sorted(found):
+        image = extract_dir / Path(bulk).stem / scan if packed else Path(bulk) / scan
+        rows.append((participant, f"ses-{instance}", str(image), bulk))
+    return pd.DataFrame(rows, columns=["participant_id", "session_id", "image", "bulk"])
 
 
 def _find_table(folder: Path) -> Path:
@@ -105,11 +119,11 @@ def _find_table(folder: Path) -> Path:
     return tables[0]
 
 
-def _read_visits(path: Path, omissions: Omissions) -> pd.DataFrame:
+def _read_visits(path: Path, exclusions: Exclusions) -> pd.DataFrame:
     """Return one row for each participant and imaging visit; the age may be missing."""
     ages = {f"ses-{n}": (f"21003-{n}.0", f"f.21003.{n}.0", f"p21003_i{n}", f"participant.p21003_i{n}") for n in INSTANCES}
     columns = {"participant_id": PARTICIPANT, "sex": SEX, **ages}
-    rows = merge_repeats(read_columns(path, columns, ["participant_id", "ses-2"]), ["participant_id"], path, omissions)
+    rows = merge_repeats(read_columns(path, columns, ["participant_id", "ses-2"]), ["participant_id"], path, exclusions)
     for session in (name for name in ages if name in rows):
         rows[session] = read_numbers(rows, session, path)
     rows["sex"] = read_sexes(rows["sex"], SEXES) if "sex" in rows else None
@@ -118,11 +132,41 @@ def _read_visits(path: Path, omissions: Omissions) -> pd.DataFrame:
     return visits.reset_index(drop=True)
 
 
-def _drop_unusable(scans: pd.DataFrame, scan: str, omissions: Omissions) -> pd.DataFrame:
-    """Leave out scans whose archive or folder does not hold them."""
-    check_any(scans, COHORT, omissions)
-    reasons = pd.Series([find_reason(bulk, scan) for bulk in tqdm(scans["bulk"], desc="scans")], index=scans.index, dtype=object)
-    for reason in sorted(reasons.dropna().unique()):
-        now = reasons == reason
-        scans, reasons = omissions.drop(scans, now, reason), reasons[~now].reset_index(drop=True)
-    return scans
+def _drop_unusable(scans: pd.DataFrame, folder: Path, scan: str, exclusions: Exclusions) -> pd.DataFrame:
+    """Exclude scans whose archive or folder does not hold them."""
+    exclusions.check_any(scans)
+    found = [_find_reason(bulk, folder, scan) for bulk in tqdm(scans["bulk"], desc="scans")]
+    scans = scans.assign(reason=pd.Series(found, index=scans.index, dtype=object))
+    for reason in sorted(scans["reason"].dropna().unique()):
+        scans = exclusions.drop(scans, scans["reason"] == reason, reason)
+    return scans.drop(columns="reason")
+
+
+def _find_reason(bulk: str, dataset_dir: Path, scan: str) -> str | None:
+    """Return why an archive or folder does not give a scan, in a few words; None when it does."""
+    path = Path(bulk)
+    if UNUSABLE in path.relative_to(dataset_dir).as_posix().lower():
+        return f"marked {UNUSABLE}"
+    try:
+        if path.suffix == ".zip":
+            with zipfile.ZipFile(path) as content:
+                names = content.namelist()
+        else:
+            names = [file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file()]
+    except (zipfile.BadZipFile, OSError):
+        return "damaged archive"
+    if scan in names:
+        return None
+    same = [name for name in names if PurePosixPath(name).name == PurePosixPath(scan).name]
+    return f"marked {UNUSABLE}" if any(UNUSABLE in name.lower() for name in same) else f"without {scan}"
+
+
+def _extract_scans(archives: Iterable[tuple[str, str]], scan: str) -> None:
+    """Extract one file of each archive, once, to the path beside it; a file is there completely or not at all."""
+    waiting = [(archive, target) for archive, target in archives if not Path(target).is_file()]
+    for archive, target in tqdm(waiting, desc="archives", disable=not waiting):
+        try:
+            with zipfile.ZipFile(archive) as content, content.open(scan) as source, write_atomically(target) as temporary:
+                temporary.write_bytes(source.read())
+        except (zipfile.BadZipFile, EOFError, zlib.error) as error:
+            raise ValueError(f"{archive} is damaged ({error}): get it again, or remove it to exclude the scan") from error

@@ -37,7 +37,7 @@ def read_manifest(dataset_dir: str | Path, num_classes: int | None = None) -> pd
     _check_splits(manifest, path)
     manifest["label"] = _read_labels(manifest, path, num_classes)
     for column in (name for name in NUMBERS if name in manifest):
-        manifest[column] = _read_numbers(manifest, column, path)
+        manifest[column] = read_numbers(manifest, column, path)
     for column in (name for name in PATHS if name in manifest):
         manifest[column] = manifest[column].map(lambda value: str(path.parent / value), na_action="ignore")
     _check_repeats(manifest, path)
@@ -142,6 +142,28 @@ def check_pairs(manifest: pd.DataFrame, path: Path) -> pd.DataFrame:
     return manifest
 
 
+def read_numbers(manifest: pd.DataFrame, column: str, path: Path) -> pd.Series:
+    """Return a column of a table as numbers.
+
+    Args:
+        manifest: Rows with `participant_id`.
+        column: Name of the column.
+        path: Their table, for the message.
+
+    Returns:
+        The numbers; missing ones are NaN.
+
+    Raises:
+        ValueError: When a value is no number.
+    """
+    numbers = pd.to_numeric(manifest[column], errors="coerce")
+    wrong = manifest[numbers.isna() & manifest[column].notna()]
+    if len(wrong):
+        row = wrong.iloc[0]
+        raise ValueError(f"{path} gives {row['participant_id']} the {column} {row[column]!r}: accepted are numbers")
+    return numbers.astype(float)
+
+
 def fingerprint(manifest: pd.DataFrame) -> str:
     """Return what tells whether two trainings learn from and are validated on the same scans with the same classes.
 
@@ -210,13 +232,3 @@ def _read_labels(manifest: pd.DataFrame, path: Path, num_classes: int | None) ->
         if shown and absent:
             raise ValueError(f"{path} has no scan of class {absent[0]} in the split {split}: every class needs some")
     return labels.tolist()
-
-
-def _read_numbers(manifest: pd.DataFrame, column: str, path: Path) -> pd.Series:
-    """Return a column as numbers."""
-    numbers = pd.to_numeric(manifest[column], errors="coerce")
-    wrong = manifest[numbers.isna() & manifest[column].notna()]
-    if len(wrong):
-        row = wrong.iloc[0]
-        raise ValueError(f"{path} gives {row['participant_id']} the {column} {row[column]!r}: accepted are numbers")
-    return numbers.astype(float)

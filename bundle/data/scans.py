@@ -64,6 +64,25 @@ class LoadScan(Transform):
             raise ValueError(f"{path} cannot be read as NIfTI ({str(error).splitlines()[0]}): is it complete?") from error
 
 
+def read_volume(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
+    """Read a scan of three dimensions.
+
+    Args:
+        path: NIfTI file of shape (X, Y, Z).
+
+    Returns:
+        Intensities, shape (X, Y, Z), float32, and voxel to world matrix in mm (RAS), shape (4, 4).
+
+    Raises:
+        FileNotFoundError: When there is no such file.
+        ValueError: When it holds no volume.
+    """
+    scan = LoadScan()(path)
+    if scan.ndim != 4:
+        raise ValueError(f"{path} has shape {tuple(scan.shape[1:])}: only volumes of shape (X, Y, Z) are accepted here")
+    return scan.numpy()[0], scan.affine.numpy().astype(np.float64)
+
+
 def check_gzip(path: Path) -> None:
     """Read a gzip file to its checksum, which comes last and which nibabel does not reach.
 

@@ -15,13 +15,27 @@ GREY = {"cmap": "gray", "vmin": -1.0, "vmax": 1.0}
 
 
 def save_overview(image: Tensor, explanation: dict[str, Tensor], result: dict[str, Any], path: str | Path) -> None:
-    """Draw a scan, its translation and its maps beside each other, on the network's grid; of a volume the middle slice.
+    """Save the picture of `draw_overview`.
 
     Args:
         image: Network input, shape (1, H, W[, D]).
         explanation: Answer of `ICAMInferer` for this scan.
         result: Classes and probabilities.
         path: Name ending in `.png`.
+    """
+    figure = Figure()
+    draw_overview(figure, image, explanation, result)
+    _save(figure, path)
+
+
+def draw_overview(figure: Figure, image: Tensor, explanation: dict[str, Tensor], result: dict[str, Any]) -> None:
+    """Draw a scan, its translation and its maps beside each other, on the network's grid; of a volume the middle slice.
+
+    Args:
+        figure: empty figure, whose size is set.
+        image: network input, shape (1, H, W[, D]).
+        explanation: answer of `ICAMInferer` for this scan.
+        result: classes and probabilities.
     """
     label, target = result["predicted_class"], result["target_class"]
     panels = [
@@ -35,11 +49,11 @@ def save_overview(image: Tensor, explanation: dict[str, Tensor], result: dict[st
         panels.append(("FA map where the interval excludes 0", mean * sure, _signed(mean)))
     if "fa_exemplar" in explanation:
         panels.append(("FA map, exemplar", explanation["fa_exemplar"], _signed(explanation["fa_exemplar"])))
-    figure = Figure(figsize=(3.0 * len(panels), 4.0), layout="constrained")
+    figure.set_size_inches(3.0 * len(panels), 4.0)
+    figure.set_layout_engine("constrained")
     for axes, (title, picture, style) in zip(figure.subplots(1, len(panels)), panels, strict=True):
         unit = "intensity squared" if title.endswith("variance") else "intensity (scan: -1 to 1)"
         figure.colorbar(_draw(axes, picture, title, style), ax=axes, location="bottom", shrink=0.8, label=unit)
-    _save(figure, path)
 
 
 def save_strip(images: Tensor, titles: Sequence[str], path: str | Path) -> None:

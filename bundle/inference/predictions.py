@@ -6,7 +6,6 @@ from typing import Any
 
 import pandas as pd
 from ignite.engine import Engine, Events
-from monai.data import MetaTensor
 from monai.utils.enums import CommonKeys as Keys
 
 from bundle.files import check_writable, write_atomically, write_nifti
@@ -96,7 +95,7 @@ class Predictions:
         row = {"scan": item["scan"], "name": item["name"], "status": "done"}
         if FAILURE not in item:
             try:
-                self._write(item)
+                write_explanation(item, self.output_dir, self.overviews)
             except OSError as error:  # a full disk, a folder without permission
                 item = {**item, FAILURE: f"{item['name']} could not be written: {error}"}
         if FAILURE in item:
@@ -106,28 +105,33 @@ class Predictions:
         probabilities = {f"probability_{label}": value for label, value in enumerate(result["probabilities"])}
         return row | {key: result[key] for key in ("predicted_class", "target_class", *AGES) if key in result} | probabilities
 
-    def _write(self, item: dict[str, Any]) -> None:
-        """Write the files of one scan: all of them or none."""
-        written: list[Path] = []
-        try:
-            for key, ending in FILES.items():
-                if key in item:
-                    written.append(self.output_dir / f"{item['name']}_{ending}.nii.gz")
-                    save_image(item[key], written[-1])
-            if self.overviews:
-                written.append(self.output_dir / f"{item['name']}_overview.png")
-                save_overview(item[Keys.IMAGE], item["explanation"], item["result"], written[-1])
-        except OSError:
-            for path in written:
-                path.unlink(missing_ok=True)
-            raise
 
-
-def save_image(image: MetaTensor, path: str | Path) -> None:
-    """Save an image of one channel as NIfTI, with its affine.
+def write_explanation(item: dict[str, Any], output_dir: str | Path, overview: bool = True) -> list[Path]:
+    """Write the maps of one scan, and its picture: all of them or none.
 
     Args:
-        image: Shape (1, H, W[, D]).
-        path: Name ending in `.nii.gz`.
+        item: scan after the postprocessing.
+        output_dir: folder to write to; made when absent.
+        overview: whether the picture is drawn.
+
+    Returns:
+        Paths of the files.
+
+    Raises:
+        OSError: When a file cannot be written.
     """
-    write_nifti(path, image.as_tensor()[0].float().numpy(), image.affine.numpy())
+    stem = str(Path(output_dir) / item["name"])
+    written: list[Path] = []
+    try:
+        for key, ending in FILES.items():
+            if key in item:
+                written.append(Path(f"{stem}_{ending}.nii.gz"))
+                write_nifti(written[-1], item[key].as_tensor()[0].float().numpy(), item[key].affine.numpy())
+        if overview:
+            written.append(Path(f"{stem}_overview.png"))
+            save_overview(item[Keys.IMAGE], item["explanation"], item["result"], written[-1])
+    except OSError:
+        for path in written:
+            path.unlink(missing_ok=True)
+        raise
+    return written

@@ -1,7 +1,9 @@
 """Removing the slow change of brightness that a scanner's coils leave in a scan."""
 
 import numpy as np
-import SimpleITK as sitk  # noqa: N813  # its own documentation calls it so
+import SimpleITK as sitk  # noqa: N813 (its own documentation's name)
+
+from bundle.data.geometry import from_sitk, to_sitk
 
 KNOTS_EVERY = 4.0  # mm, edge of the voxels in which the field is estimated
 ITERATIONS = (50, 50, 50)  # for each resolution of the field
@@ -27,18 +29,10 @@ def correct_bias(image: np.ndarray, brain: np.ndarray, spacing: np.ndarray) -> n
     """
     if image[brain].min() < 0:
         raise ValueError("the brain has negative intensities: set bias_correction to False for scans that are standardised")
-    scan, mask = _to_sitk(image.astype(np.float32), spacing), _to_sitk(brain.astype(np.uint8), spacing)
+    scan, mask = (to_sitk(array, np.diag([*spacing, 1.0])) for array in (image.astype(np.float32), brain.astype(np.uint8)))
     factors = [int(max(1, round(KNOTS_EVERY / edge))) for edge in spacing]
     corrector = sitk.N4BiasFieldCorrectionImageFilter()
     corrector.SetMaximumNumberOfIterations(ITERATIONS)
     corrector.Execute(sitk.Shrink(scan, factors), sitk.Shrink(mask, factors))
-    field = np.exp(sitk.GetArrayFromImage(corrector.GetLogBiasFieldAsImage(scan)).T)
-    corrected = image / field
+    corrected = image / np.exp(from_sitk(corrector.GetLogBiasFieldAsImage(scan)))
     return (corrected * (image[brain].mean() / corrected[brain].mean())).astype(np.float32)
-
-
-def _to_sitk(image: np.ndarray, spacing: np.ndarray) -> sitk.Image:
-    """Return an array as an image whose axes are those of the array."""
-    converted = sitk.GetImageFromArray(np.ascontiguousarray(image.T))
-    converted.SetSpacing(spacing.tolist())
-    return converted

@@ -1,4 +1,4 @@
-"""Pictures that show at a glance whether a scan was prepared well."""
+"""Pictures for quality control of prepared scans."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from bundle.files import write_atomically
 from bundle.preprocessing.pipeline import PreparedScan
-from bundle.preprocessing.template import read_template
+from bundle.preprocessing.template import resample_template
 
 POINT = (-10.0, -20.0, 15.0)  # mm, MNI space: the three planes go through it
 OVERVIEW = "overview.html"
@@ -22,7 +22,7 @@ def save_picture(prepared: PreparedScan, path: Path) -> None:
         prepared: The scan.
         path: Name ending in `.png`.
     """
-    template = read_template(prepared.image.shape, float(prepared.affine[0, 0]), tuple(prepared.affine[:3, 3].tolist()))
+    template = resample_template(prepared.image.shape, float(prepared.affine[0, 0]), tuple(prepared.affine[:3, 3].tolist()))
     voxel = np.round((np.array(POINT) - prepared.affine[:3, 3]) / np.diag(prepared.affine)[:3]).astype(int)
     highest = np.percentile(prepared.image[prepared.brain_mask > 0], 99.5) if prepared.brain_mask.any() else 1.0
     figure = Figure(figsize=(7.2, 2.6), layout="constrained", facecolor="black")

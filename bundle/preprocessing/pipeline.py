@@ -1,4 +1,4 @@
-"""From one raw scan to what a network takes."""
+"""Preprocessing of one raw scan."""
 
 import time
 from collections.abc import Iterator
@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 
 import nibabel
 import numpy as np
-from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation
+from nibabel.affines import voxel_sizes
 
-from bundle.data.scans import LoadScan
+from bundle.data.geometry import resample
+from bundle.data.scans import read_volume
 from bundle.preprocessing.bias_correction import correct_bias
 from bundle.preprocessing.brain_extraction import extract_brain
-from bundle.preprocessing.grids import Grid, place_grid, resample, straighten
-from bundle.preprocessing.quality import Limits, RejectedScan, correlate_with_template, find_problem
-from bundle.preprocessing.template import register
+from bundle.preprocessing.quality_control import Limits, RejectedScan, correlate_with_template, find_problem
+from bundle.preprocessing.template import place_grid, register_to_template
 
 
 class Settings(NamedTuple):
@@ -27,10 +27,7 @@ class Settings(NamedTuple):
         registration: Whether the scan is brought to MNI space; where not, its world is taken for MNI space.
         voxel_size: Edge of a voxel of the prepared scan in mm.
         clip_percentile: Percentile of the brain's intensities above which they are cut off; None for none.
-        limits: What a scan must keep to.
-
-    Raises:
-        ValueError: When `check_settings` refuses them.
+        limits: Limits beyond which a scan is left out.
     """
 
     bias_correction: bool = True
@@ -42,7 +39,7 @@ class Settings(NamedTuple):
 
 
 class PreparedScan(NamedTuple):
-    """A scan that a network takes.
+    """A scan brought to the grid of `place_grid`, which a network takes.
 
     Attributes:
         image: Intensities in the scanner's units, background exactly zero, float32, shape of the grid.
@@ -95,32 +92,37 @@ def prepare_scan(path: str | Path, settings: Settings) -> PreparedScan:
     measures: dict[str, float] = {}
     seconds: dict[str, float] = {}
     with _measure_time(seconds, "reading"):
-        image, affine = read_volume(path, settings.limits.unknown_orientation)
+        image, affine = read_canonical(path, settings.limits.unknown_orientation)
         measures["num_slices"] = min(image.shape)
-        _judge(path, measures, settings.limits)
+        _check_limits(path, measures, settings.limits)
     with _measure_time(seconds, "brain_extraction"):
         brain = extract_brain(image) if settings.brain_extraction else image != 0
         measures["brain_volume_ml"] = float(brain.sum() * abs(np.linalg.det(affine[:3, :3])) / 1000)
-        _judge(path, measures, settings.limits)
-    straight = straighten(affine)
+        _check_limits(path, measures, settings.limits)
     with _measure_time(seconds, "bias_correction"):
         if settings.bias_correction:
-            image = correct_bias(image, brain, np.linalg.norm(affine[:3, :3], axis=0))
+            image = correct_bias(image, brain, voxel_sizes(affine))
     with _measure_time(seconds, "registration"):
-        found = register(image * brain, straight) if settings.registration else np.eye(4)
-        transform = found @ straight @ np.linalg.inv(affine) if settings.registration else np.eye(4)
+        transform = np.eye(4)
+        if settings.registration:
+            straight = straighten(affine)
+            transform = register_to_template(image * brain, straight) @ straight @ np.linalg.inv(affine)
         scales = np.linalg.svd(transform[:3, :3])[1]
         measures |= {"smallest_scale": float(scales.min()), "largest_scale": float(scales.max())}
     with _measure_time(seconds, "resampling"):
         grid = place_grid(settings.voxel_size)
-        values, mask = _bring(image, brain, np.linalg.inv(transform @ affine) @ grid.affine, grid, settings.clip_percentile)
+        place = (transform @ affine, grid.affine, grid.shape)
+        mask = resample(brain[None], *place, exact=False)[0] >= 0.5
+        values = resample(image[None], *place, exact=False)[0] * mask
+        if settings.clip_percentile is not None and mask.any():
+            values = np.minimum(values, np.float32(np.percentile(values[mask], settings.clip_percentile)))
         measures["template_correlation"] = correlate_with_template(values, grid)
     prepared = PreparedScan(values, mask.astype(np.uint8), grid.affine, transform, measures, seconds)
-    _judge(path, measures, settings.limits, prepared)
+    _check_limits(path, measures, settings.limits, prepared)
     return prepared
 
 
-def read_volume(path: str | Path, unknown_orientation: bool = False) -> tuple[np.ndarray, np.ndarray]:
+def read_canonical(path: str | Path, unknown_orientation: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """Read a scan with its voxel axes along right, anterior and superior as well as its affine allows.
 
     Args:
@@ -134,32 +136,31 @@ def read_volume(path: str | Path, unknown_orientation: bool = False) -> tuple[np
         FileNotFoundError: When there is no such file.
         ValueError: When it holds no volume, or one of unknown orientation.
     """
-    scan = LoadScan()(path)
-    image, affine = scan.numpy()[0], scan.affine.numpy().astype(np.float64)
-    if image.ndim != 3:
-        raise ValueError(f"{path} has shape {image.shape}: only volumes of shape (X, Y, Z) can be prepared")
+    volume = nibabel.Nifti1Image(*read_volume(path))
     header: Any = nibabel.load(path).header
     if not unknown_orientation and not (int(header["sform_code"]) or int(header["qform_code"])):
         raise ValueError(
             f"{path} has neither sform nor qform, so that left and right are unknown: write its orientation into the header,"
             " or give --limits#unknown_orientation True"
         )
-    orientation = io_orientation(affine)
-    return np.ascontiguousarray(apply_orientation(image, orientation)), affine @ inv_ornt_aff(orientation, image.shape)
+    canonical = nibabel.as_closest_canonical(volume)
+    return np.ascontiguousarray(canonical.dataobj), canonical.affine
 
 
-def _bring(
-    image: np.ndarray, brain: np.ndarray, chain: np.ndarray, grid: Grid, clip_percentile: float | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return image, zero outside the brain, and mask on the grid."""
-    mask = resample(brain, chain, grid.shape) >= 0.5
-    values = resample(image, chain, grid.shape) * mask
-    if clip_percentile is not None and mask.any():
-        values = np.minimum(values, np.float32(np.percentile(values[mask], clip_percentile)))
-    return values, mask
+def straighten(affine: np.ndarray) -> np.ndarray:
+    """Return the nearest affine whose voxel axes are at right angles; one without shear stays as it is.
+
+    Args:
+        affine: Voxel to world matrix in mm, shape (4, 4).
+    """
+    spacing = voxel_sizes(affine)
+    left, _, right = np.linalg.svd(affine[:3, :3] / spacing)
+    straight = affine.copy()
+    straight[:3, :3] = left @ right * spacing
+    return straight
 
 
-def _judge(path: str | Path, measures: dict[str, float], limits: Limits, prepared: PreparedScan | None = None) -> None:
+def _check_limits(path: str | Path, measures: dict[str, float], limits: Limits, prepared: PreparedScan | None = None) -> None:
     """Refuse a scan that is out of a limit."""
     if problem := find_problem(measures, limits):
         raise RejectedScan(f"{path} {problem}", measures, prepared)
@@ -167,7 +168,7 @@ def _judge(path: str | Path, measures: dict[str, float], limits: Limits, prepare
 
 @contextmanager
 def _measure_time(seconds: dict[str, float], step: str) -> Iterator[None]:
-    """Note how long a step took."""
+    """Record the time of a step."""
     start = time.perf_counter()
     yield
     seconds[step] = round(time.perf_counter() - start, 2)

@@ -1,27 +1,27 @@
-"""Finding where a brain lies in MNI space."""
+"""MNI space: its template, the grid of prepared scans, and the registration of a brain to it."""
 
 from functools import lru_cache
 from itertools import product
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import nibabel
 import nilearn
 import numpy as np
-import SimpleITK as sitk  # noqa: N813  # its own documentation calls it so
+import SimpleITK as sitk  # noqa: N813 (its own documentation's name)
+from nibabel.affines import apply_affine, voxel_sizes
 
-from bundle.preprocessing.grids import resample
-from bundle.registration.volumes import to_sitk
+from bundle.data.geometry import Grid, resample, to_sitk
+from bundle.registration.mutual_information import MutualInformation, to_matrix
 
 PATH = "datasets/data/mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz"  # inside nilearn: MNI152 average without skull
-SEARCH_EDGE = 8.0  # mm, voxels in which the head's rotation is looked for
-ANGLES = tuple(np.radians((-40, -20, 0, 20, 40)))  # tried about each axis
-NUM_STARTS = 3  # rotations from which the search goes on
-EDGE = 2.0  # mm, voxels of the registration's last level
-SHRINK_FACTORS = (4, 2, 1)
+LOWEST, HIGHEST = np.array([-96.0, -132.0, -78.0]), np.array([96.0, 96.0, 114.0])  # mm, of the grid; symmetric about x = 0
+SEARCH_EDGE = 8.0  # mm, voxels in which the head's rotation is searched
+ANGLES = tuple(np.radians((-40, -20, 0, 20, 40)))  # about each axis
+NUM_STARTS = 3  # rotations from which the search continues
+LEVELS = (8.0, 4.0, 2.0)  # mm, edges of a voxel from the coarsest level to the finest
 NUM_BINS = 32
 SAMPLING = 0.2  # share of the voxels in which the scans are compared
-FIRST_STEP, LAST_STEP, MAX_STEPS = 1.0, 1e-3, 200  # mm, mm, of each level
 
 
 class Template(NamedTuple):
@@ -44,7 +44,7 @@ def load_template() -> Template:
 
 
 @lru_cache(maxsize=4)
-def read_template(shape: tuple[int, ...], edge: float, origin: tuple[float, ...]) -> np.ndarray:
+def resample_template(shape: tuple[int, ...], edge: float, origin: tuple[float, ...]) -> np.ndarray:
     """Return the template on a grid of cubic voxels along the axes of the world, float32.
 
     Args:
@@ -55,17 +55,26 @@ def read_template(shape: tuple[int, ...], edge: float, origin: tuple[float, ...]
     template = load_template()
     affine = np.diag([edge, edge, edge, 1.0])
     affine[:3, 3] = origin
-    return resample(template.image, np.linalg.inv(template.affine) @ affine, shape)
+    return resample(template.image[None], template.affine, affine, shape, exact=False)[0]
 
 
-def register(image: np.ndarray, affine: np.ndarray, template: Template | None = None) -> np.ndarray:
+def place_grid(voxel_size: float) -> Grid:
+    """Return the grid of cubic voxels over a brain in MNI space; with 1 mm it has 193 x 229 x 193 voxels.
+
+    Args:
+        voxel_size: Edge of a voxel in mm.
+    """
+    affine = np.diag([voxel_size] * 3 + [1.0])
+    affine[:3, 3] = LOWEST
+    return Grid(tuple(int(count) for count in np.floor((HIGHEST - LOWEST) / voxel_size + 1e-6) + 1), affine)
+
+
+def register_to_template(image: np.ndarray, affine: np.ndarray, template: Template | None = None) -> np.ndarray:
     """Find the affine transform to a template that maximises mutual information.
 
-    Centres of mass and volumes are brought together, rotations of up to 40 degrees about each axis are tried on a coarse
+    Centres of mass and volumes are brought together, rotations of up to 40 degrees about each axis are compared on a coarse
     grid, and from the best ones seven parameters and then twelve are found from coarse to fine. The background, zero in both,
     counts: it is what brings the borders of the brains together.
-
-    Source: Mattes et al., IEEE TMI 2003 (https://doi.org/10.1109/TMI.2003.809072), by SimpleITK.
 
     Args:
         image: Brain without skull, background zero, shape (X, Y, Z).
@@ -78,33 +87,36 @@ def register(image: np.ndarray, affine: np.ndarray, template: Template | None = 
     Raises:
         ValueError: When the two cannot be compared.
     """
-    template = template or load_template()
-    coarse, fine = ((_shrink(template, edge), _shrink(Template(image, affine), edge)) for edge in (SEARCH_EDGE, EDGE))
-    try:
-        starts = _search(coarse, _centre(template, image, affine))
-        candidates = [_climb(coarse, start, (1,)) for start in starts]
-        _, rigid = min(candidates, key=lambda candidate: candidate[0])
-        _, found = _climb(fine, _loosen(rigid), SHRINK_FACTORS)
-    except RuntimeError as error:
-        raise ValueError(f"the brain cannot be registered ({str(error).strip().splitlines()[-1]})") from error
-    return np.linalg.inv(_to_matrix(found))
+    brains = (template or load_template(), Template(image, affine))
+    coarse, fine = ([_coarsen(brain, edge) for brain in brains] for edge in (SEARCH_EDGE, LEVELS[-1]))
+    information = MutualInformation(NUM_BINS)
+    starts = _list_rotations(_centre(*brains))
+    starts = sorted(starts, key=lambda start: information.evaluate(coarse, start))[:NUM_STARTS]
+    candidates = [information.maximise(coarse, start, [SEARCH_EDGE]) for start in starts]
+    best, _ = min(candidates, key=lambda candidate: candidate[1])
+    start = sitk.AffineTransform(3)
+    start.SetCenter(best.GetCenter())
+    start.SetMatrix(best.GetMatrix())
+    start.SetTranslation(best.GetTranslation())
+    found, _ = MutualInformation(NUM_BINS, SAMPLING).maximise(fine, start, LEVELS)
+    return np.linalg.inv(to_matrix(found))
 
 
-def _shrink(brain: Template, edge: float) -> sitk.Image:
+def _coarsen(brain: Template, edge: float) -> sitk.Image:
     """Return a brain on a coarser grid with cubic voxels, in the world."""
-    spacing = np.linalg.norm(brain.affine[:3, :3], axis=0)
+    spacing = voxel_sizes(brain.affine)
     chain = np.diag([*(edge / spacing), 1.0])
     shape = tuple(int(size) for size in np.ceil(np.array(brain.image.shape) * spacing / edge))
-    return to_sitk(resample(brain.image, chain, shape), brain.affine @ chain)
+    return to_sitk(resample(brain.image[None], np.eye(4), chain, shape, exact=False)[0], brain.affine @ chain)
 
 
-def _centre(template: Template, image: np.ndarray, affine: np.ndarray) -> sitk.Similarity3DTransform:
+def _centre(template: Template, scan: Template) -> sitk.Similarity3DTransform:
     """Return the transform of template to scan that brings centres of mass together, and volumes."""
     centres, volumes = [], []
-    for values, matrix in (template, (image, affine)):
+    for values, affine in (template, scan):
         inside = np.argwhere(values > 0)
-        centres.append(matrix[:3, :3] @ inside.mean(axis=0) + matrix[:3, 3])
-        volumes.append(len(inside) * abs(np.linalg.det(matrix[:3, :3])))
+        centres.append(apply_affine(affine, inside.mean(axis=0)))
+        volumes.append(len(inside) * abs(np.linalg.det(affine[:3, :3])))
     start = sitk.Similarity3DTransform()
     start.SetCenter(centres[0].tolist())
     start.SetTranslation((centres[1] - centres[0]).tolist())
@@ -112,60 +124,12 @@ def _centre(template: Template, image: np.ndarray, affine: np.ndarray) -> sitk.S
     return start
 
 
-def _search(images: tuple[sitk.Image, sitk.Image], start: sitk.Similarity3DTransform) -> list[sitk.Similarity3DTransform]:
-    """Return the best rotations of a grid of them, best first."""
-    method = _compare(sampling=1.0)
-    found: list[tuple[float, int, sitk.Similarity3DTransform]] = []
+def _list_rotations(start: sitk.Similarity3DTransform) -> list[sitk.Similarity3DTransform]:
+    """Return a transform with each rotation of a grid of them."""
+    rotated = []
     for angles in product(ANGLES, repeat=3):
         turn = sitk.Euler3DTransform()
         turn.SetRotation(*angles)
-        rotated = sitk.Similarity3DTransform(start)
-        rotated.SetMatrix((np.array(turn.GetMatrix()) * start.GetScale()).tolist())
-        method.SetInitialTransform(rotated, inPlace=False)
-        found.append((method.MetricEvaluate(*images), len(found), rotated))
-    return [transform for _, _, transform in sorted(found)[:NUM_STARTS]]
-
-
-def _climb(
-    images: tuple[sitk.Image, sitk.Image], start: sitk.Transform, shrink_factors: tuple[int, ...]
-) -> tuple[float, sitk.Transform]:
-    """Improve a transform of template to scan; return the negative mutual information as well."""
-    method = _compare(sampling=1.0 if len(shrink_factors) == 1 else SAMPLING)
-    method.SetOptimizerAsRegularStepGradientDescent(FIRST_STEP, LAST_STEP, MAX_STEPS, gradientMagnitudeTolerance=1e-8)
-    method.SetOptimizerScalesFromPhysicalShift()
-    method.SetShrinkFactorsPerLevel(shrink_factors)
-    edge = images[0].GetSpacing()[0]
-    method.SetSmoothingSigmasPerLevel([factor * edge / 2 for factor in shrink_factors])
-    found = type(start)(start)
-    method.SetInitialTransform(found, inPlace=True)
-    method.Execute(*images)
-    return method.GetMetricValue(), found
-
-
-def _loosen(rigid: Any) -> sitk.AffineTransform:
-    """Return a transform as one of twelve parameters."""
-    affine = sitk.AffineTransform(3)
-    affine.SetCenter(rigid.GetCenter())
-    affine.SetMatrix(rigid.GetMatrix())
-    affine.SetTranslation(rigid.GetTranslation())
-    return affine
-
-
-def _compare(sampling: float) -> sitk.ImageRegistrationMethod:
-    """Return a registration method with its measure of likeness, the same for the same scans."""
-    method = sitk.ImageRegistrationMethod()
-    method.SetMetricAsMattesMutualInformation(NUM_BINS)
-    method.SetInterpolator(sitk.sitkLinear)
-    method.SetNumberOfThreads(1)  # sums over threads differ in their last digits
-    if sampling < 1:
-        method.SetMetricSamplingStrategy(method.REGULAR)
-        method.SetMetricSamplingPercentage(sampling, seed=1)
-    return method
-
-
-def _to_matrix(transform: sitk.Transform) -> np.ndarray:
-    """Return a linear transform as a matrix, shape (4, 4)."""
-    points = np.array([transform.TransformPoint(point) for point in np.vstack([np.zeros(3), np.eye(3)]).tolist()])
-    matrix = np.eye(4)
-    matrix[:3, :3], matrix[:3, 3] = (points[1:] - points[0]).T, points[0]
-    return matrix
+        rotated.append(sitk.Similarity3DTransform(start))
+        rotated[-1].SetMatrix((np.array(turn.GetMatrix()) * start.GetScale()).tolist())
+    return rotated

@@ -1,28 +1,27 @@
 """Processes that may be killed, each alone with its job, and that do not outlive the one that started them."""
 
 import ctypes
-import multiprocessing
 import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing.connection import wait as wait_for_any
+from queue import SimpleQueue
 from typing import Any
 
-import SimpleITK as sitk  # noqa: N813  # its own documentation calls it so
-import torch
+from joblib import Parallel, delayed
+from joblib.externals.loky import BrokenProcessPool, ProcessPoolExecutor
 
 PR_SET_PDEATHSIG = 1  # from linux/prctl.h
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS")
 
 
 def run_in_processes(function: Callable[..., Any], jobs: Sequence[tuple], num_workers: int) -> Iterator[tuple[int, Any]]:
     """Call a function with the arguments of each job, in processes of one thread each.
 
-    A process that is killed, for its memory or by somebody, costs the job that it was at, and no other: as it cannot be told
-    which one of those in work it was, each of these is done once more, alone.
+    A process that is killed, for its memory or by somebody, costs the job that it was at, and no other. This job is done once
+    more at the end, alone.
 
     Args:
         function: What is called; it and its arguments and results can be pickled.
@@ -30,71 +29,60 @@ def run_in_processes(function: Callable[..., Any], jobs: Sequence[tuple], num_wo
         num_workers: Processes at a time.
 
     Yields:
-        Number of the job, and its result, or None when its process was killed while it was alone; in the order in which they
-        are done.
+        Number of the job, and its result, or None when its process was killed twice; in the order in which they are done.
 
     Raises:
         Exception: What the function raised.
     """
-    waiting = list(range(len(jobs)))
-    while waiting:
-        suspects: list[int] = []
-        yield from _run_until_killed(function, jobs, waiting, suspects, num_workers)
-        for index in suspects:
-            alone: list[int] = []
-            yield from _run_until_killed(function, jobs, [index], alone, 1)
-            if alone:
-                yield index, None
+    killed = []
+    for index, done, result in _run(function, dict(enumerate(jobs)), num_workers):
+        if done:
+            yield index, result
+        else:
+            killed.append(index)
+    for index, _, result in _run(function, {index: jobs[index] for index in killed}, 1):
+        yield index, result
 
 
-def _run_until_killed(
-    function: Callable[..., Any], jobs: Sequence[tuple], waiting: list[int], suspects: list[int], num_workers: int
-) -> Iterator[tuple[int, Any]]:
-    """Do the jobs in `waiting`, which leave it when they begin; when a process is killed, leave those in work in `suspects`."""
-    with ProcessPoolExecutor(num_workers, multiprocessing.get_context("spawn"), _start_worker) as executor:
-        working: dict[Future, int] = {}
-        while (waiting or working) and not suspects:
-            try:
-                while waiting and len(working) < num_workers:  # no more than can be in work: these alone are suspects
-                    working[executor.submit(function, *jobs[waiting[0]])] = waiting[0]
-                    waiting.pop(0)
-            except BrokenProcessPool:
-                pass  # those in work say so themselves
-            if not working:
-                return
-            for job in wait(working, return_when=FIRST_COMPLETED).done:
-                if isinstance(job.exception(), BrokenProcessPool):
-                    suspects.append(working.pop(job))
-                else:
-                    yield working.pop(job), job.result()
-        for job, index in working.items():  # finished before the kill, or broken by it
-            if isinstance(job.exception(), BrokenProcessPool):
-                suspects.append(index)
-            else:
-                yield index, job.result()
+def _run(function: Callable[..., Any], jobs: dict[int, tuple], num_workers: int) -> Iterator[tuple[int, bool, Any]]:
+    """Yield number, whether it was done, and result of each job.
 
-
-def _start_worker() -> None:
-    """Let a process use one core, and end with the process that started it."""
-    _end_with_parent()
-    os.environ["OMP_NUM_THREADS"] = "1"
-    torch.set_num_threads(1)
-    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
-
-
-def _end_with_parent() -> None:
-    """End this process when its parent ends, however that is.
-
-    The kernel does it on Linux, at once. Elsewhere, and where the kernel was too late, a thread does it, as soon as a step that
-    holds Python's lock is over.
+    One killed process ends a whole pool of joblib, with all jobs in work: each thread here has a pool of one process.
     """
+    pools = [_start_pool() for _ in range(num_workers)]
+    idle: SimpleQueue[int] = SimpleQueue()
+    for number in range(num_workers):
+        idle.put(number)
+
+    def run(index: int) -> tuple[int, bool, Any]:
+        number = idle.get()
+        try:
+            return index, True, pools[number].submit(function, *jobs[index]).result()
+        except BrokenProcessPool:
+            pools[number] = _start_pool()
+            return index, False, None
+        finally:
+            idle.put(number)
+
+    try:
+        yield from Parallel(num_workers, backend="threading", return_as="generator_unordered")(map(delayed(run), jobs))
+    finally:
+        for pool in pools:
+            pool.shutdown(kill_workers=True)
+
+
+def _start_pool() -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(1, initializer=_end_with_parent, initargs=(os.getpid(),), env=dict.fromkeys(THREADS, "1"))
+
+
+def _end_with_parent(parent: int) -> None:
+    """End this process when its parent ends: on Linux at once, elsewhere when a step that holds Python's lock is over."""
+
+    def wait() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    threading.Thread(target=_wait_for_end_of_parent, daemon=True).start()
-
-
-def _wait_for_end_of_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait_for_any([parent.sentinel])
-        os._exit(1)
+    threading.Thread(target=wait, daemon=True).start()

@@ -3,12 +3,12 @@
 import numpy as np
 import SimpleITK as sitk  # noqa: N813 (its own documentation's name)
 
-from bundle.registration.volumes import from_sitk, to_sitk
+from bundle.data.geometry import from_sitk, to_sitk
 
 NUM_ROUNDS = 6
 TUKEY = 4.685  # standard deviations beyond which a voxel has no weight (95 % efficiency for Gaussian noise)
 NORMAL = 1.4826  # standard deviations in a median absolute deviation
-LEAST_COVERAGE = 1e-6  # weight, relative to the largest, below which nothing is known
+LEAST_COVERAGE = 1e-6  # weight, relative to the largest, below which there is no estimate
 
 
 def estimate_ratio(

@@ -1,41 +1,28 @@
-"""The grid half-way between two scans, on which both are read once."""
+"""Resampling of two scans into the mid-space between them, where both are interpolated once."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import SimpleITK as sitk  # noqa: N813 (its own documentation's name)
+from nibabel.affines import voxel_sizes
 
-from bundle.data.geometry import list_voxels, to_world
+from bundle.data.geometry import Grid, list_voxels, to_world, transform_volume
 from bundle.registration.intensities import estimate_ratio
 from bundle.registration.transforms import halve
-from bundle.registration.volumes import Volume, from_sitk, measure_spacing, to_sitk
+from bundle.registration.volumes import Volume
 
 MARGIN = 2  # voxels around the brains
-INTERPOLATIONS = {"nearest": sitk.sitkNearestNeighbor, "linear": sitk.sitkLinear, "cubic": sitk.sitkBSpline3}
 
 
-class Grid(NamedTuple):
-    """Where voxels lie.
-
-    Attributes:
-        shape: voxels along each axis, (X, Y, Z).
-        affine: voxel to world matrix in mm (RAS), shape (4, 4).
-    """
-
-    shape: tuple[int, ...]
-    affine: np.ndarray
-
-
-class Meeting(NamedTuple):
+class Midspace(NamedTuple):
     """Two scans in the space half-way between them.
 
     Attributes:
         transform: from world points of the earlier scan to those of the later, mm (RAS), shape (4, 4).
-        to_earlier: from world points half-way to those of the earlier scan, shape (4, 4).
-        to_later: from world points half-way to those of the later scan, shape (4, 4).
+        to_earlier: from world points of the mid-space to those of the earlier scan, shape (4, 4).
+        to_later: from world points of the mid-space to those of the later scan, shape (4, 4).
         grid: where the voxels below lie.
-        brain: what both masks hold, shape (X, Y, Z), bool.
+        brain: intersection of both masks, shape (X, Y, Z), bool.
         earlier: the earlier scan, shape (X, Y, Z), its own intensities.
         later: the later scan, likewise.
         root: square root of the smooth ratio of intensities, later by earlier: `earlier * root` and `later / root` match.
@@ -51,8 +38,8 @@ class Meeting(NamedTuple):
     root: np.ndarray
 
 
-def meet(earlier: Volume, later: Volume, transform: np.ndarray, bias_sigma: float | None) -> Meeting:
-    """Bring two scans half-way to each other, and estimate the ratio of their intensities there.
+def resample_to_midspace(earlier: Volume, later: Volume, transform: np.ndarray, bias_sigma: float | None) -> Midspace:
+    """Resample two scans into their mid-space, and estimate the ratio of their intensities there.
 
     Args:
         earlier: One scan.
@@ -61,109 +48,61 @@ def meet(earlier: Volume, later: Volume, transform: np.ndarray, bias_sigma: floa
         bias_sigma: Smoothness of the ratio of the bias fields in mm; None where only the gain differs.
 
     Returns:
-        The scans half-way.
+        The scans in mid-space.
 
     Raises:
         ValueError: When the brains do not overlap, or the scans have negative intensities.
     """
     half = halve(transform)
-    scans, ways = (earlier, later), (np.linalg.inv(half), half)
-    grid = place_halfway_grid(scans, ways)
-    brain = read_common_brain(scans, grid, ways)
-    first, second = (resample(scan.values, scan.affine, grid, way) for scan, way in zip(scans, ways, strict=True))
-    ratio = estimate_ratio(first, second, brain, grid.affine, bias_sigma)
-    return Meeting(transform, *ways, grid, brain, first, second, np.sqrt(ratio).astype(np.float32))
+    pairs = ((earlier, np.linalg.inv(half)), (later, half))
+    grid = place_midspace_grid(*zip(*pairs, strict=True))
+    masks = [transform_volume(scan.brain, scan.affine, grid, matrix, "bilinear") >= 0.5 for scan, matrix in pairs]
+    brain = masks[0] & masks[1]
+    if not brain.any():
+        raise ValueError("the brains of the scans do not overlap after registration: do both show the same head?")
+    first, second = (transform_volume(scan.values, scan.affine, grid, matrix) for scan, matrix in pairs)
+    root = np.sqrt(estimate_ratio(first, second, brain, grid.affine, bias_sigma)).astype(np.float32)
+    return Midspace(transform, pairs[0][1], half, grid, brain, first, second, root)
 
 
-def match(earlier: Volume, later: Volume, meeting: Meeting) -> tuple[Volume, Volume]:
-    """Return two scans on their own grids, with the intensities that they have half-way.
+def match_intensities(earlier: Volume, later: Volume, midspace: Midspace) -> tuple[Volume, Volume]:
+    """Return two scans on their own grids, with the matched intensities that they have in mid-space.
 
     Args:
         earlier: One scan.
         later: The other.
-        meeting: What `meet` found for them.
+        midspace: Result of `resample_to_midspace` for them.
     """
     roots = []
-    for scan, way in ((earlier, meeting.to_earlier), (later, meeting.to_later)):
+    for scan, matrix in ((earlier, midspace.to_earlier), (later, midspace.to_later)):
         grid = Grid(scan.values.shape, scan.affine)
-        root = resample(meeting.root, meeting.grid.affine, grid, np.linalg.inv(way), "linear")
+        root = transform_volume(midspace.root, midspace.grid.affine, grid, np.linalg.inv(matrix), "bilinear")
         roots.append(np.where(scan.brain & (root > 0), root, 1))
     return earlier._replace(values=earlier.values * roots[0]), later._replace(values=later.values / roots[1])
 
 
-def place_halfway_grid(scans: Sequence[Volume], matrices: Sequence[np.ndarray]) -> Grid:
-    """Place a grid along the world's axes that holds the brains of all scans in the space half-way between them.
+def place_midspace_grid(scans: Sequence[Volume], matrices: Sequence[np.ndarray]) -> Grid:
+    """Place a grid along the world's axes that holds the brains of all scans in mid-space.
 
     Args:
         scans: Scans with their brains.
-        matrices: For each the matrix from world points half-way to its own, mm, shape (4, 4).
+        matrices: For each the matrix from world points of the mid-space to its own, mm, shape (4, 4).
 
     Returns:
         A grid whose voxels are cubes of the volume of the smallest voxel among the scans.
     """
-    spacing = min(float(np.prod(measure_spacing(scan.affine)) ** (1 / 3)) for scan in scans)
-    corners = [_find_corners(scan, matrix) for scan, matrix in zip(scans, matrices, strict=True)]
-    low, high = np.min([low for low, _ in corners], axis=0), np.max([high for _, high in corners], axis=0)
+    spacing = min(float(np.prod(voxel_sizes(scan.affine)) ** (1 / 3)) for scan in scans)
+    corners = np.concatenate(list(map(_list_corners, scans, matrices)), axis=1)  # (3, 8 * scans)
+    low, high = corners.min(axis=1), corners.max(axis=1)
     shape = np.ceil((high - low) / spacing).astype(int) + 1 + 2 * MARGIN
     affine = np.diag([spacing, spacing, spacing, 1.0])
     affine[:3, 3] = (low + high) / 2 - (shape - 1) / 2 * spacing
     return Grid(tuple(int(size) for size in shape), affine)
 
 
-def resample(values: np.ndarray, affine: np.ndarray, grid: Grid, matrix: np.ndarray, interpolation: str = "cubic") -> np.ndarray:
-    """Read an image on another grid, through a transform.
-
-    Args:
-        values: Shape (X, Y, Z).
-        affine: Its voxel to world matrix in mm, shape (4, 4).
-        grid: Where to read it.
-        matrix: From the world of the grid to the world of the image, mm, shape (4, 4).
-        interpolation: "nearest", "linear" or "cubic" (B-spline).
-
-    Returns:
-        Shape of the grid, float32; zero outside the image.
-    """
-    transform = sitk.AffineTransform(3)
-    transform.SetMatrix(matrix[:3, :3].ravel().tolist())
-    transform.SetTranslation(matrix[:3, 3].tolist())
-    spacing = measure_spacing(grid.affine)
-    return from_sitk(
-        sitk.Resample(
-            to_sitk(values.astype(np.float32), affine),
-            grid.shape,
-            transform,
-            INTERPOLATIONS[interpolation],
-            grid.affine[:3, 3].tolist(),
-            spacing.tolist(),
-            (grid.affine[:3, :3] / spacing).ravel().tolist(),
-        )
-    )
-
-
-def read_common_brain(scans: Sequence[Volume], grid: Grid, matrices: Sequence[np.ndarray]) -> np.ndarray:
-    """Return where the brains of all scans overlap, on another grid, bool.
-
-    Args:
-        scans: Scans with their brains.
-        grid: Where to read them.
-        matrices: For each the matrix from the world of the grid to its own, mm, shape (4, 4).
-
-    Raises:
-        ValueError: When they do not overlap.
-    """
-    masks = [
-        resample(scan.brain, scan.affine, grid, matrix, "linear") >= 0.5 for scan, matrix in zip(scans, matrices, strict=True)
-    ]
-    common = np.logical_and.reduce(masks)
-    if not common.any():
-        raise ValueError("the brains of the scans do not overlap after registration: do both show the same head?")
-    return common
-
-
-def _find_corners(scan: Volume, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the lowest and the highest world coordinates half-way of the box around a brain, each (3,)."""
+def _list_corners(scan: Volume, matrix: np.ndarray) -> np.ndarray:
+    """Return the world points in mid-space of the corners of the box around a brain, shape (3, 8)."""
     voxels = np.argwhere(scan.brain)
     low, high = voxels.min(axis=0), voxels.max(axis=0)
-    box = low[:, None] + list_voxels((2, 2, 2)).reshape(3, -1) * (high - low)[:, None]  # (3, 8)
-    points = to_world(np.linalg.inv(matrix) @ scan.affine, box)
-    return points.min(axis=1), points.max(axis=1)
+    box = low[:, None] + list_voxels((2, 2, 2)).reshape(3, -1) * (high - low)[:, None]
+    return to_world(np.linalg.inv(matrix) @ scan.affine, box)

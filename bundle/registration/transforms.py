@@ -3,15 +3,16 @@
 from typing import NamedTuple
 
 import numpy as np
+from nibabel.affines import apply_affine
 from scipy.linalg import expm, logm, polar
 
 
 class Motion(NamedTuple):
-    """What a transform does, in numbers.
+    """How far a transform moves a head.
 
     Attributes:
         rotation: angle of its rotation in degrees.
-        translation: length of the way of a given point in mm.
+        translation: distance between a given point and its image in mm.
         scale: edge of a unit cube of the same volume after the transform, 1 for rigid transforms.
     """
 
@@ -53,8 +54,8 @@ def measure_motion(matrix: np.ndarray, point: np.ndarray) -> Motion:
     """
     rotation, _ = polar(matrix[:3, :3])
     angle = np.degrees(np.arccos(np.clip((np.trace(rotation) - 1) / 2, -1, 1)))
-    way = matrix[:3, :3] @ point + matrix[:3, 3] - point
-    return Motion(float(angle), float(np.linalg.norm(way)), float(np.abs(np.linalg.det(matrix[:3, :3])) ** (1 / 3)))
+    shift = apply_affine(matrix, point) - point
+    return Motion(float(angle), float(np.linalg.norm(shift)), float(np.abs(np.linalg.det(matrix[:3, :3])) ** (1 / 3)))
 
 
 def _log(matrix: np.ndarray) -> np.ndarray:

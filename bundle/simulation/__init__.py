@@ -1,1 +1,11 @@
-"""Cohorts with exact ground truth: lesions on real anatomies, and squares on noise."""
+"""Simulated cohorts with exact truth: lesions, conversion and ageing on real anatomies, and squares on noise."""
+
+from bundle.simulation.ageing import AgeingStudy
+from bundle.simulation.cohort import find_cohort, simulate_cohort
+from bundle.simulation.conversion import ConversionStudy
+from bundle.simulation.lesions import LesionStudy
+from bundle.simulation.squares import simulate_squares_cohort
+
+__all__ = [
+    "AgeingStudy", "ConversionStudy", "LesionStudy", "find_cohort", "simulate_cohort", "simulate_squares_cohort",
+]  # fmt: skip

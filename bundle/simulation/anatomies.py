@@ -119,9 +119,13 @@ def _grow_parcels(slab: tuple[int, int] | None) -> np.ndarray:
     parcels = np.zeros(atlas.shape, dtype=np.uint8)
     for label, labels_in_atlas in enumerate(PARCELS.values(), start=1):
         parcels[np.isin(atlas, labels_in_atlas)] = label
-    distance, nearest = ndimage.distance_transform_edt(parcels == 0, return_indices=True)
-    parcels = np.where(distance <= PARCEL_REACH, parcels[tuple(nearest)], 0).astype(np.uint8)
-    return parcels
+    return grow_labels(parcels, PARCEL_REACH)
+
+
+def grow_labels(labels: np.ndarray, reach: float) -> np.ndarray:
+    """Give each voxel the nearest label, 0 where none is within the reach in voxels."""
+    distance, nearest = ndimage.distance_transform_edt(labels == 0, return_indices=True)
+    return np.where(distance <= reach, labels[tuple(nearest)], 0).astype(np.uint8)
 
 
 def _close(mask: np.ndarray) -> np.ndarray:

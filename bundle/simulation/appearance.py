@@ -62,17 +62,19 @@ def draw_appearance(
     return Appearance(drawn, float(low + (high - low) * uniform[0]), float(gamma), bias, noise)
 
 
-def mix_tissues(tissues: torch.Tensor, levels: torch.Tensor) -> torch.Tensor:
-    """Mix an image from tissue fractions.
+def mix_tissues(tissues: torch.Tensor, appearance: Appearance, voxel_size: float) -> torch.Tensor:
+    """Mix an image from tissue fractions, as sharp as the appearance has it.
 
     Args:
         tissues: Fractions of CSF, grey and white matter, shape (B, 3, H, W[, D]).
-        levels: Intensity of each tissue, shape (3,).
+        appearance: The subject's appearance.
+        voxel_size: Edge of a voxel in mm.
 
     Returns:
-        Image, shape (B, 1, H, W[, D]).
+        Image in scanner units, shape (B, 1, H, W[, D]).
     """
-    return torch.einsum("bc...,c->b...", tissues, levels)[:, None]
+    mixed = torch.einsum("bc...,c->b...", tissues, appearance.levels)[:, None]
+    return sharpen(mixed, appearance.sharpness, SHARPNESS_SIGMA / voxel_size)
 
 
 def sharpen(image: torch.Tensor, sharpness: float, sigma: float) -> torch.Tensor:

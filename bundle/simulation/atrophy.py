@@ -29,7 +29,7 @@ NEWTON_STEPS = 6
 
 
 class Atrophy(NamedTuple):
-    """How an anatomy answers to a change of its regions.
+    """How the regions of an anatomy respond to the velocity fields.
 
     Attributes:
         fields: Velocity per unit weight and region in voxels of the field grid, shape (R, 3, *FIELD_SHAPE).
@@ -90,16 +90,8 @@ def solve_velocity(rate: torch.Tensor) -> torch.Tensor:
     return torch.stack([torch.fft.ifftn(1j * wave * potential).real for wave in waves]).float()
 
 
-def find_weights(atrophy: Atrophy, log_ratios: np.ndarray) -> np.ndarray:
-    """Find the weights of the fields that change the regions as wanted.
-
-    Args:
-        atrophy: Fields and response of the anatomy.
-        log_ratios: Natural logarithm of volume after by volume before, shape (R,).
-
-    Returns:
-        Weights, shape (R,).
-    """
+def _find_weights(atrophy: Atrophy, log_ratios: np.ndarray) -> np.ndarray:
+    """Find the weights of the fields that change the regions as wanted, each shape (R,)."""
     weights = np.linalg.solve(atrophy.response, log_ratios)
     for _ in range(NEWTON_STEPS):
         missing = log_ratios - atrophy.response @ weights - atrophy.curvature @ weights**2
@@ -117,7 +109,7 @@ def compute_pullback(atrophy: Atrophy, log_ratios: np.ndarray) -> torch.Tensor:
     Returns:
         Displacement in mm on the field grid, shape (1, 3, *FIELD_SHAPE).
     """
-    weights = torch.from_numpy(find_weights(atrophy, log_ratios)).float()
+    weights = torch.from_numpy(_find_weights(atrophy, log_ratios)).float()
     velocity = torch.einsum("r,rchwd->chwd", weights, atrophy.fields)[None]
     return FIELD_SPACING * integrate_velocity(-velocity, SQUARING_STEPS)
 
@@ -138,18 +130,13 @@ def follow_pullback(displacement: torch.Tensor, positions: torch.Tensor) -> torc
 
 def _to_field_grid(volume: np.ndarray) -> np.ndarray:
     """Average a volume on the common 1 mm grid to the field grid, float32."""
-    smooth, window = np.zeros_like(volume), _bounding_box(volume > 0, margin=4)
+    smooth, box = np.zeros_like(volume), ndimage.find_objects((volume > 0).astype(np.uint8))[0]
+    window = tuple(slice(max(side.start - 4, 0), side.stop + 4) for side in box)
     smooth[window] = ndimage.gaussian_filter(volume[window], 0.35 * FIELD_SPACING, truncate=3)
     axes = [origin + FIELD_SPACING * np.arange(size) - start
             for origin, size, start in zip(FIELD_ORIGIN, FIELD_SHAPE, GRID_ORIGIN, strict=True)]  # fmt: skip
     positions = torch.stack(torch.meshgrid(*[torch.from_numpy(axis).float() for axis in axes], indexing="ij"))[None]
     return sample_at(torch.from_numpy(smooth)[None, None], positions)[0, 0].numpy()
-
-
-def _bounding_box(mask: np.ndarray, margin: int) -> tuple[slice, ...]:
-    """Return the smallest box around a mask, larger by a margin in voxels on every side."""
-    box = ndimage.find_objects(mask.astype(np.uint8))[0]
-    return tuple(slice(max(side.start - margin, 0), side.stop + margin) for side in box)
 
 
 def _measure_room(anatomy: Anatomy, labels: np.ndarray) -> np.ndarray:
@@ -171,12 +158,9 @@ def _compute_rate(indicator: np.ndarray, room: np.ndarray, region: str) -> np.nd
 
 
 def _calibrate(fields: torch.Tensor, indicators: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """Measure the log volume ratios of all regions at one and two steps of every field.
+    """Measure the linear and quadratic response, each (R, R): row the region that changes, column the field.
 
     Both sides of a structure change at once; what one side does to the other is too little to count.
-
-    Returns:
-        Linear and quadratic part, each (R, R): row the region that changes, column the field.
     """
     linear, quadratic = np.zeros((2, len(REGIONS), len(REGIONS)))
     for index, structure in enumerate(STRUCTURES):

@@ -57,15 +57,11 @@ def prepare_brain(name: str, voxel_size: float) -> Brain:
     structures = [np.isin(labels, (2 * index + 1, 2 * index + 2)) for index in range(3)]
     window = tuple(slice(low - start, high - start + 1) for (low, high), start in zip(CROP, GRID_ORIGIN, strict=True))
     volumes = [*anatomy.tissues[1:], anatomy.brain_mask, *structures]
-    channels = np.stack([_smooth(volume[window], ANTIALIASING * voxel_size) for volume in volumes])
+    smoothing = {"sigma": ANTIALIASING * voxel_size, "truncate": 3}
+    channels = np.stack([ndimage.gaussian_filter(volume[window].astype(np.float32), **smoothing) for volume in volumes])
     lobes = np.where(labels > 6, labels, 0).astype(np.uint8)[window]
     origin = (CROP[0][0], CROP[1][0], CROP[2][0])
     return Brain(name, torch.from_numpy(channels)[None], torch.from_numpy(lobes), origin, prepare_atrophy(anatomy, labels))
-
-
-def _smooth(volume: np.ndarray, sigma: float) -> np.ndarray:
-    """Smooth a volume, float32."""
-    return ndimage.gaussian_filter(volume.astype(np.float32), sigma, truncate=3)
 
 
 def _mirror(brain: Brain, name: str) -> Brain:

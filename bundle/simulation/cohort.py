@@ -1,49 +1,113 @@
-"""The simulated lesion cohort on disk."""
+"""Find a cohort, or simulate one: what all simulated studies share."""
 
+import json
 import logging
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any, ClassVar
 
-import numpy as np
 import pandas as pd
 
-from bundle.simulation.anatomies import PARCELS, list_anatomies, load_anatomy
-from bundle.simulation.storage import is_written, write_cohort
-from bundle.simulation.subjects import Subject, simulate_subject
+from bundle.files import PARTICIPANTS, find_table
+from bundle.simulation.anatomies import list_anatomies
+from bundle.simulation.storage import DESCRIPTION, SubjectFiles, is_written, write_cohort
 
 logger = logging.getLogger(__name__)
 
-UNSEEN_ANATOMY = "colin27"
-CERTAIN_PARCEL = "MT"  # lesioned in every disease state; each other parcel with probability 0.5
-SLICE_SLAB = (-5, 35)  # mm, all that an axial slice can touch
-VERSION = 1  # raised when the same settings give other images
 GROUPS = ("train", "validation", "test", "unseen")
+UNSEEN_ANATOMY = "colin27"
 
 
-def simulate_lesion_cohort(
-    dataset_dir: str | Path,
-    spatial_size: Sequence[int] = (96, 112),
-    voxel_size: float = 2.0,
-    num_train: int = 1000,
-    num_validation: int = 100,
-    num_test: int = 100,
-    num_unseen: int = 60,
-    seed: int = 0,
-    anatomies: Sequence[str] | None = None,
-) -> Path:
-    """Write a cohort of T2-weighted brains with and without cortical lesions, or find it already written.
+@dataclass(frozen=True)
+class Study(ABC):
+    """What is simulated: who is in a cohort, and the images of each subject. Its fields are settings of the cohort.
 
-    Each subject has its own anatomy, appearance and set of parcels, and both of its states on disk; label 0 shows the
-    control state, label 1 the disease state. Test subjects on the unseen anatomy (Colin27) follow those on training
-    anatomies. The same arguments give the same bytes.
+    Attributes:
+        name: Name in the cohort's description.
+        version: Raised when the same settings give other images.
+        details: Further entries of the description.
+        all_scans: Name of the table of all scans, also those without a label; None for none.
+    """
 
-    Source: after the lesion experiment of Bass et al., NeurIPS 2020, Sec. 4.1 (https://arxiv.org/abs/2006.08287).
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    details: ClassVar[Mapping[str, Any]] = {}
+    all_scans: ClassVar[str | None] = None
+
+    @abstractmethod
+    def check_size(self, spatial_size: Sequence[int], voxel_size: float) -> None:
+        """Refuse images of a size, H, W[, D], and voxels of an edge in mm, that the study has no use for."""
+
+    @abstractmethod
+    def plan_subject(self, split: str, anatomies: Sequence[str], key: tuple[int, int, int]) -> dict[str, Any]:
+        """Draw a subject's row of the plan.
+
+        Args:
+            split: Split of the subject.
+            anatomies: Names of the anatomies to draw from.
+            key: Seed of the cohort, position of the subject's group in `GROUPS`, and of the subject in its group.
+        """
+
+    @abstractmethod
+    def simulate(self, row: dict, spatial_size: Sequence[int], voxel_size: float) -> SubjectFiles:
+        """Simulate the subject of a row of the plan."""
+
+
+def find_cohort(dataset_dir: str | Path, simulate: Callable[..., Path]) -> Path:
+    """Return the folder of a cohort; where there is none, simulate one.
+
+    A simulated cohort that exists is handed to `simulate` too, which refuses it when its settings differ. Any other cohort is
+    taken as it is.
 
     Args:
         dataset_dir: Folder of the cohort.
+        simulate: Writes a cohort into the folder `dataset_dir`, or finds it written.
+
+    Returns:
+        The folder.
+
+    Raises:
+        FileNotFoundError: When the folder holds something, but no cohort.
+        ValueError: When it holds a simulated cohort with other settings.
+    """
+    folder = Path(dataset_dir).expanduser()
+    if find_table(folder).is_file():
+        description = folder / DESCRIPTION
+        simulated = description.is_file() and "Simulation" in json.loads(description.read_text())
+        return simulate(dataset_dir=folder) if simulated else folder
+    if folder.is_dir() and any(folder.iterdir()):
+        raise FileNotFoundError(
+            f"dataset_dir {folder} holds files but no {PARTICIPANTS}: give a cohort with that table, or a new folder"
+        )
+    logger.warning("No cohort in %s: simulating one there", folder)
+    return simulate(dataset_dir=folder)
+
+
+def simulate_cohort(
+    dataset_dir: str | Path,
+    study: Study,
+    spatial_size: Sequence[int],
+    voxel_size: float,
+    num_train: int,
+    num_validation: int,
+    num_test: int,
+    num_unseen: int = 0,
+    seed: int = 0,
+    anatomies: Sequence[str] | None = None,
+) -> Path:
+    """Write a cohort of simulated brains, or find it already written. The same arguments give the same bytes.
+
+    Test subjects on the unseen anatomy (Colin27) follow those on training anatomies.
+
+    Args:
+        dataset_dir: Folder of the cohort.
+        study: What is simulated.
         spatial_size: Size of the images, H, W[, D].
         voxel_size: Edge of a voxel in mm.
-        num_train: Number of training subjects, half of them with disease.
+        num_train: Number of training subjects.
         num_validation: Number of validation subjects.
         num_test: Number of test subjects on anatomies of the training set.
         num_unseen: Number of test subjects on the unseen anatomy.
@@ -59,26 +123,47 @@ def simulate_lesion_cohort(
             number or size is impossible.
     """
     dataset_dir = Path(dataset_dir)
-    seen, unseen = choose_anatomies(anatomies)
+    seen, unseen = _choose_anatomies(anatomies)
     numbers = check_numbers(num_train, num_validation, num_test, num_unseen)
-    if len(spatial_size) not in (2, 3):
-        raise ValueError(f"spatial_size must have 2 or 3 entries, got {list(spatial_size)}")
     settings = {
-        "simulation": "lesions", "version": VERSION, "spatial_size": list(spatial_size), "voxel_size": voxel_size,
-        "numbers": numbers, "seed": seed, "anatomies": seen, "unseen_anatomies": unseen,
+        "simulation": study.name, "version": study.version, "spatial_size": list(spatial_size), "voxel_size": voxel_size,
+        "numbers": numbers, **asdict(study), "seed": seed, "anatomies": seen, "unseen_anatomies": unseen,
     }  # fmt: skip
     if is_written(dataset_dir, settings, ignored=["anatomies"] if anatomies is None else []):
         return dataset_dir
-    logger.info("Simulating lesions in %s on %s; unseen %s", dataset_dir, ", ".join(seen), ", ".join(unseen))
-    table = plan_subjects(numbers, seed, seen, unseen)
-    slab = SLICE_SLAB if len(spatial_size) == 2 else None
-    brains = {name: load_anatomy(name, slab) for name in sorted({*table["anatomy"]})}
-
-    def simulate(row: dict) -> Subject:
-        return simulate_subject(brains[row["anatomy"]], spatial_size, voxel_size, row["seed"])
-
-    write_cohort(dataset_dir, table, simulate, list(PARCELS), settings)
+    study.check_size(spatial_size, voxel_size)
+    logger.info("Simulating %s in %s on %s; unseen %s", study.name, dataset_dir, ", ".join(seen), ", ".join(unseen))
+    simulate = partial(study.simulate, spatial_size=spatial_size, voxel_size=voxel_size)
+    plan = plan_subjects(study.plan_subject, numbers, seed, seen, unseen)
+    write_cohort(dataset_dir, plan, simulate, settings, study.details, study.all_scans)
     return dataset_dir
+
+
+def plan_subjects(
+    draw: Callable[[str, Sequence[str], tuple[int, int, int]], dict[str, Any]],
+    numbers: Mapping[str, int],
+    seed: int,
+    seen: Sequence[str] = (),
+    unseen: Sequence[str] = (),
+) -> pd.DataFrame:
+    """Plan who is in a cohort.
+
+    Args:
+        draw: Draws the row of a subject, as `Study.plan_subject`.
+        numbers: Number of subjects in each of `GROUPS`.
+        seed: Seed of the cohort.
+        seen: Anatomies of training, validation and test.
+        unseen: Anatomies of the group `unseen`.
+
+    Returns:
+        One row a subject.
+    """
+    rows: list[dict[str, Any]] = []
+    for number, group in enumerate(GROUPS):
+        split, names = ("test", unseen) if group == "unseen" else (group, seen)
+        for index in range(numbers[group]):
+            rows.append({"participant_id": f"sub-{len(rows) + 1:04d}", **draw(split, names, (seed, number, index))})
+    return pd.DataFrame(rows).astype({"label": "Int64"} if "label" in rows[0] else {})  # ages between classes have no label
 
 
 def check_numbers(num_train: int, num_validation: int, num_test: int, num_unseen: int = 0) -> dict[str, int]:
@@ -93,18 +178,8 @@ def check_numbers(num_train: int, num_validation: int, num_test: int, num_unseen
     return numbers
 
 
-def choose_anatomies(anatomies: Sequence[str] | None) -> tuple[list[str], list[str]]:
-    """Choose the anatomies to train on and the unseen ones.
-
-    Args:
-        anatomies: Names of the training anatomies; None for all that are installed.
-
-    Returns:
-        Names of the training anatomies and of the unseen ones.
-
-    Raises:
-        ValueError: When an anatomy is not installed, or is kept for the unseen test.
-    """
+def _choose_anatomies(anatomies: Sequence[str] | None) -> tuple[list[str], list[str]]:
+    """Return the names of the anatomies to train on, all that are installed for None, and of the unseen ones."""
     installed = list_anatomies()
     possible = [name for name in installed if not name.startswith(UNSEEN_ANATOMY)]
     seen = possible if anatomies is None else list(anatomies)
@@ -112,35 +187,3 @@ def choose_anatomies(anatomies: Sequence[str] | None) -> tuple[list[str], list[s
     if wrong or not seen:
         raise ValueError(f"anatomies must be of {', '.join(possible)}, got {', '.join(wrong) or 'none'}")
     return seen, [name for name in installed if name.startswith(UNSEEN_ANATOMY)]
-
-
-def plan_subjects(numbers: dict[str, int], seed: int, seen: Sequence[str], unseen: Sequence[str]) -> pd.DataFrame:
-    """Plan who is in the cohort: label, split, anatomy, parcels and seed of every subject.
-
-    Labels alternate at random within successive pairs, so that every split is balanced; anatomy, parcels and seed are
-    drawn without regard to the label.
-
-    Args:
-        numbers: Number of subjects in each of `GROUPS`.
-        seed: Seed of the cohort.
-        seen: Anatomies of training, validation and test.
-        unseen: Anatomies of the group `unseen`.
-
-    Returns:
-        Table with one row per subject.
-    """
-    rows = []
-    for group in GROUPS:
-        names = unseen if group == "unseen" else seen
-        for index in range(numbers[group]):
-            flip = np.random.default_rng([seed, GROUPS.index(group), index // 2, 0]).integers(2)
-            random = np.random.default_rng([seed, GROUPS.index(group), index, 1])
-            parcels = [name for name in PARCELS if name == CERTAIN_PARCEL or random.random() < 0.5]
-            rows.append({
-                "label": int(index % 2 == flip), "split": "test" if group == "unseen" else group,
-                "anatomy": names[int(random.integers(len(names)))], "seed": int(random.integers(2**31)),
-                "parcels": "+".join(parcels),
-            })  # fmt: skip
-    table = pd.DataFrame(rows)
-    table.insert(0, "participant_id", [f"sub-{number:04d}" for number in range(1, len(table) + 1)])
-    return table

@@ -1,7 +1,11 @@
-"""Random affine maps and diffeomorphisms on the voxel grid, in 2D and 3D."""
+"""Random deformations on the voxel grid, affine and smooth, in 2D and 3D.
+
+By hand, since cohorts must keep their bytes: MONAI's `Warp` and `DVF2DDF` differ in the last digits.
+"""
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch.nn import functional
 
@@ -39,13 +43,19 @@ def make_grid(spatial_size: Sequence[int]) -> torch.Tensor:
     return torch.stack(torch.meshgrid(*axes, indexing="ij"))[None]
 
 
-def sample_at(image: torch.Tensor, positions: torch.Tensor, mode: str = "bilinear", padding_mode: str = "zeros") -> torch.Tensor:
-    """Read an image at positions given in its voxel coordinates.
+def make_affine(spatial_size: Sequence[int], voxel_size: float, centre: Sequence[float]) -> np.ndarray:
+    """Make the voxel to world matrix in mm of a grid of three sizes around a centre, shape (4, 4)."""
+    affine = np.diag([voxel_size, voxel_size, voxel_size, 1.0])
+    affine[:3, 3] = np.array(centre) - (np.array(spatial_size) - 1) / 2 * voxel_size
+    return affine
+
+
+def sample_at(image: torch.Tensor, positions: torch.Tensor, padding_mode: str = "zeros") -> torch.Tensor:
+    """Read an image at positions given in its voxel coordinates, by multilinear interpolation.
 
     Args:
         image: Shape (B, C, H, W[, D]).
         positions: Voxel coordinates, shape (B, spatial_dims, H', W'[, D']).
-        mode: `bilinear` (multilinear) or `nearest`.
         padding_mode: What lies outside the image, `zeros` or `border`.
 
     Returns:
@@ -55,21 +65,13 @@ def sample_at(image: torch.Tensor, positions: torch.Tensor, mode: str = "bilinea
     scale = (2 / (sizes - 1)).reshape(1, -1, *[1] * (positions.ndim - 2))
     normalised = (positions * scale - 1).flip(1)  # grid_sample counts axes from the last to the first
     grid = normalised.movedim(1, -1)  # (B, H', W'[, D'], spatial_dims)
-    return functional.grid_sample(image, grid, mode=mode, padding_mode=padding_mode, align_corners=True)
+    return functional.grid_sample(image, grid, mode="bilinear", padding_mode=padding_mode, align_corners=True)
 
 
-def warp(image: torch.Tensor, displacement: torch.Tensor, mode: str = "bilinear") -> torch.Tensor:
-    """Pull an image back along a displacement: the result at x is the image at x + u(x).
-
-    Args:
-        image: Shape (B, C, H, W[, D]).
-        displacement: Displacement u in voxels, shape (B, spatial_dims, H, W[, D]).
-        mode: `bilinear` or `nearest`.
-
-    Returns:
-        Warped image, shape (B, C, H, W[, D]); the border is repeated outwards.
-    """
-    return sample_at(image, make_grid(image.shape[2:]) + displacement, mode, padding_mode="border")
+def read_nearest(volume: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+    """Read a volume, shape (X, Y, Z), in the voxels nearest to positions in voxel coordinates, shape (3, ...)."""
+    limits = torch.tensor(volume.shape).reshape(3, *[1] * (positions.ndim - 1)) - 1
+    return volume[tuple(positions.round().long().clamp(torch.zeros_like(limits), limits))]
 
 
 def integrate_velocity(velocity: torch.Tensor, num_steps: int = SQUARING_STEPS) -> torch.Tensor:
@@ -84,9 +86,9 @@ def integrate_velocity(velocity: torch.Tensor, num_steps: int = SQUARING_STEPS) 
     Returns:
         Displacement in voxels, shape (B, spatial_dims, H, W[, D]).
     """
-    displacement = velocity / 2**num_steps
+    displacement, grid = velocity / 2**num_steps, make_grid(velocity.shape[2:])
     for _ in range(num_steps):
-        displacement = displacement + warp(displacement, displacement)
+        displacement = displacement + sample_at(displacement, grid + displacement, padding_mode="border")
     return displacement
 
 
@@ -104,24 +106,6 @@ def compute_jacobian_determinant(displacement: torch.Tensor) -> torch.Tensor:
             for i in range(spatial_dims)]  # fmt: skip
     jacobian = torch.stack(rows, dim=-2) + torch.eye(spatial_dims)  # (B, H, W[, D], spatial_dims, spatial_dims)
     return torch.linalg.det(jacobian)
-
-
-def draw_affine(
-    spatial_dims: int, deviation: float = 0.025, shift: float = 0.0, generator: torch.Generator | None = None
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Draw a random affine map near the identity.
-
-    Args:
-        spatial_dims: 2 or 3.
-        deviation: Standard deviation of each entry of the matrix around the identity.
-        shift: Standard deviation of the translation in voxels.
-        generator: Source of randomness.
-
-    Returns:
-        Matrix, shape (spatial_dims, spatial_dims), and translation, shape (spatial_dims,).
-    """
-    matrix = torch.eye(spatial_dims) + deviation * torch.randn((spatial_dims, spatial_dims), generator=generator)
-    return matrix, shift * torch.randn(spatial_dims, generator=generator)
 
 
 def draw_deformation(
@@ -156,7 +140,8 @@ def draw_deformation(
         for sigma, length in scales:
             noise = sample_smooth_noise(spatial_size, spatial_dims, sigma, generator)
             velocity = velocity + length / spatial_dims**0.5 * noise
-        matrix, shift = draw_affine(spatial_dims, affine_deviation, affine_shift, generator)
+        matrix = torch.eye(spatial_dims) + affine_deviation * torch.randn((spatial_dims, spatial_dims), generator=generator)
+        shift = affine_shift * torch.randn(spatial_dims, generator=generator)
         positions = grid + integrate_velocity(velocity) - centre
         moved = torch.einsum("ij,bj...->bi...", matrix, positions) + centre + shift.reshape(centre.shape)
         displacement = moved - grid

@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 from scipy import ndimage
 
-from bundle.simulation.anatomies import ATLAS_PATH, GRID_ORIGIN, GRID_SHAPE, Anatomy, read_template
+from bundle.simulation.anatomies import ATLAS_PATH, GRID_ORIGIN, GRID_SHAPE, Anatomy, grow_labels, read_template
 
 SIDES = ("left", "right")
 STRUCTURES = ("lateral-ventricle", "hippocampus", "amygdala", "frontal", "parietal", "temporal", "occipital")
@@ -57,29 +57,13 @@ def label_of(structure: str, side: str) -> int:
 
 
 def mirror_labels(labels: np.ndarray) -> np.ndarray:
-    """Reflect a label map left to right, with the names of the sides exchanged.
-
-    Args:
-        labels: Label map, shape (X, Y, Z), symmetric about x = 0.
-
-    Returns:
-        Label map of the mirrored brain.
-    """
-    exchanged = np.array(
-        [0] + [label + 1 if label % 2 else label - 1 for label in range(1, len(REGIONS) + 1)], dtype=labels.dtype
-    )
-    return exchanged[labels[::-1]]
+    """Reflect a label map, shape (X, Y, Z), about x = 0, with the names of the sides exchanged."""
+    flipped = labels[::-1]
+    return np.where(flipped > 0, ((flipped - 1) ^ 1) + 1, 0).astype(labels.dtype)
 
 
 def find_lateral_ventricles(anatomy: Anatomy) -> np.ndarray:
-    """Find both lateral ventricles, shape (X, Y, Z), bool.
-
-    Args:
-        anatomy: Brain on the whole 1 mm grid.
-
-    Returns:
-        Mask of the ventricles.
-    """
+    """Find both lateral ventricles of a brain on the whole 1 mm grid, shape (X, Y, Z), bool."""
     x, y, z = _world_axes()
     atlas = read_template(*LOBE_ATLAS_PATH).round().astype(np.int16)
     midline = np.abs(x)
@@ -101,8 +85,7 @@ def _label_lobes() -> np.ndarray:
     for lobe, labels in LOBE_LABELS.items():
         lobes[np.isin(atlas, labels)] = label_of(lobe, "left")
         lobes[np.isin(atlas, np.add(labels, 1))] = label_of(lobe, "right")
-    distance, nearest = ndimage.distance_transform_edt(lobes == 0, return_indices=True)
-    return np.where((distance <= LOBE_REACH) & (atlas == 0) | (lobes > 0), lobes[tuple(nearest)], 0).astype(np.uint8)
+    return grow_labels(lobes, LOBE_REACH) * ((atlas == 0) | (lobes > 0))
 
 
 def _world_axes() -> list[np.ndarray]:

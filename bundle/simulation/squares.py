@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 
-from bundle.simulation.cohort import GROUPS, check_numbers
+from bundle.simulation.cohort import check_numbers, plan_subjects
 from bundle.simulation.deformations import sample_smooth_noise
-from bundle.simulation.storage import is_written, write_cohort
-from bundle.simulation.subjects import Subject
+from bundle.simulation.paired_states import PairedStates, list_files
+from bundle.simulation.storage import SubjectFiles, is_written, write_cohort
 
 SUBTYPES = {"low-corner": 0.3, "high-corner": 0.7}  # centre of the square as a fraction of the image's size
 EDGE = 0.2  # of the image's size
@@ -55,32 +55,24 @@ def simulate_squares_cohort(
     settings = {"simulation": "squares", "version": 1, "spatial_size": list(spatial_size), "numbers": numbers,
                 "seed": seed}  # fmt: skip
     if not is_written(dataset_dir, settings):
-        table = plan_squares(numbers, seed)
-        write_cohort(dataset_dir, table, lambda row: simulate_squares(spatial_size, row["seed"]), list(SUBTYPES), settings)
+
+        def simulate(row: dict) -> SubjectFiles:
+            return list_files(row, simulate_squares(spatial_size, row["seed"]), list(SUBTYPES))
+
+        write_cohort(dataset_dir, plan_subjects(plan_square, numbers, seed), simulate, settings)
     return dataset_dir
 
 
-def plan_squares(numbers: dict[str, int], seed: int) -> pd.DataFrame:
-    """Plan the subjects: labels alternate, the corner and the seed are drawn.
-
-    Args:
-        numbers: Number of subjects in each of `GROUPS`.
-        seed: Seed of the cohort.
-
-    Returns:
-        Table with one row per subject.
-    """
-    rows: list[dict] = []
-    for group in GROUPS:
-        for index in range(numbers[group]):
-            random = np.random.default_rng([seed, GROUPS.index(group), index])
-            corner = list(SUBTYPES)[int(random.integers(len(SUBTYPES)))]
-            rows.append({"participant_id": f"sub-{len(rows) + 1:04d}", "label": index % 2, "split": group,
-                         "anatomy": "noise", "seed": int(random.integers(2**31)), "parcels": corner})  # fmt: skip
-    return pd.DataFrame(rows)
+def plan_square(split: str, _anatomies: Sequence[str], key: tuple[int, int, int]) -> dict[str, Any]:
+    """Draw a subject's row: labels alternate, the corner and the seed are drawn."""
+    random = np.random.default_rng(key)
+    corner = list(SUBTYPES)[int(random.integers(len(SUBTYPES)))]
+    return {
+        "label": key[-1] % 2, "split": split, "anatomy": "noise", "seed": int(random.integers(2**31)), "parcels": corner,
+    }  # fmt: skip
 
 
-def simulate_squares(spatial_size: Sequence[int], seed: int) -> Subject:
+def simulate_squares(spatial_size: Sequence[int], seed: int) -> PairedStates:
     """Simulate noise and the effect of a square in either corner.
 
     Args:
@@ -104,4 +96,4 @@ def simulate_squares(spatial_size: Sequence[int], seed: int) -> Subject:
     effect = SQUARE_CHANGE * (parcel_map > 0).astype(np.float32)
     shape = [*spatial_size, 1][:3]
     brain_mask = np.ones(shape, dtype=np.uint8)
-    return Subject(control.reshape(shape), effect.reshape(shape), parcel_map.reshape(shape), brain_mask, np.eye(4))
+    return PairedStates(control.reshape(shape), effect.reshape(shape), parcel_map.reshape(shape), brain_mask, np.eye(4))

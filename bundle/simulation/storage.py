@@ -1,31 +1,55 @@
-"""Simulated cohorts on disk: images, participants table and description, complete or absent under their final name."""
+"""A simulated cohort on disk: images, tables and a description, complete or absent under its final name."""
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+import logging
+import os
+import shutil
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from bundle.files import PARTICIPANTS, write_nifti
-from bundle.simulation.progress import continue_cohort
-from bundle.simulation.subjects import Subject
+from bundle.files import MANIFEST, PARTICIPANTS, check_writable, hold_folder, write_nifti
+from bundle.records import compute_fingerprint, read_record, write_record
+
+logger = logging.getLogger(__name__)
 
 NUM_WORKERS = 2
 DESCRIPTION = "dataset_description.json"
+RECORDS = ".records"  # subfolder of an incomplete cohort: one record for each subject that is written
+STUDY_SETTINGS = ("repeat_share", "num_classes")  # settings that configs give to the study and not to the cohort
 
 
-def is_written(dataset_dir: Path, settings: dict, ignored: Sequence[str] = ()) -> bool:
-    """Tell whether a folder already holds the cohort.
+class SubjectFiles(NamedTuple):
+    """What is written of a simulated subject.
+
+    Attributes:
+        columns: Further values of its row in `participants.tsv`, in the types of JSON.
+        scans: Its rows in `manifest.tsv`; none where `participants.tsv` has one row a scan.
+        images: Arrays, shape (H, W, D), by path relative to the cohort's folder.
+        tables: Tables by path.
+        affine: Voxel to world matrix of all images in mm (RAS), shape (4, 4).
+    """
+
+    columns: dict[str, Any]
+    scans: list[dict[str, Any]]
+    images: dict[str, np.ndarray]
+    tables: dict[str, pd.DataFrame]
+    affine: np.ndarray
+
+
+def is_written(dataset_dir: Path, settings: dict, ignored: Iterable[str] = ()) -> bool:
+    """Check whether a folder already holds the cohort.
 
     Args:
         dataset_dir: Folder of the cohort.
         settings: What determines the cohort.
-        ignored: Settings that may be others than asked for.
+        ignored: Settings that may differ.
 
     Returns:
         True when the cohort was written with the same settings, False when the folder is absent or empty.
@@ -50,106 +74,114 @@ def is_written(dataset_dir: Path, settings: dict, ignored: Sequence[str] = ()) -
     return True
 
 
-def _name_keys(key: str, found: Any, asked: Any) -> list[str]:
+def _name_keys(key: str, found: Any, wanted: Any) -> list[str]:
     """Name the config keys behind a setting that differs; those of several numbers one by one."""
     if key == "numbers" and isinstance(found, dict):
-        return [f"embedded_cohort#num_{group} was {found.get(group)}" for group in asked if found.get(group) != asked[group]]
-    return [key if key in ("simulation", "version") else f"embedded_cohort#{key}"]
+        return [f"simulated_cohort#num_{group} was {found.get(group)}" for group in wanted if found.get(group) != wanted[group]]
+    if key in ("simulation", "version"):
+        return [key]
+    return [f"simulated_cohort#{'study#' if key in STUDY_SETTINGS else ''}{key}"]
 
 
 def write_cohort(
     dataset_dir: Path,
-    table: pd.DataFrame,
-    simulate: Callable[[dict], Subject],
-    parcel_names: Sequence[str],
+    plan: pd.DataFrame,
+    simulate: Callable[[dict], SubjectFiles],
     settings: dict,
+    details: Mapping[str, Any] | None = None,
+    all_scans: str | None = None,
 ) -> None:
-    """Simulate and write all subjects, their table and the description; an interrupted run is continued.
+    """Simulate and write all subjects, their tables and the description; an interrupted run is continued.
+
+    The cohort is written into `<dataset_dir>.partial`, which becomes `dataset_dir` when it is complete. Subjects on the same
+    anatomy follow each other, so that one anatomy at a time is in memory.
 
     Args:
-        dataset_dir: Folder of the cohort.
-        table: The plan, one row per subject.
-        simulate: Makes the subject of a row.
-        parcel_names: Names of the labels 1, 2, ... of the parcel maps.
+        dataset_dir: Folder of the cohort; it must not exist, except as an empty folder.
+        plan: One row a subject, with participant_id and anatomy.
+        simulate: Makes what is written of the subject of a row.
         settings: What determines the cohort.
+        details: Further entries of the description.
+        all_scans: Name of a further table with all scans, also those without a label.
+
+    Raises:
+        FileExistsError: When `dataset_dir` exists and is not empty.
+        ValueError: When another process is writing the cohort.
     """
-    with continue_cohort(dataset_dir, settings) as progress, ThreadPoolExecutor(NUM_WORKERS) as executor:
-        partial = progress.folder
+    partial, lock = (dataset_dir.with_name(f"{dataset_dir.name}.partial{suffix}") for suffix in ("", ".lock"))
+    check_writable(lock.parent, "dataset_dir")
+    with hold_folder(partial, lock, "dataset_dir"):
+        if dataset_dir.exists() and any(dataset_dir.iterdir()):
+            raise FileExistsError(f"{dataset_dir} is not empty: give a new or an empty folder")
+        try:
+            records = _write_subjects(partial, plan, simulate, compute_fingerprint(settings))
+            shutil.rmtree(partial / RECORDS)
+            _write_tables(partial, plan, records, all_scans)
+            description = {"Name": "Simulated cohort", "BIDSVersion": "1.9.0", "DatasetType": "derivative",
+                           "Simulation": settings, **(details or {}), "Checksum": compute_checksum(partial)}  # fmt: skip
+            (partial / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n")
+            os.replace(partial, dataset_dir)
+        finally:
+            if not any((partial / RECORDS).glob("*.json")):
+                shutil.rmtree(partial, ignore_errors=True)
 
-        def job(row: dict) -> dict[str, str | None]:
-            return progress.complete(row["participant_id"], lambda: write_subject(partial, row, simulate(row), parcel_names))
 
-        rows = table.to_dict("records")
-        jobs = executor.map(job, rows)
-        paths = list(tqdm(jobs, total=len(rows), desc=f"simulating {dataset_dir.name}", unit="subject"))
-        complete = pd.concat([table, pd.DataFrame(paths)], axis=1)
-        progress.forget()
-        complete.to_csv(partial / PARTICIPANTS, sep="\t", index=False, na_rep="n/a")
-        description = {"Name": "Simulated cohort", "BIDSVersion": "1.9.0", "DatasetType": "derivative",
-                       "Simulation": settings, "Checksum": compute_checksum(partial)}  # fmt: skip
-        (partial / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n")
+def _write_subjects(
+    folder: Path, plan: pd.DataFrame, simulate: Callable[[dict], SubjectFiles], fingerprint: str
+) -> list[dict[str, Any]]:
+    """Write the subjects that have no record, and return the records of all in the order of the plan."""
+    paths = {name: folder / RECORDS / f"{name}.json" for name in plan["participant_id"]}
+    found = {name: read_record(path, fingerprint) for name, path in paths.items()}
+    records = {name: record for name, record in found.items() if record is not None}
+    for other in folder.iterdir() if folder.is_dir() else ():
+        if other.name not in (RECORDS, *records):  # of other settings, or half a subject
+            shutil.rmtree(other) if other.is_dir() else other.unlink()
+    if records:
+        logger.info("Going on in %s, where %d subjects are written", folder, len(records))
+
+    def write(row: dict) -> None:
+        name = row["participant_id"]
+        if name not in records:
+            files = simulate(row)
+            for image, array in files.images.items():
+                write_nifti(folder / image, array, files.affine)
+            for path, table in files.tables.items():
+                _write_table(table, folder / path)
+            records[name] = write_record(paths[name], fingerprint, {"columns": files.columns, "scans": files.scans})
+        bar.update()
+
+    with (
+        ThreadPoolExecutor(NUM_WORKERS) as executor,
+        tqdm(total=len(plan), desc=f"simulating {folder.stem}", unit="subject") as bar,
+    ):
+        for _, group in plan.groupby("anatomy"):
+            first, *others = sorted(group.to_dict("records"), key=lambda row: row["participant_id"] in records)
+            write(first)  # the first one that is not written loads the anatomy for all
+            list(executor.map(write, others))
+    return [records[name] for name in paths]
 
 
-def write_subject(dataset_dir: Path, row: dict, subject: Subject, parcel_names: Sequence[str]) -> dict[str, str | None]:
-    """Write a subject's images and name them.
+def _write_tables(folder: Path, plan: pd.DataFrame, records: list[dict[str, Any]], all_scans: str | None) -> None:
+    """Write the cohort's tables."""
+    columns = pd.DataFrame([record["columns"] for record in records], index=plan.index)
+    _write_table(pd.concat([plan, columns], axis=1), folder / PARTICIPANTS)
+    scans = pd.DataFrame([scan for record in records for scan in record["scans"]])
+    if len(scans):
+        scans = scans.astype({"label": "Int64"})
+        _write_table(scans.dropna(subset="label"), folder / MANIFEST)
+        if all_scans is not None:
+            _write_table(scans, folder / all_scans)
 
-    Args:
-        dataset_dir: Folder of the cohort.
-        row: The subject's row of the plan.
-        subject: The simulated subject.
-        parcel_names: Names of the labels 1, 2, ... of the parcel map.
 
-    Returns:
-        Paths relative to `dataset_dir` by column; the mask of a control is None.
-    """
-    name, diseased = row["participant_id"], row["label"] == 1
-    lesion = select_parcels(subject.parcel_map, row["parcels"], parcel_names)
-    images = {
-        "control_image": ("desc-control_T2w", subject.control),
-        "disease_image": ("desc-disease_T2w", subject.control + subject.effect * lesion),
-        "parcel_map": ("desc-parcels_dseg", subject.parcel_map),
-        "effect": ("desc-effect_T2w", subject.effect),
-        "brain_mask": ("desc-brain_mask", subject.brain_mask),
-    }
-    if diseased:
-        images["mask"] = ("desc-lesion_mask", lesion.astype(np.uint8))
-    paths: dict[str, str | None] = {}
-    for column, (suffix, array) in images.items():
-        paths[column] = f"{name}/anat/{name}_{suffix}.nii.gz"
-        write_nifti(dataset_dir / str(paths[column]), array, subject.affine)
-    shown = paths["disease_image" if diseased else "control_image"]
-    return {"image": shown, "mask": paths.get("mask"), **{key: paths[key] for key in images if key != "mask"}}
+def _write_table(table: pd.DataFrame, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table.to_csv(path, sep="\t", index=False, na_rep="n/a")
 
 
 def compute_checksum(dataset_dir: Path) -> str:
     """Compute one SHA-256 over the names and bytes of all files."""
     digest = hashlib.sha256()
-    for path in _list_files(dataset_dir):
+    for path in (path for path in sorted(dataset_dir.rglob("*")) if path.is_file()):
         digest.update(path.relative_to(dataset_dir).as_posix().encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()
-
-
-def _list_files(folder: Path) -> Iterator[Path]:
-    """List the files below a folder in a fixed order."""
-    return (path for path in sorted(folder.rglob("*")) if path.is_file())
-
-
-def select_parcels(parcel_map: np.ndarray, parcels: str, parcel_names: Sequence[str]) -> np.ndarray:
-    """Mark the voxels of a set of parcels.
-
-    Args:
-        parcel_map: Label map of the parcels, any shape.
-        parcels: Names joined by `+`, for example `MT+OP1`.
-        parcel_names: Names of the labels 1, 2, ...
-
-    Returns:
-        Mask of the same shape, bool.
-
-    Raises:
-        ValueError: When a name is unknown.
-    """
-    names = parcels.split("+")
-    if not set(names) <= set(parcel_names):
-        raise ValueError(f"parcels must be of {', '.join(parcel_names)} joined by '+', got {parcels}")
-    return np.isin(parcel_map, [list(parcel_names).index(name) + 1 for name in names])

@@ -13,9 +13,9 @@ ROOT = Path(__file__).parents[2]
 TINY = {
     "image_size": [32, 32],
     "device": "cpu",
-    "embedded_cohort#num_train": 16,
-    "embedded_cohort#num_validation": 8,
-    "embedded_cohort#num_test": 8,
+    "simulated_cohort#num_train": 16,
+    "simulated_cohort#num_validation": 8,
+    "simulated_cohort#num_test": 8,
 }
 BUDGET = {"max_epochs": 2, "epoch_length": 2, "warmup_iterations": 1}
 

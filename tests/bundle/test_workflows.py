@@ -19,9 +19,9 @@ print("MISSING", workflow.check_properties())
 """
 TINY = {
     "image_size": [32, 32],
-    "embedded_cohort#num_train": 16,
-    "embedded_cohort#num_validation": 8,
-    "embedded_cohort#num_test": 8,
+    "simulated_cohort#num_train": 16,
+    "simulated_cohort#num_validation": 8,
+    "simulated_cohort#num_test": 8,
     "epoch_length": 2,
     "max_epochs": 1,
     "warmup_epochs": 0,
@@ -93,7 +93,7 @@ def test_training_runs_from_another_folder_with_overlays_and_overrides(
 ) -> None:
     tiny = tmp_path / "tiny.yaml"
     squares = (bundle_root / "configs" / "squares.yaml").read_text()
-    tiny.write_text(squares[squares.index("embedded_cohort:") :])
+    tiny.write_text(squares[squares.index("simulated_cohort:") :])
     names = ("train", "slices128", "paper_network", "paper_objective", "paper")
     files = [*(str(bundle_root / "configs" / f"{name}.yaml") for name in names), str(tiny)]
     keys = {key: value for key, value in TINY.items() if key not in ("image_size", "warmup_iterations")}

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from bundle.cohorts import Splitting, read_adni, write_manifest
-from bundle.cohorts.manifests import LEFT_OUT
+from bundle.cohorts.manifests import EXCLUSIONS
 from bundle.data import read_manifest
 from bundle.preprocessing.sources import find_raw_scans
 
@@ -15,7 +15,7 @@ HALVES = Splitting(fractions=(0.5, 0.25, 0.25))
 
 
 def reasons(manifest: pd.DataFrame) -> dict[str, int]:
-    return pd.Series([reason for _, _, reason in manifest.attrs[LEFT_OUT]], dtype=object).value_counts().to_dict()
+    return pd.Series([reason for _, _, reason in manifest.attrs[EXCLUSIONS]], dtype=object).value_counts().to_dict()
 
 
 def rows_of(manifest: pd.DataFrame, participant: str) -> pd.DataFrame:
@@ -63,7 +63,7 @@ def test_every_row_left_out_has_a_reason(make_bids, visits) -> None:
         "of another diagnosis than MCI, AD": 3,
         "another session of the participant": 16 + 2 * 4,
     }
-    assert len(manifest) + len(manifest.attrs[LEFT_OUT]) == len(visits)
+    assert len(manifest) + len(manifest.attrs[EXCLUSIONS]) == len(visits)
 
 
 def test_age_and_sex_come_from_the_tables(make_bids, visits) -> None:
@@ -105,7 +105,7 @@ def test_missing_sessions_are_reported_on_both_sides(make_bids, visits) -> None:
     (folder / "sub-ADNI001S1001" / "sub-ADNI001S1001_sessions.tsv").unlink()
     manifest = read_adni(folder)
     assert rows_of(manifest, "000S1000")["session_id"].tolist() == ["ses-M012"]
-    assert ("sub-ADNI000S1000", "ses-M000", "in the table, without a scan") in manifest.attrs[LEFT_OUT]
+    assert ("sub-ADNI000S1000", "ses-M000", "in the table, without a scan") in manifest.attrs[EXCLUSIONS]
     assert reasons(manifest)["scan without a row in the table"] == 2
 
 
@@ -224,8 +224,8 @@ def test_the_written_manifest_is_read_back(make_bids, visits, tmp_path: Path) ->
     manifest = read_adni(make_bids(visits))
     path = write_manifest(manifest, tmp_path / "out" / "manifest.tsv")
     pd.testing.assert_frame_equal(read_manifest(path.parent), manifest, check_dtype=False)
-    left_out = pd.read_csv(tmp_path / "out" / "manifest_left_out.tsv", sep="\t")
-    assert len(left_out) == len(manifest.attrs[LEFT_OUT])
+    left_out = pd.read_csv(tmp_path / "out" / "manifest_exclusions.tsv", sep="\t")
+    assert len(left_out) == len(manifest.attrs[EXCLUSIONS])
 
 
 def test_preparation_takes_the_written_manifest(make_bids, visits, tmp_path: Path) -> None:
@@ -254,7 +254,7 @@ def test_counts_are_logged(make_bids, visits, caplog) -> None:
         ({"classes": [["MCI"]]}, "classes must list two groups or more"),
         ({"sessions": "last"}, "sessions must be one of first, all, got 'last'"),
         ({"held_out": "nobody"}, "held_out must be one of converters or everyone, got 'nobody'"),
-        ({"field_strength": 7.0}, "ADNI has no scan that can be used; left out: "),
+        ({"field_strength": 7.0}, "ADNI has no scan that can be used; excluded: "),
         ({"labels": "absent.tsv"}, "absent.tsv does not exist"),
     ],
 )

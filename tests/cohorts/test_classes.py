@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from bundle.cohorts.classes import label_ages, label_integers, label_values
-from bundle.cohorts.exclusions import Omissions
+from bundle.cohorts.exclusions import Exclusions
 
 
 def table(**columns) -> pd.DataFrame:
@@ -23,24 +23,24 @@ def table(**columns) -> pd.DataFrame:
 )
 def test_diagnoses_under_their_names(classes, expected: dict[str, int]) -> None:
     values = ["CN", "NL", "SMC", "MCI", "LMCI", "EMCI", "AD", "Dementia", "MCI to Dementia", None, "other"]
-    omissions = Omissions()
-    scans = label_values(table(diagnosis=values), "diagnosis", classes, omissions)
+    exclusions = Exclusions()
+    scans = label_values(table(diagnosis=values), "diagnosis", classes, exclusions)
     assert dict(zip(scans["diagnosis"], scans["label"], strict=True)) == expected
-    assert omissions.counts()["without diagnosis"] == 1
-    assert sum(omissions.counts().values()) == len(values) - len(expected)
+    assert exclusions.counts()["without diagnosis"] == 1
+    assert sum(exclusions.counts().values()) == len(values) - len(expected)
 
 
 def test_first_and_last_age_are_included() -> None:
     ages = [44.9, 45.0, 60.0, 60.1, 69.9, 70.0, 80.0, 80.1, float("nan")]
-    scans = label_ages(table(age=ages), [[45, 60], [70, 80]], Omissions())
+    scans = label_ages(table(age=ages), [[45, 60], [70, 80]], Exclusions())
     assert scans[["age", "label"]].to_numpy().tolist() == [[45, 0], [60, 0], [70, 1], [80, 1]]
 
 
 def test_the_order_of_the_classes_gives_the_labels() -> None:
-    assert label_ages(table(age=[50.0, 75.0]), [[70, 80], [45, 60]], Omissions())["label"].tolist() == [1, 0]
+    assert label_ages(table(age=[50.0, 75.0]), [[70, 80], [45, 60]], Exclusions())["label"].tolist() == [1, 0]
 
 
 @pytest.mark.parametrize(("value", "num_classes"), [("1.5", None), ("-1", None), ("AD", None), ("2", 2)])
 def test_labels_must_be_integers_of_the_network(value: str, num_classes: int | None) -> None:
     with pytest.raises(ValueError, match=f"labels.tsv gives s1 the label '{value}': accepted are integers from 0"):
-        label_integers(table(label=["0", value]), "labels.tsv", num_classes, Omissions())
+        label_integers(table(label=["0", value]), "labels.tsv", num_classes, Exclusions())

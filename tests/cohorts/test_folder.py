@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from bundle.cohorts import Splitting, read_folder, write_manifest
-from bundle.cohorts.manifests import LEFT_OUT
+from bundle.cohorts.manifests import EXCLUSIONS
 from bundle.data import read_manifest
 from bundle.simulation.squares import simulate_squares_cohort
 
@@ -60,7 +60,7 @@ def test_classes_can_be_made_of_ages(cohort: Path) -> None:
 def test_rows_without_a_scan_are_reported(cohort: Path) -> None:
     (cohort / "scans" / "s0.nii.gz").unlink()
     manifest = read(cohort)
-    assert manifest.attrs[LEFT_OUT] == [("p0", "n/a", "in the table, without a scan")]
+    assert manifest.attrs[EXCLUSIONS] == [("p0", "n/a", "in the table, without a scan")]
 
 
 def test_the_manifest_of_a_cohort_of_ours_is_what_read_manifest_gives(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_a_converter_without_a_later_scan_is_not_taken_for_stable(longitudinal: 
         read_folder(longitudinal, splitting=HALVES)
     manifest = read_folder(longitudinal, splitting=Splitting(fractions=(0.5, 0.0, 0.5)))
     assert "p8" not in set(manifest["participant_id"]) and "p7" in set(manifest["participant_id"])
-    assert ("p8", "M00", "of a converter without usable scans of both classes") in manifest.attrs[LEFT_OUT]
+    assert ("p8", "M00", "of a converter without usable scans of both classes") in manifest.attrs[EXCLUSIONS]
 
 
 def test_a_scan_shows_its_age_whatever_other_ages_there_are(tmp_path: Path, make_scan, write_table) -> None:

@@ -73,7 +73,7 @@ def test_errors_say_what_is_accepted(cohort: Path, tmp_path: Path) -> None:
         read_hcp(cohort, contrast="FLAIR")
     with pytest.raises(ValueError, match="holds no participant: looked for folders named by a number"):
         read_hcp(cohort / "notes")
-    with pytest.raises(ValueError, match="HCP has no scan that can be used; left out: 9 without T2w scan"):
+    with pytest.raises(ValueError, match="HCP has no scan that can be used; excluded: 9 without T2w scan"):
         read_hcp(cohort, scan="T1w/absent.nii.gz")
     with pytest.raises(FileNotFoundError, match="dataset_dir .* does not exist"):
         read_hcp(tmp_path / "absent")

@@ -23,7 +23,7 @@ READERS = {
 STAGES = [("train",), ("train", "evaluate"), ("train", "volumes")]
 PLAIN = {"layout", "labels", "classes", "field_strength", "held_out", "sessions", "scan", "table", "field", "extract_dir"}
 PLAIN |= {"contrast", "brain_mask", "columns", "age_classes", "image_pattern"}
-PARTS = ("cohort", "embedded_cohort", "manifest", "dataset_dir", "output_dir", "key_metric")
+PARTS = ("cohort", "simulated_cohort", "manifest", "dataset_dir", "output_dir", "key_metric")
 
 
 def load(name: str, *stages: str, **changes: Any) -> ConfigParser:
@@ -42,7 +42,7 @@ def test_there_is_an_overlay_for_each_reader() -> None:
 @pytest.mark.parametrize("name", READERS)
 def test_an_overlay_replaces_the_cohort_and_nothing_else(name: str) -> None:
     overlay = ConfigParser.load_config_file(CONFIGS / "data" / f"{name}.yaml")
-    assert set(overlay) <= set(PARTS) and overlay["embedded_cohort"] is None
+    assert set(overlay) <= set(PARTS) and overlay["simulated_cohort"] is None
 
 
 @pytest.mark.parametrize("name", READERS)
@@ -85,7 +85,7 @@ def test_listing_writes_counts_and_tables(make_bids, visits, tmp_path: Path, cap
     assert "24 scans of 20 participants" in caplog.text
     written = read_folder(tmp_path / "out", table="manifest.tsv")
     assert len(written) == 24
-    assert (tmp_path / "out" / "manifest_left_out.tsv").is_file()
+    assert (tmp_path / "out" / "manifest_exclusions.tsv").is_file()
 
 
 @pytest.mark.parametrize("name", READERS)

@@ -1,22 +1,9 @@
 """The order of sessions, and pairs of converters."""
 
 import pandas as pd
-import pytest
 
-from bundle.cohorts.exclusions import Omissions
-from bundle.cohorts.sessions import drop_reverters, drop_unpaired, find_pairs, parse_months, sort_sessions
-
-
-@pytest.mark.parametrize(
-    ("name", "months"), [("ses-M012", 12), ("ses-M00", 0), ("m06", 6), ("bl", 0), ("sc", 0), ("ses-2", 2), ("ses-M120", 120)]
-)
-def test_months_of_a_session(name: str, months: int) -> None:
-    assert parse_months(name) == months
-
-
-@pytest.mark.parametrize("name", ["baselineX", None, float("nan")])
-def test_a_session_without_a_number_has_no_month(name: object) -> None:
-    assert pd.isna(parse_months(name))
+from bundle.cohorts.exclusions import Exclusions
+from bundle.cohorts.sessions import drop_reverters, drop_unpaired, find_pairs, sort_sessions
 
 
 def visits(*rows: tuple[str, str, int]) -> pd.DataFrame:
@@ -44,24 +31,24 @@ def test_a_pair_spans_the_first_and_the_last_of_three_classes() -> None:
 
 
 def test_reverters_are_left_out_whole() -> None:
-    omissions = Omissions()
+    exclusions = Exclusions()
     scans = visits(("a", "m00", 0), ("a", "m12", 1), ("a", "m24", 0), ("b", "m00", 0))
-    assert drop_reverters(scans, scans, omissions)["participant_id"].tolist() == ["b"]
-    assert omissions.counts() == {"of a participant who returns to an earlier class": 3}
+    assert drop_reverters(scans, scans, exclusions)["participant_id"].tolist() == ["b"]
+    assert exclusions.counts() == {"of a participant who returns to an earlier class": 3}
 
 
-def test_visits_without_a_scan_tell_who_returns_and_who_converts() -> None:
-    omissions = Omissions()
+def test_visits_without_a_scan_show_who_returns_and_who_converts() -> None:
+    exclusions = Exclusions()
     history = visits(("a", "m24", 0), ("a", "m12", 1), ("b", "m00", 0), ("b", "m12", 1), ("c", "m00", 0), ("c", "m12", 0))
     scans = visits(("a", "m24", 0), ("b", "m00", 0), ("c", "m00", 0))
-    scans = drop_reverters(scans, history, omissions)
-    assert drop_unpaired(scans, history, omissions)["participant_id"].tolist() == ["c"]
-    assert omissions.rows == [
+    scans = drop_reverters(scans, history, exclusions)
+    assert drop_unpaired(scans, history, exclusions)["participant_id"].tolist() == ["c"]
+    assert exclusions.rows == [
         ("a", "m24", "of a participant who returns to an earlier class"),
         ("b", "m00", "of a converter without usable scans of both classes"),
     ]
 
 
-def test_a_history_without_visits_tells_nothing() -> None:
+def test_a_history_without_visits_excludes_nobody() -> None:
     scans = visits(("a", "m00", 0), ("a", "m12", 1))
-    assert len(drop_reverters(scans, scans.iloc[:0], Omissions())) == 2
+    assert len(drop_reverters(scans, scans.iloc[:0], Exclusions())) == 2

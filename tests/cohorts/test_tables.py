@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bundle.cohorts.exclusions import Omissions
+from bundle.cohorts.exclusions import Exclusions
 from bundle.cohorts.tables import merge_repeats, read_columns
 
 COLUMNS = {"participant_id": ("PTID", "participant_id"), "age": ("AGE", "age")}
@@ -40,4 +40,4 @@ def test_wrong_tables_are_refused(tmp_path: Path, text: str, message: str) -> No
 def test_rows_that_differ_in_a_missing_value_only_are_refused(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("PTID,age\na,70\na,\n")
     with pytest.raises(ValueError, match="has rows for a that differ in age"):
-        merge_repeats(read_columns(tmp_path / "t.csv", COLUMNS, []), ["participant_id"], "t.csv", Omissions())
+        merge_repeats(read_columns(tmp_path / "t.csv", COLUMNS, []), ["participant_id"], "t.csv", Exclusions())

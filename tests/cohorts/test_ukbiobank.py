@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from bundle.cohorts import Splitting, read_ukbiobank
-from bundle.cohorts.manifests import LEFT_OUT
+from bundle.cohorts.manifests import EXCLUSIONS
 
 HALVES = Splitting(fractions=(0.5, 0.25, 0.25))
 HEADER = "eid 31-0.0 21003-0.0 21003-2.0 21003-3.0"
@@ -32,7 +32,7 @@ def add_rows(cohort: Path, *rows: str) -> None:
 
 
 def reasons(manifest: pd.DataFrame) -> dict[str, list[str]]:
-    table = pd.DataFrame(manifest.attrs[LEFT_OUT], columns=["participant", "session", "reason"])
+    table = pd.DataFrame(manifest.attrs[EXCLUSIONS], columns=["participant", "session", "reason"])
     return table.groupby("reason")["participant"].agg(list).to_dict()
 
 
@@ -155,7 +155,7 @@ def test_a_damaged_scan_in_an_archive_leaves_no_file(cohort: Path) -> None:
     [
         ({"classes": [[45, 60], [60, 80]]}, "classes overlap at 60 years"),
         ({"classes": [[60, 45], [70, 80]]}, r"classes must list first and last age of each class, .* got \[60, 45\]"),
-        ({"classes": [[20, 30], [31, 40]]}, "UK Biobank has no scan that can be used; left out: 8 of an age outside 20 to 30"),
+        ({"classes": [[20, 30], [31, 40]]}, "UK Biobank has no scan that can be used; excluded: 8 of an age outside 20 to 30"),
         ({"num_classes": 3}, "classes lists 2 groups, but num_classes is 3"),
         ({"scan": "../T1.nii.gz"}, "scan must be the path of a NIfTI file inside the archives"),
         ({"scan": "/T1/T1.nii.gz"}, "scan must be the path of a NIfTI file inside the archives"),

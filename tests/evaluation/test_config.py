@@ -38,7 +38,7 @@ def parser(request, tmp_path):
     parser.update({
         "bundle_root": str(tmp_path),
         "dataset_dir": str(simulate_squares_cohort(tmp_path / "squares", size, num_train=8, num_validation=4, num_test=8)),
-        "embedded_cohort": read("squares.yaml")["embedded_cohort"] | {"num_train": 8, "num_validation": 4, "num_test": 8},
+        "simulated_cohort": read("squares.yaml")["simulated_cohort"] | {"num_train": 8, "num_validation": 4, "num_test": 8},
         "checkpoint": str(tmp_path / "model.pt"),
         "device": "cpu",
         "spatial_dims": request.param,

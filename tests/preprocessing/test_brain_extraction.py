@@ -5,7 +5,7 @@ import pytest
 from raw_heads import load_head
 
 from bundle.preprocessing import brain_extraction
-from bundle.preprocessing.template import read_template
+from bundle.preprocessing.template import resample_template
 
 
 @pytest.mark.slow
@@ -16,7 +16,7 @@ def test_the_brain_of_an_average_head_is_that_of_the_template() -> None:
     flipped = head.affine[0, 0] < 0
     brain = mask[::-1] if flipped else mask
     start = origin - np.array([edge * (mask.shape[0] - 1) if flipped else 0, 0, 0])
-    template = read_template(mask.shape, edge, tuple(start.tolist())) > 0
+    template = resample_template(mask.shape, edge, tuple(start.tolist())) > 0
     assert 2 * (brain & template).sum() / (brain.sum() + template.sum()) > 0.93
 
 

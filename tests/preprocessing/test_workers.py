@@ -14,7 +14,7 @@ import pytest
 from deadly_jobs import DeadlySlices, square_or_die
 from tiny_scans import ROOT
 
-from bundle.preprocessing import Preparation, Settings
+from bundle.preprocessing import CohortPreprocessing, Settings
 from bundle.preprocessing.workers import run_in_processes
 
 Save = Callable[..., Path]
@@ -63,7 +63,7 @@ def test_a_scan_that_kills_its_process_fails_alone_and_those_behind_it_are_done(
     edge = 160 / (DeadlySlices.DEADLY + 0.5)
     save_blob(tmp_path / "raw" / "b.nii.gz", spacing=(edge, edge, edge))
     settings = plain._replace(limits=plain.limits._replace(num_slices=DeadlySlices(2)))
-    run = Preparation(tmp_path / "raw", tmp_path / "out", settings, num_workers=1)
+    run = CohortPreprocessing(tmp_path / "raw", tmp_path / "out", settings, num_workers=1)
     run.run()
     table = pd.read_csv(tmp_path / "out" / "prepared.tsv", sep="\t").set_index("participant_id")
     assert table["status"].to_dict() == {"sub-a": "done", "sub-b": "failed", "sub-c": "done", "sub-d": "done"}

@@ -1,8 +1,11 @@
 """A head whose intensity is a formula of the place, so that it can be scanned in any position without interpolation."""
 
 from collections.abc import Callable
+from pathlib import Path
 
+import nibabel
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.spatial.transform import Rotation
 
@@ -77,6 +80,26 @@ def motion() -> np.ndarray:
 @pytest.fixture(scope="session")
 def move() -> Callable[..., np.ndarray]:
     return make_motion
+
+
+@pytest.fixture
+def manifest(tmp_path: Path, phantom, motion: np.ndarray) -> pd.DataFrame:
+    """A converter in the test split, a repeat pair in the validation split, and a single scan."""
+    scans = {
+        ("sub-1", "ses-M024", 1, "test", "ses-M000"): phantom.scan(motion, change=-400, spacing=7.0),
+        ("sub-1", "ses-M000", 0, "test", "ses-M024"): phantom.scan(spacing=6.0),
+        ("sub-2", "ses-M006", 0, "validation", "ses-M000"): phantom.scan(motion, spacing=6.0),
+        ("sub-2", "ses-M000", 0, "validation", "ses-M006"): phantom.scan(spacing=6.0),
+        ("sub-3", "ses-M000", 0, "test", None): phantom.scan(spacing=6.0),
+    }
+    rows = []
+    for (name, session, label, split, pair), scan in scans.items():
+        row = {"participant_id": name, "session_id": session, "label": label, "split": split, "pair": pair}
+        for key, array in {"image": scan.values, "brain_mask": scan.brain.astype(np.float32)}.items():
+            row[key] = str(tmp_path / f"{name}_{session}_{key}.nii.gz")
+            nibabel.save(nibabel.Nifti1Image(array, scan.affine), row[key])
+        rows.append(row)
+    return pd.DataFrame(rows)
 
 
 def _column(values: np.ndarray) -> np.ndarray:

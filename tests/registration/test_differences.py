@@ -3,13 +3,13 @@ import pytest
 import torch
 
 from bundle.data.geometry import list_voxels, to_world
-from bundle.registration import Volume, subtract_scans
+from bundle.registration import Registration, Volume, subtract_scans
 from bundle.registration.differences import smooth_inside
 from bundle.registration.transforms import measure_motion
 from bundle.simulation.anatomies import load_anatomy
 from bundle.simulation.deformations import integrate_velocity, make_grid, sample_at
 
-FAST = {"levels": (8.0, 4.0), "transform": "rigid"}
+FAST = {"registration": Registration("rigid", levels=(8.0, 4.0))}
 DROP = -400.0  # scanner units, in the middle of what changes
 
 
@@ -44,7 +44,7 @@ def test_diagnostics_say_what_was_done(motion: np.ndarray, converter) -> None:
     assert diagnostics.rotation == pytest.approx(true.rotation, abs=0.2)
     assert diagnostics.translation == pytest.approx(true.translation, abs=0.2)
     assert diagnostics.scale == pytest.approx(1)
-    assert difference.halfway.shape == (3, *difference.grid.shape)
+    assert difference.midspace.shape == (3, *difference.grid.shape)
 
 
 def test_repeat_scans_have_nearly_no_difference(phantom, motion: np.ndarray, converter) -> None:
@@ -106,7 +106,7 @@ def test_larger_ventricles_of_a_real_anatomy_are_found(move, transform: str) -> 
         scan._replace(values=(np.clip(gain * scan.values + random.normal(0, 15, scan.values.shape), 1, None) * scan.brain))
         for scan, gain in ((earlier, 1.0), (exact_later, 1.2))
     ]
-    difference = subtract_scans(*pair, transform=transform, smoothing=smoothing)
+    difference = subtract_scans(*pair, registration=Registration(transform), smoothing=smoothing)
     assert correlate(difference.on_earlier, exact, earlier.brain) > 0.9
 
 

@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from bundle.simulation import brains, cohort, regions
+from bundle.simulation import brains, lesions, regions
 from bundle.simulation.anatomies import Anatomy
 from bundle.simulation.brains import Brain
 
@@ -24,21 +24,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _keep_anatomies() -> Iterator[None]:
     """Keep every anatomy in memory."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cohort, "load_anatomy", cache(cohort.load_anatomy))
-        patch.setattr(brains, "load_anatomy", cohort.load_anatomy)
+        patch.setattr(lesions, "load_anatomy", cache(lesions.load_anatomy))
+        patch.setattr(brains, "load_anatomy", lesions.load_anatomy)
         yield
 
 
 @pytest.fixture(scope="session")
 def unseen_brain() -> Anatomy:
     """Load the unseen brain around the slices."""
-    return cohort.load_anatomy("colin27", cohort.SLICE_SLAB)
+    return lesions.load_anatomy("colin27", lesions.SLICE_SLAB)
 
 
 @pytest.fixture(scope="session")
 def whole_brain() -> Anatomy:
     """Load a whole brain."""
-    return cohort.load_anatomy("mni152-09a-sym")
+    return lesions.load_anatomy("mni152-09a-sym")
 
 
 @pytest.fixture(scope="session")

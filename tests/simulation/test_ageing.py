@@ -13,18 +13,18 @@ from bundle.simulation.ageing import (
     ALL_AGES,
     CLASSES,
     EFFECT,
+    AgeingStudy,
     compute_age_effect,
     draw_unexplained,
     label_age,
-    plan_ages,
-    simulate_ageing_cohort,
 )
 from bundle.simulation.brains import Brain
-from bundle.simulation.cohort import GROUPS
+from bundle.simulation.cohort import GROUPS, plan_subjects, simulate_cohort
 from bundle.simulation.regions import REGIONS
 
 SMALL = {
-    "spatial_size": (32, 40, 32), "voxel_size": 5.0, "num_train": 6, "num_validation": 3, "num_test": 4, "num_unseen": 0,
+    "study": AgeingStudy(), "spatial_size": (32, 40, 32),
+    "voxel_size": 5.0, "num_train": 6, "num_validation": 3, "num_test": 4, "num_unseen": 0,
     "anatomies": ["mni152-09a-sym"],
 }  # fmt: skip
 NUMBERS = dict(zip(GROUPS, (600, 40, 60, 40), strict=True))
@@ -39,7 +39,7 @@ def read_image(path: str | Path) -> np.ndarray:
 def cohort(tmp_path_factory: pytest.TempPathFactory, coarse_brain: Brain) -> Path:
     """Simulate a small cohort on the brain that is at hand."""
     assert [coarse_brain.name] == SMALL["anatomies"]
-    return simulate_ageing_cohort(tmp_path_factory.mktemp("cohorts") / "ageing", **SMALL, seed=3)
+    return simulate_cohort(tmp_path_factory.mktemp("cohorts") / "ageing", **SMALL, seed=3)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def table(cohort: Path) -> pd.DataFrame:
 @pytest.fixture(scope="module")
 def plan() -> pd.DataFrame:
     """Plan a larger cohort."""
-    return plan_ages(NUMBERS, 0, ["a", "b"], ["u"])
+    return plan_subjects(AgeingStudy().plan_subject, NUMBERS, 0, ["a", "b"], ["u"])
 
 
 def test_manifest_holds_the_two_classes_and_the_other_table_all_ages(cohort: Path, table: pd.DataFrame) -> None:
@@ -80,17 +80,17 @@ def test_map_goes_from_the_younger_to_the_older(cohort: Path, table: pd.DataFram
 
 
 def test_same_seed_gives_the_same_bytes(cohort: Path, tmp_path: Path) -> None:
-    again = simulate_ageing_cohort(tmp_path / "again", **{**SMALL, "num_train": 2, "num_validation": 0, "num_test": 0}, seed=3)
+    again = simulate_cohort(tmp_path / "again", **{**SMALL, "num_train": 2, "num_validation": 0, "num_test": 0}, seed=3)
     for path in (again / "sub-0001").rglob("*.nii.gz"):
         assert path.read_bytes() == (cohort / path.relative_to(again)).read_bytes()
 
 
 def test_written_cohort_is_found_again_and_other_settings_are_refused(cohort: Path, tmp_path: Path) -> None:
-    assert simulate_ageing_cohort(cohort, **SMALL, seed=3) == cohort
-    with pytest.raises(ValueError, match=r"other settings \(embedded_cohort#seed\)"):
-        simulate_ageing_cohort(cohort, **SMALL, seed=4)
+    assert simulate_cohort(cohort, **SMALL, seed=3) == cohort
+    with pytest.raises(ValueError, match=r"other settings \(simulated_cohort#seed\)"):
+        simulate_cohort(cohort, **SMALL, seed=4)
     with pytest.raises(ValueError, match="spatial_size must have 3 entries"):
-        simulate_ageing_cohort(tmp_path / "slices", spatial_size=(64, 80))
+        simulate_cohort(tmp_path / "slices", **{**SMALL, "spatial_size": (64, 80)})
 
 
 def test_ages_are_uniform_and_targets_lie_in_the_other_class(plan: pd.DataFrame) -> None:
@@ -99,9 +99,9 @@ def test_ages_are_uniform_and_targets_lie_in_the_other_class(plan: pd.DataFrame)
     assert plan["age"].between(low, high).all()
     expected = len(plan) / 7
     assert ((counts - expected) ** 2 / expected).sum() < 6 + 4 * np.sqrt(12)
-    asked = plan.dropna(subset="target_age")
-    assert set(asked["split"]) == {"validation", "test"}
-    for row in asked.to_dict("records"):
+    targeted = plan.dropna(subset="target_age")
+    assert set(targeted["split"]) == {"validation", "test"}
+    for row in targeted.to_dict("records"):
         assert label_age(row["age"]) == row["label"] and label_age(row["target_age"]) == 1 - row["label"]
 
 

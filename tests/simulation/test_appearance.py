@@ -15,9 +15,10 @@ both_dimensions = pytest.mark.parametrize("spatial_dims", [2, 3])
 def test_pure_tissues_have_their_levels(spatial_dims: int) -> None:
     tissues = torch.zeros(1, 3, *SIZES[spatial_dims])
     tissues[:, 1] = 1
-    mixed = mix_tissues(tissues, torch.tensor([1000.0, 550.0, 300.0]))
+    appearance = draw_appearance(SIZES[spatial_dims], 2.0, torch.Generator().manual_seed(0))
+    mixed = mix_tissues(tissues, appearance._replace(levels=torch.tensor([1000.0, 550.0, 300.0])), 2.0)
     assert mixed.shape == (1, 1, *SIZES[spatial_dims])
-    assert torch.all(mixed == 550)
+    torch.testing.assert_close(mixed, torch.full_like(mixed, 550.0), rtol=1e-5, atol=0)
 
 
 @both_dimensions

@@ -1,4 +1,4 @@
-"""The lesion cohort on disk."""
+"""Cohorts that are found or simulated, on the lesion cohort on disk."""
 
 import json
 import os
@@ -15,16 +15,16 @@ import pytest
 
 from bundle.simulation import storage
 from bundle.simulation.anatomies import PARCELS
-from bundle.simulation.cohort import GROUPS, plan_subjects, simulate_lesion_cohort
-from bundle.simulation.storage import compute_checksum, select_parcels
+from bundle.simulation.cohort import find_cohort, simulate_cohort
+from bundle.simulation.lesions import LesionStudy
+from bundle.simulation.paired_states import select_parcels
+from bundle.simulation.storage import compute_checksum
 
-ANATOMIES = ["mni152-09a-sym"]
 SMALL = {
-    "spatial_size": (48, 56), "voxel_size": 4.0, "num_train": 6, "num_validation": 2, "num_test": 2, "num_unseen": 2,
-    "anatomies": ANATOMIES,
+    "study": LesionStudy(), "spatial_size": (48, 56),
+    "voxel_size": 4.0, "num_train": 6, "num_validation": 2, "num_test": 2, "num_unseen": 2,
+    "anatomies": ["mni152-09a-sym"],
 }  # fmt: skip
-SEEN, UNSEEN = ["a", "b", "c"], ["u", "v"]
-NUMBERS = dict(zip(GROUPS, (400, 100, 100, 60), strict=True))
 
 
 def read_image(path: Path) -> np.ndarray:
@@ -35,7 +35,7 @@ def read_image(path: Path) -> np.ndarray:
 @pytest.fixture(scope="module")
 def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Simulate a small cohort."""
-    return simulate_lesion_cohort(tmp_path_factory.mktemp("cohorts") / "lesions", **SMALL)
+    return simulate_cohort(tmp_path_factory.mktemp("cohorts") / "lesions", **SMALL)
 
 
 @pytest.fixture(scope="module")
@@ -45,13 +45,13 @@ def table(cohort: Path) -> pd.DataFrame:
 
 
 def test_same_seed_gives_the_same_bytes_and_another_seed_others(cohort: Path, tmp_path: Path) -> None:
-    again = simulate_lesion_cohort(tmp_path / "again", **SMALL)
-    other = simulate_lesion_cohort(tmp_path / "other", **SMALL, seed=1)
+    again = simulate_cohort(tmp_path / "again", **SMALL)
+    other = simulate_cohort(tmp_path / "other", **SMALL, seed=1)
     assert compute_checksum(again) == compute_checksum(cohort) != compute_checksum(other)
 
 
 def test_subject_does_not_depend_on_the_number_of_others(cohort: Path, tmp_path: Path) -> None:
-    fewer = simulate_lesion_cohort(tmp_path / "fewer", **{**SMALL, "num_train": 2, "num_unseen": 0})
+    fewer = simulate_cohort(tmp_path / "fewer", **{**SMALL, "num_train": 2, "num_unseen": 0})
     for path in (fewer / "sub-0002").rglob("*.nii.gz"):
         assert path.read_bytes() == (cohort / path.relative_to(fewer)).read_bytes()
 
@@ -87,27 +87,27 @@ def test_missing_values_are_written_as_in_bids(cohort: Path) -> None:
 
 def test_written_cohort_is_found_again(cohort: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bundle.simulation.cohort.write_cohort", lambda *_: pytest.fail("written again"))
-    assert simulate_lesion_cohort(cohort, **SMALL) == cohort
+    assert simulate_cohort(cohort, **SMALL) == cohort
 
 
 def test_cohort_is_found_again_where_other_anatomies_are_installed(cohort: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bundle.simulation.cohort.write_cohort", lambda *_: pytest.fail("written again"))
-    assert simulate_lesion_cohort(cohort, **{**SMALL, "anatomies": None}) == cohort
-    with pytest.raises(ValueError, match=r"other settings \(embedded_cohort#anatomies\)"):
-        simulate_lesion_cohort(cohort, **{**SMALL, "anatomies": ["mni152-09a-sym-mirrored"]})
+    assert simulate_cohort(cohort, **{**SMALL, "anatomies": None}) == cohort
+    with pytest.raises(ValueError, match=r"other settings \(simulated_cohort#anatomies\)"):
+        simulate_cohort(cohort, **{**SMALL, "anatomies": ["mni152-09a-sym-mirrored"]})
 
 
 def test_cohort_with_other_settings_is_an_error_that_names_them(cohort: Path) -> None:
-    with pytest.raises(ValueError, match=r"other settings \(embedded_cohort#seed\): give the keys that it was made with"):
-        simulate_lesion_cohort(cohort, **SMALL, seed=5)
-    with pytest.raises(ValueError, match=r"other settings \(embedded_cohort#num_train was 6\)"):
-        simulate_lesion_cohort(cohort, **{**SMALL, "num_train": 8})
+    with pytest.raises(ValueError, match=r"other settings \(simulated_cohort#seed\): give the keys that it was made with"):
+        simulate_cohort(cohort, **SMALL, seed=5)
+    with pytest.raises(ValueError, match=r"other settings \(simulated_cohort#num_train was 6\)"):
+        simulate_cohort(cohort, **{**SMALL, "num_train": 8})
 
 
 def test_folder_with_other_files_is_refused(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(ValueError, match="no dataset_description.json"):
-        simulate_lesion_cohort(tmp_path, **SMALL)
+        simulate_cohort(tmp_path, **SMALL)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_folder_with_other_files_is_refused(tmp_path: Path) -> None:
 )
 def test_impossible_settings_are_an_error(tmp_path: Path, changes: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        simulate_lesion_cohort(tmp_path / "cohort", **{**SMALL, **changes})
+        simulate_cohort(tmp_path / "cohort", **{**SMALL, **changes})
     assert list(tmp_path.iterdir()) == []
 
 
@@ -131,13 +131,14 @@ def test_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(storage, "write_nifti", fail)
     with pytest.raises(OSError, match="No space left"):
-        simulate_lesion_cohort(tmp_path / "cohort", **SMALL)
+        simulate_cohort(tmp_path / "cohort", **SMALL)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow
 def test_killed_simulation_leaves_nothing_under_the_final_name(tmp_path: Path) -> None:
-    code = f"from bundle.simulation.cohort import *; simulate_lesion_cohort({str(tmp_path / 'cohort')!r})"
+    sizes = "(96, 112), 2.0, 1000, 100, 100"
+    code = f"from bundle.simulation import *; simulate_cohort({str(tmp_path / 'cohort')!r}, LesionStudy(), {sizes})"
     process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL, cwd=Path(__file__).parents[2])
     partial = tmp_path / "cohort.partial"
     limit = time.monotonic() + 120
@@ -146,42 +147,30 @@ def test_killed_simulation_leaves_nothing_under_the_final_name(tmp_path: Path) -
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert partial.exists() and not (tmp_path / "cohort").exists()
-    simulate_lesion_cohort(tmp_path / "cohort", **SMALL)
+    simulate_cohort(tmp_path / "cohort", **SMALL)
     assert not partial.exists() and json.loads((tmp_path / "cohort" / storage.DESCRIPTION).read_text())
 
 
-@pytest.fixture(scope="module")
-def plan() -> pd.DataFrame:
-    """Plan a larger cohort."""
-    return plan_subjects(NUMBERS, 0, SEEN, UNSEEN)
+def refuse(dataset_dir: Path) -> Path:
+    """Fail when a cohort is simulated."""
+    pytest.fail(f"simulated in {dataset_dir}")
 
 
-def test_classes_are_balanced_in_every_split(plan: pd.DataFrame) -> None:
-    for _, rows in plan.groupby("split"):
-        assert (rows["label"] == 1).mean() == 0.5
+@pytest.mark.parametrize("table", ["manifest.tsv", "participants.tsv"])
+def test_cohort_with_either_table_is_taken_as_it_is(tmp_path: Path, table: str) -> None:
+    (tmp_path / table).write_text("participant_id\n")
+    assert find_cohort(tmp_path, refuse) == tmp_path
 
 
-def test_subjects_and_seeds_are_unique(plan: pd.DataFrame) -> None:
-    assert plan["participant_id"].is_unique and plan["seed"].is_unique
+def test_folder_without_a_table_is_refused_and_a_new_one_filled(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(FileNotFoundError, match="holds files but no participants.tsv"):
+        find_cohort(tmp_path, refuse)
+    assert find_cohort(tmp_path / "new", lambda dataset_dir: dataset_dir) == tmp_path / "new"
 
 
-def test_mt_is_always_lesioned_and_the_others_in_half_of_the_subjects(plan: pd.DataFrame) -> None:
-    parcels = plan["parcels"].str.split("+")
-    assert parcels.map(lambda names: names[0] == "MT").all()
-    for name in ("OP1", "v23ab", "9a"):
-        number = parcels.map(lambda names, name=name: name in names).sum()
-        assert abs(number - len(plan) / 2) < 4 * np.sqrt(len(plan) / 4)
-
-
-@pytest.mark.parametrize("column", ["anatomy", "parcels"])
-def test_label_is_independent_of_anatomy_and_parcels(plan: pd.DataFrame, column: str) -> None:
-    counts = pd.crosstab(plan["label"], plan[column])
-    expected = np.outer(counts.sum(axis=1), counts.sum(axis=0)) / counts.to_numpy().sum()
-    statistic = float(((counts - expected) ** 2 / expected).to_numpy().sum())
-    freedom = counts.shape[1] - 1
-    assert statistic < freedom + 4 * np.sqrt(2 * freedom)
-
-
-def test_unknown_parcel_is_an_error() -> None:
-    with pytest.raises(ValueError, match=r"MT, OP1.*got MT\+V1"):
-        select_parcels(np.zeros((2, 2)), "MT+V1", list(PARCELS))
+def test_simulated_cohort_is_checked_by_its_simulation(tmp_path: Path) -> None:
+    (tmp_path / "manifest.tsv").write_text("participant_id\n")
+    (tmp_path / "dataset_description.json").write_text('{"Simulation": {}}')
+    with pytest.raises(ValueError, match="other settings"):
+        find_cohort(tmp_path, lambda dataset_dir: (_ for _ in ()).throw(ValueError("other settings")))

@@ -11,24 +11,16 @@ import pandas as pd
 import pytest
 
 from bundle.data import datalist, read_manifest
-from bundle.simulation import conversion
 from bundle.simulation.brains import Brain
-from bundle.simulation.cohort import GROUPS
-from bundle.simulation.conversion import (
-    STEP_RANGE,
-    draw_course,
-    plan_participants,
-    simulate_conversion_cohort,
-    simulate_participant,
-)
-from bundle.simulation.progress import NOTES
+from bundle.simulation.cohort import GROUPS, plan_subjects, simulate_cohort
+from bundle.simulation.conversion import STEP_RANGE, ConversionStudy, draw_course
 from bundle.simulation.regions import REGIONS, STRUCTURES
-from bundle.simulation.sessions import Participant
-from bundle.simulation.storage import DESCRIPTION, compute_checksum
+from bundle.simulation.storage import DESCRIPTION, RECORDS, SubjectFiles, compute_checksum
 
 SMALL = {
-    "spatial_size": (32, 40, 32), "voxel_size": 5.0, "num_train": 2, "num_validation": 2, "num_test": 2, "num_unseen": 0,
-    "repeat_share": 0.5, "anatomies": ["mni152-09a-sym"],
+    "study": ConversionStudy(repeat_share=0.5), "spatial_size": (32, 40, 32),
+    "voxel_size": 5.0, "num_train": 2, "num_validation": 2, "num_test": 2, "num_unseen": 0,
+    "anatomies": ["mni152-09a-sym"],
 }  # fmt: skip
 NUMBERS = dict(zip(GROUPS, (200, 40, 60, 40), strict=True))
 
@@ -42,7 +34,7 @@ def read_image(path: str | Path) -> np.ndarray:
 def cohort(tmp_path_factory: pytest.TempPathFactory, coarse_brain: Brain) -> Path:
     """Simulate a small cohort on the brain that is at hand."""
     assert [coarse_brain.name] == SMALL["anatomies"]
-    return simulate_conversion_cohort(tmp_path_factory.mktemp("cohorts") / "conversion", **SMALL)
+    return simulate_cohort(tmp_path_factory.mktemp("cohorts") / "conversion", **SMALL)
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +98,7 @@ def test_ratios_of_converters_are_plausible(people: pd.DataFrame) -> None:
     assert people[people["kind"] == "single"].filter(like="ratio_").isna().all().all()
 
 
-def test_sessions_tell_the_volumes_that_the_ratios_compare(cohort: Path, people: pd.DataFrame) -> None:
+def test_sessions_have_the_volumes_that_the_ratios_compare(cohort: Path, people: pd.DataFrame) -> None:
     for name in people.index[people["kind"] == "converter"]:
         sessions = pd.read_csv(cohort / name / f"{name}_sessions.tsv", sep="\t").filter(like="volume_")
         ratios = people.loc[name].filter(like="ratio_").to_numpy(float)
@@ -132,39 +124,39 @@ def test_manifest_gives_what_a_comparison_needs(manifest: pd.DataFrame) -> None:
 
 def test_same_seed_gives_the_same_bytes_and_another_seed_others(cohort: Path, tmp_path: Path) -> None:
     fewer = {**SMALL, "num_validation": 0, "num_test": 0}
-    again, other = (simulate_conversion_cohort(tmp_path / str(seed), **fewer, seed=seed) for seed in (0, 1))
+    again, other = (simulate_cohort(tmp_path / str(seed), **fewer, seed=seed) for seed in (0, 1))
     for path in (again / "sub-0002").rglob("*.nii.gz"):  # a participant does not depend on the number of others
         assert path.read_bytes() == (cohort / path.relative_to(again)).read_bytes()
     assert compute_checksum(again) != compute_checksum(other)
 
 
-def test_interrupted_simulation_goes_on_to_the_same_bytes(
-    cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_interrupted_simulation_goes_on_to_the_same_bytes(cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[str] = []
     calls = count()
 
-    def simulate(row: dict, *settings: Any) -> Participant:
+    original = ConversionStudy.simulate
+
+    def simulate(study: ConversionStudy, row: dict, **sizes: Any) -> SubjectFiles:
         done.append(row["participant_id"])
         if next(calls) == 3:
             raise KeyboardInterrupt
-        return simulate_participant(row, *settings)
+        return original(study, row, **sizes)
 
-    monkeypatch.setattr(conversion, "simulate_participant", simulate)
+    monkeypatch.setattr(ConversionStudy, "simulate", simulate)
     with pytest.raises(KeyboardInterrupt):
-        simulate_conversion_cohort(tmp_path / "again", **SMALL)
-    kept = {note.stem for note in (tmp_path / "again.partial" / NOTES).glob("sub-*.json")}
+        simulate_cohort(tmp_path / "again", **SMALL)
+    kept = {note.stem for note in (tmp_path / "again.partial" / RECORDS).glob("sub-*.json")}
     before = len(done)
-    simulate_conversion_cohort(tmp_path / "again", **SMALL)
+    simulate_cohort(tmp_path / "again", **SMALL)
     assert len(kept) >= 3 and kept.isdisjoint(done[before:])
     assert compute_checksum(tmp_path / "again") == compute_checksum(cohort)
 
 
 def test_written_cohort_is_found_again_and_other_settings_are_refused(cohort: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bundle.simulation.conversion.write_participants", lambda *_: pytest.fail("written again"))
-    assert simulate_conversion_cohort(cohort, **SMALL) == cohort
-    with pytest.raises(ValueError, match=r"other settings \(embedded_cohort#num_classes\)"):
-        simulate_conversion_cohort(cohort, **SMALL, num_classes=3)
+    monkeypatch.setattr("bundle.simulation.cohort.write_cohort", lambda *_: pytest.fail("written again"))
+    assert simulate_cohort(cohort, **SMALL) == cohort
+    with pytest.raises(ValueError, match=r"other settings \(simulated_cohort#study#num_classes\)"):
+        simulate_cohort(cohort, **{**SMALL, "study": ConversionStudy(0.5, num_classes=3)})
     assert json.loads((cohort / DESCRIPTION).read_text())["Regions"] == list(REGIONS)
 
 
@@ -173,20 +165,25 @@ def test_written_cohort_is_found_again_and_other_settings_are_refused(cohort: Pa
     [
         ({"spatial_size": (64, 80)}, "spatial_size must have 3 entries"),
         ({"spatial_size": (32, 32, 32), "voxel_size": 5}, "the field of view, 160 x 160 x 160 mm, does not hold a brain"),
-        ({"num_classes": 4}, r"num_classes must be 2 \(MCI, AD\) or 3 \(CN, MCI, AD\), got 4"),
-        ({"repeat_share": 1.5}, "repeat_share must be from 0 to 1, got 1.5"),
         ({"anatomies": ["colin27"]}, "got colin27"),
     ],
 )
 def test_impossible_settings_are_refused(tmp_path: Path, arguments: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        simulate_conversion_cohort(tmp_path / "cohort", **arguments)
+        simulate_cohort(tmp_path / "cohort", **{**SMALL, "anatomies": None, **arguments})
     assert not (tmp_path / "cohort").exists()
 
 
+def test_impossible_studies_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"num_classes must be 2 \(MCI, AD\) or 3 \(CN, MCI, AD\), got 4"):
+        ConversionStudy(num_classes=4)
+    with pytest.raises(ValueError, match="repeat_share must be from 0 to 1, got 1.5"):
+        ConversionStudy(repeat_share=1.5)
+
+
 @pytest.mark.parametrize("num_classes", [2, 3])
-def test_classes_and_repeats_are_planned_in_the_asked_shares(num_classes: int) -> None:
-    plan = plan_participants(NUMBERS, 0.25, num_classes, 0, ["a", "b"], ["u"])
+def test_classes_and_repeats_are_planned_in_their_shares(num_classes: int) -> None:
+    plan = plan_subjects(ConversionStudy(0.25, num_classes).plan_subject, NUMBERS, 0, ["a", "b"], ["u"])
     single = plan[plan["split"] == "train"]["classes"].astype(int)
     assert single.value_counts().max() - single.value_counts().min() <= 1 and single.nunique() == num_classes
     pairs = plan[plan["split"] != "train"]

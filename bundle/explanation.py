@@ -1,0 +1,253 @@
+"""Trained networks from Python: scans in, classes and attribution maps out, with the numbers of `configs/inference.yaml`."""
+
+import difflib
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import nibabel
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from monai.bundle import ConfigParser
+from monai.data import MetaTensor, decollate_batch
+from monai.utils.enums import CommonKeys as Keys
+
+from bundle import CONFIGS, MODELS
+from bundle.files import make_nifti
+from bundle.inference.datasets import FAILURE, attempt
+from bundle.inference.overview import draw_overview
+from bundle.inference.predictions import write_explanation
+from bundle.networks import ICAM
+
+SHIPPED: dict[str, tuple[str, ...]] = {  # networks that come with the bundle, and the overlays that they were trained with
+    "lesions": (),
+    "conversion": ("volumes", "conversion"),
+    "ageing": ("volumes", "ageing"),
+}
+Scan = str | Path | nibabel.spatialimages.SpatialImage | tuple[np.ndarray, np.ndarray]
+
+
+class Explanation:
+    """Classes and feature attribution maps of one scan.
+
+    Images are nibabel images on the scan's own grid. A map's values are differences of intensities, where the scan's range is 2;
+    `fa_variance` is in their square; translated scans are in the intensities of the scan. An image that was not computed is None.
+
+    Args:
+        item: scan after the postprocessing of `configs/inference.yaml`.
+        scan: the scan itself.
+    """
+
+    def __init__(self, item: dict[str, Any], scan: nibabel.spatialimages.SpatialImage) -> None:
+        self.item, self.scan, self.name = item, scan, str(item["name"])
+        result = item["result"]
+        self.probabilities: np.ndarray = np.asarray(result["probabilities"])  # of the classes, shape (K,)
+        self.predicted_class: int = result["predicted_class"]
+        self.target_class: int = result["target_class"]  # class that the scan is translated to
+        self.predicted_age: float | None = result.get("predicted_age")  # years; of networks with regression
+        self.translated_age: float | None = result.get("translated_age")  # years, regressed from `translated_value`
+        self.fa_mean = self._image(Keys.PRED)
+        self.fa_variance = self._image("fa_variance")
+        self.fa_low, self.fa_high = self._image("fa_low"), self._image("fa_high")  # ends of the conformal intervals
+        self.fa_exemplar = self._image("fa_exemplar")
+        self.fa_value = self._image("fa_value")
+        self.translated = self._image("translated")
+        self.translated_value = self._image("translated_value")
+
+    def plot(self) -> Figure:
+        """Draw the scan, its translation and its maps beside each other, on the network's grid; of a volume the middle slice.
+
+        Returns:
+            Figure of pyplot, which notebooks show.
+        """
+        figure = plt.figure()
+        draw_overview(figure, self.item[Keys.IMAGE], self.item["explanation"], self.item["result"])
+        return figure
+
+    def save(self, output_dir: str | Path, overview: bool = True) -> list[Path]:
+        """Write the files that inference writes for a scan: `NAME_fa_mean.nii.gz`, ..., `NAME_overview.png`.
+
+        Args:
+            output_dir: folder to write to; made when absent.
+            overview: whether the picture is written.
+
+        Returns:
+            Paths of the files.
+
+        Raises:
+            OSError: When they cannot be written; then none of them is left.
+        """
+        return write_explanation(self.item, output_dir, overview)
+
+    def __repr__(self) -> str:
+        chance = self.probabilities[self.predicted_class]
+        return f"Explanation({self.name}: class {self.predicted_class} (p = {chance:.2f}), translated to {self.target_class})"
+
+    def _image(self, key: str) -> nibabel.Nifti1Image | None:
+        image: MetaTensor | None = self.item.get(key)
+        return None if image is None else make_nifti(image.as_tensor()[0].float().numpy(), image.affine.numpy())
+
+
+class TrainedNetwork:
+    """A trained network with the preprocessing that it was trained with.
+
+    Args:
+        configs: `inference.yaml` and the overlays that the network was trained with.
+        changes: keys of these configs with other values.
+
+    Raises:
+        FileNotFoundError: When there is no such checkpoint.
+        ValueError: When the checkpoint fits another architecture.
+    """
+
+    def __init__(self, configs: Sequence[str | Path], changes: dict[str, Any]) -> None:
+        self.configs, self.changes = [str(path) for path in configs], changes
+        self.network: ICAM = _get(self._parse({}), "network")
+
+    def explain(
+        self, scan: Scan, num_samples: int = 50, target: int | None = None, prepare: bool = False, **settings: Any
+    ) -> Explanation:
+        """Classify a scan and explain it by translation to another class.
+
+        Source: Bass et al., NeurIPS 2020, Sec. 3.2 (https://arxiv.org/abs/2006.08287).
+
+        Args:
+            scan: NIfTI file, nibabel image, or array of shape (H, W[, D]) with its affine (4, 4) in mm.
+            num_samples: attributes drawn for the maps.
+            target: class that the scan is translated to; None for the most likely one that is not the predicted one.
+            prepare: whether the scan is a whole head, which is brought to the network's space first; maps lie on its own grid.
+            settings: other keys of `configs/inference.yaml`, such as `reference_scan`, `target_value`, `mirror_axis`, `shift`,
+                `seed` or `calibration`.
+
+        Returns:
+            Classes and maps.
+
+        Raises:
+            FileNotFoundError: When there is no such file.
+            ValueError: When the scan is not what the network takes, or a setting is not accepted.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            path = _as_file(scan, Path(folder))
+            parser = self._parse({**settings, "num_samples": num_samples, "target": target, "prepare": prepare}, path, folder)
+            item = next(self._explain_all(parser))
+            if FAILURE in item:
+                raise ValueError(item[FAILURE])
+            return Explanation(item, _as_image(nibabel.load(path) if isinstance(scan, str | Path) else scan))
+
+    def explain_folder(
+        self, folder: str | Path, num_samples: int = 50, target: int | None = None, prepare: bool = False, **settings: Any
+    ) -> Iterator[Explanation]:
+        """Explain the scans of a folder or table one by one; a scan that fails is left out with a warning that says why.
+
+        Args:
+            folder: folder of NIfTI files at any depth, or a table with the column `image`.
+            num_samples: as in `explain`.
+            target: as in `explain`.
+            prepare: as in `explain`.
+            settings: as in `explain`; `split` chooses rows of the table.
+
+        Yields:
+            Classes and maps of each scan.
+
+        Raises:
+            FileNotFoundError: When there is no such folder.
+            ValueError: When it holds no scan, or a setting is not accepted.
+        """
+        with tempfile.TemporaryDirectory() as output:
+            chosen = {**settings, "num_samples": num_samples, "target": target, "prepare": prepare}
+            for item in self._explain_all(self._parse(chosen, folder, output)):
+                if FAILURE in item:
+                    warnings.warn(f"{item['scan']} is left out: {item[FAILURE]}", stacklevel=2)
+                else:
+                    yield Explanation(item, _as_image(nibabel.load(item["scan"])))
+
+    def _explain_all(self, parser: ConfigParser) -> Iterator[dict[str, Any]]:
+        """Yield every scan of the config after its postprocessing, or with the reason of its failure."""
+        dataset, inferer, postprocessing = (_get(parser, key) for key in ("dataset", "inferer", "postprocessing"))
+        device = torch.device(_get(parser, "device"))
+        for item in (dataset[index] for index in range(len(dataset))):
+            if FAILURE not in item:
+                image = item[Keys.IMAGE].as_tensor().unsqueeze(0).to(device)
+                item = attempt(postprocessing, {**item, Keys.PRED: decollate_batch(inferer(image, self.network))[0]})
+            yield item
+
+    def _parse(self, settings: dict[str, Any], dataset_dir: str | Path = "", output_dir: str = "") -> ConfigParser:
+        """Return the configs with the settings of one call; the network is not loaded again."""
+        parser = ConfigParser()
+        parser.read_config(self.configs)
+        for key in [*self.changes, *settings]:
+            if key.split("#")[0] not in parser:
+                near = difflib.get_close_matches(key, parser.get(), n=1)
+                hint = f"; did you mean {near[0]}?" if near else ""
+                raise ValueError(f"{key} is no setting: accepted are the keys of {', '.join(self.configs)}{hint}")
+        parser.update({**self.changes, **settings, "dataset_dir": str(dataset_dir), "output_dir": str(output_dir)})
+        if hasattr(self, "network"):
+            parser.update({"network": self.network})
+        return parser
+
+
+def load(checkpoint: str | Path = "lesions", overlays: Sequence[str | Path] = (), device: str | None = None) -> TrainedNetwork:
+    """Load a trained network.
+
+    Args:
+        checkpoint: network that comes with the bundle, "lesions" (axial slices), "conversion" or "ageing" (volumes), or the file
+            of a trained network, such as `output/train/model.pt`.
+        overlays: config files that a network of yours was trained with, beside `train.yaml`, in their order; their names are
+            enough for those of the bundle, such as "volumes".
+        device: where to compute, such as "cpu"; None for the GPU if there is one.
+
+    Returns:
+        The network, ready to explain scans.
+
+    Raises:
+        FileNotFoundError: When there is no such network or overlay.
+        ValueError: When the checkpoint fits another architecture than the configs'.
+    """
+    shipped = SHIPPED.get(str(checkpoint))
+    path = Path(checkpoint) if shipped is None else MODELS / f"{'model' if checkpoint == 'lesions' else checkpoint}.pt"
+    if not path.is_file():
+        raise FileNotFoundError(f"checkpoint {checkpoint} does not exist: give a file, or one of {', '.join(SHIPPED)}")
+    changes: dict[str, Any] = {"checkpoint": str(path)} | ({} if device is None else {"device": device})
+    return TrainedNetwork([CONFIGS / "inference.yaml", *map(_find_overlay, overlays or shipped or ())], changes)
+
+
+def _find_overlay(name: str | Path) -> Path:
+    """Return the path of an overlay: a file, or the name of one that comes with the bundle."""
+    for path in (Path(name), CONFIGS / f"{name}.yaml"):
+        if path.is_file():
+            return path
+    raise FileNotFoundError(f"overlay {name} does not exist: give a config file, or the name of one in {CONFIGS}")
+
+
+def _as_file(scan: Scan, folder: Path) -> Path:
+    """Return the file of a scan; an image in memory is written to one, so that all scans are read in the same way."""
+    if isinstance(scan, str | Path):
+        return Path(scan)
+    path = folder / "scan.nii"
+    nibabel.save(_as_image(scan), path)
+    return path
+
+
+def _as_image(scan: Any) -> nibabel.spatialimages.SpatialImage:
+    """Return an image in memory as an image of nibabel."""
+    if isinstance(scan, nibabel.spatialimages.SpatialImage):
+        return scan
+    if not isinstance(scan, tuple) or len(scan) != 2:
+        raise ValueError(f"scan must be a NIfTI file, a nibabel image, or (array, affine), got {type(scan).__name__}")
+    array = np.asarray(scan[0])
+    return nibabel.Nifti1Image(array if array.dtype in (np.float32, np.float64) else array.astype(np.float32), scan[1])
+
+
+def _get(parser: ConfigParser, key: str) -> Any:
+    """Return a part of the config; what is wrong with the input is raised without what MONAI wraps around it."""
+    try:
+        return parser.get_parsed_content(key)
+    except RuntimeError as error:
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, ValueError | OSError):
+            cause = cause.__cause__
+        raise (cause or error) from None

@@ -1,0 +1,174 @@
+"""From a folder of raw scans to a cohort that the networks take."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from bundle.files import check_writable, write_atomically, write_nifti, write_table
+from bundle.preprocessing.pictures import OVERVIEW, save_picture, write_overview
+from bundle.preprocessing.pipeline import PreparedScan, Settings, check_settings, prepare_scan
+from bundle.preprocessing.quality_control import RejectedScan
+from bundle.preprocessing.sources import find_raw_scans
+from bundle.preprocessing.workers import run_in_processes
+from bundle.records import compute_fingerprint, read_record, write_record
+
+VERSION = 1  # of the steps: another one makes all scans anew
+TABLE = "prepared.tsv"
+MANIFEST = "manifest.tsv"
+RECORD = "desc-prepared_T1w.json"
+ENDINGS = {
+    "image": "desc-prepared_T1w.nii.gz",
+    "brain_mask": "desc-brain_mask.nii.gz",
+    "transform": "from-raw_to-prepared_xfm.txt",
+    "picture": "desc-prepared_T1w.png",
+}
+NEEDED = ("participant_id", "label", "split")  # columns of the source with which the prepared scans are a cohort to train on
+MEASURES = ("brain_volume_ml", "template_correlation", "num_slices", "smallest_scale", "largest_scale")
+KILLED = "{}: its process was killed twice, the second time alone, perhaps for its memory: give more, or leave the scan out"
+
+logger = logging.getLogger(__name__)
+
+
+class CohortPreprocessing:
+    """Prepare all scans of a folder, table or dataset, each once, and list how it went.
+
+    Below `output_dir`, for each scan `sub-*/[ses-*/]anat/*_desc-prepared_T1w.nii.gz`, its brain mask, the transform from the
+    raw scan, a picture and a record; for all `prepared.tsv`, `overview.html`, and when the source has labels and splits
+    `manifest.tsv`, with the scans that are done. A scan that is done and has not changed is not done again.
+
+    Args:
+        dataset_dir: NIfTI file, folder or table, as in `find_raw_scans`.
+        output_dir: folder to write to.
+        settings: what is done to a scan.
+        num_workers: processes, each with one thread; 0 for none beside this one.
+
+    Raises:
+        ValueError: When a setting is out of range.
+    """
+
+    def __init__(
+        self, dataset_dir: str | Path, output_dir: str | Path, settings: Settings | None = None, num_workers: int = 1
+    ) -> None:
+        self.dataset_dir = dataset_dir
+        self.output_dir = Path(output_dir).expanduser().resolve()
+        self.settings = settings or Settings()
+        self.num_workers = num_workers
+        self.rows: dict[int, dict[str, Any]] = {}
+        if num_workers < 0:
+            raise ValueError(f"num_workers must be 0 or more, got {num_workers}")
+        check_settings(self.settings)
+
+    def run(self) -> Path:
+        """Prepare the scans that are not done yet.
+
+        Returns:
+            The folder of the prepared scans.
+
+        Raises:
+            FileNotFoundError: When `dataset_dir` does not exist.
+            OSError: When nothing can be written to `output_dir`.
+            ValueError: When there is no scan in it.
+        """
+        scans = find_raw_scans(self.dataset_dir).to_dict("records")
+        check_writable(self.output_dir)
+        self.rows = {}
+        with tqdm(total=len(scans), desc="preparing scans", unit="scan") as bar:
+            for index, outcome in self._prepare_all(scans):
+                self.rows[index] = scans[index] | outcome
+                if outcome["status"] == "failed":
+                    logger.warning("%s is left out: %s", scans[index]["raw_image"], outcome["message"])
+                write_table(self.output_dir / TABLE, self.table())
+                bar.update()
+        write_overview(self.table(), self.output_dir / OVERVIEW)
+        self._write_manifest()
+        return self.output_dir
+
+    def table(self) -> pd.DataFrame:
+        """Return the table of what is done so far, one row a scan in the order of the source."""
+        rows = pd.DataFrame([self.rows[index] for index in sorted(self.rows)]).drop(columns="stem")
+        last = ["image", "brain_mask", "raw_image", "transform", "picture", "status", "message", *MEASURES, "seconds"]
+        return rows.reindex(columns=[*(name for name in rows if name not in last and not name.startswith("seconds_")), *last,
+                                     *(name for name in rows if name.startswith("seconds_"))])  # fmt: skip
+
+    def finish(self) -> None:
+        """End the program with status 1 and one sentence when scans failed.
+
+        Raises:
+            SystemExit: When a scan failed.
+        """
+        failed = [row for _, row in sorted(self.rows.items()) if row["status"] == "failed"]
+        if failed:
+            raise SystemExit(
+                f"{len(failed)} of {len(self.rows)} scans failed, the others are done (see {self.output_dir / TABLE});"
+                f" the first: {failed[0]['message']}"
+            )
+
+    def _prepare_all(self, scans: list[dict[str, Any]]) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Yield the number of each scan and what became of it, in the order in which they are done."""
+        jobs = [(scan["raw_image"], self.output_dir, scan["stem"], self.settings) for scan in scans]
+        if self.num_workers == 0:
+            yield from ((index, prepare_and_write(*job)) for index, job in enumerate(jobs))
+            return
+        for index, outcome in run_in_processes(prepare_and_write, jobs, self.num_workers):
+            yield index, outcome or {"status": "failed", "message": KILLED.format(scans[index]["raw_image"])}
+
+    def _write_manifest(self) -> None:
+        """Write the scans that are done as a cohort, when the source has their classes and splits."""
+        table = self.table()
+        (self.output_dir / MANIFEST).unlink(missing_ok=True)
+        if set(NEEDED) <= set(table):
+            dropped = ["picture", "status", "message", *(name for name in table if name.startswith("seconds"))]
+            write_table(self.output_dir / MANIFEST, table[table["status"] == "done"].drop(columns=dropped))
+
+
+def prepare_and_write(raw_image: str, output_dir: Path, stem: str, settings: Settings) -> dict[str, Any]:
+    """Prepare one scan, unless that was done before.
+
+    Args:
+        raw_image: Its file.
+        output_dir: Folder to write to.
+        stem: Path of the scan's files in it, without ending.
+        settings: What is done.
+
+    Returns:
+        Columns of its row: status (done or failed), message, files, measures and seconds.
+    """
+    names = {column: f"{stem}_{ending}" for column, ending in ENDINGS.items()}
+    files = {column: output_dir / name for column, name in names.items()}
+    record = output_dir / f"{stem}_{RECORD}"
+    fingerprint = compute_fingerprint(VERSION, settings, files=[raw_image])
+    if done := read_record(record, fingerprint, files.values()):
+        return done["columns"]
+    try:
+        for path in (record, *files.values()):  # of other settings, or of a run that was killed
+            path.unlink(missing_ok=True)
+        prepared = prepare_scan(raw_image, settings)
+        _write_files(prepared, files)
+        measures = {name: round(value, 4) for name, value in prepared.measures.items()}
+        seconds = {f"seconds_{step}": value for step, value in prepared.seconds.items()}
+        total = round(sum(prepared.seconds.values()), 2)
+        columns = {"status": "done", **names, **measures, "seconds": total, **seconds}
+        write_record(record, fingerprint, {"RawSources": [raw_image], "SkullStripped": True, "columns": columns})
+        return columns
+    except RejectedScan as error:
+        if error.prepared is None:
+            return {"status": "failed", "message": str(error), **error.measures}
+        save_picture(error.prepared, files["picture"])
+        return {"status": "failed", "message": str(error), **error.measures, "picture": names["picture"]}
+    except Exception as error:  # whatever is wrong with a scan, the others are prepared
+        text = " ".join(str(error).split()) or type(error).__name__
+        return {"status": "failed", "message": text if raw_image in text else f"{raw_image}: {text}"}
+
+
+def _write_files(prepared: PreparedScan, files: dict[str, Path]) -> None:
+    write_nifti(files["image"], prepared.image, prepared.affine)
+    write_nifti(files["brain_mask"], prepared.brain_mask, prepared.affine)
+    with write_atomically(files["transform"]) as path:
+        header = "world of the raw scan to world of the prepared scan, mm (RAS)"
+        np.savetxt(path, prepared.transform, fmt="%.12g", header=header)
+    save_picture(prepared, files["picture"])

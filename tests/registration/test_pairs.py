@@ -1,0 +1,39 @@
+"""Pairs of scans in a manifest."""
+
+import pandas as pd
+import pytest
+
+from bundle.registration.pairs import list_pairs
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("pair", "ses-M099", "sub-1 ses-M024 names ses-M099 as its pair, which is no other scan of sub-1$"),
+        ("pair", "ses-M006", r"which is no other scan of sub-1 \(sub-2 has one\)$"),
+        ("pair", "ses-M024", "which is no other scan of sub-1"),
+        ("participant_id", "sub-9", "sub-9 ses-M024 names ses-M000 as its pair, which is no other scan of sub-9"),
+    ],
+)
+def test_pair_without_its_other_scan_is_refused(manifest: pd.DataFrame, column: str, value: str, message: str) -> None:
+    manifest.loc[0, column] = value
+    with pytest.raises(ValueError, match=message):
+        list_pairs(manifest)
+
+
+def test_pair_that_is_not_mutual_is_refused(manifest: pd.DataFrame) -> None:
+    manifest.loc[1, "pair"] = None
+    with pytest.raises(ValueError, match="both scans of a pair must name each other"):
+        list_pairs(manifest)
+
+
+def test_age_says_which_of_two_scans_of_one_class_is_the_earlier(manifest: pd.DataFrame) -> None:
+    manifest["age"] = [70.0, 68.0, 61.0, 62.0, 50.0]
+    converter, repeat = list_pairs(manifest)
+    assert converter.earlier["session_id"] == "ses-M000"
+    assert repeat.earlier["session_id"] == "ses-M006"
+
+
+def test_sessions_are_needed(manifest: pd.DataFrame) -> None:
+    with pytest.raises(ValueError, match="has the column pair but not session_id"):
+        list_pairs(manifest.drop(columns="session_id"))

@@ -1,0 +1,126 @@
+"""The Python interface gives what `configs/inference.yaml` gives."""
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import nibabel
+import numpy as np
+import pandas as pd
+import pytest
+from monai.bundle import ConfigParser
+from tiny_scans import TINY, make_affine, run, save_checkpoint, save_scan
+
+import bundle
+from bundle.explanation import TrainedNetwork
+
+SHAPES = {2: [(24, 30, 1), (30, 26)], 3: [(24, 28, 20), (30, 34, 20)]}
+
+
+@pytest.fixture
+def changes(tmp_path: Path, spatial_dims: int) -> dict[str, Any]:
+    """Return the settings of a tiny network whose checkpoint is saved."""
+    plane = 5.0 if spatial_dims == 2 else None
+    grid = {"spatial_dims": spatial_dims, "image_size": [32] * spatial_dims, "plane": plane, "device": "cpu"}
+    settings = {**TINY, **grid, "checkpoint": str(tmp_path / "model.pt")}
+    parser = ConfigParser()
+    parser.read_config(bundle.CONFIGS / "inference.yaml")
+    parser.update(settings)
+    save_checkpoint(parser, tmp_path / "model.pt")
+    return settings
+
+
+@pytest.fixture
+def network(changes: dict[str, Any]) -> TrainedNetwork:
+    """Return the tiny network."""
+    return TrainedNetwork([bundle.CONFIGS / "inference.yaml"], changes)
+
+
+@pytest.fixture
+def scans(tmp_path: Path, spatial_dims: int) -> Path:
+    """Return a folder with two scans on grids of their own."""
+    for number, shape in enumerate(SHAPES[spatial_dims]):
+        save_scan(tmp_path / "scans" / f"sub-{number}.nii.gz", shape, make_affine((1.5, 1.8, 2.5), 0.1 * number), number)
+    return tmp_path / "scans"
+
+
+def test_numbers_are_those_of_the_command(
+    network: TrainedNetwork, changes: dict[str, Any], scans: Path, tmp_path: Path
+) -> None:
+    settings = {"num_samples": 4, "mirror_axis": 0, "seed": 3}
+    reference = scans / "sub-1.nii.gz"
+    parser = ConfigParser()
+    parser.read_config(bundle.CONFIGS / "inference.yaml")
+    paths = {"dataset_dir": str(scans), "output_dir": str(tmp_path / "maps"), "reference_scan": str(reference)}
+    parser.update({**changes, **settings, **paths, "overviews": False})
+    run(parser)
+    table = pd.read_csv(tmp_path / "maps" / "predictions.csv").set_index("name")
+    for explanation in network.explain_folder(scans, reference_scan=reference, **settings):
+        row = table.loc[explanation.name]
+        assert (explanation.predicted_class, explanation.target_class) == (row["predicted_class"], row["target_class"])
+        np.testing.assert_allclose(explanation.probabilities, row[["probability_0", "probability_1"]].astype(float), atol=1e-6)
+        for name in ("fa_mean", "fa_variance", "fa_exemplar", "translated"):
+            expected = nibabel.load(tmp_path / "maps" / f"{explanation.name}_{name}.nii.gz")
+            image = getattr(explanation, name)
+            scale = np.abs(expected.get_fdata()).max()
+            np.testing.assert_allclose(image.get_fdata(), expected.get_fdata(), atol=1e-6 * max(scale, 1))
+            np.testing.assert_array_equal(image.affine, explanation.scan.affine)
+            assert image.shape == explanation.scan.shape
+        assert explanation.fa_low is None
+        assert explanation.fa_value is None
+
+
+def test_a_file_an_image_and_an_array_are_explained_alike(network: TrainedNetwork, scans: Path) -> None:
+    path = scans / "sub-0.nii.gz"
+    image = nibabel.load(path)
+    first, *others = (network.explain(scan, 2) for scan in (path, str(path), image, (np.asarray(image.dataobj), image.affine)))
+    for other in others:
+        np.testing.assert_array_equal(first.fa_mean.get_fdata(), other.fa_mean.get_fdata())
+        np.testing.assert_array_equal(first.probabilities, other.probabilities)
+
+
+def test_files_are_those_of_the_command(network: TrainedNetwork, scans: Path, tmp_path: Path) -> None:
+    explanation = network.explain(scans / "sub-0.nii.gz", 2)
+    paths = explanation.save(tmp_path / "maps")
+    endings = ("fa_mean.nii.gz", "fa_variance.nii.gz", "translated.nii.gz", "overview.png")
+    assert [path.name for path in paths] == [f"sub-0_{ending}" for ending in endings]
+    np.testing.assert_array_equal(nibabel.load(paths[0]).get_fdata(), explanation.fa_mean.get_fdata())
+
+
+def test_a_plot_has_a_titled_panel_and_a_legend_with_unit_for_each_image(network: TrainedNetwork, scans: Path) -> None:
+    figure = network.explain(scans / "sub-0.nii.gz", 2).plot()
+    panels, legends = figure.axes[:4], figure.axes[4:]
+    assert all(axes.get_title() for axes in panels)
+    assert all("intensity" in axes.get_xlabel() for axes in legends)
+    assert len(legends) == 4
+    plt.close(figure)
+
+
+def test_a_scan_that_fails_is_left_out_with_a_warning(network: TrainedNetwork, scans: Path) -> None:
+    (scans / "broken.nii.gz").write_bytes(b"no image")
+    with pytest.warns(UserWarning, match=r"broken.nii.gz is left out: .* cannot be read as NIfTI"):
+        explained = [explanation.name for explanation in network.explain_folder(scans, 2)]
+    assert explained == ["sub-0", "sub-1"]
+    with pytest.raises(ValueError, match="cannot be read as NIfTI"):
+        network.explain(scans / "broken.nii.gz", 2)
+
+
+def test_what_is_not_accepted_is_refused_with_one_sentence(network: TrainedNetwork, scans: Path) -> None:
+    path = scans / "sub-0.nii.gz"
+    with pytest.raises(ValueError, match="nun_samples is no setting: .*did you mean num_samples"):
+        network.explain(path, nun_samples=3)
+    with pytest.raises(ValueError, match="target must be a class, 0 to 1"):
+        network.explain(path, target=5)
+    with pytest.raises(ValueError, match=r"scan must be a NIfTI file, a nibabel image, or \(array, affine\), got list"):
+        network.explain([1, 2])  # type: ignore[arg-type]
+    with pytest.raises(FileNotFoundError, match="checkpoint conversoin does not exist: give a file, or one of lesions"):
+        bundle.load("conversoin")
+    with pytest.raises(FileNotFoundError, match="overlay volume does not exist"):
+        bundle.load("conversion", overlays=["volume"])
+
+
+@pytest.mark.parametrize("name", ["lesions", "conversion", "ageing"])
+def test_networks_of_the_bundle_are_loaded_with_their_overlays(name: str) -> None:
+    encoder = bundle.load(name, device="cpu").network.attribute_encoder
+    assert len(encoder.image_size) == (2 if name == "lesions" else 3)
+    assert (encoder.regressor is not None) == (name == "ageing")
