@@ -56,7 +56,7 @@ def test_networks_of_the_configs_have_the_layers_and_methods_that_they_name(over
         assert set(methods) >= METHODS and ("layer_wise_relevance" in methods) == bool(names)
 
 
-EXAMINED = [("evaluate", "examination"), (*ATTRIBUTION, "examination"), (*ATTRIBUTION, "examination", "baselines/vagan_network")]
+EXAMINED = [("evaluate", "faithfulness"), (*ATTRIBUTION, "faithfulness"), (*ATTRIBUTION, "faithfulness", "baselines/vagan_network")]
 
 
 @pytest.mark.parametrize("names", [TRAINING, ATTRIBUTION, (*ATTRIBUTION, "baselines/resnet"), *EXAMINED])
