@@ -18,7 +18,8 @@ from bundle.evaluation.explainers import TranslatingExplainer
 from bundle.evaluation.ground_truth.truths import find_truths
 from bundle.evaluation.map_metrics.scores import score_maps
 from bundle.evaluation.map_metrics.volumes import Ventricles
-from bundle.evaluation.names import PAIRS, REPEAT
+from bundle.evaluation.names import PAIRS
+from bundle.evaluation.split import REPEAT
 from bundle.structures import AttributionMaps
 
 METHOD = "longitudinal"

@@ -7,8 +7,9 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from bundle.evaluation.names import CONVERTER, METRICS, TRIVIAL_METHODS, WAYS, select_kind
+from bundle.evaluation.names import METRICS, TRIVIAL_METHODS, WAYS, select_kind
 from bundle.evaluation.reporting import FIGURES, pivot_figures, pivot_maps, show_number
+from bundle.evaluation.split import CONVERTER
 from bundle.report.plots import family_of, plot_curves, plot_figures, plot_scatter
 
 MAIN_FIGURES = (  # label, method, metric; shown where there are such rows

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from bundle.baselines import VAGAN, AttributeClassifier, GuidedBackprop, IntegratedGradients
-from bundle.evaluation.explainers import explained_class
 from bundle.evaluation.names import COLUMNS
+from bundle.evaluation.post_hoc import explained_class
 from tests.tiny_evaluation import build_evaluation, build_post_hoc
 
 

@@ -46,7 +46,7 @@ class Randomisation:
         Args:
             explainer: the methods.
         """
-        for case in list_cases(explainer, self.num_scans, self.seed, to_controls=True):
+        for case in list_cases(explainer.split, explainer.explains, self.num_scans, self.seed, to_controls=True):
             about = {"direction": case.direction, "protocol": RANDOMISATION}
             for batch in explainer.split.batches(case.indices, f"shuffling weights ({case.direction})"):
                 trained = explainer.make_maps(batch, case.target)

@@ -47,12 +47,7 @@ def expect_variation(shares: Sequence[float], num_samples: int, seed: int = 0) -
 
 
 def compare_phenotypes(drawn: Mapping[Phenotype, float], known: Mapping[Phenotype, float]) -> list[dict[str, Any]]:
-    """Return the rows of `diversity.csv` on one sampler: how often each parcel and phenotype is drawn, and is in training.
-
-    Args:
-        drawn: how often each phenotype is drawn.
-        known: how often it occurs in the training split.
-    """
+    """Return the rows of `diversity.csv` on one source: how often each parcel and phenotype is drawn, and occurs in training."""
     rows = []
     parcels = [{(parcel,): share for parcel, share in count_parcels(shares).items()} for shares in (drawn, known)]
     for kind, (one, other) in (("parcel", parcels), ("phenotype", (drawn, known))):
