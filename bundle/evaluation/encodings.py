@@ -11,10 +11,11 @@ from torch.nn import functional
 from bundle.networks import ICAM
 
 LARGEST_CONTENT = 2**16  # numbers of a content latent that are kept a scan
+NONE = torch.zeros(0)  # latents of a network without any
 
 
 class Encodings(NamedTuple):
-    """What a network computes of N scans, on the CPU; a classifier has the probabilities alone.
+    """What a network computes of N scans, on the CPU; of a classifier the probabilities alone.
 
     Attributes:
         probabilities: predicted class probabilities, shape (N, K), double precision; (N, 0) from a network without a classifier.
@@ -24,9 +25,9 @@ class Encodings(NamedTuple):
     """
 
     probabilities: Tensor
-    attribute: Tensor | None = None
-    content: Tensor | None = None
-    pooled: Tensor | None = None
+    attribute: Tensor = NONE
+    content: Tensor = NONE
+    pooled: Tensor = NONE
 
 
 def encode_images(network: ICAM, batches: Iterable[Tensor], device: torch.device | str = "cpu") -> Encodings:

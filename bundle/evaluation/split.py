@@ -142,7 +142,8 @@ def draw_references(
     Raises:
         ValueError: When a split has no scan of a class, of another participant.
     """
-    order = sorted(range(len(rows)), key=lambda i: _identify(rows[i]))
+    keys = [(str(row["participant_id"]), int(row["label"]), str(row.get("session_id", ""))) for row in rows]
+    order = sorted(range(len(rows)), key=keys.__getitem__)
     generator = np.random.default_rng(seed)
     references: list[dict[int, int]] = [{} for _ in rows]
     for index in order:
@@ -184,7 +185,3 @@ def find_changed_labels(rows: Sequence[Row], pairs: Mapping[int, int], num_class
         elif "disease_map" in row and "pair" not in row and num_classes == 2:
             labels[index] = 1 - int(row["label"])
     return labels
-
-
-def _identify(row: Row) -> tuple[str, int, str]:
-    return str(row["participant_id"]), int(row["label"]), str(row.get("session_id", ""))

@@ -24,7 +24,7 @@ MARGIN = 1e-6  # intensity above the background from which a voxel is one of the
 class Deletion:
     """Replace the voxels of scans by smoothed ones, in the order of a map, and classify what is left.
 
-    Written by hand: Quantus and captum delete patches of 2D images, and know no background.
+    Written by hand: captum and MONAI have no such measure.
 
     Args:
         classifier: independent classifier.
@@ -56,11 +56,7 @@ class Deletion:
         self.num_scans, self.seed = num_scans, seed
 
     def score(self, explainer: Explainer) -> Iterator[dict[str, Any]]:
-        """Yield `deletion` and `insertion` of all methods, of a random order and of the truth, a row a scan and method.
-
-        Args:
-            explainer: the methods.
-        """
+        """Yield `deletion` and `insertion` of all methods, of a random order and of the truth, a row a scan and method."""
         for case in list_cases(explainer.split, explainer.explains, self.num_scans, self.seed, to_controls=True):
             about = {"direction": case.direction, "protocol": DELETION}
             for batch in explainer.split.batches(case.indices, f"deleting voxels ({case.direction})"):

@@ -71,7 +71,14 @@ class Ventricles:
             self._volumes[index] = self.measure(index, scan.image)[0], labelled
         return self._volumes[index]
 
-    def compare(self, index: int, method: str, reconstruction: Tensor, translated: Tensor) -> list[dict[str, Any]]:
+    def covers(self, index: int, target: int | None = None) -> bool:
+        """Return whether a scan and the participant's other one, of class `target` if given, have labelled ventricles."""
+        other = self.split.pairs.get(index)
+        if other is None or (target is not None and self.split.labels[other] != target):
+            return False
+        return all("regions" in self.split.rows[i] for i in (index, other))
+
+    def compare(self, index: int, method: str, reconstruction: Tensor, translated: Tensor) -> dict[str, Any]:
         """Compare the change of ventricle volume by a translation with that between two scans of a participant.
 
         Args:
@@ -81,14 +88,11 @@ class Ventricles:
             translated: the translated scan, same shape.
 
         Returns:
-            The row of `volumes.csv`; none unless both scans of the participant have labelled ventricles. Volumes are in ml: of
-            the scan (own), its reconstruction, its translation, and the other scan (pair), all measured; `change` is translated
-            less reconstruction, `true_change` pair less own, and `label` and `label_change` are those of the label maps.
+            The row of `volumes.csv`. Volumes are in ml: of the scan (own), its reconstruction, its translation, and the other
+            scan (pair), all measured; `change` is translated less reconstruction, `true_change` pair less own, and `label` and
+            `label_change` are those of the label maps.
         """
-        other = self.split.pairs.get(index)
-        if other is None or any("regions" not in self.split.rows[i] for i in (index, other)):
-            return []
-        (own, own_label), (pair, pair_label) = self.measure_scan(index), self.measure_scan(other)
+        (own, own_label), (pair, pair_label) = self.measure_scan(index), self.measure_scan(self.split.pairs[index])
         before, after = self.measure(index, reconstruction, translated)
         volumes = {
             "own_ml": own,
@@ -100,7 +104,7 @@ class Ventricles:
             "label_ml": own_label,
             "label_change_ml": pair_label - own_label,
         }
-        return [self.split.describe_pair(index) | {"method": method} | volumes]
+        return self.split.describe_pair(index) | {"method": method} | volumes
 
     def _find_voxel(self, image: Tensor) -> tuple[tuple[float, ...], float]:
         """Return the edges of a voxel, mm, and its volume, ml."""
@@ -109,12 +113,7 @@ class Ventricles:
 
 
 def find_peaks(image: Tensor, brain_mask: Tensor | None) -> np.ndarray:
-    """Return the intensities of CSF, grey and white matter of a scan, shape (3,), ascending.
-
-    Args:
-        image: scan, intensities in [-1, 1], background -1, shape (C, H, W[, D]).
-        brain_mask: 1 inside the brain, same shape; None for all that is not background.
-    """
+    """Return the intensities of CSF, grey and white matter of a scan inside its brain, or its foreground, ascending, (3,)."""
     inside = image > -1 if brain_mask is None else brain_mask > 0.5
     values = image[inside].double().numpy()
     return estimate_tissue_peaks(values[:: max(1, len(values) // NUM_SAMPLES)])

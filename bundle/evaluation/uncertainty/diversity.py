@@ -34,13 +34,7 @@ def detect_phenotypes(maps: Tensor, change: Tensor, parcel_map: Tensor, threshol
 
 
 def expect_variation(shares: Sequence[float], num_samples: int, seed: int = 0) -> float:
-    """Return the mean total variation between a distribution and a set of independent draws from it: that of a perfect sampler.
-
-    Args:
-        shares: the distribution, shape (P,).
-        num_samples: draws in a set.
-        seed: of the simulated sets.
-    """
+    """Return the mean total variation between a distribution (P,) and sets of independent draws from it."""
     probabilities = np.asarray(shares) / np.sum(shares)
     drawn = np.random.default_rng(seed).multinomial(num_samples, probabilities, size=NUM_COHORTS) / num_samples  # (R, P)
     return float(np.abs(drawn - probabilities).sum(1).mean() / 2)

@@ -15,7 +15,7 @@ from monai.data import Dataset
 from torch import Tensor
 from tqdm import tqdm
 
-from bundle.attribution import describe_sampling, single_maps
+from bundle.attribution import PriorSource, describe_sampling, single_maps
 from bundle.attribution.conformal import Calibration, calibrate, save_calibrations
 from bundle.evaluation.bootstrap import Bootstrap, mean_of
 from bundle.evaluation.explainers import TranslatingExplainer
@@ -143,12 +143,7 @@ class Uncertainty:
         return {"uncertainty": pd.DataFrame(rows), "diversity": pd.DataFrame(diversity)}
 
     def calibrate(self, source: str, target: int) -> Calibration | None:
-        """Find the calibrated intervals of a direction from the validation split; None where no change is known there.
-
-        Args:
-            source: source of the attributes.
-            target: class that scans are translated to.
-        """
+        """Find the calibrated intervals of a source and a target class in the validation split; None without known changes."""
         if self.validation is None:
             return None
         parts = []
@@ -166,6 +161,7 @@ class Uncertainty:
         calibrations = {target: each for (source, target), each in self.calibrations.items() if source == "prior"}
         if calibrations:
             prior, augmentation = self.explainer.sources["prior"], self.explainer.augmentation
+            assert isinstance(prior, PriorSource)
             save_calibrations(path, calibrations, describe_sampling(prior, augmentation, self.preprocessing))
 
     def measure(self, sample: Sample, target: int) -> dict[str, float]:
@@ -182,14 +178,7 @@ class Uncertainty:
         }
 
     def sample(self, split: Split, index: int, source: str, target: int) -> Sample | None:
-        """Return the sampled maps of a scan, beside its true changes; None where they are not known.
-
-        Args:
-            split: split of the scan.
-            index: its position there.
-            source: source of the attributes.
-            target: class that it is translated to, another one than its own.
-        """
+        """Return the maps of a scan of a split with the attributes of a source, and its true changes; None where unknown."""
         scan = split.load(index)
         changes = find_changes(scan, target, self._list_phenotypes(split, target))
         if changes is None:
@@ -207,15 +196,7 @@ class Uncertainty:
         return None if changes is None else changes.spread()
 
     def summarise(self, table: pd.DataFrame, bootstrap: Bootstrap) -> pd.DataFrame:
-        """Summarise the last `run` over scans.
-
-        Args:
-            table: its table `uncertainty`.
-            bootstrap: how intervals are found.
-
-        Returns:
-            Rows of `metrics.csv`, of the methods `sampled_prior` and `sampled_training`.
-        """
+        """Return rows of `metrics.csv` on the last `run` and its table, of the methods `sampled_prior` and `sampled_training`."""
         parts = []
         for (split, source, direction), group in table.groupby(["split", "draws", "direction"], sort=False):
             columns = {name: group[name].dropna().to_numpy() for name in table if name not in ABOUT}

@@ -68,7 +68,7 @@ def test_partial_volumes_count_in_proportion(ventricles):
 
 def test_change_by_translation_is_compared_with_the_change_between_the_scans(ventricles):
     image = ventricles.split.load(0).image
-    volumes = ventricles.compare(0, "exemplar", image, image + LOSS * draw_rim(image.ndim - 1))[0]
+    volumes = ventricles.compare(0, "exemplar", image, image + LOSS * draw_rim(image.ndim - 1))
     grown = draw_rim(image.ndim - 1).sum().item() * 8e-3
     assert volumes["own_ml"] == volumes["reconstruction_ml"]
     assert volumes["change_ml"] == pytest.approx(grown, rel=0.03)
