@@ -116,7 +116,7 @@ def compute_pointing(maps: Tensor, extent: Tensor) -> Tensor:
 
 
 def _find_scored(maps: Tensor, extent: Tensor) -> Tensor:
-    """Tell of which scans |map| varies and is finite, and something is changed, shape (B,)."""
+    """Return of which scans |map| varies and is finite, and something is changed, shape (B,)."""
     magnitude = maps.abs().flatten(1)
     return (magnitude.amax(1) > magnitude.amin(1)) & magnitude.isfinite().all(1) & extent.flatten(1).any(1)
 

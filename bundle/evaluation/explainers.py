@@ -136,7 +136,7 @@ class TranslatingExplainer(Explainer):
 
     def encode_batch(self, indices: Sequence[int], split: Split | None = None) -> EncodedScans:
         """Return some scans of the test split, or of another one, encoded in every view."""
-        split = split or self.split
+        split = self.split if split is None else split
         image, labels = split.stack(indices).to(self.device), torch.from_numpy(split.labels[indices])
         return EncodedScans(self.network, image, self.augmentation, labels)
 

@@ -1,4 +1,4 @@
-"""What the page says, taken from the tables of an evaluation and a training."""
+"""Figures, tables and drawings of the page, from the tables of an evaluation and a training."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -81,7 +81,7 @@ def show_split(metrics: pd.DataFrame, split: str, headline: str) -> dict[str, An
 
 
 def _select_maps(rows: pd.DataFrame, metric: str, kind: str) -> pd.DataFrame:
-    """Return the rows of one kind of map under the paired protocol, or under the paper's where the cohort knows no other."""
+    """Return the rows of one kind of map under the paired protocol, or under the paper's where the cohort has no other."""
     maps = select_kind(rows[rows["metric"] == metric], kind)
     paired = maps[maps["protocol"] == "paired"]
     return paired if len(paired) else maps

@@ -25,7 +25,7 @@ def find_gaps(rows: Sequence[Row]) -> Iterator[str]:
     if "brain_mask" not in columns:
         yield "no column brain_mask: no NCC inside the brain"
     if "anatomy" not in columns:
-        yield "no column anatomy: seen and unseen anatomies are not told apart"
+        yield "no column anatomy: seen and unseen anatomies are not separated"
     paired = ["disease_map" in row for row in rows if "pair" in row]
     if any(paired) and not all(paired):
         yield f"{paired.count(False)} of {len(paired)} scans with a pair have no disease map: no NCC of them"
