@@ -10,7 +10,7 @@ from bundle.benchmark.plan import choose_runs, list_stages, plan_cohort, plan_ru
 from bundle.benchmark.publication import Publication
 from bundle.benchmark.rows import list_rows
 from bundle.benchmark.runner import Runner
-from bundle.evaluation.scoring import METRICS
+from bundle.evaluation.names import METRICS
 from bundle.files import check_writable, hold_folder
 
 LOCK = "benchmark.lock"

@@ -14,7 +14,7 @@ from bundle.benchmark.plan import Run, Stage, read_record
 from bundle.benchmark.rows import LEARNED, Row, find_reference, list_results, read_figures, read_scores
 from bundle.benchmark.summary import summarise_figures, summarise_scores
 from bundle.benchmark.tables import add_published, lay_out, lay_out_accuracies, lay_out_more, show_leads, to_markdown
-from bundle.evaluation.scoring import MAP_METRICS
+from bundle.evaluation.names import MAP_METRICS
 from bundle.files import write_atomically
 from bundle.report.plots import plot_figures
 

@@ -9,8 +9,7 @@ import pandas as pd
 
 from bundle.benchmark.checks import ALL
 from bundle.benchmark.plan import Run, read_record
-from bundle.evaluation.candidates import ORACLES, TRIVIAL_METHODS
-from bundle.evaluation.scoring import AGAINST_CHANGE
+from bundle.evaluation.names import AGAINST_CHANGE, ORACLES, TRIVIAL_METHODS
 
 LEARNED, TRIVIAL, EXACT = "learned", "trivial", "exact change"
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student
 
-from bundle.metrics import bootstrap_interval
+from bundle.evaluation import Bootstrap
 
 KEYS = ["row", "family", "split", "protocol", "direction", "metric"]
 LEADS = ("lead", "lead_ci_low", "lead_ci_high", "lead_seeds")
@@ -93,6 +93,6 @@ def _interval(group: pd.DataFrame, level: float, seed: int) -> dict[str, Any]:
     mean, low, high = seed_interval(means, level)
     varies = np.ptp(means) > 0  # trivial maps are the same for all seeds
     if not varies:
-        low, high = bootstrap_interval(group[group["seed"] == group["seed"].iloc[0]]["score"].to_numpy(), level, seed=seed)
+        low, high = Bootstrap(level, seed=seed).find_interval(group[group["seed"] == group["seed"].iloc[0]]["score"].to_numpy())
     counted = {"over": SEEDS if varies else SCANS, "num_seeds": len(means), "n": int(by_seed.count().max())}
     return {"mean": mean, "std": float(by_seed.std().mean()), "ci_low": low, "ci_high": high} | counted
