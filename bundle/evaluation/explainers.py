@@ -187,5 +187,5 @@ class VAGANExplainer(PostHocExplainer):
 
 def _find_networks(methods: Iterable[Any]) -> Iterable[nn.Module]:
     """Return the networks of methods, each once."""
-    networks = [network for method in methods for network in ([method] if isinstance(method, nn.Module) else method.networks)]
+    networks = [method if isinstance(method, nn.Module) else method.network for method in methods]
     return {id(network): network for network in networks}.values()

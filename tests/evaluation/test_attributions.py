@@ -2,9 +2,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from captum.attr import IntegratedGradients
 from torch import nn
 
-from bundle.baselines import VAGAN, AttributeClassifier, GuidedBackprop, IntegratedGradients
+from bundle.baselines import VAGAN, AttributeClassifier, GuidedBackprop, PostHoc
 from bundle.evaluation import AttributionEvaluation, Evaluation
 from bundle.evaluation.attributions import explained_class
 from bundle.evaluation.scoring import COLUMNS
@@ -19,7 +20,8 @@ class Truth:
 
 
 def evaluate(classifier: nn.Module, cohort, folder, **arguments) -> pd.DataFrame:
-    chosen = {"guided": GuidedBackprop(classifier), "gradients": IntegratedGradients(classifier, 4), "truth": Truth()}
+    gradients = PostHoc(IntegratedGradients, classifier, baselines=-1.0, n_steps=4)
+    chosen = {"guided": PostHoc(GuidedBackprop, classifier), "gradients": gradients, "truth": Truth()}
     settings = {"num_resamples": 50, "cohort": "tiny"} | arguments
     return AttributionEvaluation(classifier, chosen, cohort.test, cohort.train, folder, **settings).run()
 

@@ -3,9 +3,10 @@ import json
 import pandas as pd
 import pytest
 import torch
+from captum.attr import IntegratedGradients
 from torch import nn
 
-from bundle.baselines import AttributeClassifier, IntegratedGradients
+from bundle.baselines import AttributeClassifier, PostHoc
 from bundle.evaluation import AttributionEvaluation, Evaluation, Examination, Judge, PostHocExplainer, TranslatingExplainer
 from bundle.evaluation.scoring import COLUMNS
 from tests.evaluation.known_judge import KnownExplainer, make_judge
@@ -44,7 +45,7 @@ def make_explainer(kind: str, cohort, network, folder, batch_size: int):
         options = {"num_samples": 2, "batch_size": batch_size}
         return TranslatingExplainer(Evaluation(network, cohort.test, cohort.train, folder, "tiny", **options))
     classifier = AttributeClassifier(network)
-    methods = {"gradients": IntegratedGradients(classifier, 2)}
+    methods = {"gradients": PostHoc(IntegratedGradients, classifier, baselines=-1.0, n_steps=2)}
     return PostHocExplainer(AttributionEvaluation(classifier, methods, cohort.test, cohort.train, folder, "tiny"))
 
 
