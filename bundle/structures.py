@@ -35,6 +35,19 @@ class DomainLogits(NamedTuple):
         return self.real.expand(-1, self.label.shape[1]).gather(1, labels[:, None])[:, 0]
 
 
+class Attributes(NamedTuple):
+    """Attributes that scans are given in place of their own.
+
+    Attributes:
+        values: attribute latents, one a scan or N of a class, shape (B or N, *latent_shape).
+        mirrored: those of mirrored reference scans, for mirrored views; None for the same. An attribute that is itself mirrored
+            need not be of its class: networks do not keep place by place what is where.
+    """
+
+    values: Tensor
+    mirrored: Tensor | None = None
+
+
 class AttributionMaps(NamedTuple):
     """Feature attribution of a batch of scans, translated to `target`.
 

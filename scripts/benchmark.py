@@ -13,14 +13,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import torch
 from monai.bundle import ConfigParser
 from monai.data import Dataset
 
-from bundle.attribution import sampled_maps
+from bundle.attribution import EncodedScans, PriorSource, sampled_maps
 from bundle.networks import Generator
 from bundle.training import ICAMTrainer
 
@@ -122,7 +121,8 @@ def measure(task: str, size: str, configs: Sequence[str]) -> None:
     else:
         network = make_parser(configs, changes).get_parsed_content("network")
         image = torch.rand(1, 1, *grid) * 2 - 1
-        step = partial(sampled_maps, network, image, torch.tensor([1])) if task != "idle" else network.eval
+        draws = {1: PriorSource(network).draw(1)}
+        step = network.eval if task == "idle" else lambda: sampled_maps(EncodedScans(network, image), torch.tensor([1]), draws)
     for _ in range(2):
         start = time.perf_counter()
         step()

@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from bundle.attribution import draw_attributes
+from bundle.attribution import PriorSource
 from bundle.export.formats import FORMATS, Run, capture, check_formats
 from bundle.export.parts import Part, split_network
 from bundle.files import check_writable, write_atomically
@@ -120,8 +120,8 @@ class Exporter:
     def _draw(self) -> Tensor:
         """Return what `sampled_maps` draws for each class."""
         with torch.no_grad():
-            draws = draw_attributes(self.network, range(len(self.network.class_attributes)), **self.sampling)
-        return torch.stack([draws[label] for label in sorted(draws)]).cpu()
+            source = PriorSource(self.network, **self.sampling)
+            return torch.stack([source.draw(label).values for label in range(len(self.network.class_attributes))]).cpu()
 
     def _export(self, name: str, part: Part, inputs: Sequence[Tensor]) -> list[dict[str, Any]]:
         """Write a part in each format and return the rows of its comparison."""

@@ -8,12 +8,20 @@ from monai.inferers import Inferer
 from monai.networks.utils import eval_mode
 from torch import Tensor
 
-from bundle.attribution import describe_sampling, exemplar_maps, sampled_maps, translate_to_value
-from bundle.attribution.augmentation import Viewing
+from bundle.attribution import (
+    EncodedScans,
+    PriorSource,
+    TestTimeAugmentation,
+    describe_sampling,
+    exemplar_maps,
+    sampled_maps,
+    value_maps,
+)
 from bundle.attribution.conformal import Intervals
 from bundle.data.intensities import BACKGROUND
 from bundle.data.scans import without_metadata
 from bundle.networks import ICAM
+from bundle.structures import Attributes
 
 OLDEST = 120  # years
 
@@ -68,14 +76,8 @@ class ICAMInferer(Inferer):
         self._checked: ICAM | None = None  # whose weights have been compared with the calibration's
         self.reference = reference
         self.target_value, self.value_mean, self.value_scale = target_value, value_mean, value_scale
-        self.sampling: dict[str, Any] = {
-            "num_samples": num_samples,
-            "threshold": threshold,
-            "seed": seed,
-            "chunk_size": chunk_size,
-            "reference": reference,
-            "viewing": Viewing(mirror_axis, shift),
-        }
+        self.sampling: dict[str, Any] = {"num_samples": num_samples, "threshold": threshold, "seed": seed}
+        self.chunk_size, self.augmentation = chunk_size, TestTimeAugmentation(mirror_axis, shift)
 
     def __call__(  # type: ignore[override]  # our network only
         self, inputs: Tensor, network: ICAM, *args: Any, **kwargs: Any
@@ -100,11 +102,13 @@ class ICAMInferer(Inferer):
         """
         self.check(network)
         image = without_metadata(inputs)
-        probabilities = self._classify(image, network)
-        target = self._choose_target(probabilities)
-        maps = sampled_maps(network, image, target, **self.sampling)
+        scans = EncodedScans(network, image, self.augmentation)
+        target = self._choose_target(scans.probabilities)
+        source = PriorSource(network, **self.sampling)
+        attributes = {label: source.draw(label) for label in target.unique().tolist()}
+        maps = sampled_maps(scans, target, attributes, self.chunk_size, self.reference)
         result = {
-            "probabilities": probabilities,
+            "probabilities": scans.probabilities,
             "target": target,
             "fa_mean": maps.mean,
             "fa_variance": maps.variance,
@@ -113,8 +117,8 @@ class ICAMInferer(Inferer):
         if self.intervals is not None:
             result["fa_low"], result["fa_high"] = self.intervals.find(maps.mean, maps.variance, target, image > BACKGROUND)
         if self.exemplar is not None:
-            result["fa_exemplar"] = self._explain_by_exemplar(image, network)
-        result |= self._explain_by_value(image, network)
+            result["fa_exemplar"] = self._explain_by_exemplar(scans)
+        result |= self._explain_by_value(scans)
         return {key: value.clone() for key, value in result.items()}  # outside inference mode: ordinary tensors
 
     def check(self, network: ICAM) -> None:
@@ -127,7 +131,7 @@ class ICAMInferer(Inferer):
             ValueError: When the network has no classifier, the target is no class, a target value is given to a network without
                 regression, there are no such views, or intervals are those of other maps.
         """
-        self.sampling["viewing"].check(len(network.attribute_encoder.image_size))
+        self.augmentation.check(len(network.attribute_encoder.image_size))
         if network.attribute_encoder.classifier is None:
             raise ValueError("inference tells classes, and this network has no classifier: its config says classification: false")
         num_classes = len(network.class_attributes)
@@ -143,13 +147,9 @@ class ICAMInferer(Inferer):
             if self.reference != "reconstruction":
                 raise ValueError(f"reference must be reconstruction for maps with intervals, got {self.reference}")
             targets = range(num_classes) if self.target is None else [self.target]
-            self.intervals.check(describe_sampling(network, self.sampling, self.preparation), targets)
+            source = PriorSource(network, **self.sampling)
+            self.intervals.check(describe_sampling(source, self.augmentation, self.preparation), targets)
             self._checked = network
-
-    def _classify(self, image: Tensor, network: ICAM) -> Tensor:
-        """Return class probabilities, shape (B, K)."""
-        with eval_mode(network), torch.inference_mode():
-            return network.classify(network.encode(image).mean).softmax(dim=1)
 
     def _choose_target(self, probabilities: Tensor) -> Tensor:
         """Return the class that each scan is translated to, shape (B,)."""
@@ -157,38 +157,34 @@ class ICAMInferer(Inferer):
             return probabilities.topk(2, dim=1).indices[:, 1]
         return torch.full_like(probabilities[:, 0], self.target, dtype=torch.long)
 
-    def _explain_by_value(self, image: Tensor, network: ICAM) -> dict[str, Tensor]:
+    def _explain_by_value(self, scans: EncodedScans) -> dict[str, Tensor]:
         """Return the regressed ages, and the maps that lead to the target value."""
-        if network.attribute_encoder.regressor is None:
+        if scans.network.attribute_encoder.regressor is None:
             return {}
-        ages = {"predicted_age": self._regress(image, network)}
+        ages = {"predicted_age": scans.values * self.value_scale + self.value_mean}
         if self.target_value is None:
             return ages
-        value = torch.full_like(ages["predicted_age"], (self.target_value - self.value_mean) / self.value_scale)
-        maps = translate_to_value(network, image, value, self.reference)
-        ages["translated_age"] = self._regress(maps.translated, network)
+        value = torch.full_like(scans.values, (self.target_value - self.value_mean) / self.value_scale)
+        maps = value_maps(scans, value, self.reference)
+        with eval_mode(scans.network), torch.inference_mode():
+            encoder = scans.network.attribute_encoder
+            ages["translated_age"] = encoder.regress(encoder(maps.translated)[0]) * self.value_scale + self.value_mean
         return ages | {"fa_value": maps.mean, "translated_value": maps.translated}
 
-    def _regress(self, image: Tensor, network: ICAM) -> Tensor:
-        """Return ages in years, shape (B,)."""
-        with eval_mode(network), torch.inference_mode():
-            value = network.attribute_encoder.regress(network.attribute_encoder(image)[0])
-        return value * self.value_scale + self.value_mean
-
-    def _explain_by_exemplar(self, image: Tensor, network: ICAM) -> Tensor:
+    def _explain_by_exemplar(self, scans: EncodedScans) -> Tensor:
         """Return the maps that the reference scan's attribute gives."""
-        exemplar, count, viewing = without_metadata(self.exemplar).unsqueeze(0).to(image), len(image), self.sampling["viewing"]
-        with eval_mode(network), torch.inference_mode():
-            attribute = network.encode(exemplar).mean
-            target = network.classify(attribute).argmax(dim=1)
-            other = viewing.mirror(exemplar)
-            mirrored = None if other is None else _repeat(network.encode(other).mean, count)
-        borrowed = _repeat(attribute, count)
-        return exemplar_maps(network, image, borrowed, target.expand(count), self.reference, viewing, mirrored).mean
+        exemplar, count = without_metadata(self.exemplar).unsqueeze(0).to(scans.image), len(scans.image)
+        with eval_mode(scans.network), torch.inference_mode():
+            attribute, _ = scans.network.attribute_encoder(exemplar)
+            target = scans.network.classify(attribute).argmax(dim=1)
+            other = self.augmentation.mirror(exemplar)
+            mirrored = None if other is None else _repeat(scans.network.attribute_encoder(other)[0], count)
+        attributes = Attributes(_repeat(attribute, count), mirrored)
+        return exemplar_maps(scans, attributes, target.expand(count), self.reference).mean
 
 
 def _repeat(attribute: Tensor, count: int) -> Tensor:
-    """Return an attribute (1, 1, H/16, W/16[, D/16]) for each of `count` scans."""
+    """Return an attribute (1, *latent_shape) for each of `count` scans."""
     return attribute.expand(count, *attribute.shape[1:])
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from bundle.networks import ICAM, DeformingGenerator, DomainDiscriminator
+from bundle.networks import ICAM, DomainDiscriminator
 from bundle.sampling import draw_latents
 from bundle.structures import DomainLogits, Latents
 
@@ -76,7 +76,7 @@ class Translation:
     @cached_property
     def reconstruction(self) -> Tensor:
         """Own content, own attribute."""
-        return self._run(self.network.generator, self.content, self.network.tell(self.attribute, self.labels))
+        return self._run(self.network.generator, self.content, self.attribute, self.labels)
 
     @cached_property
     def drawn(self) -> Tensor:
@@ -91,26 +91,30 @@ class Translation:
     @property
     def asked_classes(self) -> Tensor:
         """Classes of the asked attributes, shape (2B,); of the partners' alone, (B,), where the drawn ones are of no class."""
-        told = self.network.coded or self.network.attribute_encoder.classifier is not None
-        return self.target.repeat(2) if told else self.target
+        of_class = self.network.generator.class_conditional or self.network.attribute_encoder.classifier is not None
+        return self.target.repeat(2) if of_class else self.target
 
     @cached_property
+    def _decoded(self) -> tuple[Tensor, Tensor | None]:
+        """Translations and their shift."""
+        return self._run(self.network.generator.decode_with_shift, self.content, self.asked, self.target.repeat(2))
+
+    @property
+    def translated(self) -> Tensor:
+        """Own content with the asked attributes, shape (2B, C, H, W[, D])."""
+        return self._decoded[0]
+
+    @property
     def shift(self) -> Tensor:
         """By how much the translations move the scan, voxels, shape (2B, spatial_dims, H/4, W/4[, D/4]).
 
         Raises:
             ValueError: When the generator moves nothing.
         """
-        if not isinstance(self.network.generator, DeformingGenerator):
+        shift = self._decoded[1]
+        if shift is None:
             raise ValueError(f"{type(self.network.generator).__name__} moves no tissue: leave out the loss term shift_roughness")
-        return self._run(self.network.generator.draw_shift, self.content, self.asked)
-
-    @cached_property
-    def translated(self) -> Tensor:
-        """Own content with the asked attributes, shape (2B, C, H, W[, D])."""
-        if isinstance(self.network.generator, DeformingGenerator):
-            return self._run(self.network.generator.move, self.content, self.shift)
-        return self._run(self.network.generator, self.content, self.network.tell(self.asked, self.target.repeat(2)))
+        return shift
 
     @property
     def exemplar(self) -> Tensor:
@@ -136,8 +140,8 @@ class Translation:
     @cached_property
     def cycle(self) -> Tensor:
         """Content of the exemplar translation with the attribute that its borrower carries: the scan itself, ideally."""
-        own = self.network.tell(self.returned.mean[self.partner.argsort()], self.labels)
-        return self._run(self.network.generator, self.returned.content, own)
+        own = self.returned.mean[self.partner.argsort()]
+        return self._run(self.network.generator, self.returned.content, own, self.labels)
 
     def _run(self, module: Callable, *inputs: Tensor) -> Any:
         return checkpoint(module, *inputs, use_reentrant=False) if self.checkpointing else module(*inputs)

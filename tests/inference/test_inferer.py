@@ -6,11 +6,19 @@ import numpy as np
 import pytest
 import torch
 
-from bundle.attribution import describe_sampling, exemplar_maps, sampled_maps, translate_to_value
-from bundle.attribution.augmentation import Viewing
+from bundle.attribution import (
+    EncodedScans,
+    PriorSource,
+    TestTimeAugmentation,
+    describe_sampling,
+    exemplar_maps,
+    sampled_maps,
+    value_maps,
+)
 from bundle.attribution.conformal import Intervals, calibrate
 from bundle.inference import ICAMInferer
 from bundle.networks import ICAM
+from bundle.structures import Attributes
 
 Make = Callable[..., ICAM]
 
@@ -22,7 +30,8 @@ def test_answer_is_that_of_the_attribution(make_network: Make, image: torch.Tens
         probabilities = network.eval().classify(network.encode(image).mean).softmax(1)
     torch.testing.assert_close(answer["probabilities"], probabilities.clone())
     assert (answer["target"] == probabilities.argmin(1)).all()
-    maps = sampled_maps(network, image, answer["target"], num_samples=3, seed=5)
+    source = PriorSource(network, 3, seed=5)
+    maps = sampled_maps(EncodedScans(network, image), answer["target"], {label: source.draw(label) for label in (0, 1)})
     for key, expected in (("fa_mean", maps.mean), ("fa_variance", maps.variance), ("translated", maps.translated)):
         assert answer[key].shape == image.shape
         torch.testing.assert_close(answer[key], expected.clone())
@@ -53,14 +62,15 @@ def test_exemplar_gives_its_attribute(make_network: Make, image: torch.Tensor) -
     answer = ICAMInferer(num_samples=2, exemplar=image[3], reference="input")(image[:2], network)
     with torch.inference_mode():
         attribute = network.eval().encode(image[3:]).mean.clone()
-    expected = exemplar_maps(network, image[:2], attribute.expand(2, *attribute.shape[1:]), torch.zeros(2), "input").mean
+    attributes = Attributes(attribute.expand(2, *attribute.shape[1:]))
+    expected = exemplar_maps(EncodedScans(network, image[:2]), attributes, torch.zeros(2), "input").mean
     torch.testing.assert_close(answer["fa_exemplar"], expected.clone())
 
 
 def test_a_target_value_in_years_gives_the_map_to_the_standardised_value(make_network: Make, image: torch.Tensor) -> None:
     network = make_network(regression=True).eval()
     answer = ICAMInferer(num_samples=2, target_value=70.0, value_mean=60.0, value_scale=5.0)(image, network)
-    expected = translate_to_value(network, image, torch.full((4,), 2.0))
+    expected = value_maps(EncodedScans(network, image), torch.full((4,), 2.0))
     torch.testing.assert_close(answer["fa_value"], expected.mean.clone())
     torch.testing.assert_close(answer["translated_value"], expected.translated.clone())
     with torch.inference_mode():
@@ -94,18 +104,40 @@ def test_a_target_value_that_is_no_age_is_refused(value: object) -> None:
 def test_views_are_averaged_and_views_that_there_are_not_are_refused_at_once(make_network: Make, image: torch.Tensor) -> None:
     network = make_network()
     inferer = ICAMInferer(num_samples=2, target=0, mirror_axis=0, shift=1)
-    expected = sampled_maps(network, image, torch.zeros(len(image), dtype=torch.long), 2, viewing=Viewing(0, 1))
+    scans = EncodedScans(network, image, TestTimeAugmentation(0, 1))
+    expected = sampled_maps(scans, torch.zeros(len(image), dtype=torch.long), {0: PriorSource(network, 2).draw(0)})
     torch.testing.assert_close(inferer(image, network)["fa_variance"], expected.variance.clone())
     with pytest.raises(ValueError, match="mirror_axis must be null or one of 0 to"):
         ICAMInferer(mirror_axis=3).check(network)
+
+
+@pytest.mark.parametrize("augmentation", [TestTimeAugmentation(), TestTimeAugmentation(0, 1)])
+def test_scans_are_encoded_once_a_view_for_all_maps(
+    make_network: Make, image: torch.Tensor, augmentation: TestTimeAugmentation
+) -> None:
+    network, batch = make_network(regression=True), image[:3]
+    inferer = ICAMInferer(
+        num_samples=3, exemplar=image[3], mirror_axis=augmentation.mirror_axis, shift=augmentation.shift, target_value=70.0
+    )
+    encoded: dict[str, list[torch.Tensor]] = {"content_encoder": [], "attribute_encoder": []}
+    for name, calls in encoded.items():
+        getattr(network, name).register_forward_hook(lambda module, inputs, output, calls=calls: calls.append(inputs[0]))
+    inferer(batch, network)
+    views = [view.apply(batch) for view in augmentation.list_views(image.ndim - 2)]
+    for calls in encoded.values():
+        of_scans = [[view for view in views if call.shape == view.shape and torch.equal(call, view)] for call in calls]
+        assert sum(map(len, of_scans)) == len(views)
+    assert len(encoded["content_encoder"]) == len(views)
+    others = 1 + 1 + (augmentation.mirror_axis is not None)  # the translation to an age; the reference scan, and mirrored
+    assert len(encoded["attribute_encoder"]) == len(views) + others
 
 
 def test_intervals_of_other_maps_are_refused(make_network: Make, image: torch.Tensor) -> None:
     network = make_network()
     zero = np.zeros(40)
     calibration = calibrate(zero, zero, np.linspace(-1, 1, 40), zero + 1, (0.5,), (1, 1))
-    origin = {"num_samples": 3, "threshold": 0.5, "seed": 0, "viewing": Viewing()}
-    intervals = Intervals({0: calibration, 1: calibration}, 0.5, describe_sampling(network, origin, {"pixdim": 2.0}))
+    origin = describe_sampling(PriorSource(network, 3), TestTimeAugmentation(), {"pixdim": 2.0})
+    intervals = Intervals({0: calibration, 1: calibration}, 0.5, origin)
     answer = ICAMInferer(num_samples=3, intervals=intervals, preparation={"pixdim": 2.0})(image, network)
     assert (answer["fa_low"] < 0).any() and (answer["fa_low"] <= answer["fa_high"]).all()
     for settings, message in (
