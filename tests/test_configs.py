@@ -18,7 +18,7 @@ OVERLAYS = sorted(
     str(path.relative_to(CONFIGS).with_suffix(""))
     for pattern in ("*.yaml", "ablations/*.yaml", "baselines/drit*.yaml")
     for path in CONFIGS.glob(pattern)
-    if path.stem not in (*STAGES, "prepare", "serving", "examination") and not path.stem.startswith("benchmark")
+    if path.stem not in (*STAGES, "prepare", "serving", "faithfulness") and not path.stem.startswith("benchmark")
 )
 DATA = ("bundle_root", "device", "spatial_dims", "image_size", "pixdim", "plane", "percentile", "headroom", "num_classes")
 NETWORK = ("content_encoder", "attribute_encoder", "generator", "network_def")

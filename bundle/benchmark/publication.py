@@ -14,7 +14,7 @@ from bundle.benchmark.results import LEARNED, Results
 from bundle.benchmark.summary import summarise_figures, summarise_scores
 from bundle.benchmark.tables import add_published, lay_out, lay_out_accuracies, lay_out_faithfulness, lay_out_leads, to_markdown
 from bundle.data.intensities import BACKGROUND
-from bundle.evaluation.scoring import MAP_METRICS, METRICS
+from bundle.evaluation.names import MAP_METRICS, METRICS
 from bundle.files import write_atomically
 from bundle.report.images import draw_map, draw_scan, draw_truth, find_point, find_range, take_planes
 from bundle.report.panels import Panel, Tile

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from bundle.benchmark.plan import ALL, Run
-from bundle.evaluation.candidates import ORACLES, TRIVIAL_METHODS
-from bundle.evaluation.scoring import AGAINST_CHANGE
+from bundle.evaluation.names import AGAINST_CHANGE, ORACLES, TRIVIAL_METHODS
 
 LEARNED, TRIVIAL, EXACT = "learned", "trivial", "exact change"
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student
 
-from bundle.metrics import bootstrap_interval
+from bundle.evaluation import Bootstrap
 
 KEYS = ["row", "family", "split", "protocol", "direction", "metric"]
 LEADS = ("lead", "lead_ci_low", "lead_ci_high", "lead_seeds")
@@ -91,6 +91,6 @@ def _interval(group: pd.DataFrame, level: float) -> dict[str, Any]:
     mean, low, high = seed_interval(means, level)
     varies = np.ptp(means) > 0  # trivial maps are the same for all seeds
     if not varies:
-        low, high = bootstrap_interval(group[group["seed"] == group["seed"].iloc[0]]["score"].to_numpy(), level)
+        low, high = Bootstrap(level).find_interval(group[group["seed"] == group["seed"].iloc[0]]["score"].to_numpy())
     figures = {"mean": mean, "std": float(by_seed.std().mean()), "ci_low": low, "ci_high": high}
     return figures | {"over": SEEDS if varies else SCANS, "num_seeds": len(means), "n": int(by_seed.count().max())}

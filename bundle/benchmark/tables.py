@@ -6,8 +6,8 @@ from typing import Any
 import pandas as pd
 
 from bundle.benchmark.results import LEARNED, Row
-from bundle.evaluation.classification import CLASSIFIER
-from bundle.evaluation.tables import show_interval, show_number
+from bundle.evaluation.names import CLASSIFIER
+from bundle.evaluation.reporting import show_interval, show_number
 
 ACCURACY = "accuracy"
 FAITHFULNESS = "faithfulness"  # begins the names of measures whose figures have a table of their own

@@ -10,13 +10,13 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bundle.evaluation.candidates import NETWORK_METHODS, ORACLES, OWN_METHODS
+from bundle.evaluation.names import NETWORK_METHODS, ORACLES, OWN_METHODS
 
 INK = "#010203"  # replaced by the page's text colour
 PALETTE = ("#2b8ccf", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # told apart by colour-blind readers
 FAMILIES = {"network": "#2f7fc1", "learned": "#d55e00", "exact change": "#009e73", "trivial": "#8a8a8a"}
 # Of the network, in tables of other figures than NCC.
-OTHER_METHODS = ("exemplar", "sampled", "regressor", "sampled_prior", "sampled_bank")
+OTHER_METHODS = ("exemplar", "sampled", "regressor", "sampled_prior", "sampled_training")
 STYLE = {
     "font.family": "sans-serif",
     "font.size": 9,

@@ -7,10 +7,8 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from bundle.evaluation.candidates import TRIVIAL_METHODS
-from bundle.evaluation.pairing import CONVERTER
-from bundle.evaluation.scoring import METRICS, select_kind
-from bundle.evaluation.tables import FIGURES, WAYS, pivot_figures, pivot_maps, show_number
+from bundle.evaluation.names import CONVERTER, METRICS, TRIVIAL_METHODS, WAYS, select_kind
+from bundle.evaluation.reporting import FIGURES, pivot_figures, pivot_maps, show_number
 from bundle.report.plots import family_of, plot_curves, plot_figures, plot_scatter
 
 MAIN_FIGURES = (  # label, method, metric; shown where there are such rows
@@ -42,13 +40,13 @@ def summarise_split(metrics: pd.DataFrame, split: str, headline: str) -> dict[st
     for kind in WAYS:
         maps = _select_maps(rows, headline, kind)
         for _, row in maps[maps["method"] == f"{kind}_reconstruction"].iterrows():
-            rivals = maps[(maps["direction"] == row["direction"]) & maps["method"].isin(TRIVIAL_METHODS)]
-            beside = f"best trivial map {show_number(rivals['mean'].max())}"
+            others = maps[(maps["direction"] == row["direction"]) & maps["method"].isin(TRIVIAL_METHODS)]
+            beside = f"best trivial map {show_number(others['mean'].max())}"
             figures.append(_figure(f"NCC({row['direction']}), {kind}", row, beside))
     for label, method, metric in MAIN_FIGURES:
         for _, row in rows[(rows["method"] == method) & (rows["metric"] == metric)].iterrows():
             name = f"{label} ({row['direction']})" if row["direction"] else label
-            figures.append(_figure(name, row, _find_rival(rows, method, metric)))
+            figures.append(_figure(name, row, _find_comparison(rows, method, metric)))
     known = set(_select_maps(rows, headline, WAYS[0])["protocol"])
     return {"split": split, "protocol": next(iter(known), None), "figures": figures}
 
@@ -155,11 +153,11 @@ def flatten(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
             yield f"{prefix}{name}".replace("_", " "), text
 
 
-def _find_rival(rows: pd.DataFrame, method: str, metric: str) -> str:
+def _find_comparison(rows: pd.DataFrame, method: str, metric: str) -> str:
     """Return the figure that this one is compared with, in words; nothing where there is none."""
     name, words = BESIDE.get(metric, ("", ""))
-    rival = rows[(rows["method"] == name) & (rows["metric"] == metric)]
-    return f"{words} {show_number(rival['mean'].iloc[0])}" if method == "regressor" and len(rival) else ""
+    other = rows[(rows["method"] == name) & (rows["metric"] == metric)]
+    return f"{words} {show_number(other['mean'].iloc[0])}" if method == "regressor" and len(other) else ""
 
 
 def _figure(label: str, row: pd.Series, beside: str) -> dict[str, str]:

@@ -52,13 +52,14 @@ def test_networks_of_the_configs_have_the_layers_and_methods_that_they_name(over
     for names in ([], ["baselines/resnet"]):
         files = ("evaluate", *overlays, "baselines/attribution", *names)
         parser = read(files, network="@network_def", device="cpu", references=torch.zeros(1))
-        methods = parser.get_parsed_content("attributions#methods")
+        methods = parser.get_parsed_content("explainer#methods")
         assert set(methods) >= METHODS and ("layer_wise_relevance" in methods) == bool(names)
 
 
-EXAMINED = [("evaluate", "examination"), (*ATTRIBUTION, "examination"), (*ATTRIBUTION, "examination", "baselines/vagan_network")]
+FAITHFULNESS = (*ATTRIBUTION, "faithfulness")
+EXPLAINED = [ATTRIBUTION, (*ATTRIBUTION, "baselines/resnet"), FAITHFULNESS, (*FAITHFULNESS, "baselines/vagan_network")]
 
 
-@pytest.mark.parametrize("names", [TRAINING, ATTRIBUTION, (*ATTRIBUTION, "baselines/resnet"), *EXAMINED])
+@pytest.mark.parametrize("names", [TRAINING, ("evaluate", "faithfulness"), *EXPLAINED])
 def test_the_overlays_have_no_key_that_the_stages_lack(names: tuple[str, ...]) -> None:
     check_overrides(["run", "--config_file", str([str(ROOT / "configs" / f"{name}.yaml") for name in names])])

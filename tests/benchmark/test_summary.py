@@ -5,7 +5,7 @@ from scipy import stats
 
 from bundle.benchmark.results import Results
 from bundle.benchmark.summary import SCANS, SEEDS, seed_interval, summarise_figures, summarise_scores
-from bundle.metrics import bootstrap_interval
+from bundle.evaluation import Bootstrap
 from tests.benchmark.conftest import METHODS, SCORES, SPREAD, STEP
 
 
@@ -55,7 +55,7 @@ def test_with_one_seed_the_interval_is_over_scans(scores):
     line = of(summarise_scores(one, ["ncc_image"], "Ours"), "Ours")
     chosen = one[(one["row"] == "Ours") & (one["direction"] == "-")]["ncc_image"]
     assert line["over"] == SCANS
-    assert (line["ci_low"], line["ci_high"]) == bootstrap_interval(chosen.to_numpy())
+    assert (line["ci_low"], line["ci_high"]) == Bootstrap().find_interval(chosen.to_numpy())
 
 
 def test_scores_that_are_not_defined_do_not_count(scores):
