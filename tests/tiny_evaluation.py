@@ -80,7 +80,7 @@ def build_evaluation(
         Longitudinal(explainer, ventricles),
         ventricles,
         Ages(explainer, value_mean, value_scale),
-        None if uncertainty is None else Uncertainty(explainer, training, validation, uncertainty),
+        None if uncertainty is None else Uncertainty(explainer, training, validation, **uncertainty),
     )
 
 

@@ -4,8 +4,9 @@ from bundle.evaluation.ages import Ages
 from bundle.evaluation.bootstrap import Bootstrap
 from bundle.evaluation.classification import Classes
 from bundle.evaluation.evaluation import Evaluation
-from bundle.evaluation.explainers import PostHocExplainer, TranslatingExplainer, VAGANExplainer
+from bundle.evaluation.explainers import TranslatingExplainer
 from bundle.evaluation.longitudinal import Longitudinal
+from bundle.evaluation.post_hoc import PostHocExplainer, VAGANExplainer
 from bundle.evaluation.selection import ReadableScans, draw_participants, list_validation
 from bundle.evaluation.split import Split
 

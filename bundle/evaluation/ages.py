@@ -80,11 +80,7 @@ class Ages:
         return (values.double() * self.scale + self.mean).tolist()
 
     def make_maps(self, indices: Sequence[int]) -> AttributionMaps:
-        """Translate scans to their wanted ages, against their own reconstruction.
-
-        Args:
-            indices: positions in the test split, of scans with a wanted age.
-        """
+        """Translate test scans that have a wanted age to it, against their own reconstruction."""
         image, labels = self.split.stack(indices).to(self.device), torch.from_numpy(self.split.labels[indices])
         ages = torch.tensor([float(self.split.rows[i]["target_age"]) for i in indices])
         return value_maps(EncodedScans(self.network, image, labels=labels), (ages - self.mean) / self.scale)

@@ -45,11 +45,7 @@ class Bootstrap:
         return asdict(self)
 
     def find_interval(self, values: Sequence[float] | np.ndarray) -> tuple[float, float]:
-        """Return the interval of a mean, NaN with fewer than two values.
-
-        Args:
-            values: one value a scan, shape (N,); NaN are left out.
-        """
+        """Return the interval of the mean of values (N,), NaN left out; NaN with fewer than two values."""
         kept = np.asarray(values, dtype=np.float64)
         kept = kept[~np.isnan(kept)]
         if kept.size < 2:

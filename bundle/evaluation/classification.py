@@ -54,9 +54,7 @@ def f1(weights: np.ndarray, labels: np.ndarray, probabilities: np.ndarray) -> np
 def auc(weights: np.ndarray, labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     """Return the area under the ROC curve of class 1, or its mean over classes against the rest; NaN when a class is absent.
 
-    The probability that a scan of the class has a higher score than one of the rest, ties counting half.
-
-    Arguments are those of `accuracy`.
+    It is the probability that a scan of the class has a higher score than one of the rest; arguments as for `accuracy`.
     """
     figures = []
     for k in [1] if probabilities.shape[1] == 2 else range(probabilities.shape[1]):
@@ -87,28 +85,19 @@ class Classes:
         self.split, self.num_folds, self.seed = split, num_folds, seed
 
     def score(self, encodings: Encodings, bootstrap: Bootstrap) -> pd.DataFrame:
-        """Return the rows of `metrics.csv` on classes.
-
-        Args:
-            encodings: latents and probabilities of the test scans.
-            bootstrap: how intervals are found.
-        """
+        """Return the rows of `metrics.csv` on the probabilities and latents of the test scans."""
         predictions = {CLASSIFIER: encodings.probabilities.numpy()} if encodings.probabilities.shape[1] else {}
         participants = [row["participant_id"] for row in self.split.rows]
         for name in ("pooled", "content", "attribute"):
             latent = getattr(encodings, name)
-            if latent is not None:
+            if len(latent):
                 values = latent.flatten(1).numpy()
                 probe = probe_latent(values, self.split.labels, participants, self.num_folds, self.seed)
                 predictions[f"probe_{'content_' if name == 'pooled' else ''}{name}"] = probe
         return score_classes(self.split, predictions, bootstrap)
 
     def list_predictions(self, encodings: Encodings) -> pd.DataFrame:
-        """Return the contents of `predictions.csv`, a row a test scan.
-
-        Args:
-            encodings: probabilities of the test scans.
-        """
+        """Return the contents of `predictions.csv`, a row a test scan, from its probabilities."""
         table = pd.DataFrame([self.split.describe(index) for index in range(len(self.split))]).drop(columns="scan")
         if encodings.probabilities.shape[1]:
             table["predicted"] = encodings.probabilities.argmax(1).numpy()

@@ -1,5 +1,6 @@
 """Latents and predicted classes of a whole split."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
@@ -7,14 +8,14 @@ from monai.networks.utils import eval_mode
 from torch import Tensor
 from torch.nn import functional
 
-from bundle.evaluation.split import Split
 from bundle.networks import ICAM
 
 LARGEST_CONTENT = 2**16  # numbers of a content latent that are kept a scan
+NONE = torch.zeros(0)  # latents of a network without any
 
 
 class Encodings(NamedTuple):
-    """What a network computes of N scans, on the CPU; a classifier has the probabilities alone.
+    """What a network computes of N scans, on the CPU; of a classifier the probabilities alone.
 
     Attributes:
         probabilities: predicted class probabilities, shape (N, K), double precision; (N, 0) from a network without a classifier.
@@ -24,23 +25,23 @@ class Encodings(NamedTuple):
     """
 
     probabilities: Tensor
-    attribute: Tensor | None = None
-    content: Tensor | None = None
-    pooled: Tensor | None = None
+    attribute: Tensor = NONE
+    content: Tensor = NONE
+    pooled: Tensor = NONE
 
 
-def encode_scans(network: ICAM, split: Split, device: torch.device | str = "cpu") -> Encodings:
-    """Encode every scan of a split, without noise.
+def encode_images(network: ICAM, batches: Iterable[Tensor], device: torch.device | str = "cpu") -> Encodings:
+    """Encode scans, without noise.
 
     Args:
         network: trained network.
-        split: the scans.
+        batches: their images, intensities in [-1, 1], shape (B, C, H, W[, D]) each.
         device: where to compute.
     """
     parts = []
     with eval_mode(network), torch.inference_mode():
-        for indices in split.batches(range(len(split)), "encoding"):
-            content, mean, _ = network.encode(split.stack(indices).to(device))
+        for image in batches:
+            content, mean, _ = network.encode(image.to(device))
             classified = network.attribute_encoder.classifier is not None
             probabilities = network.classify(mean).double().softmax(1) if classified else mean.new_zeros(len(mean), 0)
             parts.append([part.cpu() for part in (probabilities, mean, _shrink(content).flatten(1), content.flatten(2).mean(2))])

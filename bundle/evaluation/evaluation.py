@@ -1,5 +1,6 @@
 """Evaluation of a method on the test split of a cohort."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
@@ -84,15 +85,9 @@ class Evaluation:
         return metrics
 
     def measure(self, encodings: Encodings) -> dict[str, pd.DataFrame]:
-        """Return the scores of single scans, by name of the table; empty tables where the cohort lacks what they need.
-
-        Args:
-            encodings: latents of the test scans.
-        """
+        """Return the scores of single scans, by name of the table; empty tables where the cohort lacks what they need."""
         rows: dict[str, list[dict[str, Any]]] = {name: [] for name in ("scans", "pairs", "volumes", "ages")}
-        answers = [] if self.pairs is None else [self.pairs.run(encodings.attribute)]
-        if self.ages is not None and encodings.attribute is not None:
-            answers.append(self.ages.run(encodings.attribute))
+        answers = [part.run(encodings.attribute) for part in (self.pairs, self.ages) if part is not None]
         for answer in [*answers, self.score_maps(encodings)]:
             for name, part in answer.items():
                 rows[name] += part
@@ -101,11 +96,7 @@ class Evaluation:
         return tables | (empty if self.uncertainty is None else self.uncertainty.run())
 
     def score_maps(self, encodings: Encodings) -> dict[str, list[dict[str, Any]]]:
-        """Return the rows of the tables `scans` and `volumes` on the maps towards other classes.
-
-        Args:
-            encodings: latents of the test scans.
-        """
+        """Return the rows of the tables `scans` and `volumes` on the maps towards other classes."""
         scans: list[dict[str, Any]] = []
         volumes: list[dict[str, Any]] = []
         directions = [pair for pair in self.split.list_directions() if self.explainer.explains(*pair)]
@@ -113,11 +104,11 @@ class Evaluation:
             made = self.explainer.make_maps(indices, target, encodings.attribute)
             for position, index in enumerate(indices):
                 maps = {method: images[position] for method, images in made.items()}
-                pair = self.split.pairs.get(index)
-                for way in WAYS if self.volumes is not None and pair is not None and self.split.labels[pair] == target else ():
-                    translated = self.split.stack([index])[0] + maps[f"{way}_input"]
-                    reconstruction = translated - maps[f"{way}_reconstruction"]
-                    volumes += self.volumes.compare(index, way, reconstruction, translated)
+                if self.volumes is not None and self.volumes.covers(index, target):
+                    for way in WAYS:
+                        translated = self.split.stack([index])[0] + maps[f"{way}_input"]
+                        reconstruction = translated - maps[f"{way}_reconstruction"]
+                        volumes.append(self.volumes.compare(index, way, reconstruction, translated))
                 scans += self.maps.score_scan(index, target, maps)
         return {"scans": scans, "volumes": volumes}
 
@@ -141,11 +132,12 @@ class Evaluation:
 
     def _summarise(self, tables: dict[str, pd.DataFrame]) -> list[pd.DataFrame]:
         """Return the rows of `metrics.csv` on each table that is not empty."""
-        summaries = {
+        summaries: dict[str, Callable[[pd.DataFrame, Bootstrap], pd.DataFrame]] = {
             "scans": summarise_scores,
             "pairs": summarise_pairs,
             "volumes": summarise_volumes,
             "ages": lambda table, bootstrap: summarise_ages(table, self.maps.training.mean_age(), bootstrap),
-            "uncertainty": None if self.uncertainty is None else self.uncertainty.summarise,
         }
+        if self.uncertainty is not None:
+            summaries["uncertainty"] = self.uncertainty.summarise
         return [summarise(tables[name], self.bootstrap) for name, summarise in summaries.items() if len(tables[name])]

@@ -1,7 +1,8 @@
-"""Methods that explain test scans: ICAM and its relatives, post-hoc methods on a classifier, and VA-GAN."""
+"""Methods that explain test scans: what they have in common, and ICAM and its relatives."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from monai.networks.utils import eval_mode
@@ -17,9 +18,8 @@ from bundle.attribution import (
     interpolate,
     sampled_maps,
 )
-from bundle.baselines import VAGAN
 from bundle.checkpoints import hash_weights
-from bundle.evaluation.encodings import Encodings, encode_scans
+from bundle.evaluation.encodings import Encodings, encode_images
 from bundle.evaluation.split import Split
 from bundle.networks import ICAM
 from bundle.structures import Attributes, AttributionMaps
@@ -39,7 +39,7 @@ class Counterfactuals(NamedTuple):
     returned: Tensor | None = None
 
 
-class Explainer(Protocol):
+class Explainer(ABC):
     """A method, or several that explain one network, on the test split.
 
     Attributes:
@@ -50,14 +50,17 @@ class Explainer(Protocol):
 
     split: Split
     networks: list[nn.Module]
-    translating: str | None
+    translating: str | None = None
 
     def explains(self, source: int, target: int) -> bool:
         """Return whether there are maps of scans of class `source` towards class `target`."""
+        return source != target
 
+    @abstractmethod
     def encode(self) -> Encodings:
         """Return what the networks compute of all test scans."""
 
+    @abstractmethod
     def make_maps(self, indices: Sequence[int], target: int, attribute: Tensor | None = None) -> dict[str, Tensor]:
         """Explain some test scans towards a class.
 
@@ -65,23 +68,30 @@ class Explainer(Protocol):
             indices: positions in the test split, none of class `target`.
             target: class to translate to.
             attribute: attribute means of all test scans, from `encode`; None encodes and draws all attributes anew, with the
-                weights that the networks have now.
+                weights that the networks have now. Methods without attributes do not need them.
 
         Returns:
             Maps by method, on the CPU, each (B, C, H, W[, D]).
         """
 
     def translate(self, indices: Sequence[int], target: int) -> Counterfactuals:
-        """Translate some test scans to a class, with a method that is `translating`."""
+        """Translate some test scans to a class; arguments as of `make_maps`.
 
+        Raises:
+            NotImplementedError: When the method is not `translating`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not translate scans")
+
+    @abstractmethod
     def describe(self) -> dict[str, Any]:
         """Return what decides the maps, for `settings.json`."""
 
     def list_gaps(self) -> list[str]:
         """Return a sentence for all that the networks do not allow to be computed."""
+        return []
 
 
-class TranslatingExplainer:
+class TranslatingExplainer(Explainer):
     """ICAM and its relatives: maps and translations with the attributes of the reference scans, and sampled maps.
 
     Source: Bass et al., NeurIPS 2020, Sec. 3.2 (https://arxiv.org/abs/2006.08287).
@@ -99,7 +109,7 @@ class TranslatingExplainer:
         ValueError: When `attribute_source` is not one of `sources`, or there are no such views.
     """
 
-    translating: str | None = "exemplar_input"  # the method whose map is the translated scan minus the scan
+    translating = "exemplar_input"  # the method whose map is the translated scan minus the scan
 
     def __init__(
         self,
@@ -120,13 +130,9 @@ class TranslatingExplainer:
         self.augmentation, self.chunk_size = augmentation, chunk_size
         self.num_samples = sources[attribute_source].num_samples
 
-    def explains(self, source: int, target: int) -> bool:
-        """Return whether the classes differ: all of them are explained."""
-        return source != target
-
     def encode(self) -> Encodings:
         """Return the latents of all test scans."""
-        return encode_scans(self.network, self.split, self.device)
+        return encode_images(self.network, self.split.stack_all("encoding"), self.device)
 
     def encode_batch(self, indices: Sequence[int], split: Split | None = None) -> EncodedScans:
         """Return some scans of the test split, or of another one, encoded in every view."""
@@ -135,12 +141,7 @@ class TranslatingExplainer:
         return EncodedScans(self.network, image, self.augmentation, labels)
 
     def find_exemplars(self, indices: Sequence[int], attribute: Tensor | None = None) -> Attributes:
-        """Return the attributes that some test scans give to others.
-
-        Args:
-            indices: positions in the test split.
-            attribute: attribute means of all test scans; None encodes these scans.
-        """
+        """Return the attributes of some test scans; `attribute` has the means of all of them, None encodes these anew."""
         if attribute is not None and self.augmentation.mirror_axis is None:
             return Attributes(attribute[indices].to(self.device))
         encoded = encode_attributes(
@@ -176,12 +177,7 @@ class TranslatingExplainer:
         return interpolate(self.network, self.split.stack([index]).to(self.device), start, end, num_steps, labels)[0].cpu()
 
     def translate(self, indices: Sequence[int], target: int) -> Counterfactuals:
-        """Translate some test scans with the attributes of their reference scans, in one view.
-
-        Args:
-            indices: positions in the test split, none of class `target`.
-            target: class to translate to.
-        """
+        """Translate some test scans with the attributes of their reference scans, in one view, as `Explainer.translate`."""
         image, labels = self.split.stack(indices).to(self.device), torch.from_numpy(self.split.labels[indices])
         exemplars = self.find_exemplars([self.split.references[i][target] for i in indices])
         with eval_mode(self.network), torch.inference_mode():
@@ -204,119 +200,3 @@ class TranslatingExplainer:
     def list_gaps(self) -> list[str]:
         """Return a sentence when the network has no classifier."""
         return [] if self.network.attribute_encoder.classifier is not None else ["the network has no classifier: no accuracy"]
-
-
-class PostHocExplainer:
-    """Post-hoc methods on a classifier.
-
-    Source: Bass et al., NeurIPS 2020, Sec. 4.1 and 4.3, Tables 3 and 4 (https://arxiv.org/abs/2006.08287).
-
-    Args:
-        classifier: trained network, from scans to class logits; None for methods without one, such as VA-GAN.
-        methods: attribution methods of `bundle.baselines`, of that network or networks themselves, by the name of their rows.
-        split: the test split.
-        sources: classes whose scans are explained; None for all.
-        device: where to compute.
-        settings: what else decides the maps, for `settings.json`.
-    """
-
-    translating: str | None = None
-
-    def __init__(
-        self,
-        classifier: nn.Module | None,
-        methods: Mapping[str, Any],
-        split: Split,
-        sources: Sequence[int] | None = None,
-        device: torch.device | str = "cpu",
-        settings: Mapping[str, Any] | None = None,
-    ) -> None:
-        self.classifier, self.methods, self.split, self.device = classifier, dict(methods), split, device
-        self.sources = range(split.num_classes) if sources is None else sources
-        self.settings = dict(settings or {})
-        self.networks: list[nn.Module] = list(_find_networks(self.methods.values()))
-
-    def explains(self, source: int, target: int) -> bool:
-        """Return whether the classes differ and scans of class `source` are explained."""
-        return source != target and source in self.sources
-
-    def encode(self) -> Encodings:
-        """Return the class probabilities of all test scans."""
-        if self.classifier is None:
-            return Encodings(torch.zeros(len(self.split), 0))
-        with eval_mode(self.classifier), torch.inference_mode():
-            batches = self.split.batches(range(len(self.split)), "classifying")
-            logits = [self.classifier(self.split.stack(indices).to(self.device)).double().cpu() for indices in batches]
-        return Encodings(torch.cat(logits).softmax(1))
-
-    def make_maps(self, indices: Sequence[int], target: int, attribute: Tensor | None = None) -> dict[str, Tensor]:
-        """Explain some test scans, as `Explainer.make_maps`; there are no attributes."""
-        image = self.split.stack(indices).to(self.device)
-        explained = torch.tensor([explained_class(int(self.split.labels[i]), target) for i in indices])
-        return {name: method.attribute(image, explained).cpu() for name, method in self.methods.items()}
-
-    def translate(self, indices: Sequence[int], target: int) -> Counterfactuals:
-        """Refuse: a post-hoc method translates nothing.
-
-        Raises:
-            NotImplementedError: Always.
-        """
-        raise NotImplementedError("post-hoc methods do not translate scans")
-
-    def describe(self) -> dict[str, Any]:
-        """Return weights, methods and their settings, for `settings.json`."""
-        networks = [each for each in (self.classifier, *self.methods.values()) if isinstance(each, nn.Module)]
-        weights = ", ".join(f"SHA-256 {hash_weights(network)}" for network in networks)
-        return {"weights": weights, "methods": list(self.methods)} | self.settings
-
-    def list_gaps(self) -> list[str]:
-        """Return nothing: methods without a classifier are meant to have none."""
-        return []
-
-
-class VAGANExplainer(PostHocExplainer):
-    """VA-GAN, which translates diseased scans to controls by adding its map.
-
-    Args:
-        network: trained VA-GAN.
-        split: the test split.
-        device: where to compute.
-        name: name of its rows.
-    """
-
-    def __init__(self, network: VAGAN, split: Split, device: torch.device | str = "cpu", name: str = "vagan") -> None:
-        super().__init__(None, {name: network}, split, [network.source], device)
-        self.network, self.translating = network, name
-
-    def explains(self, source: int, target: int) -> bool:
-        """Return whether this is the one direction that the network was trained for."""
-        return (source, target) == (self.network.source, self.network.target)
-
-    def translate(self, indices: Sequence[int], target: int) -> Counterfactuals:
-        """Add to some test scans their maps; there is no attribute, hence no way back.
-
-        Args:
-            indices: positions in the test split, of the source class.
-            target: class to translate to: the network's.
-        """
-        with eval_mode(self.network), torch.inference_mode():
-            return Counterfactuals(self.network.translate(self.split.stack(indices).to(self.device)).cpu())
-
-
-def explained_class(label: int, target: int) -> int:
-    """Return the class that a post-hoc map explains, where ICAM translates a scan: the more diseased of the two.
-
-    A diseased scan's map (-) shows what speaks for its disease, a control's map (+) what speaks, for and against, for the disease
-    that it would be given.
-
-    Args:
-        label: class of the scan.
-        target: class that ICAM translates it to.
-    """
-    return max(label, target)
-
-
-def _find_networks(methods: Iterable[Any]) -> Iterable[nn.Module]:
-    """Return the networks of methods, each once."""
-    networks = [method if isinstance(method, nn.Module) else method.network for method in methods]
-    return {id(network): network for network in networks}.values()

@@ -18,7 +18,8 @@ from bundle.evaluation.explainers import TranslatingExplainer
 from bundle.evaluation.ground_truth.truths import find_truths
 from bundle.evaluation.map_metrics.scores import score_maps
 from bundle.evaluation.map_metrics.volumes import Ventricles
-from bundle.evaluation.names import PAIRS, REPEAT
+from bundle.evaluation.names import PAIRS
+from bundle.evaluation.split import REPEAT
 from bundle.structures import AttributionMaps
 
 METHOD = "longitudinal"
@@ -57,16 +58,12 @@ class Longitudinal:
                 truths = find_truths(scan, other, {}) if scan.disease_map is not None else []
                 tables["scans"] += [about | row for row in score_maps({METHOD: mean}, truths, scan.brain_mask)]
                 tables["pairs"].append(pair | {"mean_absolute_map": float(mean[scan.brain].abs().mean())})
-                tables["volumes"] += self.ventricles.compare(index, METHOD, translated - mean, translated)
+                if self.ventricles.covers(index):
+                    tables["volumes"].append(self.ventricles.compare(index, METHOD, translated - mean, translated))
         return tables
 
     def make_maps(self, indices: Sequence[int], attribute: Tensor | None = None) -> AttributionMaps:
-        """Translate scans with the attribute of the same participant's other scan, against their own reconstruction.
-
-        Args:
-            indices: positions in the test split, of scans that have a pair.
-            attribute: attribute means of the test scans, shape (N, 1, H/16, W/16[, D/16]).
-        """
+        """Translate scans with the attribute of the same participant's other scan, against their own reconstruction."""
         others = [self.split.pairs[i] for i in indices]
         target = torch.from_numpy(self.split.labels[others])
         return exemplar_maps(self.explainer.encode_batch(indices), self.explainer.find_exemplars(others, attribute), target)

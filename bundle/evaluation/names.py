@@ -8,7 +8,6 @@ COLUMNS = (
 PAPER, PAIRED = "paper", "paired"  # protocols of maps
 PAIRS, AGES, UNCERTAINTY = "pairs", "ages", "uncertainty"  # protocols of other figures; those of classes have none
 DELETION, RANDOMISATION, COUNTERFACTUAL = "deletion", "randomisation", "counterfactual"  # protocols of faithfulness
-CONVERTER, REPEAT = "converter", "repeat"  # pairs of scans of two classes, and of one
 
 METRICS = ("ncc_image", "ncc_brain")  # over the whole image; inside the brain mask of the scan. One of them is the headline
 MAP_METRICS = (*METRICS, "auprc", "pointing")  # and those against the extent of the truth, over the whole image

@@ -69,11 +69,7 @@ class Scan(NamedTuple):
         return self.effect * self.select_parcels(diseased.find_parcels())
 
     def expect_change(self, frequencies: Mapping[int, float]) -> Tensor | None:
-        """Return the mean change over the disease of a class, scanner units; None where it is not known.
-
-        Args:
-            frequencies: how often each parcel is lesioned in the class, by its label; empty when unknown.
-        """
+        """Return the mean change where parcels are lesioned so often, by label, scanner units; None where it is not known."""
         if self.effect is None or self.parcel_map is None:
             return None
         weight = torch.zeros_like(self.effect)
@@ -83,13 +79,7 @@ class Scan(NamedTuple):
 
 
 def read_scan(row: Row, item: Row, changed_label: int | None = None) -> Scan:
-    """Return a scan as plain tensors.
-
-    Args:
-        row: its entry of the data list.
-        item: the same with its images loaded.
-        changed_label: class that its disease map leads to.
-    """
+    """Return a scan as plain tensors, of its entry of the data list (`row`) and the same with loaded images (`item`)."""
     scale = getattr(item["image"], "meta", {}).get(INTENSITY_RANGE)
     unit = None if scale is None else float(2 / (scale[1] - scale[0]))
     truths = {key: plain(item[key]) for key in TRUTHS if key in item}

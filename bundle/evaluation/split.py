@@ -9,10 +9,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from bundle.data import check_mask
-from bundle.evaluation.names import CONVERTER, REPEAT
 from bundle.evaluation.scans import Row, Scan, read_scan, stack_images
 
 NAMES = ("participant_id", "session_id")  # columns that tables take over
+CONVERTER, REPEAT = "converter", "repeat"  # pairs of scans of two classes, and of one
 
 
 class Split:
@@ -63,14 +63,7 @@ class Split:
         return len(self.rows)
 
     def load(self, index: int) -> Scan:
-        """Return a scan.
-
-        Args:
-            index: its position.
-
-        Raises:
-            ValueError: When the scan is diseased and its lesion mask empty.
-        """
+        """Return a scan; a ValueError is raised when it is diseased and its lesion mask empty."""
         row = self.rows[index]
         scan = read_scan(row, self.dataset[index], self.changed_labels[index])
         if scan.label > 0 and "mask" in row:
@@ -80,6 +73,10 @@ class Split:
     def stack(self, indices: Sequence[int]) -> Tensor:
         """Return the images of some scans, shape (B, C, H, W[, D])."""
         return stack_images([self.dataset[i] for i in indices])
+
+    def stack_all(self, description: str) -> Iterator[Tensor]:
+        """Yield the images of all scans in batches, with a progress bar."""
+        return (self.stack(indices) for indices in self.batches(range(len(self)), description))
 
     def batches(self, indices: Sequence[int], description: str = "") -> Iterator[list[int]]:
         """Yield positions in batches, with a progress bar."""
@@ -117,15 +114,7 @@ class Split:
 
 
 def name_splits(test: Sequence[Row], train: Sequence[Row]) -> list[str]:
-    """Say of each test scan whether its anatomy was seen in training.
-
-    Args:
-        test: entries of the test split.
-        train: entries of the training split.
-
-    Returns:
-        "seen" or "unseen" for each entry of `test`; "test" for all when the cohort has no column `anatomy`.
-    """
+    """Return "seen" or "unseen" for each test scan, whether its anatomy is one of training; "test" without a column `anatomy`."""
     if not all(row.get("anatomy") for row in test):
         return ["test"] * len(test)
     seen = {row.get("anatomy") for row in train}
@@ -153,7 +142,8 @@ def draw_references(
     Raises:
         ValueError: When a split has no scan of a class, of another participant.
     """
-    order = sorted(range(len(rows)), key=lambda i: _identify(rows[i]))
+    keys = [(str(row["participant_id"]), int(row["label"]), str(row.get("session_id", ""))) for row in rows]
+    order = sorted(range(len(rows)), key=keys.__getitem__)
     generator = np.random.default_rng(seed)
     references: list[dict[int, int]] = [{} for _ in rows]
     for index in order:
@@ -171,14 +161,7 @@ def draw_references(
 
 
 def find_pairs(rows: Sequence[Row]) -> dict[int, int]:
-    """Find for each scan the other scan of the same participant that its column `pair` names.
-
-    Args:
-        rows: entries of the test split.
-
-    Returns:
-        Position of the other scan by position; scans whose other one is not in the split are left out.
-    """
+    """Return the position of the other scan that a scan's column `pair` names, by position, where it is in the split."""
     sessions = {(row["participant_id"], row["session_id"]): index for index, row in enumerate(rows) if "session_id" in row}
     named = {index: (row["participant_id"], row["pair"]) for index, row in enumerate(rows) if "pair" in row}
     return {index: sessions[name] for index, name in named.items() if name in sessions and sessions[name] != index}
@@ -202,7 +185,3 @@ def find_changed_labels(rows: Sequence[Row], pairs: Mapping[int, int], num_class
         elif "disease_map" in row and "pair" not in row and num_classes == 2:
             labels[index] = 1 - int(row["label"])
     return labels
-
-
-def _identify(row: Row) -> tuple[str, int, str]:
-    return str(row["participant_id"]), int(row["label"]), str(row.get("session_id", ""))

@@ -69,7 +69,6 @@ class Report:
         encodings = explainer.encode()
         environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined)
         names, headline = sorted(set(explainer.split.names)), evaluation.results.headline
-        chosen = tables["scans"], encodings.attribute
         page = environment.get_template(TEMPLATE).render(
             title=self.title,
             cohort=explainer.split.cohort,
@@ -77,7 +76,7 @@ class Report:
             summaries=[summarise_split(metrics, name, headline) for name in names],
             results=[show_split(metrics, name, headline) for name in names],
             left_out=evaluation.list_gaps(),
-            panels={name: make_panels(explainer, *chosen, name, headline) for name in names},
+            panels={name: make_panels(explainer, tables["scans"], encodings.attribute, name, headline) for name in names},
             pairs={name: make_pairs(evaluation.pairs, tables["pairs"], encodings.attribute, name) for name in names},
             scatters={
                 name: [
@@ -123,7 +122,6 @@ class Report:
             ("Attribute", encodings.attribute, "probe_attribute"),
             ("Content", encodings.content, "probe_content"),
         ):
-            assert latent is not None  # as the network has latents
             points = PCA(2, svd_solver="full").fit_transform(latent.flatten(1).double().numpy())
             split = self.explainer.split
             drawing = plot_latent(points, split.labels, split.names, f"{name}: principal components")

@@ -89,11 +89,7 @@ def make_panel(
 def make_pair(pairs: Longitudinal, attribute: Tensor, index: int, score: float) -> Panel:
     """Show a test scan, the other scan of the participant, and the scan translated with the attribute of the other.
 
-    Args:
-        pairs: test split and network.
-        attribute: attribute means of the test scans, shape (N, 1, H/16, W/16[, D/16]).
-        index: position of the scan in the test split.
-        score: its mean absolute map, for the title.
+    Arguments are those of `make_panel`; the score is the mean absolute map.
     """
     split = pairs.split
     about, scan, other = split.describe_pair(index), split.load(index), split.load(split.pairs[index])
@@ -115,14 +111,7 @@ def make_pair(pairs: Longitudinal, attribute: Tensor, index: int, score: float) 
 
 
 def make_pairs(pairs: Longitudinal | None, table: pd.DataFrame, attribute: Tensor, split: str) -> list[Panel]:
-    """Show the pair of median mean absolute map of each kind and direction of a split.
-
-    Args:
-        pairs: test split and network.
-        table: contents of `pairs.csv`; may be empty.
-        attribute: attribute means of the test scans, shape (N, 1, H/16, W/16[, D/16]).
-        split: split to show.
-    """
+    """Show the pair of median mean absolute map of each kind and direction of a split, by the table `pairs.csv`."""
     if pairs is None or table.empty:
         return []
     panels = []
@@ -134,14 +123,7 @@ def make_pairs(pairs: Longitudinal | None, table: pd.DataFrame, attribute: Tenso
 
 
 def make_interpolation(explainer: TranslatingExplainer, attribute: Tensor, split: str, target: int) -> Panel:
-    """Show the first control of a split while its attribute moves to that of its reference scan.
-
-    Args:
-        explainer: test split and network.
-        attribute: attribute means of the test scans, shape (N, 1, H/16, W/16[, D/16]).
-        split: "seen", "unseen" or "test".
-        target: class of the reference scan.
-    """
+    """Show the first control of a split while its attribute moves to that of its reference scan of class `target`."""
     index = _members(explainer.split, split, 0)[0]
     strip = explainer.interpolate(index, target, attribute, NUM_STEPS)  # (num_steps, C, H, W[, D])
     change = strip - strip[:1]

@@ -7,8 +7,9 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from bundle.evaluation.names import CONVERTER, METRICS, TRIVIAL_METHODS, WAYS, select_kind
+from bundle.evaluation.names import METRICS, TRIVIAL_METHODS, WAYS, select_kind
 from bundle.evaluation.reporting import FIGURES, pivot_figures, pivot_maps, show_number
+from bundle.evaluation.split import CONVERTER
 from bundle.report.plots import family_of, plot_curves, plot_figures, plot_scatter
 
 MAIN_FIGURES = (  # label, method, metric; shown where there are such rows
@@ -87,12 +88,7 @@ def _select_maps(rows: pd.DataFrame, metric: str, kind: str) -> pd.DataFrame:
 
 
 def draw_volumes(volumes: pd.DataFrame, split: str) -> Iterator[Markup]:
-    """Yield drawings of the change of ventricle volume by translation against the true change, one a direction.
-
-    Args:
-        volumes: contents of `volumes.csv`; may be empty.
-        split: split to show.
-    """
+    """Yield drawings of the change of ventricle volume in `volumes.csv` against the true change, one a direction."""
     if volumes.empty:
         return
     rows = volumes[(volumes["split"] == split) & (volumes["kind"] == CONVERTER)]
@@ -104,12 +100,7 @@ def draw_volumes(volumes: pd.DataFrame, split: str) -> Iterator[Markup]:
 
 
 def draw_ages(ages: pd.DataFrame, split: str) -> Iterator[Markup]:
-    """Yield drawings of the predicted age against the age, and of that of translated scans against the wanted age.
-
-    Args:
-        ages: contents of `ages.csv`; may be empty.
-        split: split to show.
-    """
+    """Yield drawings of the predicted ages in `ages.csv` against the ages, and of those of translated scans likewise."""
     rows = ages[ages["split"] == split] if len(ages) else ages
     for true, reached, name, across in (
         ("age", "predicted_age", "scans", "age, years"),
@@ -122,11 +113,7 @@ def draw_ages(ages: pd.DataFrame, split: str) -> Iterator[Markup]:
 
 
 def draw_curves(path: Path) -> Iterator[Markup]:
-    """Yield drawings of the training history: losses and validation figures; none when there is no file.
-
-    Args:
-        path: `train.csv`.
-    """
+    """Yield drawings of the training history, `train.csv`: losses and validation figures; none when there is no file."""
     if not path.is_file():
         return
     history = pd.read_csv(path)
@@ -139,12 +126,7 @@ def draw_curves(path: Path) -> Iterator[Markup]:
 
 
 def flatten(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yield nested settings as pairs of a dotted name and text.
-
-    Args:
-        settings: the settings.
-        prefix: put before every name.
-    """
+    """Yield nested settings as pairs of a dotted name, after the prefix, and text."""
     for name, value in settings.items():
         if isinstance(value, Mapping):
             yield from flatten(value, f"{prefix}{name}.")

@@ -30,12 +30,7 @@ def make_spreads(uncertainty: Uncertainty | None, table: pd.DataFrame, split: st
 
 
 def make_spread(uncertainty: Uncertainty, row: pd.Series) -> Panel:
-    """Show mean and standard deviation of the sampled maps of a scan, their error, and mean and spread of its true change.
-
-    Args:
-        uncertainty: test split and network.
-        row: row of `uncertainty.csv`.
-    """
+    """Show mean and spread of the sampled maps of a row's scan, their error, and mean and spread of its true change."""
     split, source = uncertainty.split, int(row["label"])
     directions = {split.name_direction(*pair): pair for pair in split.list_directions() if pair[0] == source}
     target = directions[row["direction"]][1]
@@ -58,12 +53,7 @@ def make_spread(uncertainty: Uncertainty, row: pd.Series) -> Panel:
 
 
 def draw_coverage(table: pd.DataFrame, split: str) -> Iterator[Markup]:
-    """Yield drawings of the share of the true change that intervals hold against their level.
-
-    Args:
-        table: contents of `uncertainty.csv`; may be empty.
-        split: split to show.
-    """
+    """Yield drawings of the share of the true change that intervals hold, in `uncertainty.csv`, against their level."""
     if table.empty:
         return
     for (direction, kind), group in table[table["split"] == split].groupby(["direction", "draws"], sort=False):

@@ -6,8 +6,8 @@ from captum.attr import IntegratedGradients
 from torch import nn
 
 from bundle.baselines import VAGAN, AttributeClassifier, GuidedBackprop, PostHoc
-from bundle.evaluation.explainers import explained_class
 from bundle.evaluation.names import COLUMNS
+from bundle.evaluation.post_hoc import explained_class
 from tests.tiny_evaluation import build_evaluation, build_post_hoc
 
 

@@ -1,6 +1,6 @@
 """Counterfactual axioms: whether translated scans are of the other class, changed where the disease is, and else the same."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,18 +21,6 @@ from bundle.metrics import find_extent
 REALISM = "kid"
 UNTRANSLATED = "untranslated"  # row beside the method: the scans as they are
 WIDTH_OF_INTENSITIES = 2.0  # from -1 to 1
-
-
-class Axioms(NamedTuple):
-    """Scores of translations of scans in one direction.
-
-    Attributes:
-        rows: a row a scan, with the metrics that could be computed.
-        features: the classifier's features of the translated scans, shape (N, F).
-    """
-
-    rows: list[dict[str, Any]]
-    features: Tensor
 
 
 class CounterfactualAxioms:
@@ -71,19 +59,23 @@ class CounterfactualAxioms:
         """
         rows: list[dict[str, Any]] = []
         realism: list[pd.DataFrame] = []
-        for case in list_cases(explainer, self.num_scans, self.seed) if explainer.translating else ():
-            axioms = self.score_case(explainer, case)
-            rows += [row | {"direction": case.direction, "protocol": COUNTERFACTUAL} for row in axioms.rows]
-            sets = {str(explainer.translating): axioms.features, UNTRANSLATED: features[case.indices]}
-            realism.append(measure_realism(explainer.split, case, sets, features, bootstrap))
+        split = explainer.split
+        for case in list_cases(split, explainer.explains, self.num_scans, self.seed) if explainer.translating else ():
+            scores, translated = self.score_case(explainer, case)
+            rows += [row | {"direction": case.direction, "protocol": COUNTERFACTUAL} for row in scores]
+            sets = {str(explainer.translating): translated, UNTRANSLATED: features[case.indices]}
+            realism.append(_measure_realism(split, case, sets, features, bootstrap))
         return rows, realism
 
-    def score_case(self, explainer: Explainer, case: Case) -> Axioms:
+    def score_case(self, explainer: Explainer, case: Case) -> tuple[list[dict[str, Any]], Tensor]:
         """Score the translations of scans in one direction, each by itself.
 
         Args:
             explainer: a method that translates.
             case: scans of one class, and the class that they are translated to.
+
+        Returns:
+            A row a scan, with the metrics that could be computed, and the classifier's features of the translations, (N, F).
         """
         rows: list[dict[str, Any]] = []
         features: list[Tensor] = []
@@ -101,21 +93,11 @@ class CounterfactualAxioms:
             for position, index in enumerate(batch):
                 figures = {name: column[position] for name, column in columns.items()}
                 rows.append(explainer.split.describe(index) | {"method": explainer.translating} | figures)
-        return Axioms(rows, torch.cat(features))
+        return rows, torch.cat(features)
 
 
-def measure_realism(
-    split: Split, case: Case, sets: dict[str, Tensor], features: Tensor, bootstrap: Bootstrap
-) -> pd.DataFrame:
-    """Return how far scans are from real ones of the target class, of seen and of unseen anatomies, as rows of `metrics.csv`.
-
-    Args:
-        split: the test split.
-        case: the scans that were translated, and to what.
-        sets: features of their translations, and of the scans as they are, by method, each of shape (N, F).
-        features: features of all test scans, shape (M, F).
-        bootstrap: how intervals are found.
-    """
+def _measure_realism(split: Split, case: Case, sets: dict[str, Tensor], features: Tensor, bootstrap: Bootstrap) -> pd.DataFrame:
+    """Return how far sets of scans (features by method) are from real ones of the target class, as rows of `metrics.csv`."""
     rows = []
     names, indices = np.array(split.names), np.array(case.indices, dtype=int)
     for name in dict.fromkeys(names[indices].tolist()):

@@ -24,11 +24,11 @@ MARGIN = 1e-6  # intensity above the background from which a voxel is one of the
 class Deletion:
     """Replace the voxels of scans by smoothed ones, in the order of a map, and classify what is left.
 
-    Written by hand: Quantus and captum delete patches of 2D images, and know no background.
+    Written by hand: captum and MONAI have no such measure.
 
     Args:
         classifier: independent classifier.
-        shares: shares of the scan's voxels that are replaced, rising, in (0, 1].
+        shares: shares of the scan's voxels that are replaced, rising, in (0, 1], two at least.
         blur: standard deviation of the Gaussian that smooths a scan, mm.
         voxel_size: edge of a voxel in mm, for all axes or one an axis.
         num_scans: diseased scans of each split; None for all.
@@ -49,16 +49,15 @@ class Deletion:
     ) -> None:
         if blur <= 0:
             raise ValueError(f"blur must be above 0 mm, got {blur}")
-        self.classifier, self.shares, self.blur, self.voxel_size = classifier, check_shares(shares), blur, voxel_size
+        if len(shares) < 2 or any(low >= high for low, high in pairwise((0.0, *shares))) or shares[-1] > 1:
+            raise ValueError(f"shares must rise, above 0 and up to 1 at most, two at least, got {list(shares)}")
+        self.classifier, self.blur, self.voxel_size = classifier, blur, voxel_size
+        self.shares = [float(share) for share in shares]
         self.num_scans, self.seed = num_scans, seed
 
     def score(self, explainer: Explainer) -> Iterator[dict[str, Any]]:
-        """Yield `deletion` and `insertion` of all methods, of a random order and of the truth, a row a scan and method.
-
-        Args:
-            explainer: the methods.
-        """
-        for case in list_cases(explainer, self.num_scans, self.seed, to_controls=True):
+        """Yield `deletion` and `insertion` of all methods, of a random order and of the truth, a row a scan and method."""
+        for case in list_cases(explainer.split, explainer.explains, self.num_scans, self.seed, to_controls=True):
             about = {"direction": case.direction, "protocol": DELETION}
             for batch in explainer.split.batches(case.indices, f"deleting voxels ({case.direction})"):
                 made = explainer.make_maps(batch, case.target)
@@ -82,21 +81,6 @@ class Deletion:
         return self.classifier.predict(image)[0]
 
 
-def check_shares(shares: Sequence[float]) -> tuple[float, ...]:
-    """Return shares of the voxels that are deleted, one after the other.
-
-    Args:
-        shares: rising, in (0, 1], two at least.
-
-    Raises:
-        ValueError: When they are not.
-    """
-    edges = (0.0, *shares)
-    if len(shares) < 2 or any(low >= high for low, high in pairwise(edges)) or edges[-1] > 1:
-        raise ValueError(f"shares must rise, above 0 and up to 1 at most, two at least, got {list(shares)}")
-    return tuple(float(share) for share in shares)
-
-
 def smooth(image: Tensor, sigma: float | Sequence[float]) -> Tensor:
     """Return a scan whose voxels are means of those around, weighted by a Gaussian; the background neither counts nor changes.
 
@@ -114,15 +98,12 @@ def smooth(image: Tensor, sigma: float | Sequence[float]) -> Tensor:
 
 
 def rank_voxels(values: Tensor, image: Tensor, seed: Sequence[int]) -> Tensor:
-    """Rank the voxels of a scan by falling |map|; the background comes last, and equal values in random order.
+    """Return the ranks of voxels, from 0, by falling |map|; the background comes last, equal values in random order.
 
     Args:
         values: map, signed, shape (C, H, W[, D]).
         image: scan, same shape.
         seed: seed of the order of equal values, the same for all maps of the scan.
-
-    Returns:
-        Ranks from 0, same shape.
     """
     chance = np.random.default_rng(seed).permutation(values.numel())
     keys = chance, -values.abs().flatten().numpy(), ~_find_inside(image).flatten().numpy()
@@ -148,7 +129,7 @@ def score_order(
         smoothed: what its voxels are replaced by, same shape.
         ranks: order of the voxels, from `rank_voxels`.
         label: class of the scan.
-        shares: shares of the scan's voxels, from `check_shares`.
+        shares: shares of the scan's voxels, rising, in (0, 1].
 
     Returns:
         `deletion` and `insertion`, in [0, 1].

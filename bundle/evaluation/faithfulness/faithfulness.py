@@ -1,6 +1,5 @@
 """Faithfulness of a method, beyond the agreement of its maps with the truth."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
@@ -80,7 +79,9 @@ class Faithfulness:
         metrics = self._mark(pd.concat([classes, *known, *realism], ignore_index=True))
         scans = pd.concat(list(tables.values()) or [pd.DataFrame()], ignore_index=True)
         self.results.write_tables({"metrics": metrics, "scans": scans}, self.describe())
-        print(format_faithfulness(metrics, NAMES, list(self._remark(metrics))))
+        marked = dict.fromkeys(metrics[metrics["insensitive"] == 1]["method"])
+        remark = f"Insensitive to the weights (NCC above {self.randomisation.insensitive_above}): {', '.join(marked)}."
+        print(format_faithfulness(metrics, NAMES, [remark] if marked else []))
         return metrics
 
     def describe(self) -> dict[str, Any]:
@@ -90,7 +91,7 @@ class Faithfulness:
             "cohort": self.explainer.split.cohort,
             "classifier": f"SHA-256 {self.weights}",
             "explainer": self.explainer.describe(),
-            "shares": list(self.deletion.shares),
+            "shares": self.deletion.shares,
             "blur": self.deletion.blur,
             "scans": dict(zip(FAITHFULNESS, counts, strict=True)),
             "num_shuffles": self.randomisation.num_shuffles,
@@ -104,9 +105,3 @@ class Faithfulness:
         compared = metrics["metric"].isin(FAITHFULNESS[RANDOMISATION])
         above = (metrics["mean"] > self.randomisation.insensitive_above).where(compared)
         return metrics[list(COLUMNS)].assign(insensitive=above.map({True: 1, False: 0}).astype("Int64"))
-
-    def _remark(self, metrics: pd.DataFrame) -> Iterator[str]:
-        """Yield a sentence on methods that are marked."""
-        marked = dict.fromkeys(metrics[metrics["insensitive"] == 1]["method"])
-        if marked:
-            yield f"Insensitive to the weights (NCC above {self.randomisation.insensitive_above}): {', '.join(marked)}."

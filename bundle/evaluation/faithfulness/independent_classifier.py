@@ -46,5 +46,5 @@ class IndependentClassifier:
 
     def predict_split(self, split: Split) -> tuple[Tensor, Tensor]:
         """Return class probabilities (N, K) and features (N, F) of all scans of a split."""
-        predicted = [self.predict(split.stack(indices)) for indices in split.batches(range(len(split)), "classifying")]
+        predicted = [self.predict(image) for image in split.stack_all("classifying")]
         return torch.cat([part[0] for part in predicted]), torch.cat([part[1] for part in predicted])

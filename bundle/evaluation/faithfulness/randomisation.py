@@ -42,11 +42,8 @@ class Randomisation:
         """Yield the NCC of |map| with |map| of shuffled weights, averaged over shuffles, a row a scan and method.
 
         It is about zero for maps that show what the network has learned, and high for those that show the scan.
-
-        Args:
-            explainer: the methods.
         """
-        for case in list_cases(explainer, self.num_scans, self.seed, to_controls=True):
+        for case in list_cases(explainer.split, explainer.explains, self.num_scans, self.seed, to_controls=True):
             about = {"direction": case.direction, "protocol": RANDOMISATION}
             for batch in explainer.split.batches(case.indices, f"shuffling weights ({case.direction})"):
                 trained = explainer.make_maps(batch, case.target)

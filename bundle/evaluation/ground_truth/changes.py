@@ -53,8 +53,8 @@ def find_changes(scan: Scan, target: int, phenotypes: Mapping[Phenotype, float])
         The change by its own disease map or by removing its own lesion, which is one; by adding disease, one a phenotype; None
         where it is not known.
     """
-    found = None if scan.unit is None else _find_in_scanner_units(scan, target, phenotypes)
-    if found is None:
+    found = _find_in_scanner_units(scan, target, phenotypes)
+    if found is None or scan.unit is None:
         return None
     changed = (scan.image + found.images * scan.unit).clamp(-1, 1)
     return Changes(changed - scan.image, found.shares)

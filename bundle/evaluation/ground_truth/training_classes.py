@@ -39,14 +39,7 @@ class TrainingClasses:
         self._known: dict[int, TrainingClass] = {}
 
     def describe(self, label: int) -> TrainingClass:
-        """Return a class.
-
-        Args:
-            label: the class.
-
-        Raises:
-            ValueError: When the split has no scan of the class.
-        """
+        """Return a class; a ValueError is raised when the split has no scan of it."""
         if label not in self._known:
             self._known[label] = self._read(label)
         return self._known[label]

@@ -76,11 +76,6 @@ def find_own_change(scan: Scan) -> list[Truth]:
 
 
 def find_own_truth(scan: Scan, reference: Scan) -> Truth | None:
-    """Return what an exemplar map should show on the scan's own anatomy; None where it is not known.
-
-    Args:
-        scan: the scan.
-        reference: scan of the target class.
-    """
+    """Return what an exemplar map towards a reference should show on the scan's own anatomy; None where it is not known."""
     truths = find_truths(scan, reference, {})
     return next((truth for truth in truths if truth.protocol == PAIRED or scan.disease_map is not None), None)

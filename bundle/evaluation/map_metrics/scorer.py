@@ -34,11 +34,7 @@ class MapScorer:
         self.kept: dict[str, np.ndarray] = {}
 
     def list_batches(self, directions: Sequence[tuple[int, int]]) -> Iterator[tuple[list[int], int]]:
-        """Yield, with a progress bar, positions of scans that have a truth towards another class, and that class.
-
-        Args:
-            directions: pairs of class and target class that are scored.
-        """
+        """Yield positions of scans with a truth towards another class, and that class, for pairs of the two."""
         found = []
         for target in range(self.split.num_classes):
             indices = [i for i, label in enumerate(self.split.labels) if (label, target) in directions and self._has(i, target)]

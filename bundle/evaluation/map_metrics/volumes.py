@@ -9,7 +9,7 @@ ventricles adds a constant, which cancels in changes.
 
 from collections.abc import Sequence
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,25 +19,13 @@ from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
 from bundle.evaluation.bootstrap import Bootstrap, correlation, ratio_of_sums
-from bundle.evaluation.names import CONVERTER, PAIRS
-from bundle.evaluation.split import Split
+from bundle.evaluation.names import PAIRS
+from bundle.evaluation.split import CONVERTER, Split
 from bundle.simulation.tissues import compute_tissue_fractions, estimate_tissue_peaks
 
 VENTRICLES = (1, 2)  # left and right lateral ventricle in the label maps
 NUM_SAMPLES = 20_000  # voxels from which the peaks are estimated
 CUBIC_MM = 1e-3  # ml
-
-
-class VentricleVolume(NamedTuple):
-    """Ventricle volume of a real scan.
-
-    Attributes:
-        measured: from its intensities, ml.
-        labelled: from its label map, ml.
-    """
-
-    measured: float
-    labelled: float
 
 
 class Ventricles:
@@ -52,7 +40,7 @@ class Ventricles:
     def __init__(self, split: Split, voxel_size: float | Sequence[float] = 1.0, dilation: float = 5.0) -> None:
         self.split, self.edges, self.dilation = split, np.atleast_1d(voxel_size).tolist(), dilation
         self._peaks: dict[int, np.ndarray] = {}
-        self._volumes: dict[int, VentricleVolume] = {}
+        self._volumes: dict[int, tuple[float, float]] = {}
 
     def describe(self) -> dict[str, Any]:
         """Return the settings, for `settings.json`."""
@@ -69,21 +57,28 @@ class Ventricles:
         assert scan.regions is not None
         if index not in self._peaks:
             self._peaks[index] = find_peaks(scan.image, scan.brain_mask)
-        size = self._find_size(scan.image)
+        size, volume = self._find_voxel(scan.image)
         inside = mark_neighbourhood(scan.regions, size, self.dilation)
         fluid = [compute_tissue_fractions(image[inside].double().numpy(), self._peaks[index])[0] for image in images]
-        return [float(fraction.sum(dtype=np.float64)) * _find_volume(size) for fraction in fluid]
+        return [float(fraction.sum(dtype=np.float64)) * volume for fraction in fluid]
 
-    def of_scan(self, index: int) -> VentricleVolume:
-        """Return the ventricle volume of a real scan."""
+    def measure_scan(self, index: int) -> tuple[float, float]:
+        """Return the ventricle volume of a real scan, ml: from its intensities, and from its label map."""
         if index not in self._volumes:
             scan = self.split.load(index)
             assert scan.regions is not None
-            labelled = float(label_ventricles(scan.regions).sum()) * _find_volume(self._find_size(scan.image))
-            self._volumes[index] = VentricleVolume(self.measure(index, scan.image)[0], labelled)
+            labelled = float(label_ventricles(scan.regions).sum()) * self._find_voxel(scan.image)[1]
+            self._volumes[index] = self.measure(index, scan.image)[0], labelled
         return self._volumes[index]
 
-    def compare(self, index: int, method: str, reconstruction: Tensor, translated: Tensor) -> list[dict[str, Any]]:
+    def covers(self, index: int, target: int | None = None) -> bool:
+        """Return whether a scan and the participant's other one, of class `target` if given, have labelled ventricles."""
+        other = self.split.pairs.get(index)
+        if other is None or (target is not None and self.split.labels[other] != target):
+            return False
+        return all("regions" in self.split.rows[i] for i in (index, other))
+
+    def compare(self, index: int, method: str, reconstruction: Tensor, translated: Tensor) -> dict[str, Any]:
         """Compare the change of ventricle volume by a translation with that between two scans of a participant.
 
         Args:
@@ -93,43 +88,32 @@ class Ventricles:
             translated: the translated scan, same shape.
 
         Returns:
-            The row of `volumes.csv`; none unless both scans of the participant have labelled ventricles. Volumes are in ml: of
-            the scan (own), its reconstruction, its translation, and the other scan (pair), all measured; `change` is translated
-            less reconstruction, `true_change` pair less own, and `label` and `label_change` are those of the label maps.
+            The row of `volumes.csv`. Volumes are in ml: of the scan (own), its reconstruction, its translation, and the other
+            scan (pair), all measured; `change` is translated less reconstruction, `true_change` pair less own, and `label` and
+            `label_change` are those of the label maps.
         """
-        other = self.split.pairs.get(index)
-        if other is None or any("regions" not in self.split.rows[i] for i in (index, other)):
-            return []
-        own, true = self.of_scan(index), self.of_scan(other)
+        (own, own_label), (pair, pair_label) = self.measure_scan(index), self.measure_scan(self.split.pairs[index])
         before, after = self.measure(index, reconstruction, translated)
         volumes = {
-            "own_ml": own.measured,
+            "own_ml": own,
             "reconstruction_ml": before,
             "translated_ml": after,
-            "pair_ml": true.measured,
+            "pair_ml": pair,
             "change_ml": after - before,
-            "true_change_ml": true.measured - own.measured,
-            "label_ml": own.labelled,
-            "label_change_ml": true.labelled - own.labelled,
+            "true_change_ml": pair - own,
+            "label_ml": own_label,
+            "label_change_ml": pair_label - own_label,
         }
-        return [self.split.describe_pair(index) | {"method": method} | volumes]
+        return self.split.describe_pair(index) | {"method": method} | volumes
 
-    def _find_size(self, image: Tensor) -> tuple[float, ...]:
-        return ensure_tuple_rep(self.edges if len(self.edges) > 1 else self.edges[0], image.ndim - 1)
-
-
-def _find_volume(size: Sequence[float]) -> float:
-    """Return the volume of a voxel, ml."""
-    return prod((*size, size[0])[:3]) * CUBIC_MM
+    def _find_voxel(self, image: Tensor) -> tuple[tuple[float, ...], float]:
+        """Return the edges of a voxel, mm, and its volume, ml."""
+        size = ensure_tuple_rep(self.edges if len(self.edges) > 1 else self.edges[0], image.ndim - 1)
+        return size, prod((*size, size[0])[:3]) * CUBIC_MM
 
 
 def find_peaks(image: Tensor, brain_mask: Tensor | None) -> np.ndarray:
-    """Return the intensities of CSF, grey and white matter of a scan, shape (3,), ascending.
-
-    Args:
-        image: scan, intensities in [-1, 1], background -1, shape (C, H, W[, D]).
-        brain_mask: 1 inside the brain, same shape; None for all that is not background.
-    """
+    """Return the intensities of CSF, grey and white matter of a scan inside its brain, or its foreground, ascending, (3,)."""
     inside = image > -1 if brain_mask is None else brain_mask > 0.5
     values = image[inside].double().numpy()
     return estimate_tissue_peaks(values[:: max(1, len(values) // NUM_SAMPLES)])
@@ -141,16 +125,7 @@ def label_ventricles(regions: Tensor) -> Tensor:
 
 
 def mark_neighbourhood(regions: Tensor, voxel_size: Sequence[float], dilation: float) -> Tensor:
-    """Mark the lateral ventricles and what lies within some distance of them.
-
-    Args:
-        regions: label map, shape (C, H, W[, D]).
-        voxel_size: edges of a voxel, mm.
-        dilation: the distance, mm.
-
-    Returns:
-        Booleans of the shape of `regions`; all False without ventricles.
-    """
+    """Mark the lateral ventricles in a label map (C, H, W[, D]), and what lies within `dilation` (mm) of them."""
     inside = label_ventricles(regions)
     if not inside.any():
         return inside

@@ -82,12 +82,7 @@ def pivot_maps(metrics: pd.DataFrame, metric: str, kind: str) -> pd.DataFrame:
 
 
 def pivot_figures(metrics: pd.DataFrame, protocol: str) -> pd.DataFrame:
-    """Return one row a method and direction and one column a figure of one split, as text.
-
-    Args:
-        metrics: rows of `metrics.csv`.
-        protocol: which figures, such as those of `FIGURES`.
-    """
+    """Return one row a method and direction and one column a figure of a protocol, of one split of `metrics.csv`, as text."""
     rows = metrics[metrics["protocol"] == protocol]
     rows = rows[rows["metric"].isin(FEWER.get(protocol, rows["metric"]))]
     directions = rows["direction"].map(lambda direction: f" ({direction})" if direction else "")
@@ -95,11 +90,7 @@ def pivot_figures(metrics: pd.DataFrame, protocol: str) -> pd.DataFrame:
 
 
 def format_figure(row: pd.Series) -> str:
-    """Return a figure as "0.53 [0.48, 0.57]", or "n/a".
-
-    Args:
-        row: row of `metrics.csv`.
-    """
+    """Return a row of `metrics.csv` as "0.530 [0.48, 0.57]", or "n/a"."""
     if pd.isna(row["mean"]):
         return "n/a"
     more = 2 if str(row["metric"]).startswith(SMALL) else 0
@@ -107,24 +98,12 @@ def format_figure(row: pd.Series) -> str:
 
 
 def show_interval(mean: float, low: float, high: float, more: int = 0) -> str:
-    """Return a figure with its interval as "0.530 [0.48, 0.57]".
-
-    Args:
-        mean: the figure.
-        low: lower end of the interval.
-        high: upper end.
-        more: further decimals.
-    """
+    """Return a figure with its interval as "0.530 [0.48, 0.57]", with `more` decimals."""
     return f"{show_number(mean, 3 + more)} [{show_number(low, 2 + more)}, {show_number(high, 2 + more)}]"
 
 
 def show_number(value: float, digits: int = 2) -> str:
-    """Return a number with a fixed number of decimals, without a minus sign before a zero.
-
-    Args:
-        value: the number.
-        digits: decimals.
-    """
+    """Return a number with a fixed number of decimals, without a minus sign before a zero."""
     return f"{round(value, digits) + 0.0:.{digits}f}"
 
 

@@ -34,25 +34,14 @@ def detect_phenotypes(maps: Tensor, change: Tensor, parcel_map: Tensor, threshol
 
 
 def expect_variation(shares: Sequence[float], num_samples: int, seed: int = 0) -> float:
-    """Return the mean total variation between a distribution and a set of independent draws from it: that of a perfect sampler.
-
-    Args:
-        shares: the distribution, shape (P,).
-        num_samples: draws in a set.
-        seed: of the simulated sets.
-    """
+    """Return the mean total variation between a distribution (P,) and sets of independent draws from it."""
     probabilities = np.asarray(shares) / np.sum(shares)
     drawn = np.random.default_rng(seed).multinomial(num_samples, probabilities, size=NUM_COHORTS) / num_samples  # (R, P)
     return float(np.abs(drawn - probabilities).sum(1).mean() / 2)
 
 
 def compare_phenotypes(drawn: Mapping[Phenotype, float], known: Mapping[Phenotype, float]) -> list[dict[str, Any]]:
-    """Return the rows of `diversity.csv` on one sampler: how often each parcel and phenotype is drawn, and is in training.
-
-    Args:
-        drawn: how often each phenotype is drawn.
-        known: how often it occurs in the training split.
-    """
+    """Return the rows of `diversity.csv` on one source: how often each parcel and phenotype is drawn, and occurs in training."""
     rows = []
     parcels = [{(parcel,): share for parcel, share in count_parcels(shares).items()} for shares in (drawn, known)]
     for kind, (one, other) in (("parcel", parcels), ("phenotype", (drawn, known))):

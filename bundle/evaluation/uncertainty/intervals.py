@@ -7,10 +7,8 @@ Three intervals are made of the N sampled maps of a scan, each for a level p:
 - `calibrated`: from the (1 - p) / 2 to the (1 + p) / 2 quantile of the true change over voxels of validation scans with a similar
   s and a similar mean: a split conformal prediction in groups, which are made of s and, inside those, of the mean.
 
-The first two use the differences between translations alone: where all translations are wrong in the same way they are too
-narrow. Most voxels of a brain do not change: where hardly any voxel of a group does, its calibrated interval is 0 alone, so that
-over the whole brain it holds more than its level. Voxels of one scan are no independent draws: its coverage is one over many
-scans and not of each.
+The first two are too narrow where all translations are wrong in the same way. The third one is 0 alone where hardly any voxel of
+a group changes, so that over the whole brain it holds more than its level. Its coverage is one over many scans, not of each.
 
 Source: Vovk et al., ACML 2012, conditional (Mondrian) conformal prediction (https://arxiv.org/abs/1209.2673).
 """

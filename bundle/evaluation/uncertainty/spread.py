@@ -15,7 +15,7 @@ from monai.data import Dataset
 from torch import Tensor
 from tqdm import tqdm
 
-from bundle.attribution import describe_sampling, single_maps
+from bundle.attribution import PriorSource, describe_sampling, single_maps
 from bundle.attribution.conformal import Calibration, calibrate, save_calibrations
 from bundle.evaluation.bootstrap import Bootstrap, mean_of
 from bundle.evaluation.explainers import TranslatingExplainer
@@ -29,43 +29,6 @@ from bundle.evaluation.uncertainty.intervals import make_intervals, measure_cove
 from bundle.metrics import compute_ncc
 
 ABOUT = ("scan", "participant_id", "session_id", "split", "label", "direction", "draws")
-
-
-class Settings(NamedTuple):
-    """What decides the figures; all of it is YAML.
-
-    Attributes:
-        attribute_sources: sources of attributes, each measured for itself: "prior", "training".
-        levels: probabilities that intervals are to hold the change.
-        num_bins: groups of voxels of similar spread, and of similar mean inside each, whose calibrated intervals are found apart.
-        num_calibration: validation scans, at most, by which each direction is calibrated.
-        lesion_threshold: share of the mean change in a parcel from which on a map shows it as lesioned.
-        least_share: share of the translations from which on a phenotype counts as covered.
-    """
-
-    attribute_sources: Sequence[str] = ("prior",)
-    levels: Sequence[float] = (0.5, 0.8, 0.9, 0.95)
-    num_bins: Sequence[int] = (10, 50)
-    num_calibration: int = 40
-    lesion_threshold: float = 0.5
-    least_share: float = 0.01
-
-    def check(self, known: Sequence[str]) -> None:
-        """Refuse settings before anything is computed.
-
-        Args:
-            known: names of all sources.
-
-        Raises:
-            ValueError: When a source is unknown, or levels or numbers of groups are impossible.
-        """
-        if isinstance(self.attribute_sources, str) or not set(self.attribute_sources) <= set(known):
-            accepted = f"a list of {', '.join(known)}, such as ['prior']"
-            raise ValueError(f"uncertainty#attribute_sources must be {accepted}, got {self.attribute_sources!r}")
-        if not all(0 < level < 1 for level in self.levels):
-            raise ValueError(f"uncertainty#levels must lie between 0 and 1, got {list(self.levels)}")
-        if np.shape(self.num_bins) != (2,) or min(self.num_bins) < 1:
-            raise ValueError(f"uncertainty#num_bins must be two numbers of at least 1, got {self.num_bins}")
 
 
 class Sample(NamedTuple):
@@ -98,11 +61,16 @@ class Uncertainty:
         explainer: test split and network.
         training: the training split, for the phenotypes of each class.
         validation: scans of the validation split, transformed, by which intervals are calibrated; None or empty for none.
-        settings: fields of `Settings`.
+        attribute_sources: sources of attributes, each measured for itself: "prior", "training".
+        levels: probabilities that intervals are to hold the change.
+        num_bins: groups of voxels of similar spread, and of similar mean inside each, whose calibrated intervals are found apart.
+        num_calibration: validation scans, at most, by which each direction is calibrated.
+        lesion_threshold: share of the mean change in a parcel from which on a map shows it as lesioned.
+        least_share: share of the translations from which on a phenotype counts as covered.
         preprocessing: how scans become network input, kept with the calibration.
 
     Raises:
-        ValueError: When a setting is not accepted.
+        ValueError: When a source is unknown, or levels or numbers of groups are impossible.
     """
 
     def __init__(
@@ -110,25 +78,38 @@ class Uncertainty:
         explainer: TranslatingExplainer,
         training: TrainingClasses,
         validation: Dataset | None = None,
-        settings: Mapping[str, Any] | None = None,
+        attribute_sources: Sequence[str] = ("prior",),
+        levels: Sequence[float] = (0.5, 0.8, 0.9, 0.95),
+        num_bins: Sequence[int] = (10, 50),
+        num_calibration: int = 40,
+        lesion_threshold: float = 0.5,
+        least_share: float = 0.01,
         preprocessing: Mapping[str, Any] | None = None,
     ) -> None:
+        if isinstance(attribute_sources, str) or not set(attribute_sources) <= set(explainer.sources):
+            accepted = f"a list of {', '.join(explainer.sources)}, such as ['prior']"
+            raise ValueError(f"uncertainty#attribute_sources must be {accepted}, got {attribute_sources!r}")
+        if not all(0 < level < 1 for level in levels):
+            raise ValueError(f"uncertainty#levels must lie between 0 and 1, got {list(levels)}")
+        if np.shape(num_bins) != (2,) or min(num_bins) < 1:
+            raise ValueError(f"uncertainty#num_bins must be two numbers of at least 1, got {num_bins}")
         self.explainer, self.split, self.training = explainer, explainer.split, training
-        self.settings, self.preprocessing = Settings(**(settings or {})), dict(preprocessing or {})
-        self.settings.check(list(explainer.sources))
         self.validation = None if validation is None else Split(validation, self.split.num_classes)
+        self.attribute_sources, self.levels, self.num_bins = list(attribute_sources), list(levels), list(num_bins)
+        self.num_calibration, self.lesion_threshold, self.least_share = num_calibration, lesion_threshold, least_share
+        self.preprocessing = dict(preprocessing or {})
         self.calibrations: dict[tuple[str, int], Calibration] = {}  # of the last run, by source and class
         self._phenotypes: dict[tuple[bool, int], dict[Phenotype, float]] = {}
         self._drawn: dict[tuple[str, str, int], list[list[Phenotype]]] = {}
 
     def describe(self) -> dict[str, Any]:
         """Return what decides the figures."""
-        settings = self.settings._asdict()
-        return {name: list(value) if isinstance(value, Sequence) else value for name, value in settings.items()}
+        names = ("attribute_sources", "levels", "num_bins", "num_calibration", "lesion_threshold", "least_share")
+        return {name: getattr(self, name) for name in names}
 
     def list_gaps(self) -> list[str]:
         """Return a sentence when the last `run` found nothing to calibrate intervals by."""
-        lacking = self.settings.attribute_sources and not self.calibrations
+        lacking = self.attribute_sources and not self.calibrations
         return ["no validation scan whose true change is known: no calibrated intervals"] if lacking else []
 
     def run(self) -> dict[str, pd.DataFrame]:
@@ -140,7 +121,7 @@ class Uncertainty:
         self._drawn.clear()
         self.calibrations.clear()
         rows: list[dict[str, Any]] = []
-        for source in self.settings.attribute_sources:
+        for source in self.attribute_sources:
             for target in range(self.split.num_classes):
                 calibration = self.calibrate(source, target)
                 if calibration is not None:
@@ -148,7 +129,11 @@ class Uncertainty:
                 for index, sample in self._sample_all(self.split, source, target, "spread of maps"):
                     about = self.split.describe(index)
                     about |= {"direction": self.split.name_direction(sample.scan.label, target), "draws": source}
-                    rows.append(about | self.measure(sample, target) | self._cover(sample, calibration))
+                    maps, changes, shares = sample.select()
+                    intervals = make_intervals(maps, self.levels, calibration)
+                    rows.append(about | self.measure(sample, target))
+                    for interval in intervals:
+                        rows[-1] |= measure_coverage(interval, changes, shares)
                     self._note_phenotypes(sample, target, source, about["split"])
         diversity = []
         for (split, source, target), known, scans in self._list_drawn():
@@ -158,38 +143,29 @@ class Uncertainty:
         return {"uncertainty": pd.DataFrame(rows), "diversity": pd.DataFrame(diversity)}
 
     def calibrate(self, source: str, target: int) -> Calibration | None:
-        """Find the calibrated intervals of a direction from the validation split; None where no change is known there.
-
-        Args:
-            source: source of the attributes.
-            target: class that scans are translated to.
-        """
+        """Find the calibrated intervals of a source and a target class in the validation split; None without known changes."""
         if self.validation is None:
             return None
         parts = []
-        for _, sample in self._sample_all(self.validation, source, target, "calibration", self.settings.num_calibration):
+        for _, sample in self._sample_all(self.validation, source, target, "calibration", self.num_calibration):
             maps, changes, shares = sample.select()
             images = maps.mean(0), maps.std(0, ddof=1), changes, shares[:, None]
             parts.append([np.broadcast_to(image, changes.shape).ravel() for image in images])
         if not parts:
             return None
         mean, spread, change, weights = (np.concatenate(part) for part in zip(*parts, strict=True))
-        return calibrate(mean, spread, change, weights, self.settings.levels, self.settings.num_bins)
+        return calibrate(mean, spread, change, weights, self.levels, self.num_bins)
 
     def save_calibrations(self, path: Path) -> None:
         """Save the calibrations that inference needs, of attributes of the prior; nothing where there are none."""
         calibrations = {target: each for (source, target), each in self.calibrations.items() if source == "prior"}
         if calibrations:
             prior, augmentation = self.explainer.sources["prior"], self.explainer.augmentation
+            assert isinstance(prior, PriorSource)
             save_calibrations(path, calibrations, describe_sampling(prior, augmentation, self.preprocessing))
 
     def measure(self, sample: Sample, target: int) -> dict[str, float]:
-        """Return how the spread of a scan's maps goes with their error and with the true spread between subjects.
-
-        Args:
-            sample: the scan's maps.
-            target: class that it is translated to.
-        """
+        """Return how the spread of a scan's maps towards a class goes with their error and with the true spread of subjects."""
         mean, spread, inside = sample.maps.mean(0), sample.maps.std(0), sample.scan.brain
         error, true = sample.changes.error(mean), self.find_true_spread(sample.scan, target)
         return {
@@ -202,14 +178,7 @@ class Uncertainty:
         }
 
     def sample(self, split: Split, index: int, source: str, target: int) -> Sample | None:
-        """Return the sampled maps of a scan, beside its true changes; None where they are not known.
-
-        Args:
-            split: split of the scan.
-            index: its position there.
-            source: source of the attributes.
-            target: class that it is translated to, another one than its own.
-        """
+        """Return the maps of a scan of a split with the attributes of a source, and its true changes; None where unknown."""
         scan = split.load(index)
         changes = find_changes(scan, target, self._list_phenotypes(split, target))
         if changes is None:
@@ -220,27 +189,14 @@ class Uncertainty:
         return Sample(scan, maps[:, 0].cpu(), changes)
 
     def find_true_spread(self, scan: Scan, target: int) -> Tensor | None:
-        """Return the standard deviation of a control's change over the phenotypes of the training split, None where unknown.
-
-        Args:
-            scan: the scan.
-            target: class that it is translated to.
-        """
+        """Return the standard deviation of a control's change over the phenotypes of the training split, None where unknown."""
         if scan.label > 0 or scan.disease_map is not None:
             return None
         changes = find_changes(scan, target, self.training.describe(target).phenotypes)
         return None if changes is None else changes.spread()
 
     def summarise(self, table: pd.DataFrame, bootstrap: Bootstrap) -> pd.DataFrame:
-        """Summarise the last `run` over scans.
-
-        Args:
-            table: its table `uncertainty`.
-            bootstrap: how intervals are found.
-
-        Returns:
-            Rows of `metrics.csv`, of the methods `sampled_prior` and `sampled_training`.
-        """
+        """Return rows of `metrics.csv` on the last `run` and its table, of the methods `sampled_prior` and `sampled_training`."""
         parts = []
         for (split, source, direction), group in table.groupby(["split", "draws", "direction"], sort=False):
             columns = {name: group[name].dropna().to_numpy() for name in table if name not in ABOUT}
@@ -248,7 +204,7 @@ class Uncertainty:
             parts.append(pd.DataFrame(rows).assign(split=split, method=f"sampled_{source}", direction=direction))
         for (split, source, target), known, scans in self._list_drawn():
             about = {"split": split, "method": f"sampled_{source}", "direction": self.split.name_direction(0, target)}
-            parts.append(summarise_diversity(scans, known, self.settings.least_share, bootstrap).assign(**about))
+            parts.append(summarise_diversity(scans, known, self.least_share, bootstrap).assign(**about))
         return pd.concat(parts, ignore_index=True).assign(protocol=UNCERTAINTY, std=np.nan)
 
     def _sample_all(
@@ -277,13 +233,6 @@ class Uncertainty:
         for key, scans in self._drawn.items():
             yield key, self.training.describe(key[2]).phenotypes, scans
 
-    def _cover(self, sample: Sample, calibration: Calibration | None) -> dict[str, float]:
-        maps, changes, shares = sample.select()
-        figures: dict[str, float] = {}
-        for interval in make_intervals(maps, self.settings.levels, calibration):
-            figures |= measure_coverage(interval, changes, shares)
-        return figures
-
     def _note_phenotypes(self, sample: Sample, target: int, source: str, split: str) -> None:
         """Keep which phenotypes the maps of a control show."""
         scan = sample.scan
@@ -292,7 +241,7 @@ class Uncertainty:
         every = tuple(sorted({parcel for phenotype in self.training.describe(target).phenotypes for parcel in phenotype}))
         full = find_changes(scan, target, {every: 1.0})
         assert full is not None  # as the changes of the sample are known
-        shown = detect_phenotypes(sample.maps, full.images[0], scan.parcel_map, self.settings.lesion_threshold)
+        shown = detect_phenotypes(sample.maps, full.images[0], scan.parcel_map, self.lesion_threshold)
         self._drawn.setdefault((split, source, target), []).append(shown)
 
 

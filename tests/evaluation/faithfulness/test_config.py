@@ -61,7 +61,10 @@ def test_faithfulness_of_every_kind_of_method_is_measured(kind: str, spatial_dim
 
 @pytest.mark.parametrize(
     ("weights", "message"),
-    [(None, r"classifier\.pt does not exist: train first"), ({"fc": torch.zeros(1)}, r"classifier\.pt fits another architecture than")],
+    [
+        (None, r"classifier\.pt does not exist: train first"),
+        ({"fc": torch.zeros(1)}, r"classifier\.pt fits another architecture than"),
+    ],
 )
 def test_a_classifier_that_is_missing_or_of_another_architecture_is_one_sentence_before_any_scan_is_read(
     weights: dict[str, torch.Tensor] | None, message: str, tmp_path: Path

@@ -4,7 +4,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from bundle.evaluation.faithfulness import Deletion
-from bundle.evaluation.faithfulness.deletion import check_shares, rank_voxels, score_order, smooth
+from bundle.evaluation.faithfulness.deletion import rank_voxels, score_order, smooth
 from tests.evaluation.known_classifier import KnownExplainer, make_classifier
 
 SIZES = [(12, 10), (8, 6, 10)]
@@ -70,4 +70,4 @@ def test_right_maps_are_better_than_chance_and_wrong_ones_worse(spatial_dims, ma
 @pytest.mark.parametrize("shares", [(0.1,), (0.0, 1.0), (0.2, 0.1), (0.5, 1.1)])
 def test_shares_that_do_not_rise_within_the_scan_raise(shares):
     with pytest.raises(ValueError, match="shares must rise"):
-        check_shares(shares)
+        Deletion(make_classifier(), shares)

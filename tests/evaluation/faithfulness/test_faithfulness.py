@@ -25,7 +25,11 @@ SHARES = (0.01, 0.1, 1.0)
 
 
 def build(
-    explainer, folder: Path, classifier: IndependentClassifier | None = None, deleted: int | None = None, shuffled: int | None = None
+    explainer,
+    folder: Path,
+    classifier: IndependentClassifier | None = None,
+    deleted: int | None = None,
+    shuffled: int | None = None,
 ) -> Faithfulness:
     classifier = classifier or make_classifier()
     parts = Deletion(classifier, SHARES, num_scans=deleted), Randomisation(num_scans=shuffled), CounterfactualAxioms(classifier)

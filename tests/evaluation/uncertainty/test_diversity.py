@@ -32,7 +32,8 @@ def test_a_sampler_that_draws_as_the_cohort_has_no_distance_and_covers_all():
 
 
 def test_a_sampler_of_one_phenotype_has_the_distance_by_hand():
-    figures = summarise_diversity([[(1,), (2,)], [(1,), (1,)]], KNOWN, 0.01, Bootstrap(num_resamples=20)).set_index("metric")["mean"]
+    table = summarise_diversity([[(1,), (2,)], [(1,), (1,)]], KNOWN, 0.01, Bootstrap(num_resamples=20))
+    figures = table.set_index("metric")["mean"]
     assert figures["phenotype_distance"] == pytest.approx((0.25 + 0.5 + 0.25) / 2)
     assert figures["phenotypes_covered"] == 0.5
 
