@@ -40,8 +40,7 @@ class PostHocExplainer(Explainer):
         self.classifier, self.methods, self.split, self.device = classifier, dict(methods), split, device
         self.sources = range(split.num_classes) if sources is None else sources
         self.settings = dict(settings or {})
-        networks = [each for method in self.methods.values() for each in getattr(method, "networks", [method])]
-        self.networks = list(dict.fromkeys(networks))
+        self.networks = list(dict.fromkeys(getattr(method, "network", method) for method in self.methods.values()))
 
     def explains(self, source: int, target: int) -> bool:
         """Return whether the classes differ and scans of class `source` are explained."""

@@ -50,17 +50,14 @@ def test_a_resnet_is_trained_resumed_and_explained(tmp_path: Path) -> None:
 @pytest.mark.parametrize("overlays", [[], pytest.param(["volumes"], id="volumes")])
 def test_networks_of_the_configs_have_the_layers_and_methods_that_they_name(overlays: list[str]) -> None:
     for names in ([], ["baselines/resnet"]):
-        parser = read(("train", "evaluate", *overlays, "baselines/attribution", *names), network="@network_def", device="cpu")
-        parser["posthoc"]["gradient_shap"]["references"] = torch.zeros(1)
+        files = ("train", "evaluate", *overlays, "baselines/attribution", *names)
+        parser = read(files, network="@network_def", device="cpu", references=torch.zeros(1))
         methods = parser.get_parsed_content("explainer#methods")
         assert set(methods) >= METHODS and ("layer_wise_relevance" in methods) == bool(names)
 
 
-EXPLAINED = [
-    ("train", "evaluate", "faithfulness"),
-    (*ATTRIBUTION, "faithfulness"),
-    (*ATTRIBUTION, "faithfulness", "baselines/vagan_network"),
-]
+FAITHFULNESS = (*ATTRIBUTION, "faithfulness")
+EXPLAINED = [("train", "evaluate", "faithfulness"), FAITHFULNESS, (*FAITHFULNESS, "baselines/vagan_network")]
 
 
 @pytest.mark.parametrize("names", [TRAINING, ATTRIBUTION, (*ATTRIBUTION, "baselines/resnet"), *EXPLAINED])

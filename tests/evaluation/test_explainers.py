@@ -1,7 +1,10 @@
+from functools import partial
+
 import pytest
 import torch
+from captum.attr import IntegratedGradients
 
-from bundle.baselines import VAGAN, AttributeClassifier, GuidedBackprop, GuidedGradCAM, IntegratedGradients
+from bundle.baselines import VAGAN, AttributeClassifier, GuidedBackprop, GuidedGradCAM, PostHoc
 from bundle.evaluation import VAGANExplainer
 from bundle.evaluation.faithfulness.randomisation import shuffled_weights
 from bundle.evaluation.names import NETWORK_METHODS
@@ -40,16 +43,16 @@ def test_attributes_are_encoded_and_drawn_with_the_weights_of_the_moment(source,
     assert all(torch.equal(before[name], after[name]) and not torch.equal(before[name], shuffled[name]) for name in before)
 
 
-def test_networks_of_post_hoc_methods_are_the_classifier_and_its_guided_copies(make_cohort, make_network, tmp_path):
+def test_the_network_of_post_hoc_methods_is_the_classifier(make_cohort, make_network, tmp_path):
     classifier = AttributeClassifier(make_network(2))
     methods = {
-        "gradients": IntegratedGradients(classifier, 2),
-        "guided": GuidedBackprop(classifier),
-        "both": GuidedGradCAM(classifier, "encoder.trunk"),
+        "gradients": PostHoc(IntegratedGradients, classifier, baselines=-1.0, n_steps=2),
+        "guided": PostHoc(GuidedBackprop, classifier),
+        "both": PostHoc(partial(GuidedGradCAM, layer="encoder.trunk"), classifier),
     }
     cohort = make_cohort(2)
     explainer = build_post_hoc(classifier, methods, cohort, tmp_path).explainer
-    assert explainer.networks[0] is classifier and len(explainer.networks) == 3
+    assert explainer.networks == [classifier]
     before = explainer.make_maps([1, 3], 0)
     with shuffled_weights(explainer.networks):
         shuffled = explainer.make_maps([1, 3], 0)

@@ -2,9 +2,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from captum.attr import IntegratedGradients
 from torch import nn
 
-from bundle.baselines import VAGAN, AttributeClassifier, GuidedBackprop, IntegratedGradients
+from bundle.baselines import VAGAN, AttributeClassifier, GuidedBackprop, PostHoc
 from bundle.evaluation.names import COLUMNS
 from bundle.evaluation.post_hoc import explained_class
 from tests.tiny_evaluation import build_evaluation, build_post_hoc
@@ -21,7 +22,8 @@ class Truth:
 
 
 def evaluate(classifier: nn.Module, cohort, folder, **arguments) -> pd.DataFrame:
-    chosen = {"guided": GuidedBackprop(classifier), "gradients": IntegratedGradients(classifier, 4), "truth": Truth()}
+    gradients = PostHoc(IntegratedGradients, classifier, baselines=-1.0, n_steps=4)
+    chosen = {"guided": PostHoc(GuidedBackprop, classifier), "gradients": gradients, "truth": Truth()}
     return build_post_hoc(classifier, chosen, cohort, folder, **arguments).run()
 
 

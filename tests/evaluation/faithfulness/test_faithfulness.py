@@ -4,9 +4,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from captum.attr import IntegratedGradients
 from torch import nn
 
-from bundle.baselines import AttributeClassifier, IntegratedGradients
+from bundle.baselines import AttributeClassifier, PostHoc
 from bundle.evaluation import Bootstrap
 from bundle.evaluation.faithfulness import (
     CounterfactualAxioms,
@@ -60,7 +61,8 @@ def make_explainer(kind: str, cohort, network, folder, batch_size: int):
     if kind == "icam":
         return build_explainer(network, cohort, num_samples=2, batch_size=batch_size)
     classifier = AttributeClassifier(network)
-    return build_post_hoc(classifier, {"gradients": IntegratedGradients(classifier, 2)}, cohort, folder).explainer
+    methods = {"gradients": PostHoc(IntegratedGradients, classifier, baselines=-1.0, n_steps=2)}
+    return build_post_hoc(classifier, methods, cohort, folder).explainer
 
 
 @pytest.mark.parametrize("kind", ["icam", "post_hoc"])

@@ -1,14 +1,16 @@
-"""Random methods: their draws, and what they tend to."""
+"""Choice of methods, and those with random draws: what they draw, and what they tend to."""
 
-import captum.attr
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
+from captum.attr import GradientShap
 from monai.data import Dataset
 from torch import Tensor, nn
 
-from bundle.baselines import GradientSHAP, SmoothGrad, draw_scans
-from bundle.baselines.draws import fix_draws
+from bundle.baselines import PostHoc, choose_methods, draw_scans, smooth_gradients
+from bundle.baselines.posthoc import fix_draws
 
 
 @pytest.fixture
@@ -18,27 +20,26 @@ def linear(image: Tensor) -> nn.Sequential:
 
 
 def test_smoothed_gradients_of_a_linear_classifier_are_its_weights(linear, image, target):
-    maps = SmoothGrad(linear, num_samples=5, chunk_size=2).attribute(image, target)
+    method = PostHoc(smooth_gradients, linear, 0, nt_samples=5, nt_samples_batch_size=2, stdevs=0.3, abs=False)
+    maps = method.attribute(image, target)
     torch.testing.assert_close(maps, linear[1].weight[target].view_as(image).detach())
 
 
 def test_shap_values_of_a_linear_classifier_are_weight_times_difference(linear, image, target):
     reference = torch.rand_like(image[:1])
-    maps = GradientSHAP(linear, reference, num_samples=3).attribute(image, target)
+    maps = PostHoc(GradientShap, linear, 0, baselines=reference, n_samples=3).attribute(image, target)
     torch.testing.assert_close(maps, linear[1].weight[target].view_as(image).detach() * (image - reference))
 
 
 def test_maps_of_a_scan_are_those_of_captum(resnet, image, target):
     references, resnet = torch.rand(3, *image.shape[1:]), resnet.eval()
-    noisy = captum.attr.NoiseTunnel(captum.attr.Saliency(resnet))
-    with fix_draws(3):
-        expected = noisy.attribute(image[:1], nt_samples=4, stdevs=0.2, target=target[:1], abs=False)
-    found = SmoothGrad(resnet, num_samples=4, noise=0.2, seed=3).attribute(image[:1], target[:1])
-    torch.testing.assert_close(found, expected.detach())
-    with fix_draws(3):
-        expected = captum.attr.GradientShap(resnet).attribute(image[:1], references, 4, 0.1, target[:1])
-    found = GradientSHAP(resnet, references, num_samples=4, noise=0.1, seed=3).attribute(image[:1], target[:1])
-    torch.testing.assert_close(found, expected.detach())
+    noise = {"nt_samples": 4, "stdevs": 0.2, "abs": False}
+    shap = {"baselines": references, "n_samples": 4, "stdevs": 0.1}
+    for method, arguments in ((smooth_gradients, noise), (GradientShap, shap)):
+        with fix_draws(3):
+            expected = method(resnet).attribute(image[:1], target=target[:1], **arguments)
+        found = PostHoc(method, resnet, 3, **arguments).attribute(image[:1], target[:1])
+        torch.testing.assert_close(found, expected.detach())
 
 
 def test_fixed_draws_repeat_and_leave_the_generators_alone():
@@ -68,3 +69,14 @@ def test_scans_of_a_class_are_drawn_once_each():
     assert len(draw_scans(Dataset(rows), 99)) == 5
     with pytest.raises(ValueError, match="the training split has no scan of class 2, which gradient_shap compares with"):
         draw_scans(Dataset(rows), 3, label=2)
+
+
+def test_only_chosen_methods_are_made():
+    methods = choose_methods(["chosen"], {"other": pytest.fail, "chosen": partial(PostHoc, GradientShap, nn.ReLU())})
+    assert list(methods) == ["chosen"]
+
+
+@pytest.mark.parametrize("names", [[], ["grad_cam", "gradcam"]])
+def test_unknown_methods_are_refused(names):
+    with pytest.raises(ValueError, match="methods must name some of grad_cam, got "):
+        choose_methods(names, {"grad_cam": pytest.fail})
