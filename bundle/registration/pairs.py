@@ -17,10 +17,6 @@ class Pair(NamedTuple):
     earlier: Mapping[str, Any]
     later: Mapping[str, Any]
 
-    def list_files(self) -> list[str]:
-        """Return the files that the difference depends on."""
-        return [file for row in self for file in list_files(row)]
-
 
 def list_files(row: Mapping[str, Any]) -> list[str]:
     """Return the scan and, where present, the brain mask of a row of the manifest."""
