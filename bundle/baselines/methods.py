@@ -16,8 +16,8 @@ from monai.networks.utils import eval_mode
 from torch import Tensor, nn
 
 from bundle.baselines.layers import assign_rules, find_layer, guide
+from bundle.data.intensities import BACKGROUND
 
-BACKGROUND = -1.0  # intensity outside the brain
 LINEAR = {2: "bilinear", 3: "trilinear"}  # interpolation by the number of spatial axes
 
 

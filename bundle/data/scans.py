@@ -19,7 +19,7 @@ VOXEL_RANGE = (0.05, 20.0)  # mm, edge of a voxel
 
 
 class LoadScan(Transform):
-    """Read a NIfTI file with MONAI's reader; one sentence says what is wrong with a file that holds no scan.
+    """Read a NIfTI file with MONAI's reader, and refuse one that holds no scan in one sentence.
 
     Args:
         constant: whether all voxels may be equal, as in an empty mask.

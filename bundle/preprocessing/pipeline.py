@@ -131,11 +131,7 @@ def _read_canonical(path: str | Path, unknown_orientation: bool) -> tuple[np.nda
 
 
 def straighten(affine: np.ndarray) -> np.ndarray:
-    """Return the nearest affine whose voxel axes are at right angles; one without shear stays as it is.
-
-    Args:
-        affine: Voxel to world matrix in mm, shape (4, 4).
-    """
+    """Return the affine, shape (4, 4), with voxel axes at right angles nearest to another; one without shear stays as it is."""
     spacing = voxel_sizes(affine)
     left, _, right = np.linalg.svd(affine[:3, :3] / spacing)
     straight = affine.copy()

@@ -53,7 +53,7 @@ class Registration:
 
         Args:
             fixed: Scan that stays.
-            moving: Scan that is looked up.
+            moving: Scan that is registered to it.
             start: Transform to begin with, shape (4, 4); None for a rigid one from the centres of mass.
 
         Returns:

@@ -47,7 +47,7 @@ def complete_disease_maps(
 
     The maps are NIfTI files in `cache_dir`, found again when settings and scans (path, size, time) are the same; a run that was
     stopped continues where it was. `disease_maps.tsv` there has a row a pair, and each pair a picture. A pair that cannot be
-    registered has no map, and a sentence that says why.
+    registered has no map, and its reason in the table.
 
     Source: Bass et al., NeurIPS 2020, Sec. 4 (https://arxiv.org/abs/2006.08287), ground truth of the ADNI experiment.
 
@@ -56,7 +56,7 @@ def complete_disease_maps(
             participant's other scan), and where present `brain_mask`, `age` and `disease_map`. The scan of the smaller label is
             the earlier; of equal labels the younger, or the first session by name.
         cache_dir: Folder of the maps.
-        splits: Splits whose pairs are wanted; None for all.
+        splits: Splits whose pairs are computed; None for all.
         registration: Registration of two scans; None for `Registration()`.
         bias_sigma: Smoothness of the ratio of the bias fields in mm; None where only the gain differs.
         smoothing: Standard deviation of the Gaussian that maps are smoothed by, in mm; 0 for none.
@@ -91,12 +91,12 @@ def complete_disease_maps(
     table = Path(cache_dir) / TABLE
     write_table(table, pd.DataFrame(rows), float_format="%.6g")
     logger.info(f"{len(maps) // 2} of {len(rows)} pairs have a disease map; see {table}")
-    known = manifest["disease_map"] if "disease_map" in manifest else pd.Series(index=manifest.index, dtype=object)
-    return manifest.assign(disease_map=known.astype(object).where(known.notna(), manifest["image"].map(maps)))
+    given = manifest["disease_map"] if "disease_map" in manifest else pd.Series(index=manifest.index, dtype=object)
+    return manifest.assign(disease_map=given.astype(object).where(given.notna(), manifest["image"].map(maps)))
 
 
 def find_fault(diagnostics: Mapping[str, Any], min_correlation: float, max_scaling: float) -> str | None:
-    """Say in one sentence why a registration has failed; None when it has not.
+    """Return the reason why a registration has failed, one sentence; None when it has not.
 
     Args:
         diagnostics: The fields of `Diagnostics`.

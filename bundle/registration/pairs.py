@@ -28,7 +28,7 @@ def list_pairs(manifest: pd.DataFrame, splits: Sequence[str] | None = None) -> l
 
     Args:
         manifest: One row a scan, as `complete_disease_maps` takes it.
-        splits: Splits that are looked through; None for all.
+        splits: Splits of the scans; None for all.
 
     Returns:
         The pairs, in the order of the manifest.
