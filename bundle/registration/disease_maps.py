@@ -79,7 +79,8 @@ def complete_disease_maps(
     settings = {"registration": registration or Registration(), "bias_sigma": bias_sigma, "smoothing": smoothing}
     compute = partial(_compute_pair, cache_dir=Path(cache_dir), settings=settings)
     jobs = Parallel(n_jobs=max(1, num_workers), return_as="generator")(delayed(compute)(pair) for pair in pairs)
-    rows, maps = [], {}
+    rows: list[dict[str, Any]] = []
+    maps: dict[str, str] = {}
     for pair, row in zip(pairs, tqdm(jobs, total=len(pairs), desc="disease maps", unit="pair"), strict=True):
         if row["status"] == "ok":
             row["status"] = find_fault(row, min_correlation, max_scaling) or "ok"
@@ -115,7 +116,7 @@ def _compute_pair(pair: Pair, cache_dir: Path, settings: Mapping[str, Any]) -> d
     """Compute the disease map of a pair, unless it was computed before; return its row of the table."""
     who = {"participant_id": pair.earlier["participant_id"], "earlier": pair.earlier["session_id"],
            "later": pair.later["session_id"]}  # fmt: skip
-    parts = settings | {"registration": asdict(settings["registration"])}
+    parts = {**settings, "registration": asdict(settings["registration"])}
     fingerprint = compute_fingerprint(VERSION, parts, files=[file for row in pair for file in list_files(row)])
     name = re.sub(r"[^\w-]", "", "_".join(map(str, who.values())))
     folder = cache_dir / f"{name}_{fingerprint[:12]}"
