@@ -71,7 +71,8 @@ def test_a_classifier_that_is_missing_or_of_another_architecture_is_one_sentence
 ) -> None:
     if weights:
         torch.save({"model": weights}, tmp_path / "classifier.pt")
-    parser = ConfigParser(ConfigParser.load_config_files([ROOT / "configs" / f"{name}.yaml" for name in ("train", "evaluate", "faithfulness")]))
+    files = [ROOT / "configs" / f"{name}.yaml" for name in ("train", "evaluate", "faithfulness")]
+    parser = ConfigParser(ConfigParser.load_config_files(files))
     parser.update({"classifier_checkpoint": str(tmp_path / "classifier.pt"), "cohort": "/nowhere", "device": "cpu"})
     with pytest.raises(RuntimeError) as error:
         parser.get_parsed_content("faithfulness_evaluator")
