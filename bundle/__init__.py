@@ -7,6 +7,7 @@
 Source: Bass et al., NeurIPS 2020 (https://arxiv.org/abs/2006.08287).
 """
 
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,5 @@ __all__ = ["CONFIGS", "MODELS", "Explanation", "TrainedNetwork", "load"]
 def __getattr__(name: str) -> Any:
     """Import the Python interface when it is first used: `import bundle` alone stays quick."""
     if name in __all__:
-        from bundle import explanation
-
-        return getattr(explanation, name)
+        return getattr(import_module("bundle.explanation"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

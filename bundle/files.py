@@ -72,7 +72,7 @@ def check_writable(folder: str | Path, key: str = "output_dir") -> None:
 
     Args:
         folder: Where files are to be written.
-        key: The config's key that says so, for the message.
+        key: The config's key of the folder, for the message.
 
     Raises:
         OSError: When that cannot be done.

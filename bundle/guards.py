@@ -29,14 +29,27 @@ RENAMED = {  # keys of version 0.1, accepted until 0.3, and their names
     "uncertainty#draws": "uncertainty#attribute_sources",
     "checkpointing": "activation_checkpointing",
     "train#trainer#checkpointing": "train#trainer#activation_checkpointing",
-    "stages": "phases",
-    "train#trainer#stages": "train#trainer#phases",
     "judge_checkpoint": "classifier_checkpoint",
+    "judge_def": "classifier_def",
+    "removal_shares": "deletion_shares",
+    "removal_scans": "deletion_scans",
+    "test#screening": "test#readable_scans",
+    "disease_maps#transform": "disease_maps#registration#transform",
+    "disease_maps#levels": "disease_maps#registration#levels",
+    "disease_maps#sampling": "disease_maps#registration#sampling",
     "rival": "reference_method",
+    "train#handlers#0": "train#averaging",
+    "train#handlers#1": "train#validation",
+    "train#handlers#2": "train#best_model",
+    "train#handlers#3": "train#history",
+    "train#handlers#4": "train#tensorboard",
+    "train#handlers#5": "train#run_state",
+    "train#handlers#6": "train#progress",
 }
 RENAMED_VALUES = {"attribute_source": {"bank": "training"}, "uncertainty#attribute_sources": {"bank": "training"}}
 RENAMED_FILES = {"examination.yaml": "faithfulness.yaml", "benchmark_examination.yaml": "benchmark_faithfulness.yaml"}
 RENAMED_RUNS = {"examination": "faithfulness"}
+GONE = {"stages": "phases, a list that ends with the phase of the whole objective, as in train.yaml"}  # old keys of another form
 COPIES = "icam-renamed-"  # folder of copies of overlays, with new names
 
 
@@ -72,7 +85,8 @@ def renew_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     files, renewed = _find_files(arguments), list(arguments)
     if not files:
         return renewed, []
-    names = [str(Path(file).with_name(RENAMED_FILES.get(Path(file).name, Path(file).name))) for file in files]
+    successors = [Path(file).with_name(RENAMED_FILES.get(Path(file).name, Path(file).name)) for file in files]
+    names = [str(path) if path.is_file() else file for path, file in zip(successors, files, strict=True)]
     first = next((Path(name) for name in names if Path(name).resolve() == CONFIGS / "evaluate.yaml"), None)
     if first and CONFIGS / "train.yaml" not in [Path(name).resolve() for name in names]:
         names = [str(first.with_name("train.yaml")), *names]
@@ -87,7 +101,7 @@ def renew_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
         else:
             renewed[index : index + 2] = [f"--{new}", value][: len(renewed) - index]
     for index, name in enumerate(arguments):
-        if name in RENAMED_RUNS and arguments[index - 1] in ("run", "--run_id"):
+        if name in RENAMED_RUNS and arguments[index - 1] in ("run", "--run_id") and RENAMED_RUNS[name] in renaming.config:
             renewed[index] = renaming.say(name, RENAMED_RUNS[name])
     return renewed, list(renaming.sentences)
 
@@ -206,6 +220,8 @@ def _read_files(files: Sequence[str]) -> ConfigParser:
 
 
 def _suggest(key: str, known: Iterable[object]) -> str:
+    if key.split("#")[0] in GONE:
+        return f"; in its place there is {GONE[key.split('#')[0]]}"
     near = difflib.get_close_matches(key.split("#")[0], [str(name) for name in known if not str(name).startswith("_")], n=1)
     return f"; did you mean {near[0]}?" if near and near[0] != key else ""
 

@@ -1,8 +1,5 @@
-"""Agreement of feature attribution maps with the true change and its extent, and the uncertainty of its mean."""
+"""Agreement of feature attribution maps with the true change and its extent."""
 
-from collections.abc import Sequence
-
-import numpy as np
 import torch
 from monai.metrics import CumulativeIterationMetric
 from sklearn.metrics import average_precision_score
@@ -119,7 +116,7 @@ def compute_pointing(maps: Tensor, extent: Tensor) -> Tensor:
 
 
 def _find_scored(maps: Tensor, extent: Tensor) -> Tensor:
-    """Tell of which scans |map| varies and is finite, and something is changed, shape (B,)."""
+    """Return of which scans |map| varies and is finite, and something is changed, shape (B,)."""
     magnitude = maps.abs().flatten(1)
     return (magnitude.amax(1) > magnitude.amin(1)) & magnitude.isfinite().all(1) & extent.flatten(1).any(1)
 
@@ -127,39 +124,6 @@ def _find_scored(maps: Tensor, extent: Tensor) -> Tensor:
 def _check_shapes(maps: Tensor, other: Tensor) -> None:
     if maps.shape != other.shape:
         raise ValueError(f"shapes must be equal, got {tuple(maps.shape)} and {tuple(other.shape)}")
-
-
-def bootstrap_interval(
-    values: Sequence[float] | np.ndarray | Tensor, level: float = 0.95, num_resamples: int = 2000, seed: int = 0
-) -> tuple[float, float]:
-    """Return the percentile bootstrap interval of the mean over scans.
-
-    Source: Efron, Ann. Statist. 1979 (https://doi.org/10.1214/aos/1176344552).
-
-    Args:
-        values: one value a scan, shape (N,); NaN are left out.
-        level: probability that the interval is to cover, in (0, 1).
-        num_resamples: resamples with replacement.
-        seed: of the resampling; equal input gives equal output.
-
-    Returns:
-        Lower and upper end; NaN when fewer than two values remain.
-
-    Raises:
-        ValueError: When `level` is not in (0, 1) or `num_resamples` is below 1.
-    """
-    if not 0 < level < 1:
-        raise ValueError(f"level must lie between 0 and 1, got {level}")
-    if num_resamples < 1:
-        raise ValueError(f"num_resamples must be at least 1, got {num_resamples}")
-    kept = np.asarray(values, dtype=np.float64)
-    kept = kept[~np.isnan(kept)]
-    if kept.size < 2:
-        return float("nan"), float("nan")
-    generator = np.random.default_rng(seed)
-    means = kept[generator.integers(kept.size, size=(num_resamples, kept.size))].mean(axis=1)
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
 
 
 class NCCMetric(CumulativeIterationMetric):

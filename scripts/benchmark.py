@@ -13,14 +13,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import torch
 from monai.bundle import ConfigParser
 from monai.data import Dataset
 
-from bundle.attribution import sampled_maps
+from bundle.attribution import EncodedScans, PriorSource, sampled_maps
 from bundle.networks import Generator
 from bundle.training import ICAMTrainer
 
@@ -60,7 +59,7 @@ def make_parser(configs: Sequence[str], changes: dict[str, Any]) -> ConfigParser
     labels = [index * 2 // count for index in range(count)]
     items = [{"image": torch.rand(1, *size) * 2 - 1, "label": label} for label in labels]
     parser.update({"train#dataset": Dataset(items), "train#dataloader#batch_sampler#labels": labels})
-    parser.update({"train#handlers": [], "train#trainer#augmentation": None})
+    parser.update({"train#handlers": []})
     parser.update({"generator_schedule": None, "discriminator_schedule": None})
     return parser
 
@@ -118,11 +117,12 @@ def measure(task: str, size: str, configs: Sequence[str]) -> None:
     grid = [int(side) for side in size.split(",")]
     changes = {"image_size": grid, "batch_size": 2}
     if task.startswith("training"):
-        step: Callable[[], Any] = make_step(configs, changes | {"checkpointing": "checkpointing" in task})[0]
+        step: Callable[[], Any] = make_step(configs, changes | {"activation_checkpointing": "checkpointing" in task})[0]
     else:
         network = make_parser(configs, changes).get_parsed_content("network")
         image = torch.rand(1, 1, *grid) * 2 - 1
-        step = partial(sampled_maps, network, image, torch.tensor([1])) if task != "idle" else network.eval
+        draws = {1: PriorSource(network).draw(1)}
+        step = network.eval if task == "idle" else lambda: sampled_maps(EncodedScans(network, image), torch.tensor([1]), draws)
     for _ in range(2):
         start = time.perf_counter()
         step()

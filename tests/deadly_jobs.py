@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from bundle.preprocessing import CohortPreprocessing, Settings
@@ -43,5 +44,5 @@ class SlowSlices(int):
 
 def prepare_slowly(raw: str, output: str, settings: Settings) -> None:
     """Prepare scans in a process that takes long."""
-    slow = settings._replace(limits=settings.limits._replace(num_slices=SlowSlices(2)))
+    slow = replace(settings, limits=settings.limits._replace(num_slices=SlowSlices(2)))
     CohortPreprocessing(raw, output, slow, 1).run()

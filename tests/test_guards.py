@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -74,8 +75,9 @@ def test_a_mistyped_key_of_an_overlay_is_named(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def renamed(monkeypatch: pytest.MonkeyPatch) -> None:
+def renamed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Other old names than those of the last version."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(
         guards, "RENAMED", {"epochs": "max_epochs", "weights": "loss_weights", "train#trainer#bf16": "train#trainer#amp"}
     )

@@ -8,7 +8,7 @@ from monai.handlers import IgniteMetricHandler
 from scipy import stats
 from sklearn.metrics import average_precision_score
 
-from bundle.metrics import NCCMetric, bootstrap_interval, compute_auprc, compute_ncc, compute_pointing, find_extent
+from bundle.metrics import NCCMetric, compute_auprc, compute_ncc, compute_pointing, find_extent
 
 SHAPES = [(3, 1, 7, 9), (3, 1, 5, 6, 4)]  # 2D and 3D
 
@@ -96,37 +96,6 @@ def test_ncc_of_a_small_lesion_on_a_large_offset_keeps_its_precision():
 def test_ncc_of_images_of_different_shape_raises():
     with pytest.raises(ValueError, match=r"shapes must be equal, got \(2, 1, 8, 8\) and \(2, 1, 8, 9\)"):
         compute_ncc(torch.zeros(2, 1, 8, 8), torch.zeros(2, 1, 8, 9))
-
-
-def test_interval_of_many_normal_values_is_the_closed_form_one():
-    values = np.random.default_rng(1).normal(3.0, 2.0, size=4000)
-    half = 1.96 * values.std() / math.sqrt(values.size)
-    low, high = bootstrap_interval(values)
-    assert low == pytest.approx(values.mean() - half, abs=0.05 * half)
-    assert high == pytest.approx(values.mean() + half, abs=0.05 * half)
-
-
-def test_interval_agrees_with_scipy():
-    values = np.random.default_rng(2).exponential(size=60)
-    expected = stats.bootstrap((values,), np.mean, method="percentile", n_resamples=20000, rng=3).confidence_interval
-    assert bootstrap_interval(values, num_resamples=20000) == pytest.approx(tuple(expected), abs=0.01)
-
-
-def test_interval_ignores_undefined_values_and_is_the_same_for_the_same_seed():
-    values = torch.tensor([0.1, torch.nan, 0.5, 0.9])
-    assert bootstrap_interval(values) == bootstrap_interval(values[~values.isnan()])
-    assert bootstrap_interval(np.arange(50.0), seed=0) != bootstrap_interval(np.arange(50.0), seed=1)
-
-
-@pytest.mark.parametrize("values", [[], [0.5], [0.5, math.nan]])
-def test_interval_of_fewer_than_two_values_is_undefined(values):
-    assert all(math.isnan(end) for end in bootstrap_interval(values))
-
-
-@pytest.mark.parametrize(("arguments", "message"), [({"level": 95}, "level must lie"), ({"num_resamples": 0}, "num_resamples")])
-def test_interval_with_an_impossible_setting_raises(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        bootstrap_interval([0.0, 1.0], **arguments)
 
 
 def run_handler(metric: NCCMetric, batches: list) -> float:

@@ -134,7 +134,7 @@ class StateGenerator(nn.Module):
         super().__init__()
         self.register_buffer("rim", rim)
 
-    def forward(self, content: Tensor, attribute: Tensor) -> Tensor:
+    def forward(self, content: Tensor, attribute: Tensor, labels: Tensor | None = None) -> Tensor:
         images = torch.cat([content] * (len(attribute) // len(content)))
         return images + expand_like(attribute.flatten(1).mean(1), images) * LOSS * self.rim
 

@@ -1,23 +1,23 @@
 """Feature attribution (FA) maps: how they are made, averaged over views of a scan, and given intervals."""
 
-from bundle.attribution.maps import (
-    REFERENCES,
-    describe_sampling,
-    draw_attributes,
-    exemplar_maps,
-    interpolate,
-    sampled_maps,
-    single_maps,
-    translate_to_value,
-)
+from bundle.attribution.augmentation import NO_AUGMENTATION, TestTimeAugmentation
+from bundle.attribution.maps import REFERENCES, exemplar_maps, interpolate, sampled_maps, single_maps, value_maps
+from bundle.attribution.scans import EncodedScans
+from bundle.attribution.sources import AttributeSource, PriorSource, TrainingSource, describe_sampling, encode_attributes
 
 __all__ = [
+    "NO_AUGMENTATION",
     "REFERENCES",
+    "AttributeSource",
+    "EncodedScans",
+    "PriorSource",
+    "TestTimeAugmentation",
+    "TrainingSource",
     "describe_sampling",
-    "draw_attributes",
+    "encode_attributes",
     "exemplar_maps",
     "interpolate",
     "sampled_maps",
     "single_maps",
-    "translate_to_value",
+    "value_maps",
 ]

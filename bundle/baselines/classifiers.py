@@ -1,13 +1,18 @@
-"""Classifiers that post-hoc methods explain: networks from a scan to class logits, and nothing else."""
+"""Classifiers that post-hoc methods explain: networks from a scan to class logits, and how a plain one is trained."""
 
+from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
 from captum.attr._utils.custom_modules import Addition_Module
+from monai.engines import SupervisedTrainer
 from monai.networks.nets.resnet import ResNetBlock
+from monai.utils.enums import CommonKeys
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LRScheduler
 
 from bundle.networks import ICAM
+from bundle.training.trainer import LOSSES, finite
 
 
 class AttributeClassifier(nn.Module):
@@ -52,3 +57,25 @@ class SeparableBlock(ResNetBlock):
         shortcut = features if self.downsample is None else self.downsample(features)
         change = self.bn2(self.conv2(self.act(self.bn1(self.conv1(features)))))
         return self.last_act(self.addition(change, shortcut))
+
+
+class ClassifierTrainer(SupervisedTrainer):
+    """MONAI's trainer, with the output that the handlers of ICAM's training read, and a schedule that steps each iteration.
+
+    Args:
+        *args: arguments of `monai.engines.SupervisedTrainer`.
+        schedule: learning rate of the optimiser.
+        **kwargs: further arguments of `monai.engines.SupervisedTrainer`.
+
+    Raises:
+        ValueError: When a loss is not finite.
+    """
+
+    def __init__(self, *args: Any, schedule: LRScheduler, **kwargs: Any) -> None:
+        self.schedule = schedule
+        super().__init__(*args, decollate=False, **kwargs)
+
+    def _iteration(self, engine: "ClassifierTrainer", batchdata: Mapping[str, Tensor]) -> list[dict[str, Any]]:
+        loss = finite("loss", super()._iteration(engine, batchdata)[CommonKeys.LOSS])
+        engine.schedule.step()
+        return [{CommonKeys.LOSS: loss, LOSSES: {"loss": loss}}]

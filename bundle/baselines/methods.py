@@ -1,215 +1,143 @@
-"""Post-hoc attribution methods: what each pixel of a scan contributes to a class logit of a trained classifier.
+"""Methods that captum has in another form: each wraps its class, and `PostHoc` calls them as it calls captum's own."""
 
-All of them are captum's (https://captum.ai); each is a class whose arguments are the settings, with one verb,
-`attribute(image, target)`.
-"""
-
-import warnings
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import captum.attr
 import numpy as np
-import torch
+from captum._utils.common import _register_backward_hook
 from captum.attr import LayerAttribution
-from monai.networks.utils import eval_mode
+from captum.attr._core.lrp import SUPPORTED_LAYERS_WITH_RULES, SUPPORTED_NON_LINEAR_LAYERS
+from captum.attr._utils.lrp_rules import EpsilonRule
 from torch import Tensor, nn
 
-from bundle.baselines.layers import assign_rules, find_layer, guide
+from bundle.data.intensities import BACKGROUND
 
-BACKGROUND = -1.0  # intensity outside the brain
 LINEAR = {2: "bilinear", 3: "trilinear"}  # interpolation by the number of spatial axes
+RULED = (*SUPPORTED_LAYERS_WITH_RULES, nn.Conv3d, nn.BatchNorm3d, nn.AvgPool3d, nn.AdaptiveAvgPool3d)  # captum has few in 3D
+PASSING = tuple(SUPPORTED_NON_LINEAR_LAYERS)  # layers that hand relevance on as it is
 
 
-class PostHoc(ABC):
-    """An attribution method and the classifier that it explains.
-
-    Args:
-        network: classifier, from images (B, C, H, W[, D]) to class logits (B, K).
-    """
-
-    def __init__(self, network: nn.Module) -> None:
-        self.network = network
-
-    @property
-    def networks(self) -> list[nn.Module]:
-        """Networks whose weights the maps depend on."""
-        return [self.network]
-
-    def attribute(self, image: Tensor, target: Tensor) -> Tensor:
-        """Explain the logit of a class of each scan.
-
-        Args:
-            image: scans, intensities in [-1, 1], shape (B, C, H, W[, D]).
-            target: class that is explained, shape (B,).
-
-        Returns:
-            Maps, signed where the method is, of the shape of `image`.
-
-        Raises:
-            ValueError: When `target` has not one class a scan.
-        """
-        if target.shape != image.shape[:1]:
-            raise ValueError(f"target must be one class for each of {len(image)} scans, got shape {tuple(target.shape)}")
-        with eval_mode(self.network), torch.enable_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # captum tells of each hook that it sets
-            return self._attribute(image.detach().clone().requires_grad_(), target.to(image.device)).detach()
-
-    @abstractmethod
-    def _attribute(self, image: Tensor, target: Tensor) -> Tensor:
-        """Return the maps of a batch."""
-
-
-class GradCAM(PostHoc):
-    """Features of a layer, weighted by the mean gradient of the logit, summed, and enlarged linearly.
+class GradCAM:
+    """Features of a layer, weighted by the mean gradient of the logit, summed, and enlarged linearly; captum enlarges nothing.
 
     Source: Selvaraju et al., ICCV 2017 (https://arxiv.org/abs/1610.02391).
 
     Args:
         network: classifier.
         layer: name of the layer, such as "layer4".
-        rectify: whether what speaks against the class is left out, as in the paper. A scan in which nothing speaks for it then
-            has an empty map.
+
+    Raises:
+        ValueError: When there is no layer of this name.
     """
 
-    def __init__(self, network: nn.Module, layer: str, rectify: bool = False) -> None:
-        super().__init__(network)
-        self.rectify = rectify
-        self.method = captum.attr.LayerGradCam(network, find_layer(network, layer))
+    def __init__(self, network: nn.Module, layer: str) -> None:
+        layers = dict(network.named_modules())
+        if not layer or layer not in layers:
+            accepted = ", ".join(key for key in layers if key and key.count(".") < 2)
+            raise ValueError(f"layer must be one of {accepted}, or inside one, got {layer!r}")
+        self.method = captum.attr.LayerGradCam(network, layers[layer])
 
-    def _attribute(self, image: Tensor, target: Tensor) -> Tensor:
-        coarse = self.method.attribute(image, target, relu_attributions=self.rectify)  # (B, 1, H/16, W/16[, D/16]) or so
+    def attribute(self, image: Tensor, target: Tensor, relu_attributions: bool = False) -> Tensor:
+        """Explain a batch of scans.
+
+        Args:
+            image: scans, shape (B, C, H, W[, D]).
+            target: class that is explained, shape (B,).
+            relu_attributions: whether what speaks against the class is left out, as in the paper. A scan in which nothing speaks
+                for it then has an empty map.
+        """
+        coarse = self.method.attribute(image, target, relu_attributions=relu_attributions)  # (B, 1, H/16, W/16[, D/16]) or so
         size = image.shape[2:]
         return LayerAttribution.interpolate(coarse, tuple(size), LINEAR[len(size)]).expand_as(image)
 
 
-class GuidedBackprop(PostHoc):
-    """Gradient of the logit that activations let pass only where it is positive; leaky ones as well.
+class GuidedBackprop(captum.attr.GuidedBackprop):
+    """Gradient of the logit that activations let pass only where it is positive; captum's leaves leaky ones unguided.
 
     Source: Springenberg et al., ICLR 2015 workshop (https://arxiv.org/abs/1412.6806).
 
     Args:
-        network: classifier.
+        model: classifier.
     """
 
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__(guide(network))
-        self.method = captum.attr.GuidedBackprop(self.network)
-
-    def _attribute(self, image: Tensor, target: Tensor) -> Tensor:
-        return self.method.attribute(image, target)
+    def _register_hooks(self, module: nn.Module) -> None:
+        if isinstance(module, nn.ReLU | nn.LeakyReLU):
+            self.backward_hooks.extend(_register_backward_hook(module, self._backward_hook, self))
 
 
-class GuidedGradCAM(PostHoc):
-    """Guided backpropagation times Grad-CAM.
+class GuidedGradCAM(GradCAM):
+    """Guided backpropagation times Grad-CAM; captum's always rectifies Grad-CAM.
 
     Source: Selvaraju et al., ICCV 2017, Sec. 3.1 (https://arxiv.org/abs/1610.02391).
 
     Args:
         network: classifier.
         layer: name of the layer of Grad-CAM.
-        rectify: whether Grad-CAM leaves out what speaks against the class.
     """
 
-    def __init__(self, network: nn.Module, layer: str, rectify: bool = False) -> None:
-        super().__init__(network)
-        self.factors = GradCAM(network, layer, rectify), GuidedBackprop(network)
+    def __init__(self, network: nn.Module, layer: str) -> None:
+        super().__init__(network, layer)
+        self.guided = GuidedBackprop(network)
 
-    @property
-    def networks(self) -> list[nn.Module]:
-        """The classifier and its guided copy."""
-        return [network for factor in self.factors for network in factor.networks]
-
-    def _attribute(self, image: Tensor, target: Tensor) -> Tensor:
-        coarse, guided = (factor.attribute(image, target) for factor in self.factors)
-        return coarse * guided
+    def attribute(self, image: Tensor, target: Tensor, relu_attributions: bool = False) -> Tensor:
+        """Explain a batch of scans, with the arguments of `GradCAM`."""
+        return super().attribute(image, target, relu_attributions) * self.guided.attribute(image, target)
 
 
-class IntegratedGradients(PostHoc):
-    """Gradient of the logit, averaged on the way from an empty image to the scan, times their difference.
-
-    Source: Sundararajan et al., ICML 2017 (https://arxiv.org/abs/1703.01365).
-
-    Args:
-        network: classifier.
-        num_steps: points of the way.
-        baseline: intensity of the empty image.
-        chunk_size: images computed at once.
-    """
-
-    def __init__(self, network: nn.Module, num_steps: int = 50, baseline: float = BACKGROUND, chunk_size: int = 64) -> None:
-        super().__init__(network)
-        self.num_steps, self.baseline, self.chunk_size = num_steps, baseline, chunk_size
-        self.method = captum.attr.IntegratedGradients(network)
-
-    def _attribute(self, image: Tensor, target: Tensor) -> Tensor:
-        chunk = max(self.chunk_size, len(image))
-        return self.method.attribute(image, self.baseline, target, n_steps=self.num_steps, internal_batch_size=chunk)
-
-
-class Occlusion(PostHoc):
+class Occlusion:
     """Fall of the logit when a window of the scan is made empty, averaged over the windows that cover a pixel.
+
+    Windows span all channels, and the images computed at once are counted over the batch, which captum does not do.
 
     Source: Zeiler and Fergus, ECCV 2014 (https://arxiv.org/abs/1311.2901).
 
     Args:
         network: classifier.
-        window: edge of the window along all axes or one an axis, voxels.
-        stride: step between windows, likewise.
-        baseline: intensity inside the window.
-        chunk_size: images computed at once.
     """
 
-    def __init__(
+    def __init__(self, network: nn.Module) -> None:
+        self.method = captum.attr.Occlusion(network)
+
+    def attribute(
         self,
-        network: nn.Module,
+        image: Tensor,
+        target: Tensor,
         window: int | Sequence[int] = 8,
         stride: int | Sequence[int] = 4,
         baseline: float = BACKGROUND,
         chunk_size: int = 64,
-    ) -> None:
-        super().__init__(network)
-        self.window, self.stride, self.baseline, self.chunk_size = window, stride, baseline, chunk_size
-        self.method = captum.attr.Occlusion(network)
+    ) -> Tensor:
+        """Explain a batch of scans.
 
-    def _attribute(self, image: Tensor, target: Tensor) -> Tensor:
+        Args:
+            image: scans, shape (B, C, H, W[, D]).
+            target: class that is explained, shape (B,).
+            window: edge of the window along all axes or one an axis, voxels.
+            stride: step between windows, likewise.
+            baseline: intensity inside the window.
+            chunk_size: images computed at once.
+
+        Raises:
+            ValueError: When windows leave gaps or are larger than the scan.
+        """
         channels, *size = image.shape[1:]
-        window, stride = (tuple(np.broadcast_to(edges, len(size)).tolist()) for edges in (self.window, self.stride))
-        if any(not 1 <= step <= edge <= full for step, edge, full in zip(stride, window, size, strict=True)):
+        edges, steps = (tuple(np.broadcast_to(value, len(size)).tolist()) for value in (window, stride))
+        if any(not 1 <= step <= edge <= full for step, edge, full in zip(steps, edges, size, strict=True)):
             raise ValueError(
                 f"1 <= stride <= window <= {tuple(size)}, the image's size in voxels, is needed for occlusion, got stride"
-                f" {stride} and window {window}"
+                f" {steps} and window {edges}"
             )
-        with torch.no_grad():
-            return self.method.attribute(
-                image, (channels, *window), (channels, *stride), self.baseline, target,
-                perturbations_per_eval=max(1, self.chunk_size // len(image)),
-            )  # fmt: skip
+        count = max(1, chunk_size // len(image))
+        shapes = (channels, *edges), (channels, *steps)
+        return self.method.attribute(image, *shapes, baseline, target, perturbations_per_eval=count)
 
 
-class DeepLIFT(PostHoc):
-    """Difference of the logit from that of an empty image, shared out by the differences of activations (rescale rule).
+class LayerWiseRelevance:
+    """The logit, handed back from layer to layer in proportion to what each input gave.
 
-    Source: Shrikumar et al., ICML 2017 (https://arxiv.org/abs/1704.02685).
+    Every layer has the epsilon rule; captum has no rule for most 3D layers, and forgets rules after each use.
 
-    Args:
-        network: classifier, each of whose activations is used once.
-        baseline: intensity of the empty image.
-    """
-
-    def __init__(self, network: nn.Module, baseline: float = BACKGROUND) -> None:
-        super().__init__(network)
-        self.baseline = baseline
-        self.method = captum.attr.DeepLift(network)
-
-    def _attribute(self, image: Tensor, target: Tensor) -> Tensor:
-        return self.method.attribute(image, self.baseline, target)
-
-
-class LayerWiseRelevance(PostHoc):
-    """The logit, handed back from layer to layer in proportion to what each input gave (epsilon rule).
-
-    Source: Bach et al., PLoS ONE 2015 (https://doi.org/10.1371/journal.pone.0130140).
+    Source: Bach et al., PLoS ONE 2015, Sec. 2.3 (https://doi.org/10.1371/journal.pone.0130140).
 
     Args:
         network: classifier of layers that have a rule: convolutions, linear layers, pooling, batch normalisation, ReLU.
@@ -220,11 +148,33 @@ class LayerWiseRelevance(PostHoc):
     """
 
     def __init__(self, network: nn.Module, epsilon: float = 1e-9) -> None:
-        super().__init__(network)
-        self.epsilon = epsilon
-        assign_rules(network, epsilon)  # so that a layer without a rule is refused at once
+        leaves = [layer for layer in network.modules() if not list(layer.children())]
+        unknown = sorted({type(layer).__name__ for layer in leaves if not isinstance(layer, RULED + PASSING)})
+        if unknown:
+            raise ValueError(
+                f"layer_wise_relevance has no rule for layers of type {', '.join(unknown)}: leave it out of methods here"
+            )
+        self.layers, self.epsilon = [layer for layer in leaves if isinstance(layer, RULED)], epsilon
         self.method = captum.attr.LRP(network)
 
-    def _attribute(self, image: Tensor, target: Tensor) -> Tensor:
-        assign_rules(self.network, self.epsilon)  # captum forgets them after each use
+    def attribute(self, image: Tensor, target: Tensor) -> Tensor:
+        """Explain a batch of scans.
+
+        Args:
+            image: scans, shape (B, C, H, W[, D]).
+            target: class that is explained, shape (B,).
+        """
+        for layer in self.layers:
+            layer.rule = EpsilonRule(self.epsilon)
         return self.method.attribute(image, target)
+
+
+def smooth_gradients(network: nn.Module) -> captum.attr.NoiseTunnel:
+    """Return SmoothGrad: the gradient of the logit, averaged over noisy copies of the scan.
+
+    Source: Smilkov et al., 2017 (https://arxiv.org/abs/1706.03825).
+
+    Args:
+        network: classifier.
+    """
+    return captum.attr.NoiseTunnel(captum.attr.Saliency(network))

@@ -40,17 +40,17 @@ class VAGAN(nn.Module):
         return image + self(image)
 
     def attribute(self, image: Tensor, target: Tensor) -> Tensor:
-        """Explain what speaks for the source class in scans of it.
+        """Explain scans of the source class by the change that makes them look like the target class.
 
         Args:
             image: scans, intensities in [-1, 1], shape (B, C, H, W[, D]).
-            target: class that is explained, shape (B,): the source class, as there is a map of no other.
+            target: class that is explained, shape (B,): the source class.
 
         Returns:
             Maps, signed, of the shape of `image`.
 
         Raises:
-            ValueError: When another class is to be explained.
+            ValueError: When `target` has another class.
         """
         if bool((target != self.source).any()):
             raise ValueError(f"VA-GAN explains class {self.source} alone, got {target.unique().tolist()}")

@@ -7,7 +7,6 @@ import torch
 from monai.engines import Trainer
 from monai.utils.enums import CommonKeys
 from torch import Tensor, nn
-from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
@@ -17,7 +16,7 @@ from bundle.training.trainer import LOSSES, finite
 
 
 class GradientPenalty(nn.Module):
-    """How far a critic's slope is from one, between real and generated images.
+    """Squared difference of a critic's slope from one, between real and generated images.
 
     Source: Gulrajani et al., NeurIPS 2017, Eq. 3 (https://arxiv.org/abs/1704.00028).
     """
@@ -65,19 +64,18 @@ def find_turns(
             "critic_steps, tuning_steps and tuning_period must be at least 1 and tuning_first at least 0, got "
             f"{critic_steps}, {tuning_steps}, {tuning_period} and {tuning_first}"
         )
-    turns: list[int] = []
-    iteration = 0
-    while iteration <= num_iterations:
-        tuned = len(turns) < tuning_first or len(turns) % tuning_period == 0
-        iteration += tuning_steps if tuned else critic_steps
-        turns.append(iteration)
-    if len(turns) < 2:
+    turns = [0]
+    while turns[-1] <= num_iterations:
+        taken = len(turns) - 1  # steps of the generator so far
+        tuned = taken < tuning_first or taken % tuning_period == 0
+        turns.append(turns[-1] + (tuning_steps if tuned else critic_steps))
+    if len(turns) == 2:
         raise ValueError(f"VA-GAN's generator takes no step in {num_iterations} iterations: train longer, or lower tuning_steps")
-    return frozenset(turns[:-1])
+    return frozenset(turns[1:-1])
 
 
 class VAGANTrainer(Trainer):
-    """Train the critic in every iteration, and the generator of maps when its turn comes.
+    """Train the critic in every iteration, and the generator of maps in the iterations of its own.
 
     Source: Baumgartner et al., CVPR 2018, Eq. 2-4 (https://arxiv.org/abs/1711.08998).
 
@@ -87,13 +85,10 @@ class VAGANTrainer(Trainer):
         train_data_loader: class-balanced batches, with keys `image` and `label`.
         network: generator of maps.
         critic: network from images to one number each, larger for real scans of the target class; without batch normalisation.
-        generator_optimizer: optimiser of `network`.
-        critic_optimizer: optimiser of `critic`.
-        generator_schedule: its learning rate, stepped with it.
-        critic_schedule: the same of `critic_optimizer`.
+        generator_schedule: learning rate of the optimiser of `network`, stepped with it.
+        critic_schedule: the same of `critic`.
         turns: iterations in which the generator takes a step, from `find_turns`.
-        map_weight: weight of the map's mean absolute value.
-        penalty_weight: weight of the gradient penalty.
+        loss_weights: weights of the map's mean absolute value, `map`, and of the `gradient_penalty`.
         train_handlers: Ignite or MONAI handlers.
         **kwargs: further arguments of `monai.engines.Trainer`.
 
@@ -110,20 +105,15 @@ class VAGANTrainer(Trainer):
         train_data_loader: DataLoader,
         network: VAGAN,
         critic: nn.Module,
-        generator_optimizer: Optimizer,
-        critic_optimizer: Optimizer,
         generator_schedule: LRScheduler,
         critic_schedule: LRScheduler,
         turns: frozenset[int],
-        map_weight: float = 100.0,
-        penalty_weight: float = 10.0,
+        loss_weights: Mapping[str, float],
         train_handlers: Any = None,
         **kwargs: Any,
     ) -> None:
-        self.network, self.critic = network, critic
-        self.generator_optimizer, self.critic_optimizer = generator_optimizer, critic_optimizer
-        self.schedules = {generator_optimizer: generator_schedule, critic_optimizer: critic_schedule}
-        self.turns, self.map_weight, self.penalty_weight = turns, map_weight, penalty_weight
+        self.network, self.critic, self.turns, self.loss_weights = network, critic, turns, loss_weights
+        self.generator_schedule, self.critic_schedule = generator_schedule, critic_schedule
         super().__init__(device, max_epochs, train_data_loader, handlers=train_handlers, decollate=False, **kwargs)
 
     def _iteration(self, engine: "VAGANTrainer", batchdata: Mapping[str, Tensor]) -> list[dict[str, Any]]:
@@ -140,8 +130,8 @@ class VAGANTrainer(Trainer):
             generated = self.network.translate(source)
         distance = self.critic(real).mean() - self.critic(generated).mean()
         penalty = self.penalty(self.critic, real, generated)
-        loss = self.penalty_weight * penalty - distance
-        self._step(self.critic_optimizer, loss)
+        loss = self.loss_weights["gradient_penalty"] * penalty - distance
+        self._step(self.critic_schedule, loss)
         named = {"critic": loss, "distance": distance, "gradient_penalty": penalty}
         return {name: finite(name, value) for name, value in named.items()}
 
@@ -149,14 +139,14 @@ class VAGANTrainer(Trainer):
         self.critic.requires_grad_(False)
         maps = self.network(source)
         adversarial, size = -self.critic(source + maps).mean(), maps.abs().mean()
-        loss = adversarial + self.map_weight * size
-        self._step(self.generator_optimizer, loss)
+        loss = adversarial + self.loss_weights["map"] * size
+        self._step(self.generator_schedule, loss)
         self.critic.requires_grad_(True)
         named = {"loss": loss, "adversarial": adversarial, "map": size}
         return {name: finite(name, value) for name, value in named.items()}
 
-    def _step(self, optimizer: Optimizer, loss: Tensor) -> None:
-        optimizer.zero_grad(set_to_none=True)
+    def _step(self, schedule: LRScheduler, loss: Tensor) -> None:
+        schedule.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        optimizer.step()
-        self.schedules[optimizer].step()
+        schedule.optimizer.step()
+        schedule.step()

@@ -1,25 +1,34 @@
-"""What a benchmark runs: for each method and seed a training and what is measured of it."""
+"""What a benchmark runs: for each method and seed a training, and what is measured of it."""
 
-import hashlib
-import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
+from jsonschema.validators import extend
 from monai.bundle import ConfigParser
 
+from bundle.records import compute_fingerprint, read_record, write_record
 
-class Stage(NamedTuple):
-    """One run of `python -m monai.bundle`, with a folder of its own.
+SCHEMA = Path(__file__).with_name("schema.yaml")
+SEQUENCES = Draft202012Validator.TYPE_CHECKER.redefine("array", lambda _, value: isinstance(value, list | tuple))
+PlanValidator = extend(Draft202012Validator, type_checker=SEQUENCES)
+ALL = "*"  # in place of a name: every method of a measure, each with a row
+
+
+class Step(NamedTuple):
+    """One run of `python -m monai.bundle`.
 
     Attributes:
-        name: name of the stage, which names its record and its log.
+        name: name of the step, which names its record and its log.
         entry: entry point of the configs, such as "training".
         files: config files, the later ones changing the first.
         options: keys that are changed, by name.
         folder: folder of the run that it belongs to.
-        results: file, or folder with `metrics.csv`, without which it is not done; None for nothing.
+        results: file that it leaves in the folder, as a glob pattern; "" for none.
     """
 
     name: str
@@ -27,32 +36,55 @@ class Stage(NamedTuple):
     files: tuple[str, ...]
     options: dict[str, Any]
     folder: Path
-    results: Path | None = None
+    results: str = ""
 
     @property
     def record(self) -> Path:
-        """File that is written when the stage has ended well."""
+        """File that is written when the step has ended well."""
         return self.folder / f"{self.name}.json"
 
     @property
     def log(self) -> Path:
-        """File with all that the stage prints."""
+        """File with all that the step prints."""
         return self.folder / f"{self.name}.log"
 
-    def find_table(self) -> Path | None:
-        """Return the path of the `metrics.csv` of a measure, None when it is absent."""
-        return None if self.results is None else next(self.results.rglob("metrics.csv"), None)
-
-    def has_results(self) -> bool:
-        """Tell whether what a stage leaves behind is there."""
-        return self.results is None or self.results.is_file() or self.find_table() is not None
+    def find_results(self) -> list[Path]:
+        """Return the files that match `results`."""
+        return list(self.folder.glob(self.results)) if self.results else []
 
     def command(self) -> list[str]:
         """Return the command line, from the bundle's root."""
         files = "[" + ",".join(f"'{file}'" for file in self.files) + "]"
-        options = [text for name, value in self.options.items() for text in (f"--{name}", _write(value))]
+        options: list[str] = []
+        for name, value in self.options.items():
+            options += [f"--{name}", str(value) if isinstance(value, str | bool | int | float) else repr(value)]
         start = [sys.executable, "-W", "ignore", "-m", "monai.bundle", "run", self.entry, "--config_file", files]
         return [*start, "--logging_file", "configs/logging.conf", *options]
+
+    def write_record(self, **content: Any) -> None:
+        """Record that the step has ended well.
+
+        Args:
+            **content: what is recorded beside its command.
+        """
+        arguments = self.command()[1:]
+        write_record(self.record, compute_fingerprint(arguments), {"arguments": arguments, **content})
+
+    def read_record(self) -> dict[str, Any] | None:
+        """Return what was recorded when the step ended well; None when it has not, or record or results are lost.
+
+        Raises:
+            ValueError: When the record is that of another command.
+        """
+        record = read_record(self.record, None)
+        if record is not None and read_record(self.record, compute_fingerprint(self.command()[1:])) is None:
+            again = (
+                f"remove the folder {self.folder} to have all of this run done again"
+                if self.entry == "training"
+                else "remove that file to have it measured again, the training stays"
+            )
+            raise ValueError(f"{self.record} is of a {self.name} with other settings: give another output_dir, or {again}")
+        return None if self.results and not self.find_results() else record
 
 
 class Run(NamedTuple):
@@ -61,174 +93,123 @@ class Run(NamedTuple):
     Attributes:
         method: name of the method.
         seed: seed of the training.
-        stages: what is done, one after the other; the first one trains.
+        steps: what is done, one after the other; the first one trains.
     """
 
     method: str
     seed: int
-    stages: tuple[Stage, ...]
+    steps: tuple[Step, ...]
 
 
-def plan_runs(
-    methods: Mapping[str, Mapping[str, Any]],
-    measures: Mapping[str, Mapping[str, Any]],
-    seeds: Sequence[int],
-    output_dir: str | Path,
-    cohort_files: Sequence[str] = (),
-    common: Mapping[str, Any] | None = None,
-    training: Mapping[str, Any] | None = None,
-) -> list[Run]:
-    """List all runs, those of one seed after those of the other, so that a table is whole with few seeds first.
+class Plan:
+    """All runs of a benchmark.
+
+    Runs of one seed come after those of the other, so that a table is whole with few seeds first. Methods with seeds of their own
+    come before all, as others may need them.
 
     Args:
-        methods: by name `overlays` (config files of all its stages, such as its network), `training` (those of the training
-            alone, before the others), `options` (keys of the training), `measures` (names of what is measured) and, where they
-            are not `seeds`, its own `seeds`.
-        measures: by name `entry`, `base` (first config file), `files` (overlays, which come before those of the method) and
+        methods: by name `overlays` (config files of all its steps, such as its network), `training` (those of the training
+            alone, before the others), `options` (keys of the training), `measures` (names of what is measured), `rows` (titles,
+            each with MEASURE/NAME; a `*` in place of the name is each method of the measure, and `{}` in the title its name) and,
+            where they are not `seeds`, its own `seeds`.
+        measures: by name `entry`, `base` (first config files), `files` (overlays, which come before those of the method) and
             `options`.
         seeds: seeds of the trainings.
         output_dir: folder of the benchmark; a run has the subfolder `METHOD/seed-SEED`.
-        cohort_files: overlays of the cohort, which come directly after the first file.
-        common: keys of all stages.
-        training: keys of all trainings.
+        base: first config files of trainings.
+        cohort_files: overlays of the cohort, in all steps directly after the first config files.
+        common: keys of all steps, such as the cohort's folder.
+        budget: keys of all trainings.
+        only: names of the methods that are run; None for all.
+
+    Attributes:
+        runs: the runs of all methods.
+        wanted: those of the methods of `only`, and of methods with seeds of their own.
+        cohort: the run before all others, which lists the cohort and makes a simulated one.
+        about: cohort, budget and seeds in words.
+
+    Raises:
+        ValueError: When an argument is not as `schema.yaml` says, a method has an unknown measure or rows of one that is not
+            taken of it, titles do not distinguish rows, or `only` has an unknown name.
     """
-    runs = []
-    alone = [name for name in methods if "seeds" in methods[name]]  # others may need them
-    turns = [(name, seed) for name in alone for seed in methods[name]["seeds"]]
-    turns += [(name, seed) for seed in seeds for name in methods if name not in alone]
-    for name, seed in turns:
-        method, folder = methods[name], Path(output_dir) / name / f"seed-{seed}"
-        own = {"output_dir": str(folder), **(common or {})}
-        files = ("configs/train.yaml", *cohort_files, *method.get("training", ()), *method.get("overlays", ()))
-        options = {**own, "ckpt_dir": str(folder / "train"), "seed": seed, **(training or {}), **method.get("options", {})}
-        stages = [Stage("training", "training", files, options, folder, folder / "train" / "model.pt")]
+
+    def __init__(
+        self,
+        methods: Mapping[str, Mapping[str, Any]],
+        measures: Mapping[str, Mapping[str, Any]],
+        seeds: Sequence[int],
+        output_dir: str | Path,
+        base: Sequence[str] = ("configs/train.yaml",),
+        cohort_files: Sequence[str] = (),
+        common: Mapping[str, Any] | None = None,
+        budget: Mapping[str, Any] | None = None,
+        only: Sequence[str] | None = None,
+    ) -> None:
+        self.methods, self.measures, self.folder = methods, measures, Path(output_dir).resolve()
+        self.common, self.budget = common or {}, {} if budget is None else budget
+        check_schema(methods=methods, measures=measures, seeds=seeds, cohort_files=cohort_files, budget=self.budget, only=only)
+        self._check_rows()
+        unknown = sorted(set(only or ()) - set(methods))
+        if unknown:
+            raise ValueError(f"only has {unknown[0]}; known methods are {', '.join(methods)}")
+        self.base, self.cohort_files = base, cohort_files
+        alone = [name for name in methods if "seeds" in methods[name]]
+        turns = [(name, seed) for name in alone for seed in methods[name]["seeds"]]
+        turns += [(name, seed) for seed in seeds for name in methods if name not in alone]
+        self.runs = [self._plan_run(name, seed) for name, seed in turns]
+        self.wanted = [run for run in self.runs if only is None or run.method in only or run.method in alone]
+        folder = self.folder / "cohort"
+        options = {"output_dir": str(folder), **self.common}
+        self.cohort = Run("cohort", 0, (Step("listing", "listing", (*base, *cohort_files), options, folder),))
+        cohort = Path(str(self.common.get("dataset_dir", ""))).name
+        self.about = f"Cohort {cohort}; budget {dict(self.budget)}; seeds {list(seeds)}."
+
+    def _plan_run(self, name: str, seed: int) -> Run:
+        """Return the run of a method with a seed."""
+        method, folder = self.methods[name], self.folder / name / f"seed-{seed}"
+        overlays, weights = method.get("overlays", ()), folder / "train" / "model.pt"
+        files = (*self.base, *self.cohort_files, *method.get("training", ()), *overlays)
+        options = {"output_dir": str(folder), **self.common, "ckpt_dir": str(weights.parent), "seed": seed}
+        options |= {**self.budget, **method.get("options", {})}
+        steps = [Step("training", "training", files, options, folder, "train/model.pt")]
         for measure in method.get("measures", ()):
-            wanted = measures[measure]
-            files = (wanted["base"], *cohort_files, *wanted.get("files", ()), *method.get("overlays", ()))
-            own["output_dir"] = str(folder / measure)
-            options = {**own, "checkpoint": str(folder / "train" / "model.pt"), **wanted.get("options", {})}
-            stages.append(Stage(measure, wanted["entry"], files, options, folder, folder / measure))
-        runs.append(Run(name, seed, tuple(stages)))
-    return runs
+            wanted = self.measures[measure]
+            files = (*wanted["base"], *self.cohort_files, *wanted.get("files", ()), *overlays)
+            options = {"output_dir": str(folder / measure), **self.common, "checkpoint": str(weights)}
+            options |= wanted.get("options", {})
+            steps.append(Step(measure, wanted["entry"], files, options, folder, f"{measure}/**/metrics.csv"))
+        return Run(name, seed, tuple(steps))
+
+    def _check_rows(self) -> None:
+        """Check that measures exist, that rows are of measures of their method, and that titles distinguish rows."""
+        for name, method in self.methods.items():
+            measures = method.get("measures", ())
+            unknown = sorted(set(measures) - set(self.measures))
+            if unknown:
+                raise ValueError(f"the method {name} has the measure {unknown[0]}; known are {', '.join(self.measures)}")
+            for title, place in method.get("rows", {}).items():
+                measure, _, row = place.partition("/")
+                if measure not in measures:
+                    known = ", ".join(measures) or "none"
+                    raise ValueError(f"the row {title} is of {measure}, which is not among the measures of {name}: {known}")
+                if row == ALL and "{}" not in title:
+                    raise ValueError(f"the row {title} is of many methods, {place}: its title needs {{}}, the name of each")
+        titles = Counter(title for method in self.methods.values() for title in method.get("rows", {}))
+        doubled = [title for title, count in titles.items() if count > 1]
+        if doubled:
+            raise ValueError(f"two rows have the title {doubled[0]}")
 
 
-def choose_runs(runs: Sequence[Run], methods: Mapping[str, Mapping[str, Any]], only: Sequence[str] | None) -> list[Run]:
-    """Return the runs of some methods, with those that have seeds of their own, as others need them.
+def check_schema(**given: Any) -> None:
+    """Check keys and types of a benchmark's settings.
 
     Args:
-        runs: all runs.
-        methods: see `plan_runs`.
-        only: names of the methods; None for all.
+        **given: keys of `schema.yaml`.
 
     Raises:
-        ValueError: When it is no list, or a name is not that of a method.
+        ValueError: When one is not as `schema.yaml` says.
     """
-    if isinstance(only, str) or only == []:
-        raise ValueError(f"only must be a list of methods, or null for all, got {only!r}")
-    unknown = sorted(set(only or ()) - set(methods))
-    if unknown:
-        raise ValueError(f"only has {unknown[0]}; known methods are {', '.join(methods)}")
-    return [run for run in runs if only is None or run.method in only or "seeds" in methods[run.method]]
-
-
-def plan_cohort(output_dir: str | Path, cohort_files: Sequence[str] = (), common: Mapping[str, Any] | None = None) -> Run:
-    """Return the run that comes before all others: it lists the cohort, and makes it where it is an embedded one.
-
-    Args:
-        output_dir: folder of the benchmark.
-        cohort_files: overlays of the cohort.
-        common: keys of all stages.
-    """
-    folder = Path(output_dir) / "cohort"
-    options = {"output_dir": str(folder), **(common or {})}
-    return Run("cohort", 0, (Stage("listing", "listing", ("configs/train.yaml", *cohort_files), options, folder),))
-
-
-def read_record(stage: Stage) -> dict[str, Any] | None:
-    """Return what was recorded when a stage ended well; None when it has not, or record or results are lost.
-
-    Args:
-        stage: the stage.
-
-    Raises:
-        ValueError: When the record is that of another command.
-    """
-    if not stage.record.is_file():
-        return None
-    try:
-        record: dict[str, Any] = json.loads(stage.record.read_text())
-        arguments = record["arguments"]
-    except (ValueError, KeyError):
-        return None
-    if arguments != stage.command()[1:]:
-        again = (
-            f"remove the folder {stage.folder} to have all of this run done again"
-            if stage.entry == "training"
-            else "remove that file to have it measured again, the training stays"
-        )
-        raise ValueError(f"{stage.record} is of a {stage.name} with other settings: give another output_dir, or {again}")
-    return record if stage.has_results() else None
-
-
-def check_files(stages: Sequence[Stage], root: Path) -> None:
-    """Refuse stages whose config files or entry points are absent, before anything runs.
-
-    Args:
-        stages: the stages.
-        root: the bundle's root.
-
-    Raises:
-        ValueError: When a file does not exist, or no file has the entry point.
-    """
-    known: dict[str, set[str]] = {}
-    for stage in stages:
-        for name in stage.files:
-            if not (root / name).is_file():
-                raise ValueError(f"the {stage.name} of {stage.folder.parent.name} names {name}, which does not exist")
-            if name not in known:
-                known[name] = set(ConfigParser.load_config_file(root / name))
-        if not any(stage.entry in known[name] for name in stage.files):
-            raise ValueError(f"the {stage.name} of {stage.folder.parent.name} names the entry {stage.entry}, which no config has")
-
-
-def digest_files(stage: Stage, root: Path) -> dict[str, str]:
-    """Return a digest of what each config file of a stage says, whatever its comments.
-
-    Args:
-        stage: the stage.
-        root: the bundle's root.
-    """
-    return {name: _digest_file(root / name) for name in stage.files}
-
-
-def find_changed_files(stages: Sequence[Stage], root: Path) -> list[str]:
-    """Return the config files that say something else than when a stage ended well.
-
-    Args:
-        stages: stages, done or not.
-        root: the bundle's root.
-    """
-    records = filter(None, map(read_record, stages))
-    used = {pair for record in records for pair in record.get("configs", {}).items()}  # many stages have the same files
-    return sorted({name for name, digest in used if _digest_file(root / name) != digest})
-
-
-def list_stages(runs: Sequence[Run]) -> Iterator[Stage]:
-    """Yield the stages of all runs.
-
-    Args:
-        runs: the runs.
-    """
-    for run in runs:
-        yield from run.stages
-
-
-def _digest_file(path: Path) -> str:
-    """Return a digest of what a config file says."""
-    text = json.dumps(ConfigParser.load_config_file(path), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _write(value: Any) -> str:
-    """Write a value as the command line of MONAI takes it."""
-    return str(value) if isinstance(value, str | bool | int | float) else repr(value)
+    error = best_match(PlanValidator(ConfigParser.load_config_file(SCHEMA)).iter_errors(given))
+    if error is not None:
+        place = "#".join(map(str, error.absolute_path))
+        raise ValueError(f"{place} must be {error.schema['description']} ({error.message})")

@@ -6,16 +6,18 @@ from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from torch import Tensor
 
 import bundle.report
-from bundle.benchmark.panels import make_panels
-from bundle.benchmark.plan import Run, Stage, read_record
-from bundle.benchmark.rows import LEARNED, Row, find_reference, list_results, read_figures, read_scores
+from bundle.benchmark.plan import ALL, Plan, Run, check_schema
+from bundle.benchmark.results import LEARNED, Results
 from bundle.benchmark.summary import summarise_figures, summarise_scores
-from bundle.benchmark.tables import add_published, lay_out, lay_out_accuracies, lay_out_more, show_leads, to_markdown
-from bundle.evaluation.scoring import MAP_METRICS
+from bundle.benchmark.tables import add_published, lay_out, lay_out_accuracies, lay_out_faithfulness, lay_out_leads, to_markdown
+from bundle.data.intensities import BACKGROUND
+from bundle.evaluation.names import MAP_METRICS, METRICS
 from bundle.files import write_atomically
+from bundle.report.images import draw_map, draw_scan, draw_truth, find_point, find_range, take_planes
+from bundle.report.panels import Panel, Tile
 from bundle.report.plots import plot_figures
 
 TITLE = "Comparison of methods"
@@ -25,39 +27,41 @@ EXPLANATION = (
     "protocol `paper` into the mask of the reference scan, by `paired` into the change in the own brain. Trivial maps take no "
     "training: a figure means something only above them. The oracle is the exact change; published figures are on other data."
 )
-TEMPLATE = "template.html"
-FOLDERS = [Path(__file__).parent, Path(bundle.report.__file__).parent]  # of the template, and of the head that it shares
+FOLDERS = [Path(__file__).parent, Path(bundle.report.__file__).parent]  # of template.html, and of the head that it shares
 
 
 class Publication:
-    """Write what the finished runs say: `comparison.csv`, `figures.csv`, `comparison.md` and `index.html`.
+    """Write what the finished runs have found: `comparison.csv`, `figures.csv`, `comparison.md` and `index.html`.
 
     Args:
-        folder: where they go.
-        rows: rows of the comparison.
-        runs: all runs.
-        rival: title of the row that all others are compared with.
-        published: the paper's figures, by title of the row.
-        headline: metric that comes first.
-        about: cohort and budget, in words.
+        plan: the runs, and the folder of the files.
+        reference_method: title of the row that all others are compared with.
+        published: the paper's figures by title of the row: `accuracy`, `minus` and `plus`.
+        headline: metric of the maps that comes first.
         level: probability that an interval covers its figure.
-        seed: seed of the bootstrap.
+
+    Raises:
+        ValueError: When the reference method is no row, `headline` is no metric, or others are not as `schema.yaml` says.
     """
 
     def __init__(
         self,
-        folder: Path,
-        rows: Sequence[Row],
-        runs: Sequence[Run],
-        rival: str,
-        published: Mapping[str, Mapping[str, Any]],
-        headline: str,
-        about: str,
+        plan: Plan,
+        reference_method: str,
+        published: Mapping[str, Mapping[str, Any]] | None = None,
+        headline: str = METRICS[0],
         level: float = 0.95,
-        seed: int = 0,
     ) -> None:
-        self.folder, self.rows, self.runs, self.published, self.headline = folder, rows, runs, published, headline
-        self.rival, self.about, self.level, self.seed = rival, about, level, seed
+        self.published = dict(published or {})
+        check_schema(published=self.published, level=level)
+        if headline not in METRICS:
+            raise ValueError(f"headline must be one of {', '.join(METRICS)}, got {headline}")
+        rows = [entry for method in plan.methods.values() for entry in method.get("rows", {}).items()]
+        titles = [title for title, place in rows if not place.endswith(ALL)]
+        if reference_method not in titles:
+            accepted = ", ".join(titles)
+            raise ValueError(f"reference_method must be the title of a row, one of {accepted}, got {reference_method!r}")
+        self.plan, self.reference, self.headline, self.level = plan, reference_method, headline, level
 
     def write(self, failures: Sequence[str] = ()) -> str:
         """Write the tables and the page.
@@ -68,119 +72,130 @@ class Publication:
         Returns:
             The tables of the headline metric, in Markdown; a sentence when no run is done.
         """
-        scores, figures = read_scores(self.rows, self.runs), read_figures(self.runs)
+        results = Results(self.plan.methods, self.plan.runs, self.reference)
+        scores, figures = results.read_scores(), results.read_figures()
         metrics = [name for name in MAP_METRICS if name in scores]
-        summary = summarise_scores(scores, metrics, self.rival, self.level, self.seed) if metrics else pd.DataFrame()
-        others = figures[~figures["metric"].isin(metrics)] if len(figures) else figures
-        summarised = summarise_figures(others, self.level)
-        for name, table in (("comparison", summary), ("figures", summarised)):
-            with write_atomically(self.folder / f"{name}.csv") as path:
+        summary = summarise_scores(scores, metrics, self.reference, self.level) if metrics else pd.DataFrame()
+        figures = summarise_figures(figures[~figures["metric"].isin(metrics)] if len(figures) else figures, self.level)
+        for name, table in (("comparison", summary), ("figures", figures)):
+            with write_atomically(self.plan.folder / f"{name}.csv") as path:
                 table.to_csv(path, index=False, float_format="%.6f")
-        parts = {split: self._lay_out(summary, summarised, split) for split in (scores["split"].unique() if metrics else ())}
-        accuracies, runs = pd.DataFrame() if parts else lay_out_accuracies(summarised), self._list_runs()
-        missing = [*failures, *self._list_missing(metrics, summarised), *self._list_unscored(scores)]
-        self._write_text([*self._list_blocks(parts, accuracies, runs), *missing])
-        self._write_page(parts, accuracies, runs, missing)
-        heads = [block for split in parts for block in (split, to_markdown(parts[split]["main"]))]
-        return "\n\n".join(heads or [to_markdown(accuracies), *missing])
+        names = scores["split"].unique() if metrics else ()
+        splits = {split: self._lay_out(results, summary, figures, split) for split in names}
+        content: dict[str, Any] = {
+            "title": TITLE,
+            "about": self.plan.about,
+            "reference": self.reference,
+            "explanation": EXPLANATION.format(level=100 * self.level),
+            "splits": splits,
+            "accuracies": pd.DataFrame() if splits else lay_out_accuracies(figures),
+            "failures": [*failures, *self._list_missing(results, scores, metrics, figures)],
+            "runs": list_runs(self.plan.runs),
+        }
+        environment = Environment(loader=FileSystemLoader(FOLDERS), autoescape=True, undefined=StrictUndefined)
+        page = environment.get_template("template.html").render(**content, panels=list(make_panels(results)), steps=1)
+        for name, text in (("comparison.md", write_markdown(content)), ("index.html", page)):
+            with write_atomically(self.plan.folder / name) as path:
+                path.write_text(text, encoding="utf-8")
+        heads = [block for split, tables in splits.items() for block in (split, to_markdown(tables["main"]))]
+        return "\n\n".join(heads or [to_markdown(content["accuracies"]), *content["failures"]])
 
-    def _list_missing(self, metrics: Sequence[str], figures: pd.DataFrame) -> list[str]:
-        """Return a sentence on what cannot be compared."""
-        if figures.empty:
-            return ["No run is done: there is nothing to compare."]
-        if not metrics:
-            return ["There are no maps to compare: the cohort has neither masks nor disease maps."]
-        rival = next(row for row in self.rows if row.title == self.rival)
-        if not any(list_results(self.runs, rival.method, rival.measure)):
-            return [f"{self.rival} is not done, so nothing is compared with it."]
-        return []
-
-    def _list_unscored(self, scores: pd.DataFrame) -> Iterator[str]:
-        """Yield a sentence on each row whose measure is done, and has no map of that name."""
-        titles = set(scores["row"]) if len(scores) else set()
-        for row in self.rows if titles else ():
-            done = row.family == LEARNED and any(list_results(self.runs, row.method, row.measure))
-            if done and row.title not in titles:
-                yield f"{row.title} has no scores: there is no {row.name} in the tables of {row.measure}."
-
-    def _lay_out(self, summary: pd.DataFrame, figures: pd.DataFrame, split: str) -> dict[str, Any]:
+    def _lay_out(self, results: Results, summary: pd.DataFrame, figures: pd.DataFrame, split: str) -> dict[str, Any]:
         """Return the tables and drawings of a split."""
-        main = lay_out(summary, figures, self.rows, split, self.headline)
-        others = [metric for metric in summary["metric"].unique() if metric != self.headline]
+        rows, shown = results.rows, summary[summary["split"] == split]
+        more = [metric for metric in summary["metric"].unique() if metric != self.headline]
+        drawn = shown[(shown["metric"] == self.headline) & (shown["protocol"] == "paper")].rename(columns={"row": "method"})
+        drawn.loc[drawn["method"] == self.reference, "family"] = "network"
         return {
-            "main": add_published(main, self.published),
-            "leads": show_leads(summary, self.rows, split, self.headline),
-            "more": {metric: lay_out(summary, figures, self.rows, split, metric).drop(columns="accuracy") for metric in others},
-            "beside": lay_out_more(figures, self.rows, split),
-            "drawings": list(self._draw(summary, split)),
+            "main": add_published(lay_out(summary, figures, rows, split, self.headline), self.published),
+            "leads": lay_out_leads(summary, rows, split, self.headline),
+            "more": {metric: lay_out(summary, figures, rows, split, metric).drop(columns="accuracy") for metric in more},
+            "faithfulness": lay_out_faithfulness(figures, rows, split),
+            "drawings": [
+                plot_figures(group.sort_values("mean", ascending=False), f"{split}: NCC({direction})")
+                for direction, group in drawn.dropna(subset="mean").groupby("direction", sort=False)
+            ],
         }
 
-    def _draw(self, summary: pd.DataFrame, split: str) -> list[Markup]:
-        """Return a drawing of each direction under the paper's protocol."""
-        chosen = (summary["split"] == split) & (summary["metric"] == self.headline) & (summary["protocol"] == "paper")
-        drawn = summary[chosen].rename(columns={"row": "method"}).dropna(subset="mean")
-        drawn.loc[drawn["method"] == self.rival, "family"] = "network"
-        return [
-            plot_figures(group.sort_values("mean", ascending=False), f"{split}: NCC({direction})")
-            for direction, group in drawn.groupby("direction", sort=False)
-        ]
-
-    def _list_blocks(self, parts: Mapping[str, Mapping[str, Any]], accuracies: pd.DataFrame, runs: pd.DataFrame) -> list[str]:
-        """Return the tables in Markdown."""
-        blocks = [self.about, EXPLANATION.format(level=100 * self.level)]
-        for split, tables in parts.items():
-            blocks += [f"## {split.capitalize()}", to_markdown(tables["main"])]
-            leads = [f"By how much `{self.rival}` is ahead, on the same scans:", to_markdown(tables["leads"])]
-            blocks += leads if len(tables["leads"]) else []
-            blocks += ["Examination:", to_markdown(tables["beside"])] if len(tables["beside"]) else []
-            for metric, table in tables["more"].items():
-                blocks += [f"`{metric}`:", to_markdown(table)]
-        blocks += ["## Accuracy", to_markdown(accuracies)] if len(accuracies) else []
-        return [*blocks, "## Runs", to_markdown(runs)]
-
-    def _write_text(self, blocks: Sequence[str]) -> None:
-        """Write paragraphs and tables."""
-        with write_atomically(self.folder / "comparison.md") as path:
-            path.write_text("\n\n".join([f"# {TITLE}", *blocks]) + "\n", encoding="utf-8")
-
-    def _write_page(
-        self,
-        parts: Mapping[str, Mapping[str, Any]],
-        accuracies: pd.DataFrame,
-        runs: pd.DataFrame,
-        missing: Sequence[str],
-    ) -> None:
-        """Write the page."""
-        environment = Environment(loader=FileSystemLoader(FOLDERS), autoescape=True, undefined=StrictUndefined)
-        reference = find_reference(self.rows, self.runs, self.rival)
-        page = environment.get_template(TEMPLATE).render(
-            title=TITLE,
-            about=self.about,
-            rival=self.rival,
-            explanation=EXPLANATION.format(level=100 * self.level),
-            splits=parts,
-            accuracies=accuracies,
-            failures=missing,
-            panels=list(make_panels(self.rows, self.runs, reference)),
-            runs=runs,
-            steps=1,
-        )
-        with write_atomically(self.folder / "index.html") as path:
-            path.write_text(page, encoding="utf-8")
-
-    def _list_runs(self) -> pd.DataFrame:
-        """Return what was run: minutes of each stage, and the commit of the training."""
-        lines = {}
-        for run in self.runs:
-            records = {stage.name: read_record(stage) for stage in run.stages}
-            minutes = {stage.name: _tell_time(stage, records[stage.name]) for stage in run.stages}
-            commits = {str(record["commit"])[:10] for record in records.values() if record}
-            lines[f"{run.method}, seed {run.seed}"] = minutes | {"commit": ", ".join(sorted(commits))}
-        return pd.DataFrame.from_dict(lines, orient="index").fillna("")
+    def _list_missing(self, results: Results, scores: pd.DataFrame, metrics: list[str], figures: pd.DataFrame) -> Iterator[str]:
+        """Yield a sentence on each thing that cannot be compared."""
+        if figures.empty:
+            yield "No run is done: there is nothing to compare."
+        elif not metrics:
+            yield "There are no maps to compare: the cohort has neither masks nor disease maps."
+        elif not results.find(results.reference):
+            yield f"{self.reference} is not done, so nothing is compared with it."
+        titles = set(scores["row"]) if len(scores) else set()
+        for row in results.rows if titles else ():
+            if row.family == LEARNED and row.title not in titles and results.find(row):
+                yield f"{row.title} has no scores: there is no {row.name} in the tables of {row.measure}."
 
 
-def _tell_time(stage: Stage, record: Mapping[str, Any] | None) -> str:
-    """Return how long a stage took, or where to read why it has not ended well."""
-    if record:
-        return f"{record['seconds'] / 60:.1f} min"
-    return f"not finished, see {stage.log.name}" if stage.log.is_file() else "not done"
+def write_markdown(content: Mapping[str, Any]) -> str:
+    """Return paragraphs and tables in Markdown.
+
+    Args:
+        content: variables of the page's template.
+    """
+    blocks = [f"# {content['title']}", content["about"], content["explanation"]]
+    for split, tables in content["splits"].items():
+        blocks += [f"## {split.capitalize()}", to_markdown(tables["main"])]
+        named = {f"By how much `{content['reference']}` is ahead, on the same scans:": tables["leads"]}
+        named |= {"Faithfulness:": tables["faithfulness"]} | {f"`{metric}`:": table for metric, table in tables["more"].items()}
+        for title, table in named.items():
+            blocks += [title, to_markdown(table)] if len(table) else []
+    blocks += ["## Accuracy", to_markdown(content["accuracies"])] if len(content["accuracies"]) else []
+    return "\n\n".join([*blocks, "## Runs", to_markdown(content["runs"]), *content["failures"]]) + "\n"
+
+
+def make_panels(results: Results) -> Iterator[Panel]:
+    """Yield for each kept scan the scan, its truth and the map of every learned row, of the first seed of each.
+
+    Source: Bass et al., NeurIPS 2020, Fig. 1 and 5 (https://arxiv.org/abs/2006.08287).
+
+    Args:
+        results: results of the runs that are done.
+    """
+    learned = {row.title: results.read_maps(row) for row in results.rows if row.family == LEARNED}
+    shown = results.read_maps(results.shown)
+    for place in dict.fromkeys(name.rpartition("/")[0] for name in shown if name.endswith("/truth")):
+        maps = {title: kept[f"{place}/map"] for title, kept in learned.items() if f"{place}/map" in kept}
+        split, _, name = place.partition("/")
+        title = f"{split}, scan {name.replace('>', ' to class ')}"
+        yield make_panel(title, shown[f"{place}/scan"], shown[f"{place}/truth"], maps)
+
+
+def make_panel(title: str, scan: Tensor, truth: Tensor, maps: Mapping[str, Tensor]) -> Panel:
+    """Draw a scan, its truth and maps; every map has a scale of its own, as methods have different units.
+
+    Args:
+        title: heading of the row.
+        scan: intensities in [-1, 1], shape (C, H, W[, D]).
+        truth: mask or change, same shape.
+        maps: maps by their captions, same shape.
+    """
+    point = find_point(truth)
+    plane = take_planes(scan, point, BACKGROUND)
+    tiles = [Tile(draw_scan(plane), "scan"), Tile(draw_truth(plane, take_planes(truth, point)), "truth")]
+    tiles += [Tile(draw_map(take_planes(image, point), find_range(image)), caption) for caption, image in maps.items()]
+    return Panel(title, tiles)
+
+
+def list_runs(runs: Sequence[Run]) -> pd.DataFrame:
+    """Return minutes of each step and the commits of each run, one line a run.
+
+    Args:
+        runs: the runs.
+    """
+    lines: dict[str, dict[str, str]] = {}
+    for run in runs:
+        line, commits = lines.setdefault(f"{run.method}, seed {run.seed}", {}), set()
+        for step in run.steps:
+            record = step.read_record()
+            if record:
+                line[step.name] = f"{record['seconds'] / 60:.1f} min"
+                commits.add(str(record["commit"])[:10])
+            else:
+                line[step.name] = f"not finished, see {step.log.name}" if step.log.is_file() else "not done"
+        line["commit"] = ", ".join(sorted(commits))
+    return pd.DataFrame.from_dict(lines, orient="index").fillna("")

@@ -1,7 +1,6 @@
-"""Running the stages of a benchmark, several at a time; what was done is not done again."""
+"""Running the steps of a benchmark, several at a time; a step that has ended well is not run again."""
 
 import ctypes
-import json
 import logging
 import os
 import signal
@@ -12,13 +11,13 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Event, Lock, current_thread, main_thread
-from typing import Any
+from threading import Event, Lock
 
+from monai.bundle import ConfigParser
 from tqdm import tqdm
 
-from bundle.benchmark.plan import Run, Stage, check_files, digest_files, find_changed_files, list_stages, read_record
-from bundle.files import write_atomically
+from bundle.benchmark.plan import Run, Step, check_schema
+from bundle.records import compute_fingerprint
 from bundle.report.provenance import find_commit
 
 logger = logging.getLogger(__name__)
@@ -31,24 +30,27 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 class Runner:
     """Run what is left of a benchmark.
 
-    A stage that ended well leaves a record, with its command, and is not run again. A training that was stopped goes on after its
-    last epoch. A stage that fails is named at the end, and the other runs are done.
+    A training that was stopped goes on after its last epoch. A step that fails is named at the end, and the other runs are done.
+    Threads wait for processes of their own (not joblib's, which cannot end the command that a worker has started).
 
     Args:
-        root: the bundle's root.
+        root: the bundle's root, where the config files are.
         num_jobs: runs at the same time.
         num_threads: threads of each.
+
+    Raises:
+        ValueError: When a number is below 1.
     """
 
     def __init__(self, root: str | Path, num_jobs: int = 1, num_threads: int = 1) -> None:
-        if num_jobs < 1 or num_threads < 1:
-            raise ValueError(f"num_jobs and num_threads must be at least 1, got {num_jobs} and {num_threads}")
-        self.root, self.num_jobs, self.num_threads = Path(root), num_jobs, num_threads
+        check_schema(num_jobs=num_jobs, num_threads=num_threads)
+        self.root, self.num_jobs = Path(root), num_jobs
+        self.threads = {name: str(num_threads) for name in THREAD_VARIABLES}
         self.stopped, self.starting = Event(), Lock()
         self.processes: set[subprocess.Popen] = set()
 
     def run(self, runs: Sequence[Run]) -> list[str]:
-        """Run all stages that have no record yet.
+        """Run all steps that have no record yet.
 
         Args:
             runs: what is to be run, in this order.
@@ -57,94 +59,110 @@ class Runner:
             A sentence for each run that failed.
 
         Raises:
-            ValueError: When a record is that of another command.
+            ValueError: When a record is that of another command, or a config file or entry point is absent.
         """
         self.stopped.clear()
-        stages = list(list_stages(runs))
-        left = [stage for stage in stages if read_record(stage) is None]  # other settings are refused before anything runs
-        check_files(left, self.root)
-        for stage in left:
-            if stage.record.is_file():
-                logger.warning("%s cannot be read, or its results are gone: the stage is run again", stage.record)
-        for name in find_changed_files(stages, self.root):
-            logger.warning("%s has changed since it was used: what is done already is not done again with it", name)
-        bar = tqdm(total=len(stages), initial=len(stages) - len(left), desc="benchmark", unit="stage")
+        steps = [step for run in runs for step in run.steps]
+        left = [step for step in steps if step.read_record() is None]
+        self._check_files(left)
+        self._warn(steps)
         failures = []
         pool = ThreadPoolExecutor(self.num_jobs)
-        try:
-            for future in as_completed([pool.submit(self._run_all, run, bar) for run in runs]):
-                if future.result():
-                    failures.append(future.result())
-        except BaseException:  # Ctrl-C among them: what runs is ended, and nothing new is started
-            with _ignore_interrupts():
-                self.stop()
+        with tqdm(total=len(steps), initial=len(steps) - len(left), desc="benchmark", unit="step") as bar:
+            try:
+                for future in as_completed([pool.submit(self._run_all, run, bar) for run in runs]):
+                    failures += [future.result()] if future.result() else []
+            except BaseException:  # Ctrl-C among them: what runs is ended, and nothing new is started
+                with ignore_interrupts():
+                    self.stop()
+                    pool.shutdown(cancel_futures=True)
+                raise
+            finally:
                 pool.shutdown(cancel_futures=True)
-            raise
-        finally:
-            pool.shutdown(cancel_futures=True)
-            bar.close()
         return failures
 
     def stop(self) -> None:
-        """End what runs, and start no further stage; a training goes on later after its last epoch."""
+        """End what runs, and start no further step; a training goes on later after its last epoch."""
         with self.starting:  # so that none starts unseen
             self.stopped.set()
             for process in self.processes:
                 process.terminate()
 
+    def _check_files(self, steps: Sequence[Step]) -> None:
+        """Refuse config files and entry points that are absent, before anything runs."""
+        keys: dict[str, set[str]] = {}
+        for step in steps:
+            place = f"the {step.name} of {step.folder.parent.name} names"
+            for name in step.files:
+                if not (self.root / name).is_file():
+                    raise ValueError(f"{place} {name}, which does not exist")
+                if name not in keys:
+                    keys[name] = set(ConfigParser.load_config_file(self.root / name))
+            if not any(step.entry in keys[name] for name in step.files):
+                raise ValueError(f"{place} the entry {step.entry}, which no config has")
+
+    def _warn(self, steps: Sequence[Step]) -> None:
+        """Name records that do not count, and config files that say something else than when a step ended well."""
+        used: set[tuple[str, str]] = set()  # many steps have the same files
+        for step in steps:
+            record = step.read_record()
+            if record is None and step.record.is_file():
+                logger.warning("%s cannot be read, or its results are gone: the step is run again", step.record)
+            used |= set(record.get("configs", {}).items()) if record else set()
+        for name in sorted({name for name, digest in used if self._digest(name) != digest}):
+            logger.warning("%s has changed since it was used: what is done already is not done again with it", name)
+
+    def _digest(self, name: str) -> str:
+        """Return a digest of what a config file says, whatever its comments."""
+        return compute_fingerprint(ConfigParser.load_config_file(self.root / name))
+
     def _run_all(self, run: Run, bar: tqdm) -> str:
-        """Run the stages of one run; return a sentence when one fails, whereupon the others are left."""
-        for stage in run.stages:
-            if read_record(stage) is None and not self.stopped.is_set():
-                bar.set_postfix_str(f"{run.method}, seed {run.seed}: {stage.name}")
-                others = run.stages[1:] if stage is run.stages[0] else ()  # what was measured of another training does not count
+        """Run the steps of one run; return a sentence when one fails, whereupon the others are left."""
+        for step in run.steps:
+            if step.read_record() is None and not self.stopped.is_set():
+                bar.set_postfix_str(f"{run.method}, seed {run.seed}: {step.name}")
+                others = run.steps[1:] if step is run.steps[0] else ()  # what was measured of another training does not count
                 try:
-                    status = self._run_stage(stage, others)
+                    reason = self._run_step(step, others)
                 except OSError as error:  # the other runs are done
-                    status = str(error)
-                if status:
-                    return f"{run.method}, seed {run.seed}: {stage.name} failed ({status})"
+                    reason = str(error)
+                if reason:
+                    return f"{run.method}, seed {run.seed}: {step.name} failed ({reason})"
                 bar.update()
         return ""
 
-    def _run_stage(self, stage: Stage, others: Sequence[Stage] = ()) -> str:
-        """Run a stage and record it, whereupon `others` are no longer done; return what its log ends with when it fails."""
-        stage.folder.mkdir(parents=True, exist_ok=True)
-        threads = {name: str(self.num_threads) for name in THREAD_VARIABLES}
-        digests = digest_files(stage, self.root)
-        begin = time.monotonic()
-        with stage.log.open("w") as file:
-            options: dict[str, Any] = {"stdout": file, "stderr": subprocess.STDOUT, "env": os.environ | threads}
+    def _run_step(self, step: Step, others: Sequence[Step]) -> str:
+        """Run a step and record it, whereupon `others` are no longer done; return the reason when it fails."""
+        step.folder.mkdir(parents=True, exist_ok=True)
+        configs, begin = {name: self._digest(name) for name in step.files}, time.monotonic()
+        with step.log.open("w") as log:
             with self.starting:
                 if self.stopped.is_set():
                     return "stopped"
-                process = subprocess.Popen(stage.command(), cwd=self.root, preexec_fn=_end_with_parent, **options)
+                process = subprocess.Popen(
+                    step.command(), cwd=self.root, stdout=log, stderr=subprocess.STDOUT, env=os.environ | self.threads,
+                    preexec_fn=end_with_parent,
+                )  # fmt: skip
                 self.processes.add(process)
             status = process.wait()
             with self.starting:
                 self.processes.remove(process)
         if status:
-            return f"see {stage.log}: {_find_reason(stage.log.read_text(errors='replace'))}"
-        if not stage.has_results():
-            return f"it ended without {stage.results}: remove the folder {stage.folder} to have all of this run done again"
+            lines = [line.strip() for line in step.log.read_text(errors="replace").splitlines() if line.strip()]
+            errors = [line for line in lines if line.startswith("Error:")]
+            return f"see {step.log}: {(errors or lines or ['its log is empty'])[-1]}"
+        if step.results and not step.find_results():
+            return f"it ended without {step.results}: remove the folder {step.folder} to have all of this run done again"
         for other in others:
             other.record.unlink(missing_ok=True)
-        record: dict[str, Any] = {
-            "arguments": stage.command()[1:],
-            "seconds": round(time.monotonic() - begin, 1),
-            "commit": find_commit(self.root),
-            "configs": digests,
-        }
-        with write_atomically(stage.record) as path:
-            path.write_text(json.dumps(record, indent=2) + "\n")
+        step.write_record(seconds=round(time.monotonic() - begin, 1), commit=find_commit(self.root), configs=configs)
         return ""
 
 
 @contextmanager
-def _ignore_interrupts() -> Iterator[None]:
-    """Keep Ctrl-C from cutting the block."""
-    numbers = (signal.SIGINT, signal.SIGTERM) if current_thread() is main_thread() else ()  # others get no signals
-    before = [(number, signal.signal(number, signal.SIG_IGN)) for number in numbers]
+def ignore_interrupts() -> Iterator[None]:
+    """Keep Ctrl-C from interrupting the block."""
+    before = [(number, signal.signal(number, signal.SIG_IGN)) for number in (signal.SIGINT, signal.SIGTERM)]
     try:
         yield
     finally:
@@ -152,13 +170,7 @@ def _ignore_interrupts() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """Have the process that calls this end when its parent is killed, so that no training goes on unseen; on Linux."""
     if LIBC is not None:
         LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
-def _find_reason(log: str) -> str:
-    """Return the last line of a log that names an error; without one its last line."""
-    lines = [line.strip() for line in log.splitlines() if line.strip()] or ["its log is empty"]
-    return ([line for line in lines if line.startswith("Error:")] or lines)[-1]

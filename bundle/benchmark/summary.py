@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student
 
-from bundle.metrics import bootstrap_interval
+from bundle.evaluation import Bootstrap
 
 KEYS = ["row", "family", "split", "protocol", "direction", "metric"]
 LEADS = ("lead", "lead_ci_low", "lead_ci_high", "lead_seeds")
@@ -14,33 +14,31 @@ COLUMNS = (*KEYS, "mean", "std", "ci_low", "ci_high", "over", "num_seeds", "n", 
 SEEDS, SCANS = "seeds", "scans"
 
 
-def summarise_scores(scores: pd.DataFrame, metrics: list[str], rival: str, level: float = 0.95, seed: int = 0) -> pd.DataFrame:
+def summarise_scores(scores: pd.DataFrame, metrics: list[str], reference: str, level: float = 0.95) -> pd.DataFrame:
     """Summarise the scores of maps.
 
     `std` is the standard deviation over scans, averaged over seeds. The interval is that of the mean over seeds (Student's t), in
     which the mean of other trainings would lie; with one seed, and where no seed matters, it is that over scans (bootstrap).
-    `lead` is by how much the row `rival` is ahead on the same scans, with its interval, likewise.
+    `lead` is by how much the row `reference` is ahead on the same scans, with its interval, likewise.
 
     Args:
         scores: one line a row, seed, scan, protocol and direction.
         metrics: columns that are summarised.
-        rival: row that all others are compared with.
+        reference: row that all others are compared with.
         level: probability that an interval covers its figure.
-        seed: seed of the bootstrap.
 
     Returns:
         Table with `COLUMNS`.
     """
     long = scores.melt([*KEYS[:-1], "seed", "scan"], metrics, "metric", "score").dropna(subset="score")
-    ahead = long[long["row"] == rival].set_index(["split", "protocol", "direction", "metric", "seed", "scan"])["score"]
+    ahead = long[long["row"] == reference].set_index(["split", "protocol", "direction", "metric", "seed", "scan"])["score"]
     lines = []
     for names, group in long.groupby(KEYS, sort=False):
-        key = dict(zip(KEYS, names, strict=True))
         place = list(zip(*(group[name] for name in ahead.index.names), strict=True))
         difference = ahead.reindex(place).to_numpy() - group["score"].to_numpy()
-        lead = _interval(group.assign(score=difference), level, seed)
+        lead = _interval(group.assign(score=difference), level)
         leads = dict(zip(LEADS, (lead[name] for name in ("mean", "ci_low", "ci_high", "num_seeds")), strict=True))
-        lines.append(key | _interval(group, level, seed) | leads)
+        lines.append(dict(zip(KEYS, names, strict=True)) | _interval(group, level) | leads)
     return pd.DataFrame(lines, columns=list(COLUMNS))
 
 
@@ -54,10 +52,9 @@ def summarise_figures(figures: pd.DataFrame, level: float = 0.95) -> pd.DataFram
     Returns:
         One line a method, measure, name, split, direction and metric, with mean, interval and number of seeds.
     """
-    keys = ["method", "measure", "name", "split", "direction", "metric"]
+    keys, lines = ["method", "measure", "name", "split", "direction", "metric"], []
     if figures.empty:
-        return pd.DataFrame()
-    lines = []
+        return figures
     for names, group in figures.groupby(keys, sort=False):
         mean, low, high = seed_interval(group["mean"].to_numpy(), level)
         if np.ptp(group["mean"].to_numpy()) == 0:  # one seed, or all alike: the interval over scans says more
@@ -80,11 +77,12 @@ def seed_interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float
     mean = float(values.mean())
     if len(values) < 2:
         return mean, np.nan, np.nan
+    # By hand, as scipy's ttest_1samp warns where all seeds agree.
     half = float(student.ppf((1 + level) / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
     return mean, mean - half, mean + half
 
 
-def _interval(group: pd.DataFrame, level: float, seed: int) -> dict[str, Any]:
+def _interval(group: pd.DataFrame, level: float) -> dict[str, Any]:
     """Return mean, spread and interval of the scores of one row, in one direction of one split."""
     by_seed = group.groupby("seed")["score"]
     means = by_seed.mean().dropna().to_numpy()
@@ -93,6 +91,6 @@ def _interval(group: pd.DataFrame, level: float, seed: int) -> dict[str, Any]:
     mean, low, high = seed_interval(means, level)
     varies = np.ptp(means) > 0  # trivial maps are the same for all seeds
     if not varies:
-        low, high = bootstrap_interval(group[group["seed"] == group["seed"].iloc[0]]["score"].to_numpy(), level, seed=seed)
-    counted = {"over": SEEDS if varies else SCANS, "num_seeds": len(means), "n": int(by_seed.count().max())}
-    return {"mean": mean, "std": float(by_seed.std().mean()), "ci_low": low, "ci_high": high} | counted
+        low, high = Bootstrap(level).find_interval(group[group["seed"] == group["seed"].iloc[0]]["score"].to_numpy())
+    figures = {"mean": mean, "std": float(by_seed.std().mean()), "ci_low": low, "ci_high": high}
+    return figures | {"over": SEEDS if varies else SCANS, "num_seeds": len(means), "n": int(by_seed.count().max())}

@@ -5,13 +5,12 @@ from typing import Any
 
 import pandas as pd
 
-from bundle.benchmark.rows import LEARNED, Row
-from bundle.evaluation.classification import CLASSIFIER
-from bundle.evaluation.tables import show_interval, show_number
+from bundle.benchmark.results import LEARNED, Row
+from bundle.evaluation.names import CLASSIFIER
+from bundle.evaluation.reporting import show_interval, show_number
 
 ACCURACY = "accuracy"
-PUBLISHED = "published"
-EXAMINATION = "examination"  # begins the names of measures whose figures have a table of their own
+FAITHFULNESS = "faithfulness"  # begins the names of measures whose figures have a table of their own
 
 
 def lay_out(summary: pd.DataFrame, figures: pd.DataFrame, rows: Sequence[Row], split: str, metric: str) -> pd.DataFrame:
@@ -31,7 +30,10 @@ def lay_out(summary: pd.DataFrame, figures: pd.DataFrame, rows: Sequence[Row], s
     columns.sort(key=lambda column: (column[0] != "paper", column[1] != "-"))
     single = len({protocol for protocol, _ in columns}) == 1
     name = metric.split("_")[0]
-    cells = {(line["row"], line["protocol"], line["direction"]): format_score(line) for _, line in shown.iterrows()}
+    cells = {}
+    for _, line in shown.iterrows():
+        mean, spread, low, high = show_number(line["mean"], 3), *(show_number(line[key]) for key in ("std", "ci_low", "ci_high"))
+        cells[line["row"], line["protocol"], line["direction"]] = f"{mean} ± {spread} [{low}, {high}]"
     lines = {}
     for row in rows:
         scores = {
@@ -44,8 +46,8 @@ def lay_out(summary: pd.DataFrame, figures: pd.DataFrame, rows: Sequence[Row], s
     return pd.DataFrame.from_dict(lines, orient="index")
 
 
-def lay_out_more(figures: pd.DataFrame, rows: Sequence[Row], split: str) -> pd.DataFrame:
-    """Return the table of what an examination found in a split; empty where there was none.
+def lay_out_faithfulness(figures: pd.DataFrame, rows: Sequence[Row], split: str) -> pd.DataFrame:
+    """Return the table of the figures of faithfulness in a split; empty where there are none.
 
     Args:
         figures: from `summarise_figures`.
@@ -53,19 +55,18 @@ def lay_out_more(figures: pd.DataFrame, rows: Sequence[Row], split: str) -> pd.D
         split: split that is shown.
     """
     titles = {(row.method, row.name): row.title for row in reversed(rows)}
-    shown = figures[(figures["split"] == split) & figures["measure"].str.startswith(EXAMINATION)]
+    shown = figures[(figures["split"] == split) & figures["measure"].str.startswith(FAITHFULNESS)]
     lines: dict[str, dict[str, str]] = {}
     for _, line in shown.iterrows():
         title = titles.get((line["method"], line["name"]))
         if title is not None:
-            column = f"{line['metric'].replace('_', ' ')} ({line['direction']})"
-            lines.setdefault(title, {})[column] = _format(line, "mean", "ci_low", "ci_high")
+            lines.setdefault(title, {})[f"{line['metric'].replace('_', ' ')} ({line['direction']})"] = _format(line, "mean")
     ordered = {row.title: lines[row.title] for row in rows if row.title in lines}
     return pd.DataFrame.from_dict(ordered, orient="index")
 
 
-def show_leads(summary: pd.DataFrame, rows: Sequence[Row], split: str, metric: str, protocol: str = "paper") -> pd.DataFrame:
-    """Return by how much the rival of `summarise_scores` is ahead of each row, with intervals.
+def lay_out_leads(summary: pd.DataFrame, rows: Sequence[Row], split: str, metric: str, protocol: str = "paper") -> pd.DataFrame:
+    """Return by how much the reference of `summarise_scores` is ahead of each row, with intervals.
 
     Args:
         summary: from `summarise_scores`.
@@ -76,11 +77,12 @@ def show_leads(summary: pd.DataFrame, rows: Sequence[Row], split: str, metric: s
     """
     shown = summary[(summary["split"] == split) & (summary["metric"] == metric) & (summary["protocol"] == protocol)]
     lines = {}
-    for title in (row.title for row in rows):
-        found = shown[shown["row"] == title]
-        leads = {line["direction"]: _format(line, "lead", "lead_ci_low", "lead_ci_high") for _, line in found.iterrows()}
+    for row in rows:
+        found = shown[shown["row"] == row.title]
         if any(found["lead"].abs() > 0):
-            lines[title] = {f"ahead by, NCC({direction})": lead for direction, lead in leads.items()}
+            lines[row.title] = {
+                f"ahead by, NCC({line['direction']})": _format(line, "lead", "lead_") for _, line in found.iterrows()
+            }
     return pd.DataFrame.from_dict(lines, orient="index")
 
 
@@ -91,14 +93,13 @@ def add_published(table: pd.DataFrame, published: Mapping[str, Mapping[str, Any]
         table: from `lay_out`.
         published: by title of a row `accuracy`, `minus` and `plus`.
     """
-    keys = {"accuracy": ACCURACY, "minus": "NCC(-)", "plus": "NCC(+)"}
-    shown = {name for entry in published.values() for name in entry if name in keys}
-    shown &= {name for name in keys if any(column.split(",")[0] == keys[name] for column in table)}  # not of several classes
-    table = table.copy()
-    for name in (name for name in keys if name in shown):
-        column = [published.get(title, {}).get(name) for title in table.index]
-        table[f"{PUBLISHED} {keys[name]}"] = ["" if value is None else show_number(value, 3) for value in column]
-    return table
+    columns = {}
+    for key, name in {"accuracy": ACCURACY, "minus": "NCC(-)", "plus": "NCC(+)"}.items():
+        known = any(column.split(",")[0] == name for column in table)  # not with several classes
+        if known and any(key in entry for entry in published.values()):
+            values = [published.get(title, {}).get(key) for title in table.index]
+            columns[f"published {name}"] = ["" if value is None else show_number(value, 3) for value in values]
+    return table.assign(**columns)
 
 
 def lay_out_accuracies(figures: pd.DataFrame) -> pd.DataFrame:
@@ -108,10 +109,10 @@ def lay_out_accuracies(figures: pd.DataFrame) -> pd.DataFrame:
         figures: from `summarise_figures`; empty for none.
     """
     lines: dict[str, dict[str, str]] = {}
-    if len(figures):
-        for _, line in figures[(figures["name"] == CLASSIFIER) & (figures["metric"] == ACCURACY)].iterrows():
+    for _, line in figures.iterrows():
+        if (line["name"], line["metric"]) == (CLASSIFIER, ACCURACY):
             cells = lines.setdefault(f"{line['method']}, {line['measure']}", {})
-            cells[f"{ACCURACY}, {line['split']}"] = _format(line, "mean", "ci_low", "ci_high")
+            cells[f"{ACCURACY}, {line['split']}"] = _format(line, "mean")
     return pd.DataFrame.from_dict(lines, orient="index")
 
 
@@ -126,24 +127,16 @@ def to_markdown(table: pd.DataFrame) -> str:
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"
 
 
-def format_score(line: pd.Series) -> str:
-    """Return a figure as "0.53 ± 0.10 [0.48, 0.57]".
-
-    Args:
-        line: line of `summarise_scores`.
-    """
-    low, high = show_number(line["ci_low"]), show_number(line["ci_high"])
-    return f"{show_number(line['mean'], 3)} ± {show_number(line['std'])} [{low}, {high}]"
-
-
 def _find_accuracy(figures: pd.DataFrame, row: Row, split: str) -> str:
     """Return the accuracy of the classifier that a row belongs to; nothing where it has none."""
     if figures.empty or row.family != LEARNED:
         return ""
     chosen = (figures["method"] == row.method) & (figures["measure"] == row.measure) & (figures["name"] == CLASSIFIER)
     found = figures[chosen & (figures["split"] == split) & (figures["metric"] == ACCURACY)]
-    return _format(found.iloc[0], "mean", "ci_low", "ci_high") if len(found) else ""
+    return _format(found.iloc[0], "mean") if len(found) else ""
 
 
-def _format(line: pd.Series, mean: str, low: str, high: str) -> str:
-    return "" if pd.isna(line[mean]) else show_interval(line[mean], line[low], line[high])
+def _format(line: pd.Series, figure: str, prefix: str = "") -> str:
+    """Return a figure with its interval; nothing where it is not defined."""
+    low, high = line[f"{prefix}ci_low"], line[f"{prefix}ci_high"]
+    return "" if pd.isna(line[figure]) else show_interval(line[figure], low, high)

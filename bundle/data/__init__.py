@@ -1,11 +1,10 @@
 """Scans: their tables, their files, their grids and intensities, and their order in training."""
 
-from bundle.data.intensities import RestoreIntensitiesd, ScaleForeground, ScaleForegroundd
+from bundle.data.intensities import RestoreIntensitiesd, ScaleForegroundd, StandardiseValued
 from bundle.data.manifest import datalist, fingerprint, read_manifest
 from bundle.data.resampling import ResampleToGrid, ResampleToGridd, redirect
 from bundle.data.samplers import BalancedBatchSampler
-from bundle.data.scans import CompleteImagesd, CompleteMaskd, LoadScan, LoadScand, check_mask, check_scan
-from bundle.data.values import StandardiseValued
+from bundle.data.scans import CompleteImagesd, CompleteMaskd, LoadScan, LoadScand, check_mask
 
 __all__ = [
     "BalancedBatchSampler",
@@ -16,11 +15,9 @@ __all__ = [
     "ResampleToGrid",
     "ResampleToGridd",
     "RestoreIntensitiesd",
-    "ScaleForeground",
     "ScaleForegroundd",
     "StandardiseValued",
     "check_mask",
-    "check_scan",
     "datalist",
     "fingerprint",
     "read_manifest",

@@ -27,14 +27,7 @@ class Grid(NamedTuple):
 
 
 def vertical_axis(affine: np.ndarray) -> int:
-    """Return the voxel axis nearest to the world's z axis.
-
-    Args:
-        affine: Voxel to world matrix in mm (RAS), shape (4, 4).
-
-    Returns:
-        0, 1 or 2.
-    """
+    """Return the voxel axis, 0 to 2, nearest to the world's z axis, of a voxel to world matrix."""
     return int(np.flatnonzero(io_orientation(affine)[:, 0] == VERTICAL)[0])
 
 

@@ -86,15 +86,15 @@ def datalist(
         Items with `image` (path), `label`, `participant_id`, and where present the other columns.
 
     Raises:
-        ValueError: When the split is unknown or has no scan, or an item has no value for a wanted key.
+        ValueError: When the split is unknown or has no scan, or an item has no value for a key.
     """
     if split not in SPLITS:
         raise ValueError(f"split must be one of {', '.join(SPLITS)}, got {split!r}")
     rows = manifest[manifest["split"] == split]
     if rows.empty:
         raise ValueError(f"the cohort's table has no row whose split is {split}")
-    known = [name for name in (*REQUIRED, *PATHS[1:], *NUMBERS, *OTHERS) if name in rows and name != "split"]
-    items = [{key: row[key] for key in known if not pd.isna(row[key])} for row in rows.to_dict("records")]
+    columns = [name for name in (*REQUIRED, *PATHS[1:], *NUMBERS, *OTHERS) if name in rows and name != "split"]
+    items = [{key: row[key] for key in columns if not pd.isna(row[key])} for row in rows.to_dict("records")]
     for item in items:
         if absent := [key for key in (*(keys or ()), *required) if key not in item]:
             raise ValueError(
@@ -111,7 +111,7 @@ def check_files(paths: Iterable[str], source: Path) -> None:
         source: Table that names them, for the message.
 
     Raises:
-        FileNotFoundError: When a file is absent; the message names the first and says how many there are.
+        FileNotFoundError: When a file is absent; the message has the first and their number.
     """
     absent = [path for path in paths if not Path(path).is_file()]
     if absent:
@@ -165,7 +165,7 @@ def read_numbers(manifest: pd.DataFrame, column: str, path: Path) -> pd.Series:
 
 
 def fingerprint(manifest: pd.DataFrame) -> str:
-    """Return what tells whether two trainings learn from and are validated on the same scans with the same classes.
+    """Return a hash of the scans that a training learns from and is validated on, with their classes.
 
     Args:
         manifest: Table from `read_manifest`.

@@ -43,7 +43,7 @@ class ResampleToGrid(InvertibleTransform):
         mode: "bilinear" or "nearest" (masks and label maps).
 
     Raises:
-        ValueError: When `spatial_size` is not two or three sizes, `pixdim` does not fit it, or a plane is asked for in 3D.
+        ValueError: When `spatial_size` is not two or three sizes, `pixdim` does not fit it, or a plane is given in 3D.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class ResampleToGrid(InvertibleTransform):
 
         Args:
             image: Scan of shape (1, H, W[, D]).
-            reference: Scan on the same voxels that says where the brain is; None for `image` itself.
+            reference: Scan on the same voxels in which the brain is found; None for `image` itself.
             mode: Replaces the mode of the transform.
 
         Returns:
@@ -113,12 +113,14 @@ class ResampleToGrid(InvertibleTransform):
         shape, axis = anchor.shape, vertical_axis(affine)
         directions, voxels = np.diag([*self.pixdim, 1.0][:3]), list_voxels(shape).reshape(3, -1)
         level = None  # world z that the grid is kept at
-        if len(self.spatial_size) == 3:
-            _check_volume(shape, name, "a volume with more than one voxel along each axis, as the network takes volumes")
-        elif shape[axis] == 1:
+        takes_volumes = len(self.spatial_size) == 3
+        if 1 in shape and (takes_volumes or shape[axis] != 1):
+            accepted = "a volume with more than one voxel along each axis"
+            accepted += ", as the network takes volumes" if takes_volumes else ", or an axial slice (H, W) or (H, W, 1)"
+            raise ValueError(f"{name} has shape {tuple(shape)}: accepted is {accepted}")
+        if not takes_volumes and shape[axis] == 1:
             directions = _directions_in_slice(affine, self.pixdim)
-        else:
-            _check_volume(shape, name, "an axial slice (H, W) or (H, W, 1), or a volume with more than one voxel along each axis")
+        elif not takes_volumes:
             level = self._level(affine, shape, name)
             voxels = voxels_on_plane(affine, shape, level)
         centre = to_world(affine, _centre_of_brain(anchor, voxels, name))
@@ -180,7 +182,7 @@ def redirect(image: MetaTensor, affine: np.ndarray, shape: Sequence[int], transf
 
 
 class ResampleToGridd(MapTransform, InvertibleTransform):
-    """Dictionary version of `ResampleToGrid`; the first key that an item has says where the brain is.
+    """Dictionary version of `ResampleToGrid`; the brain is found in the image of the first key that an item has.
 
     Args:
         keys: keys of images on the same voxels, such as a scan and its masks.
@@ -205,17 +207,7 @@ class ResampleToGridd(MapTransform, InvertibleTransform):
         self.resample = ResampleToGrid(spatial_size, pixdim, plane)
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Return `data` with the images of all keys on the network's grid.
-
-        Args:
-            data: Item with images of shape (1, H, W[, D]).
-
-        Returns:
-            The item with images of shape (1, *spatial_size).
-
-        Raises:
-            ValueError: When a scan has no such plane, is not axial, or the images have different grids.
-        """
+        """Return `data` with the images of all keys on the network's grid, shape (1, *spatial_size)."""
         item = dict(data)
         reference = next((item[key] for key in self.key_iterator(item)), None)
         for key, mode in self.key_iterator(item, self.modes):
@@ -223,14 +215,7 @@ class ResampleToGridd(MapTransform, InvertibleTransform):
         return item
 
     def inverse(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Return `data` with the images of all keys on the grids of their scans.
-
-        Args:
-            data: Item with images of shape (C, *spatial_size) that carry the trace of this transform.
-
-        Returns:
-            The item with images of shape (C, H, W[, D]).
-        """
+        """Return `data` with the images of all keys, which carry the trace of this transform, on the grids of their scans."""
         item = dict(data)
         for key in self.key_iterator(item):
             item[key] = self.resample.inverse(item[key])
@@ -244,12 +229,6 @@ def _check_same_grid(image: MetaTensor, reference: MetaTensor) -> None:
             f"{name_of(image)} has another grid (shape {tuple(image.shape[1:])}) than {name_of(reference)}"
             f" (shape {tuple(reference.shape[1:])}): shape and affine must be equal"
         )
-
-
-def _check_volume(shape: Sequence[int], name: str, accepted: str) -> None:
-    """Refuse a slice where a volume is due."""
-    if 1 in shape:
-        raise ValueError(f"{name} has shape {tuple(shape)}: accepted is {accepted}")
 
 
 def _as_volume(image: MetaTensor) -> np.ndarray:

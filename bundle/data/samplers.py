@@ -42,35 +42,17 @@ class BalancedBatchSampler(Sampler[list[int]]):
         return self.num_batches
 
     def set_batch_size(self, batch_size: int) -> None:
-        """Change how many scans a batch holds; the number of batches of an epoch stays.
-
-        Args:
-            batch_size: scans in a batch, a multiple of K.
-
-        Raises:
-            ValueError: When it is no multiple of K.
-        """
+        """Set the number of scans in a batch, a multiple of K; the number of batches of an epoch stays."""
         check_batch_size(batch_size, len(self.members))
         self.batch_size = batch_size
         self.share = batch_size // len(self.members)
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch that the next iteration gives.
-
-        Args:
-            epoch: Its number.
-        """
+        """Set the number of the epoch that the next iteration yields."""
         self.epoch = epoch
 
     def start(self, batch: int) -> None:
-        """Leave out the first batches of the next iteration; later iterations are whole again.
-
-        Args:
-            batch: Number of batches already done in this epoch.
-
-        Raises:
-            ValueError: When the epoch has not that many batches.
-        """
+        """Leave out the batches that are done, as many as `batch`, of the next iteration; later iterations are whole again."""
         if not 0 <= batch <= self.num_batches:
             raise ValueError(f"batch must be 0 to {self.num_batches}, got {batch}")
         self.first = batch

@@ -1,4 +1,4 @@
-"""Reading one scan and refusing what is none."""
+"""Reading one scan."""
 
 import gzip
 from collections.abc import Hashable, Mapping, Sequence
@@ -19,10 +19,14 @@ VOXEL_RANGE = (0.05, 20.0)  # mm, edge of a voxel
 
 
 class LoadScan(Transform):
-    """Read a NIfTI file with MONAI's reader; one sentence says what is wrong with a file that holds no scan.
+    """Read a NIfTI file with MONAI's reader, and refuse one that holds no scan in one sentence.
 
     Args:
         constant: whether all voxels may be equal, as in an empty mask.
+
+    Raises:
+        FileNotFoundError: On a file that does not exist.
+        ValueError: On one that is no NIfTI image, not a single scan, or whose intensities are not finite or all equal.
     """
 
     def __init__(self, constant: bool = False) -> None:
@@ -31,23 +35,12 @@ class LoadScan(Transform):
         self.channel_first = EnsureChannelFirst(channel_dim="no_channel")
 
     def __call__(self, path: str | Path) -> MetaTensor:
-        """Return the file's image with its metadata.
-
-        Args:
-            path: NIfTI file of shape (H, W), (H, W, 1) or (H, W, D).
-
-        Returns:
-            Image of shape (1, H, W[, D]), float32, intensities as in the file.
-
-        Raises:
-            FileNotFoundError: When there is no such file.
-            ValueError: When it is no NIfTI image, not a single scan, or its intensities are not finite or all equal.
-        """
+        """Return the image of a file of shape (H, W), (H, W, 1) or (H, W, D): shape (1, H, W[, D]), float32, with metadata."""
         array, meta = self._read(Path(path))
-        check_scan(array, path, self.constant)
+        _check_scan(array, path, self.constant)
         meta["filename_or_obj"] = str(path)
         image = MetaTensor.ensure_torch_and_prune_meta(array.astype(np.float32), meta, simple_keys=True)
-        check_affine(image.affine.numpy(), path)
+        _check_affine(image.affine.numpy(), path)
         return cast(MetaTensor, self.channel_first(image))
 
     def _read(self, path: Path) -> tuple[np.ndarray, dict]:
@@ -57,8 +50,10 @@ class LoadScan(Transform):
         if not path.name.endswith(SUFFIXES):
             raise ValueError(f"{path} is no NIfTI file: accepted are names ending in {' or '.join(SUFFIXES)}")
         try:
-            if path.name.endswith(".gz"):
-                check_gzip(path)
+            if path.name.endswith(".gz"):  # to the checksum, which comes last and which nibabel does not reach
+                with gzip.open(path) as file:
+                    while file.read(BLOCK):
+                        pass
             return self.reader.get_data(self.reader.read(path))
         except Exception as error:  # nibabel, gzip, zlib and NumPy each raise their own
             raise ValueError(f"{path} cannot be read as NIfTI ({str(error).splitlines()[0]}): is it complete?") from error
@@ -83,32 +78,8 @@ def read_volume(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     return scan.numpy()[0], scan.affine.numpy().astype(np.float64)
 
 
-def check_gzip(path: Path) -> None:
-    """Read a gzip file to its checksum, which comes last and which nibabel does not reach.
-
-    Args:
-        path: Its file.
-
-    Raises:
-        OSError: When file and checksum differ.
-        EOFError: When the file is cut off.
-    """
-    with gzip.open(path) as file:
-        while file.read(BLOCK):
-            pass
-
-
-def check_scan(array: np.ndarray, path: str | Path, constant: bool = False) -> None:
-    """Refuse an array that is not one scan of finite intensities.
-
-    Args:
-        array: Image as it is in the file.
-        path: Its file, for the message.
-        constant: whether all voxels may be equal.
-
-    Raises:
-        ValueError: When the array has other than two or three axes, or its intensities are not finite or all equal.
-    """
+def _check_scan(array: np.ndarray, path: str | Path, constant: bool) -> None:
+    """Refuse an array that is not one scan of finite intensities."""
     if array.ndim not in (2, 3) or 0 in array.shape:
         raise ValueError(f"{path} has shape {array.shape}: accepted is one scan of shape (H, W), (H, W, 1) or (H, W, D)")
     if not np.issubdtype(array.dtype, np.number) or np.iscomplexobj(array):
@@ -119,16 +90,8 @@ def check_scan(array: np.ndarray, path: str | Path, constant: bool = False) -> N
         raise ValueError(f"{path} is constant (all voxels are {array.flat[0]:g}): accepted is a scan with contrast")
 
 
-def check_affine(affine: np.ndarray, path: str | Path) -> None:
-    """Refuse an affine that does not place every voxel.
-
-    Args:
-        affine: Voxel to world matrix in mm (RAS), shape (4, 4).
-        path: Its file, for the message.
-
-    Raises:
-        ValueError: When the matrix has no finite inverse, or its voxels are no size that a scanner has.
-    """
+def _check_affine(affine: np.ndarray, path: str | Path) -> None:
+    """Refuse an affine that has no finite inverse, or voxels of a size that no scanner has."""
     low, high = VOXEL_RANGE
     if affine.shape != (4, 4) or not np.isfinite(affine).all() or np.linalg.matrix_rank(affine) < 4:
         raise ValueError(f"{path} has the affine {affine.tolist()}: accepted is an invertible 4x4 matrix in mm")
@@ -141,23 +104,12 @@ def check_affine(affine: np.ndarray, path: str | Path) -> None:
 
 
 def name_of(image: MetaTensor) -> str:
-    """Return the file that an image was read from, for messages.
-
-    Args:
-        image: Image with metadata.
-
-    Returns:
-        Path of the file, or "the scan" when unknown.
-    """
+    """Return the path of the file that an image was read from, for messages; "the scan" when unknown."""
     return str(image.meta.get("filename_or_obj", "the scan"))
 
 
 def without_metadata(image: Any) -> Tensor:
-    """Return an image as a plain tensor: MONAI's metadata slow every operation down.
-
-    Args:
-        image: Tensor, image with metadata, or array.
-    """
+    """Return a tensor, image or array as a plain tensor: MONAI's metadata slow every operation down."""
     return image.as_tensor() if isinstance(image, MetaTensor) else torch.as_tensor(image)
 
 
@@ -188,17 +140,7 @@ class CompleteMaskd(MapTransform):
         self.reference = reference
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Return `data` with a mask.
-
-        Args:
-            data: Item with the scan, its `label` and perhaps a mask.
-
-        Returns:
-            The item with a mask of the scan's shape.
-
-        Raises:
-            ValueError: When the mask of a scan of a class above 0 is empty.
-        """
+        """Return `data` with a mask of the scan's shape."""
         item = dict(data)
         for key in self.keys:
             if key not in item:
@@ -221,14 +163,7 @@ class CompleteImagesd(Transform):
         self.reference = reference
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Return `data` with all images.
-
-        Args:
-            data: Item with the scan and perhaps the images.
-
-        Returns:
-            The item, each absent image replaced by zeros of the scan's shape.
-        """
+        """Return `data` with all images, absent ones zero and of the scan's shape."""
         absent = [key for key in self.keys if key not in data]
         return {**data, **{key: torch.zeros_like(data[self.reference]) for key in absent}}
 
@@ -250,18 +185,7 @@ class LoadScand(MapTransform):
         self.loaders = [LoadScan(flag) for flag in flags]
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Return `data` with the images instead of their paths.
-
-        Args:
-            data: Item of a data list.
-
-        Returns:
-            The item with images.
-
-        Raises:
-            FileNotFoundError: When a file is absent.
-            ValueError: When a file holds no scan.
-        """
+        """Return `data` with the images instead of their paths."""
         item = dict(data)
         for key, load in self.key_iterator(item, self.loaders):
             item[key] = load(item[key])

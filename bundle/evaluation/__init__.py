@@ -1,20 +1,24 @@
 """Evaluation of a trained network: attribution maps, classes and latents, with trivial maps and the exact change beside them."""
 
-from bundle.evaluation.attributions import AttributionEvaluation
-from bundle.evaluation.evaluator import Evaluation
-from bundle.evaluation.examination import Examination
-from bundle.evaluation.explainers import PostHocExplainer, TranslatingExplainer, VAGANExplainer
-from bundle.evaluation.judge import Judge
-from bundle.evaluation.pairing import draw_participants
-from bundle.evaluation.screening import Screening, list_validation
+from bundle.evaluation.ages import Ages
+from bundle.evaluation.bootstrap import Bootstrap
+from bundle.evaluation.classification import Classes
+from bundle.evaluation.evaluation import Evaluation
+from bundle.evaluation.explainers import TranslatingExplainer
+from bundle.evaluation.longitudinal import Longitudinal
+from bundle.evaluation.post_hoc import PostHocExplainer, VAGANExplainer
+from bundle.evaluation.selection import ReadableScans, draw_participants, list_validation
+from bundle.evaluation.split import Split
 
 __all__ = [
-    "AttributionEvaluation",
+    "Ages",
+    "Bootstrap",
+    "Classes",
     "Evaluation",
-    "Examination",
-    "Judge",
+    "Longitudinal",
     "PostHocExplainer",
-    "Screening",
+    "ReadableScans",
+    "Split",
     "TranslatingExplainer",
     "VAGANExplainer",
     "draw_participants",

@@ -8,18 +8,16 @@ import pandas as pd
 import torch
 from monai.networks.utils import eval_mode
 from torch import Tensor
-from tqdm import tqdm
 
-from bundle.attribution import translate_to_value
-from bundle.evaluation.comparison import Comparison
-from bundle.evaluation.encoding import split_range, stack_images
-from bundle.evaluation.estimates import correlation, determination, estimate, mean_of
-from bundle.evaluation.scoring import score_maps
-from bundle.evaluation.truths import own_change
+from bundle.attribution import EncodedScans, value_maps
+from bundle.evaluation.bootstrap import Bootstrap, correlation, determination, mean_of
+from bundle.evaluation.explainers import TranslatingExplainer
+from bundle.evaluation.ground_truth.truths import find_own_change
+from bundle.evaluation.map_metrics.scores import score_maps
+from bundle.evaluation.names import AGES
 from bundle.structures import AttributionMaps
 
 METHOD = "to_age"
-AGES = "ages"  # protocol, in metrics.csv, of figures on ages
 
 
 class Ages:
@@ -30,82 +28,76 @@ class Ages:
     Source: Bass et al., NeurIPS 2020, Sec. 3.1 and 4.4 (https://arxiv.org/abs/2006.08287).
 
     Args:
-        comparison: test split and network.
+        explainer: test split and network.
         mean: age that the network regresses as 0, years.
         scale: years that it regresses as 1.
     """
 
-    def __init__(self, comparison: Comparison, mean: float = 0.0, scale: float = 1.0) -> None:
-        self.comparison, self.mean, self.scale = comparison, mean, scale
-        rows = comparison.test.data
-        known = comparison.network.attribute_encoder.regressor is not None
-        self.aged = [i for i, row in enumerate(rows) if known and "age" in row]
-        self.asked = [i for i in self.aged if "target_age" in rows[i]]
+    def __init__(self, explainer: TranslatingExplainer, mean: float = 0.0, scale: float = 1.0) -> None:
+        self.network, self.split, self.device = explainer.network, explainer.split, explainer.device
+        self.mean, self.scale = mean, scale
 
-    def run(self, attribute: Tensor) -> tuple[list[dict[str, Any]], pd.DataFrame]:
+    def describe(self) -> dict[str, Any]:
+        """Return the settings, for `settings.json`."""
+        return {"value_mean": self.mean, "value_scale": self.scale}
+
+    def list_gaps(self) -> list[str]:
+        """Return a sentence when the network regresses the age and the cohort has none."""
+        aged = self.network.attribute_encoder.regressor is None or any("age" in row for row in self.split.rows)
+        return [] if aged else ["no column age: the regression is not scored"]
+
+    def run(self, attribute: Tensor) -> dict[str, list[dict[str, Any]]]:
         """Predict ages, and translate every scan that has a column `target_age` to that age.
 
         Args:
             attribute: attribute means of the test scans, shape (N, 1, H/16, W/16[, D/16]).
 
         Returns:
-            Rows of `scans.csv`, for scans with the exact map of that change, and the contents of `ages.csv`; both are empty
-            without a regressor and without ages.
+            Rows of the tables `scans`, for scans with the exact map of that change, and `ages`; both are empty without a
+            regressor and without ages.
         """
-        predicted = self.predict(attribute[self.aged]) if self.aged else []
-        rows = {index: self._describe(index, age) for index, age in zip(self.aged, predicted, strict=True)}
-        scores = []
-        batches = list(split_range(len(self.asked), self.comparison.batch_size))
-        for positions in tqdm(batches, desc="maps to ages", unit="batch", disable=not batches):
-            chosen = [self.asked[i] for i in positions]
-            maps = self.make_maps(chosen)
-            for index, mean, age in zip(chosen, maps.mean.cpu(), self._predict_images(maps.translated), strict=True):
+        aged = [i for i, row in enumerate(self.split.rows) if "age" in row]
+        if self.network.attribute_encoder.regressor is None or not aged:
+            return {"scans": [], "ages": []}
+        rows = {i: self._describe(i, age) for i, age in zip(aged, self.predict(attribute[aged]), strict=True)}
+        scores: list[dict[str, Any]] = []
+        for indices in self.split.batches([i for i in aged if "target_age" in rows[i]], "maps to ages"):
+            maps = self.make_maps(indices)
+            with eval_mode(self.network), torch.inference_mode():
+                reached = self.predict(self.network.attribute_encoder(maps.translated)[0])
+            for index, mean, age in zip(indices, maps.mean.cpu(), reached, strict=True):
                 rows[index]["translated_age"] = age
-                scores += self._score_scan(index, mean)
-        return scores, pd.DataFrame(list(rows.values()))
+                scan = self.split.load(index)
+                direction = "+" if rows[index]["target_age"] > rows[index]["age"] else "-"
+                about = self.split.describe(index) | {"reference": "", "direction": direction}
+                scores += [about | row for row in score_maps({METHOD: mean}, find_own_change(scan), scan.brain_mask)]
+        return {"scans": scores, "ages": list(rows.values())}
 
     def predict(self, attribute: Tensor) -> list[float]:
         """Return the ages in years that the network regresses from attributes of shape (B, 1, H/16, W/16[, D/16])."""
-        with eval_mode(self.comparison.network), torch.inference_mode():
-            values = self.comparison.network.attribute_encoder.regress(attribute.to(self.comparison.device))
+        with eval_mode(self.network), torch.inference_mode():
+            values = self.network.attribute_encoder.regress(attribute.to(self.device))
         return (values.double() * self.scale + self.mean).tolist()
 
     def make_maps(self, indices: Sequence[int]) -> AttributionMaps:
-        """Translate scans to their wanted ages, against their own reconstruction.
-
-        Args:
-            indices: positions in the test split, of scans with a wanted age.
-        """
-        comparison = self.comparison
-        image = stack_images([comparison.test[i] for i in indices]).to(comparison.device)
-        ages = torch.tensor([float(comparison.test.data[i]["target_age"]) for i in indices])
-        return translate_to_value(comparison.network, image, (ages - self.mean) / self.scale)
-
-    def _predict_images(self, image: Tensor) -> list[float]:
-        with eval_mode(self.comparison.network), torch.inference_mode():
-            return self.predict(self.comparison.network.attribute_encoder(image)[0])
+        """Translate test scans that have a wanted age to it, against their own reconstruction."""
+        image, labels = self.split.stack(indices).to(self.device), torch.from_numpy(self.split.labels[indices])
+        ages = torch.tensor([float(self.split.rows[i]["target_age"]) for i in indices])
+        return value_maps(EncodedScans(self.network, image, labels=labels), (ages - self.mean) / self.scale)
 
     def _describe(self, index: int, predicted: float) -> dict[str, Any]:
-        row = self.comparison.test.data[index]
+        row = self.split.rows[index]
         ages = {key: float(row[key]) for key in ("age", "target_age") if key in row}
-        return self.comparison.describe(index) | ages | {"predicted_age": predicted}
-
-    def _score_scan(self, index: int, mean: Tensor) -> list[dict[str, Any]]:
-        scan = self.comparison.load(index)
-        if "disease_map" not in scan:
-            return []
-        direction = "+" if scan["target_age"] > scan["age"] else "-"
-        about = self.comparison.describe(index) | {"reference": "", "direction": direction}
-        return [about | row for row in score_maps({METHOD: mean}, [own_change(scan)], scan.get("brain_mask"))]
+        return self.split.describe(index) | ages | {"predicted_age": predicted}
 
 
-def summarise_ages(ages: pd.DataFrame, training_mean: float, **interval: Any) -> pd.DataFrame:
+def summarise_ages(ages: pd.DataFrame, training_mean: float, bootstrap: Bootstrap) -> pd.DataFrame:
     """Summarise how well ages are predicted, and reached by translation.
 
     Args:
         ages: contents of `ages.csv`.
         training_mean: mean age of the training split, years.
-        interval: `level`, `num_resamples` and `seed` of the bootstrap over scans, as in `estimate`.
+        bootstrap: how intervals are found.
 
     Returns:
         Rows of `metrics.csv`, for each split: `mae` in years and `r2` of the methods `regressor` and `training_mean`, and `mae`
@@ -113,18 +105,18 @@ def summarise_ages(ages: pd.DataFrame, training_mean: float, **interval: Any) ->
     """
     rows = []
     for split, group in ages.groupby("split", sort=False):
-        age = group["age"].to_numpy()
+        age, count = group["age"].to_numpy(), len(group)
         for method, predicted in (
             ("regressor", group["predicted_age"].to_numpy()),
-            ("training_mean", np.full(len(group), training_mean)),
+            ("training_mean", np.full(count, training_mean)),
         ):
             about = {"split": split, "method": method}
-            rows.append(about | {"metric": "mae"} | estimate(mean_of(np.abs(predicted - age)), len(group), **interval))
-            rows.append(about | {"metric": "r2"} | estimate(determination(age, predicted), len(group), **interval))
-        asked = group.dropna(subset=["translated_age"]) if "translated_age" in group else group.iloc[:0]
-        if len(asked):
-            wanted, reached = asked["target_age"].to_numpy(), asked["translated_age"].to_numpy()
+            rows.append(about | {"metric": "mae"} | bootstrap.estimate(mean_of(np.abs(predicted - age)), count))
+            rows.append(about | {"metric": "r2"} | bootstrap.estimate(determination(age, predicted), count))
+        translated = group.dropna(subset=["translated_age"]) if "translated_age" in group else group.iloc[:0]
+        if count := len(translated):
+            wanted, reached = translated["target_age"].to_numpy(), translated["translated_age"].to_numpy()
             about = {"split": split, "method": METHOD}
-            rows.append(about | {"metric": "mae"} | estimate(mean_of(np.abs(reached - wanted)), len(asked), **interval))
-            rows.append(about | {"metric": "correlation"} | estimate(correlation(wanted, reached), len(asked), **interval))
+            rows.append(about | {"metric": "mae"} | bootstrap.estimate(mean_of(np.abs(reached - wanted)), count))
+            rows.append(about | {"metric": "correlation"} | bootstrap.estimate(correlation(wanted, reached), count))
     return pd.DataFrame(rows).assign(protocol=AGES, direction="", std=np.nan)

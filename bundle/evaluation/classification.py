@@ -1,32 +1,34 @@
-"""How well predicted probabilities tell the classes: accuracy, balanced accuracy, F1 and AUC, with bootstrap intervals.
+"""Classes: how well predicted probabilities separate them, and linear probes of the latents.
 
-Every figure is written with a weight for each scan. Weights of one give the figure itself; the numbers of times that a resample
-draws each scan give its bootstrap distribution, thousands of resamples at once.
+The figures are scikit-learn's with sample weights, for thousands of rows of weights at once; see `bootstrap`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
+from sklearn.pipeline import make_pipeline
 
-from bundle.evaluation.estimates import divide, estimate
+from bundle.evaluation.bootstrap import Bootstrap, divide
+from bundle.evaluation.encodings import Encodings
+from bundle.evaluation.names import CLASSIFIER
+from bundle.evaluation.split import Split
 
-CLASSIFIER = "classifier"  # name of the rows of a network's own predictions
+LEAST_SPREAD = 0.1  # of the latent's mean spread; what spreads less, as background does, is not blown up to count as much
 Figure = Callable[..., np.ndarray]  # weights (R, N), labels and probabilities to figures (R,)
 
 
 def accuracy(weights: np.ndarray, labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Return the share of scans whose most likely class is right, for each row of weights.
+    """Return the share of scans whose most likely class is right, shape (R,).
 
     Args:
         weights: weight of each scan, shape (R, N).
         labels: true classes, shape (N,).
         probabilities: predicted probabilities, shape (N, K).
-
-    Returns:
-        Shares in [0, 1], shape (R,).
     """
     return weights @ (probabilities.argmax(1) == labels) / weights.sum(1)
 
@@ -52,9 +54,7 @@ def f1(weights: np.ndarray, labels: np.ndarray, probabilities: np.ndarray) -> np
 def auc(weights: np.ndarray, labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     """Return the area under the ROC curve of class 1, or its mean over classes against the rest; NaN when a class is absent.
 
-    The probability that a scan of the class has a higher score than one of the rest, ties counting half.
-
-    Arguments are those of `accuracy`.
+    It is the probability that a scan of the class has a higher score than one of the rest; arguments as for `accuracy`.
     """
     figures = []
     for k in [1] if probabilities.shape[1] == 2 else range(probabilities.shape[1]):
@@ -69,19 +69,72 @@ def auc(weights: np.ndarray, labels: np.ndarray, probabilities: np.ndarray) -> n
 FIGURES: dict[str, Figure] = {"accuracy": accuracy, "balanced_accuracy": balanced_accuracy, "f1": f1, "auc": auc}
 
 
+class Classes:
+    """Score a network's classifier, if it has one, and linear probes of its latents, if it has some.
+
+    The attribute should carry the class and the content should not. Probes are fitted to other test scans, of both splits, in a
+    cross-validation.
+
+    Args:
+        split: the test split.
+        num_folds: folds of the cross-validation.
+        seed: seed of the folds.
+    """
+
+    def __init__(self, split: Split, num_folds: int = 5, seed: int = 0) -> None:
+        self.split, self.num_folds, self.seed = split, num_folds, seed
+
+    def score(self, encodings: Encodings, bootstrap: Bootstrap) -> pd.DataFrame:
+        """Return the rows of `metrics.csv` on the probabilities and latents of the test scans."""
+        predictions = {CLASSIFIER: encodings.probabilities.numpy()} if encodings.probabilities.shape[1] else {}
+        participants = [row["participant_id"] for row in self.split.rows]
+        for name in ("pooled", "content", "attribute"):
+            latent = getattr(encodings, name)
+            if len(latent):
+                values = latent.flatten(1).numpy()
+                probe = probe_latent(values, self.split.labels, participants, self.num_folds, self.seed)
+                predictions[f"probe_{'content_' if name == 'pooled' else ''}{name}"] = probe
+        return score_classes(self.split, predictions, bootstrap)
+
+    def list_predictions(self, encodings: Encodings) -> pd.DataFrame:
+        """Return the contents of `predictions.csv`, a row a test scan, from its probabilities."""
+        table = pd.DataFrame([self.split.describe(index) for index in range(len(self.split))]).drop(columns="scan")
+        if encodings.probabilities.shape[1]:
+            table["predicted"] = encodings.probabilities.argmax(1).numpy()
+        for label, column in enumerate(encodings.probabilities.T.tolist()):
+            table[f"probability_{label}"] = column
+        return table
+
+
+def score_classes(split: Split, predictions: Mapping[str, np.ndarray], bootstrap: Bootstrap) -> pd.DataFrame:
+    """Score predictions of seen and of unseen anatomies; these rows of `metrics.csv` have no protocol and no direction.
+
+    Args:
+        split: the test split.
+        predictions: predicted probabilities by method, each (N, K); of linear probes, unlike of a `classifier`, the balanced
+            accuracy alone is of interest.
+        bootstrap: how intervals are found.
+    """
+    tables = []
+    for name in sorted(set(split.names)) if predictions else ():
+        rows = np.array(split.names) == name
+        for method, probabilities in predictions.items():
+            names = tuple(FIGURES) if method == CLASSIFIER else ("balanced_accuracy",)
+            table = score_predictions(split.labels[rows], probabilities[rows], bootstrap, names)
+            tables.append(table.assign(split=name, protocol="", method=method, direction=""))
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+
+
 def score_predictions(
-    labels: np.ndarray,
-    probabilities: np.ndarray,
-    names: Sequence[str] = tuple(FIGURES),
-    **interval: Any,
+    labels: np.ndarray, probabilities: np.ndarray, bootstrap: Bootstrap, names: Sequence[str] = tuple(FIGURES)
 ) -> pd.DataFrame:
     """Score predicted class probabilities over scans.
 
     Args:
         labels: true classes, shape (N,).
         probabilities: predicted probabilities, shape (N, K).
+        bootstrap: how intervals are found.
         names: wanted figures, of `FIGURES`.
-        interval: `level`, `num_resamples` and `seed` of the bootstrap over scans, as in `estimate`.
 
     Returns:
         Table with the columns metric, mean, std, ci_low, ci_high and n. `mean` is the figure; `std` is the spread over
@@ -90,30 +143,48 @@ def score_predictions(
     correct = probabilities.argmax(1) == labels
     rows = []
     for name in names:
-        weighted = partial(FIGURES[name], labels=labels, probabilities=probabilities)
-        figures = estimate(weighted, len(labels), **interval)
+        figures = bootstrap.estimate(partial(FIGURES[name], labels=labels, probabilities=probabilities), len(labels))
         spread = correct.std(ddof=1) if name == "accuracy" and len(labels) > 1 else np.nan
         rows.append({"metric": name, "mean": figures.pop("mean"), "std": spread} | figures)
     return pd.DataFrame(rows)
 
 
-def score_classes(
-    labels: Sequence[int] | np.ndarray, splits: Sequence[str], predictions: Mapping[str, np.ndarray], **interval: Any
-) -> pd.DataFrame:
-    """Score predictions within each split; these rows of `metrics.csv` have no protocol and no direction.
+def probe_latent(
+    latent: np.ndarray, labels: np.ndarray, participants: Sequence[str], num_folds: int = 5, seed: int = 0
+) -> np.ndarray:
+    """Predict the class of each scan by a logistic regression that was fitted to the latents of other participants.
+
+    Where a latent has more numbers than there are scans, it is rotated to as many principal components as the scans span, within
+    each fold. That loses nothing: the probe is the one on all numbers, only sooner.
+
+    Source: linear probes after Alain and Bengio, 2016 (https://arxiv.org/abs/1610.01644).
 
     Args:
-        labels: true classes of the test scans, length N.
-        splits: their splits.
-        predictions: predicted probabilities by method, each (N, K); of linear probes, unlike of a `classifier`, the balanced
-            accuracy alone is of interest.
-        interval: as in `score_predictions`.
+        latent: one row a scan, shape (N, F).
+        labels: classes, shape (N,).
+        participants: participant of each scan; all scans of one lie in the same fold.
+        num_folds: folds of the cross-validation; fewer when a class has fewer scans.
+        seed: seed of the folds.
+
+    Returns:
+        Out-of-fold probabilities, shape (N, K).
+
+    Raises:
+        ValueError: When a class has fewer than two scans.
     """
-    truth, tables = np.asarray(labels), []
-    for split in sorted(set(splits)):
-        rows = np.asarray(splits) == split
-        for method, probabilities in predictions.items():
-            names = tuple(FIGURES) if method == CLASSIFIER else ("balanced_accuracy",)
-            table = score_predictions(truth[rows], probabilities[rows], names, **interval)
-            tables.append(table.assign(split=split, protocol="", method=method, direction=""))
-    return pd.concat(tables, ignore_index=True)
+    classes, counts = np.unique(labels, return_counts=True)
+    if len(classes) < 2 or counts.min() < 2:
+        raise ValueError(f"a linear probe needs two scans of each class at least, got labels {labels.tolist()}")
+    folds = StratifiedGroupKFold(min(num_folds, int(counts.min())), shuffle=True, random_state=seed)
+    fitted = min(len(train) for train, _ in folds.split(latent, labels, participants))
+    rotation = [PCA(fitted - 1, svd_solver="full")] if latent.shape[1] >= fitted else []
+    probe = make_pipeline(*rotation, LogisticRegression(max_iter=1000))
+    groups = np.asarray(participants)
+    return cross_val_predict(probe, _scale(latent), labels, groups=groups, cv=folds, method="predict_proba")
+
+
+def _scale(latent: np.ndarray) -> np.ndarray:
+    """Give every number of a latent the same spread over scans, but for those that hardly vary."""
+    spread = latent.std(axis=0, dtype=np.float64)
+    floor = LEAST_SPREAD * np.sqrt(np.square(spread).mean())
+    return (latent - latent.mean(axis=0)) / np.maximum(spread, max(floor, np.finfo(np.float32).tiny))

@@ -1,19 +1,28 @@
-"""What an examination asks of a method: maps of scans, the networks that they come from, and translated scans."""
+"""Methods that explain test scans: what they have in common, and ICAM and its relatives."""
 
-from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from monai.networks.utils import eval_mode
 from torch import Tensor, nn
 
-from bundle.baselines import VAGAN
-from bundle.evaluation.attributions import AttributionEvaluation
-from bundle.evaluation.encoding import encode_attributes, stack_images
-from bundle.evaluation.evaluator import Evaluation
-from bundle.evaluation.scorer import MapScorer
+from bundle.attribution import (
+    NO_AUGMENTATION,
+    AttributeSource,
+    EncodedScans,
+    TestTimeAugmentation,
+    encode_attributes,
+    exemplar_maps,
+    interpolate,
+    sampled_maps,
+)
+from bundle.checkpoints import hash_weights
+from bundle.evaluation.encodings import Encodings, encode_images
+from bundle.evaluation.split import Split
 from bundle.networks import ICAM
+from bundle.structures import Attributes, AttributionMaps
 
 
 class Counterfactuals(NamedTuple):
@@ -30,162 +39,164 @@ class Counterfactuals(NamedTuple):
     returned: Tensor | None = None
 
 
-class Explainer(Protocol):
-    """A method, or several that explain one network, on the scans of an evaluation.
+class Explainer(ABC):
+    """A method, or several that explain one network, on the test split.
 
     Attributes:
-        scorer: the test scans, their splits and reference scans.
+        split: the test scans and their reference scans.
         networks: networks whose weights the maps depend on.
-        cohort: name of the cohort in the tables.
-        output_dir: folder of the results.
         translating: name of the method that translates scans; None when there is none.
     """
 
-    scorer: MapScorer
+    split: Split
     networks: list[nn.Module]
-    cohort: str
-    output_dir: Path
-    translating: str | None
+    translating: str | None = None
 
     def explains(self, source: int, target: int) -> bool:
-        """Tell whether there are maps of scans of class `source` towards class `target`."""
+        """Return whether there are maps of scans of class `source` towards class `target`."""
+        return source != target
 
-    def make_maps(self, indices: Sequence[int], target: int) -> dict[str, Tensor]:
-        """Explain some test scans towards a class, with the weights that the networks have now.
+    @abstractmethod
+    def encode(self) -> Encodings:
+        """Return what the networks compute of all test scans."""
+
+    @abstractmethod
+    def make_maps(self, indices: Sequence[int], target: int, attribute: Tensor | None = None) -> dict[str, Tensor]:
+        """Explain some test scans towards a class.
 
         Args:
             indices: positions in the test split, none of class `target`.
             target: class to translate to.
+            attribute: attribute means of all test scans, from `encode`; None encodes and draws all attributes anew, with the
+                weights that the networks have now. Methods without attributes do not need them.
 
         Returns:
             Maps by method, on the CPU, each (B, C, H, W[, D]).
         """
 
     def translate(self, indices: Sequence[int], target: int) -> Counterfactuals:
-        """Translate some test scans to a class; methods that are not `translating` are not asked."""
+        """Translate some test scans to a class; arguments as of `make_maps`.
 
+        Raises:
+            NotImplementedError: When the method is not `translating`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not translate scans")
+
+    @abstractmethod
     def describe(self) -> dict[str, Any]:
         """Return what decides the maps, for `settings.json`."""
 
+    def list_gaps(self) -> list[str]:
+        """Return a sentence for all that the networks do not allow to be computed."""
+        return []
 
-class TranslatingExplainer:
+
+class TranslatingExplainer(Explainer):
     """ICAM and its relatives: maps and translations with the attributes of the reference scans, and sampled maps.
 
+    Source: Bass et al., NeurIPS 2020, Sec. 3.2 (https://arxiv.org/abs/2006.08287).
+
     Args:
-        evaluation: evaluation of the network.
+        network: trained network.
+        split: the test split.
+        sources: ways to draw attributes of a class, by name.
+        attribute_source: name of the source of the sampled maps.
+        augmentation: views over which maps are averaged.
+        chunk_size: draws decoded at once, for each scan.
+        device: where to compute.
+
+    Raises:
+        ValueError: When `attribute_source` is not one of `sources`, or there are no such views.
     """
 
-    translating: str | None = "exemplar_input"  # the method whose map is the translated scan minus the scan
+    translating = "exemplar_input"  # the method whose map is the translated scan minus the scan
 
-    def __init__(self, evaluation: Evaluation) -> None:
-        self.evaluation, self.scorer, self.cohort = evaluation, evaluation.comparison, evaluation.cohort
-        self.network: ICAM = evaluation.network
+    def __init__(
+        self,
+        network: ICAM,
+        split: Split,
+        sources: Mapping[str, AttributeSource],
+        attribute_source: str = "prior",
+        augmentation: TestTimeAugmentation = NO_AUGMENTATION,
+        chunk_size: int = 10,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        if attribute_source not in sources:
+            raise ValueError(f"attribute_source must be one of {', '.join(sources)}, got {attribute_source!r}")
+        augmentation.check(len(network.attribute_encoder.image_size))
+        self.network, self.split, self.device = network.to(device), split, device
         self.networks: list[nn.Module] = [self.network]
-        self.output_dir = evaluation.folder.parent
+        self.sources, self.attribute_source = sources, attribute_source
+        self.augmentation, self.chunk_size = augmentation, chunk_size
+        self.num_samples = sources[attribute_source].num_samples
 
-    def explains(self, source: int, target: int) -> bool:
-        """Return whether the classes differ: all of them are explained."""
-        return source != target
+    def encode(self) -> Encodings:
+        """Return the latents of all test scans."""
+        return encode_images(self.network, self.split.stack_all("encoding"), self.device)
 
-    def make_maps(self, indices: Sequence[int], target: int) -> dict[str, Tensor]:
-        """Explain some test scans, as `Explainer.make_maps`; attributes are encoded and drawn anew."""
-        comparison = self.evaluation.comparison
-        return comparison.explain(indices, target, self._borrow(indices, target), comparison.draw_anew(comparison.draws, target))
+    def encode_batch(self, indices: Sequence[int], split: Split | None = None) -> EncodedScans:
+        """Return some scans of the test split, or of another one, encoded in every view."""
+        split = self.split if split is None else split
+        image, labels = split.stack(indices).to(self.device), torch.from_numpy(split.labels[indices])
+        return EncodedScans(self.network, image, self.augmentation, labels)
+
+    def find_exemplars(self, indices: Sequence[int], attribute: Tensor | None = None) -> Attributes:
+        """Return the attributes of some test scans; `attribute` has the means of all of them, None encodes these anew."""
+        if attribute is not None and self.augmentation.mirror_axis is None:
+            return Attributes(attribute[indices].to(self.device))
+        encoded = encode_attributes(
+            self.network, self.split.dataset, indices, self.device, self.split.batch_size, self.augmentation
+        )
+        return encoded if attribute is None else encoded._replace(values=attribute[indices].to(self.device))
+
+    def explain(
+        self, indices: Sequence[int], target: int, attribute: Tensor | None = None
+    ) -> tuple[EncodedScans, AttributionMaps, AttributionMaps]:
+        """Return some test scans, encoded, with their exemplar and their sampled maps towards a class; see `make_maps`."""
+        source = self.sources[self.attribute_source]
+        drawn = (source.fresh() if attribute is None else source).draw(target)
+        exemplars = self.find_exemplars([self.split.references[i][target] for i in indices], attribute)
+        scans, targets = self.encode_batch(indices), torch.full((len(indices),), target)
+        return scans, exemplar_maps(scans, exemplars, targets), sampled_maps(scans, targets, {target: drawn}, self.chunk_size)
+
+    def make_maps(self, indices: Sequence[int], target: int, attribute: Tensor | None = None) -> dict[str, Tensor]:
+        """Compute the maps against the scan's own reconstruction and against the input, as `Explainer.make_maps`."""
+        scans, exemplar, sampled = self.explain(indices, target, attribute)
+        maps = {
+            "exemplar_reconstruction": exemplar.mean,
+            "exemplar_input": exemplar.translated - scans.image,
+            "sampled_reconstruction": sampled.mean,
+            "sampled_input": sampled.translated - scans.image,
+        }
+        return {method: images.cpu() for method, images in maps.items()}
+
+    def interpolate(self, index: int, target: int, attribute: Tensor, num_steps: int) -> Tensor:
+        """Return a test scan while its attribute moves to that of its reference scan, shape (num_steps, C, H, W[, D])."""
+        start, end = (attribute[[i]].to(self.device) for i in (index, self.split.references[index][target]))
+        labels = torch.tensor([self.split.labels[index]]), torch.tensor([target])
+        return interpolate(self.network, self.split.stack([index]).to(self.device), start, end, num_steps, labels)[0].cpu()
 
     def translate(self, indices: Sequence[int], target: int) -> Counterfactuals:
-        """Translate some test scans with the attributes of their reference scans.
-
-        Args:
-            indices: positions in the test split, none of class `target`.
-            target: class to translate to.
-        """
-        image = stack_images([self.scorer.test[i] for i in indices]).to(self.evaluation.device)
-        borrowed, targets = self._borrow(indices, target), torch.full((len(indices),), target)
-        labels = torch.tensor([int(self.scorer.test.data[i]["label"]) for i in indices])
-        network = self.network
-        with eval_mode(network), torch.inference_mode():
-            latents = network.encode(image)
-            own = network.tell(latents.mean, labels)
-            translated = network.decode(latents.content, network.tell(borrowed, targets))
-            unchanged = network.decode(latents.content, own)
-            returned = network.translate(translated, own)
+        """Translate some test scans with the attributes of their reference scans, in one view, as `Explainer.translate`."""
+        image, labels = self.split.stack(indices).to(self.device), torch.from_numpy(self.split.labels[indices])
+        exemplars = self.find_exemplars([self.split.references[i][target] for i in indices])
+        with eval_mode(self.network), torch.inference_mode():
+            content, own, _ = self.network.encode(image)
+            translated = self.network.decode(content, exemplars.values, torch.full_like(labels, target))
+            unchanged = self.network.decode(content, own, labels)
+            returned = self.network.translate(translated, own, labels)
         return Counterfactuals(translated.cpu(), unchanged.cpu(), returned.cpu())
 
     def describe(self) -> dict[str, Any]:
-        """Return the settings of the evaluation."""
-        return self.evaluation.describe()
+        """Return weights and sampling, for `settings.json`."""
+        prior = self.sources["prior"]
+        sampling = {name: getattr(prior, name) for name in ("num_samples", "threshold", "seed")}
+        return {
+            "weights": f"SHA-256 {hash_weights(self.network)}",
+            "maps": sampling | {"chunk_size": self.chunk_size} | self.augmentation._asdict(),
+            "attribute_source": self.attribute_source,
+        }
 
-    def _borrow(self, indices: Sequence[int], target: int) -> Tensor:
-        """Return the attribute means of the reference scans of some test scans, (B, 1, H/16, W/16[, D/16])."""
-        lenders = [self.scorer.references[i][target] for i in indices]
-        return encode_attributes(self.network, self.scorer.test, lenders, self.evaluation.device, self.evaluation.batch_size)
-
-
-class PostHocExplainer:
-    """Post-hoc methods on a classifier.
-
-    Args:
-        evaluation: evaluation of the methods.
-    """
-
-    translating: str | None = None
-
-    def __init__(self, evaluation: AttributionEvaluation) -> None:
-        self.evaluation, self.scorer, self.cohort = evaluation, evaluation.scorer, evaluation.cohort
-        self.networks: list[nn.Module] = list(_find_networks(evaluation.methods.values()))
-        self.output_dir = evaluation.folder.parent
-
-    def explains(self, source: int, target: int) -> bool:
-        """Return whether the classes differ and scans of class `source` are explained."""
-        return source != target and source in self.evaluation.sources
-
-    def make_maps(self, indices: Sequence[int], target: int) -> dict[str, Tensor]:
-        """Explain some test scans, as `Explainer.make_maps`."""
-        return self.evaluation.make_maps(indices, target)
-
-    def translate(self, indices: Sequence[int], target: int) -> Counterfactuals:
-        """Refuse: a post-hoc method translates nothing.
-
-        Raises:
-            NotImplementedError: Always.
-        """
-        raise NotImplementedError("post-hoc methods do not translate scans")
-
-    def describe(self) -> dict[str, Any]:
-        """Return the settings of the evaluation."""
-        return self.evaluation.describe()
-
-
-class VAGANExplainer(PostHocExplainer):
-    """VA-GAN, which translates diseased scans to controls by adding its map.
-
-    Args:
-        evaluation: evaluation of VA-GAN as its only method.
-        network: trained VA-GAN.
-    """
-
-    def __init__(self, evaluation: AttributionEvaluation, network: VAGAN) -> None:
-        super().__init__(evaluation)
-        self.network = network
-        self.translating = next(iter(evaluation.methods))
-
-    def explains(self, source: int, target: int) -> bool:
-        """Return whether this is the one direction that the network was trained for."""
-        return (source, target) == (self.network.source, self.network.target)
-
-    def translate(self, indices: Sequence[int], target: int) -> Counterfactuals:
-        """Add to some test scans their maps; there is no attribute, hence no way back.
-
-        Args:
-            indices: positions in the test split, of the source class.
-            target: class to translate to: the network's.
-        """
-        image = stack_images([self.scorer.test[i] for i in indices]).to(self.evaluation.device)
-        with eval_mode(self.network), torch.inference_mode():
-            return Counterfactuals(self.network.translate(image).cpu())
-
-
-def _find_networks(methods: Iterable[Any]) -> Iterable[nn.Module]:
-    """Return the networks of methods, each once."""
-    networks = [network for method in methods for network in ([method] if isinstance(method, nn.Module) else method.networks)]
-    return {id(network): network for network in networks}.values()
+    def list_gaps(self) -> list[str]:
+        """Return a sentence when the network has no classifier."""
+        return [] if self.network.attribute_encoder.classifier is not None else ["the network has no classifier: no accuracy"]

@@ -11,19 +11,19 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from bundle.attribution import exemplar_maps
-from bundle.evaluation.comparison import Comparison, Scores
-from bundle.evaluation.encoding import split_range, stack_images
-from bundle.evaluation.estimates import estimate, mean_of, ratio_of_means
-from bundle.evaluation.pairing import PAIRS, REPEAT
-from bundle.evaluation.scoring import score_maps
-from bundle.evaluation.truths import find_truths
-from bundle.evaluation.volumes import compare_volumes
+from bundle.evaluation.bootstrap import Bootstrap, mean_of, ratio_of_means
+from bundle.evaluation.explainers import TranslatingExplainer
+from bundle.evaluation.ground_truth.truths import find_truths
+from bundle.evaluation.map_metrics.scores import score_maps
+from bundle.evaluation.map_metrics.volumes import Ventricles
+from bundle.evaluation.names import PAIRS
+from bundle.evaluation.split import REPEAT
 from bundle.structures import AttributionMaps
 
 METHOD = "longitudinal"
+Rows = list[dict[str, Any]]
 
 
 class Longitudinal:
@@ -32,72 +32,51 @@ class Longitudinal:
     Source: Bass et al., NeurIPS 2020, Sec. 4.2 (https://arxiv.org/abs/2006.08287), ADNI: converters as their own references.
 
     Args:
-        comparison: test split, network and pairs.
+        explainer: test split and network.
+        ventricles: how volumes are measured.
     """
 
-    def __init__(self, comparison: Comparison) -> None:
-        self.comparison = comparison
+    def __init__(self, explainer: TranslatingExplainer, ventricles: Ventricles) -> None:
+        self.explainer, self.split, self.ventricles = explainer, explainer.split, ventricles
 
-    def run(self, attribute: Tensor) -> tuple[Scores, list[dict[str, Any]]]:
+    def run(self, attribute: Tensor | None = None) -> dict[str, Rows]:
         """Score the maps of all scans whose participant has another one.
 
         Args:
             attribute: attribute means of the test scans, shape (N, 1, H/16, W/16[, D/16]).
 
         Returns:
-            Scores as of the other maps, and the rows of `pairs.csv`; empty without pairs.
+            Rows of the tables `scans`, `pairs` and `volumes`; empty without pairs.
         """
-        scores, pairs = Scores([], []), []
-        indices = sorted(self.comparison.pairs)
-        batches = list(split_range(len(indices), self.comparison.batch_size))
-        for positions in tqdm(batches, desc="pairs of scans", unit="batch", disable=not batches):
-            chosen = [indices[i] for i in positions]
-            maps = self.make_maps(chosen, attribute)
-            for position, index in enumerate(chosen):
-                mean, translated = maps.mean[position].cpu(), maps.translated[position].cpu()
-                scores.add(self._score_scan(index, mean, translated))
-                pairs.append(self.comparison.describe_pair(index) | {"mean_absolute_map": self._average(index, mean)})
-        return scores, pairs
+        tables: dict[str, Rows] = {"scans": [], "pairs": [], "volumes": []}
+        for indices in self.split.batches(sorted(self.split.pairs), "pairs of scans"):
+            maps = self.make_maps(indices, attribute)
+            for index, mean, translated in zip(indices, maps.mean.cpu(), maps.translated.cpu(), strict=True):
+                scan, pair = self.split.load(index), self.split.describe_pair(index)
+                about = self.split.describe(index) | {"reference": pair["participant_id"], "direction": pair["direction"]}
+                other = scan._replace(label=pair["pair_label"])
+                truths = find_truths(scan, other, {}) if scan.disease_map is not None else []
+                tables["scans"] += [about | row for row in score_maps({METHOD: mean}, truths, scan.brain_mask)]
+                tables["pairs"].append(pair | {"mean_absolute_map": float(mean[scan.brain].abs().mean())})
+                if self.ventricles.covers(index):
+                    tables["volumes"].append(self.ventricles.compare(index, METHOD, translated - mean, translated))
+        return tables
 
-    def make_maps(self, indices: Sequence[int], attribute: Tensor) -> AttributionMaps:
-        """Translate scans with the attribute of the same participant's other scan, against their own reconstruction.
-
-        Args:
-            indices: positions in the test split, of scans that have a pair.
-            attribute: attribute means of the test scans, shape (N, 1, H/16, W/16[, D/16]).
-        """
-        comparison = self.comparison
-        others = [comparison.pairs[i] for i in indices]
-        image = stack_images([comparison.test[i] for i in indices]).to(comparison.device)
-        target = torch.tensor([int(comparison.test.data[i]["label"]) for i in others])
-        views: dict[str, Any] = {"viewing": comparison.sampling["viewing"], "mirrored": comparison.mirror(others)}
-        return exemplar_maps(comparison.network, image, attribute[others].to(comparison.device), target, **views)
-
-    def _score_scan(self, index: int, mean: Tensor, translated: Tensor) -> Scores:
-        comparison, other = self.comparison, self.comparison.pairs[index]
-        scan, pair = comparison.load(index), comparison.describe_pair(index)
-        truths = find_truths(scan, comparison.test.data[other], {}) if "disease_map" in scan else []
-        about = comparison.describe(index) | {"reference": pair["participant_id"], "direction": pair["direction"]}
-        scans = [about | row for row in score_maps({METHOD: mean}, truths, scan.get("brain_mask"))]
-        if not comparison.has_volumes(index):
-            return Scores(scans, [])
-        volumes = compare_volumes(comparison.ventricles, index, other, translated - mean, translated)
-        return Scores(scans, [pair | {"method": METHOD} | volumes])
-
-    def _average(self, index: int, mean: Tensor) -> float:
-        """Return the mean magnitude of a map inside the brain, or over the whole image without a brain mask."""
-        scan = self.comparison.load(index)
-        return float(mean[scan["brain_mask"] > 0.5].abs().mean() if "brain_mask" in scan else mean.abs().mean())
+    def make_maps(self, indices: Sequence[int], attribute: Tensor | None = None) -> AttributionMaps:
+        """Translate scans with the attribute of the same participant's other scan, against their own reconstruction."""
+        others = [self.split.pairs[i] for i in indices]
+        target = torch.from_numpy(self.split.labels[others])
+        return exemplar_maps(self.explainer.encode_batch(indices), self.explainer.find_exemplars(others, attribute), target)
 
 
-def summarise_pairs(pairs: pd.DataFrame, **interval: Any) -> pd.DataFrame:
+def summarise_pairs(pairs: pd.DataFrame, bootstrap: Bootstrap) -> pd.DataFrame:
     """Summarise how large the maps of converters and of repeats are.
 
     A participant counts once, with the mean over both directions, and is drawn as a whole in the bootstrap.
 
     Args:
         pairs: contents of `pairs.csv`.
-        interval: `level`, `num_resamples` and `seed` of the bootstrap, as in `estimate`.
+        bootstrap: how intervals are found.
 
     Returns:
         Rows of `metrics.csv` of the method `longitudinal`: for each split `map_of_converters` and `map_of_repeats`, mean
@@ -109,8 +88,8 @@ def summarise_pairs(pairs: pd.DataFrame, **interval: Any) -> pd.DataFrame:
         values, repeats = people["mean_absolute_map"].to_numpy(), (people["kind"] == REPEAT).to_numpy()
         for metric, part in (("map_of_converters", ~repeats), ("map_of_repeats", repeats)):
             if part.any():
-                rows.append({"split": split, "metric": metric} | estimate(mean_of(values[part]), int(part.sum()), **interval))
+                rows.append({"split": split, "metric": metric} | bootstrap.estimate(mean_of(values[part]), int(part.sum())))
         if repeats.any() and not repeats.all():
-            figures = estimate(ratio_of_means(values, repeats), len(values), strata=repeats, **interval)
+            figures = bootstrap.estimate(ratio_of_means(values, repeats), len(values), strata=repeats)
             rows.append({"split": split, "metric": "repeat_ratio"} | figures)
     return pd.DataFrame(rows).assign(protocol=PAIRS, method=METHOD, direction="", std=np.nan)

@@ -10,12 +10,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from bundle.attribution import draw_attributes
+from bundle.attribution import PriorSource
 from bundle.export.formats import FORMATS, Run, capture, check_formats
 from bundle.export.parts import Part, split_network
 from bundle.files import check_writable, write_atomically
 from bundle.inference import load_scan
-from bundle.networks import ICAM
 
 BATCH_SIZES = (1, 3)  # that files are compared at; they are written from a batch of two
 
@@ -49,36 +48,29 @@ class Exporter:
     `differences.csv`.
 
     Args:
-        network: trained network.
+        source: source of the attributes, and the trained network.
         scans: items with the path `image`; the first three are compared.
         preprocessing: the network's preprocessing.
         output_dir: folder to write to.
         formats: names of `FORMATS`.
         tolerance: largest accepted difference, as a share of the largest value of an output, or of 1 where that is less.
-        num_samples: attributes drawn for each class, N.
-        threshold: class probability that a drawn attribute exceeds.
-        seed: seed of the draws.
     """
 
     def __init__(
         self,
-        network: ICAM,
+        source: PriorSource,
         scans: Sequence[Mapping[str, Any]],
         preprocessing: Callable[[Any], Any],
         output_dir: str | Path,
         formats: Sequence[str] = tuple(FORMATS),
         tolerance: float = 1e-4,
-        num_samples: int = 50,
-        threshold: float = 0.5,
-        seed: int = 0,
     ) -> None:
-        self.network = network
+        self.source, self.network = source, source.network
         self.scans = scans
         self.preprocessing = preprocessing
         self.folder = Path(output_dir)
         self.formats = formats
         self.tolerance = tolerance
-        self.sampling: dict[str, Any] = {"num_samples": num_samples, "threshold": threshold, "seed": seed}
 
     def run(self) -> pd.DataFrame:
         """Export and compare, on the CPU.
@@ -93,14 +85,15 @@ class Exporter:
         """
         check_formats(self.formats)
         check_writable(self.folder)
-        image, attributes = self._read_scans(), self._draw()
+        image = self._read_scans()
+        drawn = [self.source.draw(label).values for label in range(len(self.network.class_attributes))]
+        attributes = torch.stack(drawn).detach().cpu()
         rows: list[dict[str, Any]] = []
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # of PyTorch's own inner parts, file by file
             parts = split_network(self.network.cpu())
             content, mean, _ = parts["encoder"].compute(image)
-            drawn = attributes[-1, :1].expand_as(mean)
-            given = {"image": image, "content": content, "attribute": drawn}
+            given = {"image": image, "content": content, "attribute": attributes[-1, :1].expand_as(mean)}
             for name, part in parts.items():
                 rows += self._export(name, part, [given[key] for key in part.inputs])
         self._save_array("attributes.npy", attributes)
@@ -116,12 +109,6 @@ class Exporter:
         items = [self.scans[index % len(self.scans)] for index in range(max(BATCH_SIZES))]
         scans = [load_scan(item["image"], self.preprocessing) for item in items]
         return torch.stack([scan.as_tensor() for scan in scans if scan is not None])
-
-    def _draw(self) -> Tensor:
-        """Return what `sampled_maps` draws for each class."""
-        with torch.no_grad():
-            draws = draw_attributes(self.network, range(len(self.network.class_attributes)), **self.sampling)
-        return torch.stack([draws[label] for label in sorted(draws)]).cpu()
 
     def _export(self, name: str, part: Part, inputs: Sequence[Tensor]) -> list[dict[str, Any]]:
         """Write a part in each format and return the rows of its comparison."""

@@ -6,9 +6,11 @@ import torch
 from monai.networks.blocks import Convolution
 from monai.networks.layers.factories import Pool
 from torch import Tensor, nn
+from torch.nn import functional
 
 from bundle.networks.blocks import DownBlock, ResidualBlock, repeat, up_block
 from bundle.networks.encoders import LatentEncoder
+from bundle.networks.generator import Decoder
 
 
 class VectorAttributeEncoder(LatentEncoder):
@@ -63,8 +65,8 @@ class VectorAttributeEncoder(LatentEncoder):
         return self.mean(features), self.log_variance(features)
 
 
-class VectorGenerator(nn.Module):
-    """Decode a content and a vector attribute into an image, as DRIT does: every stage is told the attribute, everywhere alike.
+class VectorGenerator(Decoder):
+    """Decode a content and a vector attribute into an image, as DRIT does: every stage takes the attribute and a class code.
 
     Source: Lee et al., ECCV 2018, Sec. 3 (https://arxiv.org/abs/1808.00948); Lee et al., 2019, multi-domain DRIT++
     (https://arxiv.org/abs/1905.01270).
@@ -73,10 +75,12 @@ class VectorGenerator(nn.Module):
         spatial_dims: 2 or 3.
         content_channels: channels of the content latent.
         attribute_size: numbers of the attribute, z.
-        num_classes: number of classes, K; `ICAM.tell` appends a code of the class to an attribute.
+        num_classes: number of classes, K.
         out_channels: channels of the image.
-        num_blocks: residual blocks on the content's grid that are told the attribute; one before them is not.
+        num_blocks: residual blocks on the content's grid that take the attribute; one before them does not.
     """
+
+    class_conditional = True
 
     def __init__(
         self,
@@ -88,28 +92,42 @@ class VectorGenerator(nn.Module):
         num_blocks: int = 3,
     ) -> None:
         super().__init__()
-        told = attribute_size + num_classes
-        wide = content_channels + told
-        half, quarter = (wide + told) // 2, ((wide + told) // 2 + told) // 2
-        last = Convolution(spatial_dims, quarter + told, out_channels, kernel_size=1, conv_only=True)
+        self.num_classes = num_classes
+        extra = attribute_size + num_classes
+        wide = content_channels + extra
+        half, quarter = (wide + extra) // 2, ((wide + extra) // 2 + extra) // 2
+        last = Convolution(spatial_dims, quarter + extra, out_channels, kernel_size=1, conv_only=True)
         self.shared = ResidualBlock(spatial_dims, content_channels, content_channels)
         self.stages = nn.ModuleList([
             nn.Sequential(*(ResidualBlock(spatial_dims, wide, wide) for _ in range(num_blocks))),
-            up_block(spatial_dims, wide + told, half),
-            up_block(spatial_dims, half + told, quarter),
+            up_block(spatial_dims, wide + extra, half),
+            up_block(spatial_dims, half + extra, quarter),
             last,
         ])  # fmt: skip
 
-    def forward(self, content: Tensor, attribute: Tensor) -> Tensor:
-        """Decode contents (B, C, H/4, W/4[, D/4]), each with n attributes and class codes (n * B, z + K, 1, 1[, 1]).
+    def forward(self, content: Tensor, attribute: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Decode contents (B, C, H/4, W/4[, D/4]), each with n attributes (n * B, z, 1, 1[, 1]) and their classes.
 
         Attribute number i goes with content number i modulo B.
 
+        Args:
+            content: content latents.
+            attribute: attribute latents.
+            labels: classes of the attributes, shape (n * B,), or shares of the classes, shape (n * B, K).
+
         Returns:
             Images in [-1, 1] of shape (n * B, out_channels, H, W[, D]).
+
+        Raises:
+            ValueError: Without `labels`.
         """
+        if labels is None:
+            raise ValueError("VectorGenerator decodes attributes of a class: give their labels")
+        shares = functional.one_hot(labels, self.num_classes) if labels.ndim == 1 else labels
+        code = shares.to(attribute).reshape(list(shares.shape) + [1] * (attribute.ndim - 2))
+        attribute = torch.cat([attribute, code], dim=1)  # (n * B, z + K, 1, 1[, 1])
         features = repeat(self.shared(content), attribute.shape[0] // content.shape[0])
         for stage in self.stages:
-            told = attribute.to(features).expand(list(attribute.shape[:2]) + list(features.shape[2:]))
-            features = stage(torch.cat([features, told], dim=1))
+            everywhere = attribute.to(features).expand(list(attribute.shape[:2]) + list(features.shape[2:]))
+            features = stage(torch.cat([features, everywhere], dim=1))
         return features.float().tanh()

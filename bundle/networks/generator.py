@@ -15,7 +15,23 @@ from bundle.networks.encoders import ATTRIBUTE_STRIDE, CONTENT_STRIDE
 START = 0.1  # scale of the first weights of what moves a scan, so that learning starts from the scan itself
 
 
-class Generator(nn.Module):
+class Decoder(nn.Module):
+    """What generators share; `forward` decodes a content and an attribute latent into an image.
+
+    Attributes:
+        class_conditional: whether `forward` needs the classes of the attributes.
+    """
+
+    class_conditional = False
+
+    def decode_with_shift(
+        self, content: Tensor, attribute: Tensor, labels: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return images as `forward` does, and the shift that moves the scan; None from a generator that moves nothing."""
+        return self(content, attribute, labels), None
+
+
+class Generator(Decoder):
     """Decode a content and an attribute latent into an image, both through the same layers.
 
     Source: Bass et al., NeurIPS 2020, Sec. 3.1 and 3.3 (https://arxiv.org/abs/2006.08287).
@@ -46,7 +62,7 @@ class Generator(nn.Module):
         self.widen = _widen(spatial_dims, attribute_channels, norm)
         self.draw = _draw(spatial_dims, channels, channels, num_blocks, out_channels, norm, full_resolution)
 
-    def forward(self, content: Tensor, attribute: Tensor) -> Tensor:
+    def forward(self, content: Tensor, attribute: Tensor, labels: Tensor | None = None) -> Tensor:
         """Decode contents (B, C, H/4, W/4[, D/4]), each with n attributes (n * B, 1, H/16, W/16[, D/16]).
 
         Attribute number i goes with content number i modulo B.
@@ -59,7 +75,7 @@ class Generator(nn.Module):
         return self.draw(latent).float().tanh()
 
 
-class ResidualGenerator(nn.Module):
+class ResidualGenerator(Decoder):
     """Decode the content into an image, and content and attribute into what the class changes in it.
 
     What does not depend on the attribute is drawn once for all attributes of a scan and cancels exactly in the difference of two
@@ -94,7 +110,7 @@ class ResidualGenerator(nn.Module):
         self.draw_anatomy = _draw(spatial_dims, content_channels, content_channels, *shared)
         self.draw_change = _draw(spatial_dims, content_channels + attribute_channels, channels, *shared)
 
-    def forward(self, content: Tensor, attribute: Tensor) -> Tensor:
+    def forward(self, content: Tensor, attribute: Tensor, labels: Tensor | None = None) -> Tensor:
         """Decode contents (B, C, H/4, W/4[, D/4]), each with n attributes (n * B, 1, H/16, W/16[, D/16]).
 
         Attribute number i goes with content number i modulo B.
@@ -107,7 +123,7 @@ class ResidualGenerator(nn.Module):
         return (repeat(self.draw_anatomy(content).float(), repeats) + self.draw_change(latent).float()).tanh()
 
 
-class DeformingGenerator(nn.Module):
+class DeformingGenerator(Decoder):
     """Move the tissue of the scan itself, as its content and an attribute have it.
 
     Atrophy moves tissue: ventricles widen and the cortex recedes. A smooth shift that bends the scan draws that with sharp edges
@@ -164,7 +180,7 @@ class DeformingGenerator(nn.Module):
         )
         self.enlarge = nn.Upsample(scale_factor=float(CONTENT_STRIDE), mode={2: "bilinear", 3: "trilinear"}[spatial_dims])
 
-    def forward(self, content: Tensor, attribute: Tensor) -> Tensor:
+    def forward(self, content: Tensor, attribute: Tensor, labels: Tensor | None = None) -> Tensor:
         """Decode contents (B, C, H/4, W/4[, D/4]), each with n attributes (n * B, 1, H/16, W/16[, D/16]).
 
         Attribute number i goes with content number i modulo B.
@@ -173,6 +189,13 @@ class DeformingGenerator(nn.Module):
             Images of shape (n * B, out_channels, H, W[, D]), in the range of the scan.
         """
         return self.move(content, self.draw_shift(content, attribute))
+
+    def decode_with_shift(
+        self, content: Tensor, attribute: Tensor, labels: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return images as `forward` does, and the shift of `draw_shift`."""
+        shift = self.draw_shift(content, attribute)
+        return self.move(content, shift), shift
 
     def draw_shift(self, content: Tensor, attribute: Tensor) -> Tensor:
         """Return by how much contents are moved, each with n attributes, as in `forward`.

@@ -2,11 +2,9 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from bundle.networks.drit import VectorGenerator
 from bundle.networks.encoders import ContentEncoder, LatentEncoder
-from bundle.networks.generator import DeformingGenerator, Generator, ResidualGenerator
+from bundle.networks.generator import Decoder
 from bundle.structures import Latents
 
 
@@ -26,7 +24,7 @@ class ICAM(nn.Module):
         self,
         content_encoder: ContentEncoder,
         attribute_encoder: LatentEncoder,
-        generator: Generator | ResidualGenerator | DeformingGenerator | VectorGenerator,
+        generator: Decoder,
         momentum: float = 0.99,
     ) -> None:
         super().__init__()
@@ -34,7 +32,6 @@ class ICAM(nn.Module):
         self.attribute_encoder = attribute_encoder
         self.generator = generator
         self.momentum = momentum
-        self.coded = isinstance(generator, VectorGenerator)  # whether it takes a code of the class beside the attribute
         self.class_attributes: Tensor  # running mean of the attributes of each class, (K, 1, H/16, W/16[, D/16])
         self.register_buffer(
             "class_attributes", torch.zeros(attribute_encoder.num_classes, *attribute_encoder.latent_shape)
@@ -53,47 +50,36 @@ class ICAM(nn.Module):
         """
         return self.attribute_encoder.classify(attribute)
 
-    def decode(self, content: Tensor, attribute: Tensor) -> Tensor:
-        """Return images (n * B, C, H, W[, D]) with given contents (B, ...), and for each n attributes of `tell` (n * B, ...)."""
-        return self.generator(content, attribute)
-
-    def tell(self, attribute: Tensor, labels: Tensor, other: bool = False) -> Tensor:
-        """Append to attributes a code of the class that they are to show, where the generator takes one.
-
-        Source: Lee et al., 2019, Sec. 3.4 (https://arxiv.org/abs/1905.01270).
+    def decode(self, content: Tensor, attribute: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return images with given contents, each with n attributes.
 
         Args:
-            attribute: shape (B, *latent_shape).
-            labels: classes, shape (B,).
-            other: whether every class but those of `labels` is coded, in equal shares.
+            content: content latents, shape (B, C, H/4, W/4[, D/4]).
+            attribute: attributes, shape (n * B, *latent_shape); number i goes with content number i modulo B.
+            labels: their classes, shape (n * B,); only class-conditional generators need them.
 
         Returns:
-            Attributes as `decode` takes them: with K more channels, or as they are.
+            Shape (n * B, C, H, W[, D]).
         """
-        if not self.coded:
-            return attribute
-        num_classes = self.attribute_encoder.num_classes
-        code = functional.one_hot(labels.to(attribute.device), num_classes).to(attribute)
-        if other:
-            code = (1 - code) / (num_classes - 1)
-        return torch.cat([attribute, code.reshape(list(code.shape) + [1] * (attribute.ndim - 2))], dim=1)
+        return self.generator(content, attribute, labels)
 
-    def translate(self, image: Tensor, attribute: Tensor) -> Tensor:
-        """Return `image` with another attribute, same shape."""
-        return self.decode(self.encode(image).content, attribute)
+    def translate(self, image: Tensor, attribute: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return `image` with other attributes, of the classes `labels`, same shape."""
+        return self.decode(self.encode(image).content, attribute, labels)
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the feature attribution map towards the most likely other class, shape of `image`.
 
-        The map is what changes when the scan's own attribute gives way to the running mean of the other class. It is
-        deterministic, takes nothing but the scan, and is what exported models and viewers show.
+        The map is the change when the scan's own attribute gives way to the running mean of the other class. It is
+        deterministic, needs nothing but the scan, and is what exported models and viewers show.
 
         Raises:
             ValueError: When the attribute encoder has no classifier.
         """
         content, attribute, _ = self.encode(image)
-        target = self.classify(attribute).topk(2, dim=1).indices[:, 1]  # the runner-up class
-        translated, own = self.decode(content, torch.cat([self.class_attributes[target], attribute])).split([image.shape[0]] * 2)
+        predicted, target = self.classify(attribute).topk(2, dim=1).indices.unbind(1)
+        attributes, labels = torch.cat([self.class_attributes[target], attribute]), torch.cat([target, predicted])
+        translated, own = self.decode(content, attributes, labels).split([image.shape[0]] * 2)
         return translated - own
 
     @torch.no_grad()

@@ -17,7 +17,7 @@ CHECKSUMS = {  # SHA-256 of deepbet 1.0.2: TorchScript is code, and no other cod
     "bbox_model.pt": "39a7b2b5f799faa1391ea97bfcdc0b9299f20d84f2316a4ff8918dc4685e40aa",
     "model.pt": "de8ee7c69654d0dd3935dc4a5d84571d8ecf4637a6bfc01df399c4c2bc86e0fd",
 }
-COARSE_SIZE = (128, 128, 128)  # voxels in which the brain is looked for
+COARSE_SIZE = (128, 128, 128)  # voxels in which the brain is found
 FINE_SIZE = (256, 256, 256)  # voxels in which its border is drawn
 MARGIN = 0.1  # of the brain's extent, on each side
 OCCUPIED = 0.02  # share of a plane's voxels above which it crosses the brain
@@ -40,7 +40,7 @@ def extract_brain(image: np.ndarray, threshold: float = 0.5) -> np.ndarray:
 
     Raises:
         FileNotFoundError: When deepbet is not installed.
-        ValueError: When its networks are others than this version knows, or see no brain.
+        ValueError: When its networks are other than those of deepbet 1.0.2, or find no brain.
     """
     scan = torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32))
     coarse = _resize(scan, COARSE_SIZE)
@@ -57,38 +57,31 @@ def extract_brain(image: np.ndarray, threshold: float = 0.5) -> np.ndarray:
 
 @lru_cache(maxsize=2)
 def load_network(name: str) -> torch.jit.ScriptModule:
-    """Load one of deepbet's networks, after a look at its checksum.
+    """Load one of deepbet's networks, after its checksum was compared.
 
     Args:
         name: Key of `CHECKSUMS`.
 
     Returns:
-        The network on the CPU; it takes (1, 1, X, Y, Z) and gives the probabilities of background and brain.
+        The network on the CPU; it maps (1, 1, X, Y, Z) to the probabilities of background and brain.
 
     Raises:
         FileNotFoundError: When deepbet is not installed.
-        ValueError: When the file is not the one that is known.
+        ValueError: When the file is another than that of deepbet 1.0.2.
     """
-    path = _find_file(name)
-    if hashlib.sha256(path.read_bytes()).hexdigest() != CHECKSUMS[name]:
+    try:
+        path = Path(str(importlib.metadata.distribution(PACKAGE).locate_file(f"data/models/{name}")))
+        content = path.read_bytes()
+    except (importlib.metadata.PackageNotFoundError, FileNotFoundError) as error:
+        raise FileNotFoundError(
+            "brain_extraction needs the package deepbet: pip install --no-deps -r requirements-preparation.txt,"
+            " or set brain_extraction to False for scans without skull"
+        ) from error
+    if hashlib.sha256(content).hexdigest() != CHECKSUMS[name]:
         raise ValueError(f"{path} is not the file of deepbet 1.0.2: pip install --no-deps -r requirements-preparation.txt")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # deepbet ships nothing but TorchScript
         return torch.jit.load(str(path), map_location="cpu").eval()
-
-
-def _find_file(name: str) -> Path:
-    """Return where deepbet keeps a network."""
-    try:
-        path = Path(str(importlib.metadata.distribution(PACKAGE).locate_file(f"data/models/{name}")))
-    except importlib.metadata.PackageNotFoundError:
-        path = Path(name)
-    if not path.is_file():
-        raise FileNotFoundError(
-            "brain_extraction needs the package deepbet: pip install --no-deps -r requirements-preparation.txt,"
-            " or set brain_extraction to False for scans without skull"
-        )
-    return path
 
 
 def _find_brain(name: str, image: Tensor, low: float, high: float) -> Tensor:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from tqdm import tqdm
 
 from bundle.files import check_writable, write_atomically, write_nifti, write_table
 from bundle.preprocessing.pictures import OVERVIEW, save_picture, write_overview
-from bundle.preprocessing.pipeline import PreparedScan, Settings, check_settings, prepare_scan
+from bundle.preprocessing.pipeline import PreparedScan, Settings, prepare_scan
 from bundle.preprocessing.quality_control import RejectedScan
 from bundle.preprocessing.sources import find_raw_scans
 from bundle.preprocessing.workers import run_in_processes
@@ -48,7 +49,7 @@ class CohortPreprocessing:
         num_workers: processes, each with one thread; 0 for none beside this one.
 
     Raises:
-        ValueError: When a setting is out of range.
+        ValueError: When `num_workers` is below 0.
     """
 
     def __init__(
@@ -61,7 +62,6 @@ class CohortPreprocessing:
         self.rows: dict[int, dict[str, Any]] = {}
         if num_workers < 0:
             raise ValueError(f"num_workers must be 0 or more, got {num_workers}")
-        check_settings(self.settings)
 
     def run(self) -> Path:
         """Prepare the scans that are not done yet.
@@ -112,9 +112,9 @@ class CohortPreprocessing:
         """Yield the number of each scan and what became of it, in the order in which they are done."""
         jobs = [(scan["raw_image"], self.output_dir, scan["stem"], self.settings) for scan in scans]
         if self.num_workers == 0:
-            yield from ((index, prepare_and_write(*job)) for index, job in enumerate(jobs))
+            yield from ((index, _prepare_and_write(*job)) for index, job in enumerate(jobs))
             return
-        for index, outcome in run_in_processes(prepare_and_write, jobs, self.num_workers):
+        for index, outcome in run_in_processes(_prepare_and_write, jobs, self.num_workers):
             yield index, outcome or {"status": "failed", "message": KILLED.format(scans[index]["raw_image"])}
 
     def _write_manifest(self) -> None:
@@ -126,22 +126,12 @@ class CohortPreprocessing:
             write_table(self.output_dir / MANIFEST, table[table["status"] == "done"].drop(columns=dropped))
 
 
-def prepare_and_write(raw_image: str, output_dir: Path, stem: str, settings: Settings) -> dict[str, Any]:
-    """Prepare one scan, unless that was done before.
-
-    Args:
-        raw_image: Its file.
-        output_dir: Folder to write to.
-        stem: Path of the scan's files in it, without ending.
-        settings: What is done.
-
-    Returns:
-        Columns of its row: status (done or failed), message, files, measures and seconds.
-    """
+def _prepare_and_write(raw_image: str, output_dir: Path, stem: str, settings: Settings) -> dict[str, Any]:
+    """Prepare one scan, unless that was done before, and return the columns of its row; `stem` is the path of its files."""
     names = {column: f"{stem}_{ending}" for column, ending in ENDINGS.items()}
     files = {column: output_dir / name for column, name in names.items()}
     record = output_dir / f"{stem}_{RECORD}"
-    fingerprint = compute_fingerprint(VERSION, settings, files=[raw_image])
+    fingerprint = compute_fingerprint(VERSION, asdict(settings), files=[raw_image])
     if done := read_record(record, fingerprint, files.values()):
         return done["columns"]
     try:

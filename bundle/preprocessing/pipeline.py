@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,16 +19,20 @@ from bundle.preprocessing.quality_control import Limits, RejectedScan, correlate
 from bundle.preprocessing.template import place_grid, register_to_template
 
 
-class Settings(NamedTuple):
+@dataclass(frozen=True)
+class Settings:
     """What is done to a scan.
 
-    Attributes:
+    Args:
         bias_correction: Whether the bias field is removed.
         brain_extraction: Whether the skull is removed; where not, the brain is where the scan is not zero.
         registration: Whether the scan is brought to MNI space; where not, its world is taken for MNI space.
         voxel_size: Edge of a voxel of the prepared scan in mm.
         clip_percentile: Percentile of the brain's intensities above which they are cut off; None for none.
         limits: Limits beyond which a scan is left out.
+
+    Raises:
+        ValueError: When the voxel size or the percentile is out of range.
     """
 
     bias_correction: bool = True
@@ -35,7 +40,13 @@ class Settings(NamedTuple):
     registration: bool = True
     voxel_size: float = 1.0
     clip_percentile: float | None = None
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        if not 0.5 <= self.voxel_size <= 8:
+            raise ValueError(f"voxel_size must be 0.5 to 8 mm, got {self.voxel_size}")
+        if self.clip_percentile is not None and not 50 < self.clip_percentile <= 100:
+            raise ValueError(f"clip_percentile must be above 50 and at most 100, or null, got {self.clip_percentile}")
 
 
 class PreparedScan(NamedTuple):
@@ -58,21 +69,6 @@ class PreparedScan(NamedTuple):
     seconds: dict[str, float]
 
 
-def check_settings(settings: Settings) -> None:
-    """Refuse settings that no scan can be prepared with.
-
-    Args:
-        settings: What is done to a scan.
-
-    Raises:
-        ValueError: When a voxel size or percentile is out of range.
-    """
-    if not 0.5 <= settings.voxel_size <= 8:
-        raise ValueError(f"voxel_size must be 0.5 to 8 mm, got {settings.voxel_size}")
-    if settings.clip_percentile is not None and not 50 < settings.clip_percentile <= 100:
-        raise ValueError(f"clip_percentile must be above 50 and at most 100, or null, got {settings.clip_percentile}")
-
-
 def prepare_scan(path: str | Path, settings: Settings) -> PreparedScan:
     """Prepare one scan.
 
@@ -88,11 +84,10 @@ def prepare_scan(path: str | Path, settings: Settings) -> PreparedScan:
         RejectedScan: When the scan fails a check.
         ValueError: When the file holds no scan, or a step cannot be done.
     """
-    check_settings(settings)
     measures: dict[str, float] = {}
     seconds: dict[str, float] = {}
     with _measure_time(seconds, "reading"):
-        image, affine = read_canonical(path, settings.limits.unknown_orientation)
+        image, affine = _read_canonical(path, settings.limits.unknown_orientation)
         measures["num_slices"] = min(image.shape)
         _check_limits(path, measures, settings.limits)
     with _measure_time(seconds, "brain_extraction"):
@@ -122,20 +117,8 @@ def prepare_scan(path: str | Path, settings: Settings) -> PreparedScan:
     return prepared
 
 
-def read_canonical(path: str | Path, unknown_orientation: bool = False) -> tuple[np.ndarray, np.ndarray]:
-    """Read a scan with its voxel axes along right, anterior and superior as well as its affine allows.
-
-    Args:
-        path: NIfTI file.
-        unknown_orientation: Whether a header may leave open where left and right are.
-
-    Returns:
-        Intensities, shape (X, Y, Z), float32, and voxel to world matrix in mm, shape (4, 4).
-
-    Raises:
-        FileNotFoundError: When there is no such file.
-        ValueError: When it holds no volume, or one of unknown orientation.
-    """
+def _read_canonical(path: str | Path, unknown_orientation: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Read a scan with its voxel axes along right, anterior and superior as well as its affine allows."""
     volume = nibabel.Nifti1Image(*read_volume(path))
     header: Any = nibabel.load(path).header
     if not unknown_orientation and not (int(header["sform_code"]) or int(header["qform_code"])):
@@ -148,11 +131,7 @@ def read_canonical(path: str | Path, unknown_orientation: bool = False) -> tuple
 
 
 def straighten(affine: np.ndarray) -> np.ndarray:
-    """Return the nearest affine whose voxel axes are at right angles; one without shear stays as it is.
-
-    Args:
-        affine: Voxel to world matrix in mm, shape (4, 4).
-    """
+    """Return the affine, shape (4, 4), with voxel axes at right angles nearest to another; one without shear stays as it is."""
     spacing = voxel_sizes(affine)
     left, _, right = np.linalg.svd(affine[:3, :3] / spacing)
     straight = affine.copy()

@@ -49,7 +49,7 @@ def find_problem(measures: dict[str, float], limits: Limits) -> str | None:
     """Compare what was measured with the limits.
 
     Args:
-        measures: `brain_volume_ml`, `template_correlation`, `num_slices`, `smallest_scale`, `largest_scale`, as far as known.
+        measures: `brain_volume_ml`, `template_correlation`, `num_slices`, `smallest_scale`, `largest_scale`, as far as measured.
         limits: What is accepted.
 
     Returns:

@@ -59,11 +59,7 @@ def resample_template(shape: tuple[int, ...], edge: float, origin: tuple[float, 
 
 
 def place_grid(voxel_size: float) -> Grid:
-    """Return the grid of cubic voxels over a brain in MNI space; with 1 mm it has 193 x 229 x 193 voxels.
-
-    Args:
-        voxel_size: Edge of a voxel in mm.
-    """
+    """Return the grid of cubic voxels (edge in mm) over a brain in MNI space; with 1 mm it has 193 x 229 x 193 voxels."""
     affine = np.diag([voxel_size] * 3 + [1.0])
     affine[:3, 3] = LOWEST
     return Grid(tuple(int(count) for count in np.floor((HIGHEST - LOWEST) / voxel_size + 1e-6) + 1), affine)

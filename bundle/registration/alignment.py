@@ -53,7 +53,7 @@ class Registration:
 
         Args:
             fixed: Scan that stays.
-            moving: Scan that is looked up.
+            moving: Scan that is registered to it.
             start: Transform to begin with, shape (4, 4); None for a rigid one from the centres of mass.
 
         Returns:
@@ -66,7 +66,7 @@ class Registration:
         masks = [to_sitk(scan.brain.astype(np.uint8), scan.affine) for scan in (fixed, moving)]
         information = MutualInformation(NUM_BINS, self.sampling, self.seed, masks)
         centre = _find_centre(fixed)
-        kinds = (self.transform,)
+        kinds: Sequence[str] = (self.transform,)
         if start is None:
             start, kinds = np.eye(4), KINDS[: KINDS.index(self.transform) + 1]  # a rigid transform comes before an affine one
             start[:3, 3] = _find_centre(moving) - centre

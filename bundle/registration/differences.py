@@ -20,7 +20,7 @@ class Diagnostics(NamedTuple):
     """How well two scans could be compared.
 
     Attributes:
-        correlation_before: of the intensities inside the common brain, where the files say that the voxels lie.
+        correlation_before: of the intensities inside the common brain, by the files' own affines.
         correlation: the same after registration and matching of intensities.
         gain: intensity of the later scan by that of the earlier (median).
         rotation: between the heads, degrees.
@@ -129,7 +129,7 @@ def _subtract(earlier: Volume, later: Volume, midspace: Midspace, smoothing: flo
     grid, brain, root = midspace.grid, midspace.brain, midspace.root
     first, second = midspace.earlier * root, midspace.later / root
     change = smooth_inside(second - first, brain, smoothing / voxel_sizes(grid.affine))
-    own = Grid(earlier.values.shape, earlier.affine)  # where the files say that the voxels lie
+    own = Grid(earlier.values.shape, earlier.affine)  # by the files' own affines
     overlap = earlier.brain & (transform_volume(later.brain, later.affine, own, np.eye(4), "nearest") > 0)
     unregistered = transform_volume(later.values, later.affine, own, np.eye(4), "bilinear")
     diagnostics = Diagnostics(

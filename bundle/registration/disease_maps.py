@@ -47,7 +47,7 @@ def complete_disease_maps(
 
     The maps are NIfTI files in `cache_dir`, found again when settings and scans (path, size, time) are the same; a run that was
     stopped continues where it was. `disease_maps.tsv` there has a row a pair, and each pair a picture. A pair that cannot be
-    registered has no map, and a sentence that says why.
+    registered has no map, and its reason in the table.
 
     Source: Bass et al., NeurIPS 2020, Sec. 4 (https://arxiv.org/abs/2006.08287), ground truth of the ADNI experiment.
 
@@ -56,7 +56,7 @@ def complete_disease_maps(
             participant's other scan), and where present `brain_mask`, `age` and `disease_map`. The scan of the smaller label is
             the earlier; of equal labels the younger, or the first session by name.
         cache_dir: Folder of the maps.
-        splits: Splits whose pairs are wanted; None for all.
+        splits: Splits whose pairs are computed; None for all.
         registration: Registration of two scans; None for `Registration()`.
         bias_sigma: Smoothness of the ratio of the bias fields in mm; None where only the gain differs.
         smoothing: Standard deviation of the Gaussian that maps are smoothed by, in mm; 0 for none.
@@ -75,11 +75,12 @@ def complete_disease_maps(
     pairs = list_pairs(manifest, splits)
     if not pairs:
         return manifest
-    check_files((file for pair in pairs for file in pair.list_files()), Path("the manifest"))
+    check_files((file for pair in pairs for row in pair for file in list_files(row)), Path("the manifest"))
     settings = {"registration": registration or Registration(), "bias_sigma": bias_sigma, "smoothing": smoothing}
-    compute = partial(compute_pair, cache_dir=Path(cache_dir), settings=settings)
+    compute = partial(_compute_pair, cache_dir=Path(cache_dir), settings=settings)
     jobs = Parallel(n_jobs=max(1, num_workers), return_as="generator")(delayed(compute)(pair) for pair in pairs)
-    rows, maps = [], {}
+    rows: list[dict[str, Any]] = []
+    maps: dict[str, str] = {}
     for pair, row in zip(pairs, tqdm(jobs, total=len(pairs), desc="disease maps", unit="pair"), strict=True):
         if row["status"] == "ok":
             row["status"] = find_fault(row, min_correlation, max_scaling) or "ok"
@@ -91,36 +92,12 @@ def complete_disease_maps(
     table = Path(cache_dir) / TABLE
     write_table(table, pd.DataFrame(rows), float_format="%.6g")
     logger.info(f"{len(maps) // 2} of {len(rows)} pairs have a disease map; see {table}")
-    known = manifest["disease_map"] if "disease_map" in manifest else pd.Series(index=manifest.index, dtype=object)
-    return manifest.assign(disease_map=known.astype(object).where(known.notna(), manifest["image"].map(maps)))
-
-
-def compute_pair(pair: Pair, cache_dir: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Compute the disease map of a pair, unless it was computed before.
-
-    Args:
-        pair: The scans.
-        cache_dir: Folder of the maps.
-        settings: Keywords of `subtract_scans`.
-
-    Returns:
-        Row of the table: who, `status` ("ok", or the sentence that says why there is no map), diagnostics and files.
-    """
-    who = {"participant_id": pair.earlier["participant_id"], "earlier": pair.earlier["session_id"],
-           "later": pair.later["session_id"]}  # fmt: skip
-    parts = settings | {"registration": asdict(settings["registration"])}
-    fingerprint = compute_fingerprint(VERSION, parts, files=pair.list_files())
-    name = re.sub(r"[^\w-]", "", "_".join(map(str, who.values())))
-    folder = cache_dir / f"{name}_{fingerprint[:12]}"
-    files = {key: str(folder / name) for key, name in FILES.items()}
-    record = read_record(folder / RECORD, fingerprint)
-    if record is None or (record["status"] == "ok" and not all(Path(file).is_file() for file in files.values())):
-        record = write_record(folder / RECORD, fingerprint, who | _compute(pair, files, settings))
-    return record | (files if record["status"] == "ok" else {})
+    given = manifest["disease_map"] if "disease_map" in manifest else pd.Series(index=manifest.index, dtype=object)
+    return manifest.assign(disease_map=given.astype(object).where(given.notna(), manifest["image"].map(maps)))
 
 
 def find_fault(diagnostics: Mapping[str, Any], min_correlation: float, max_scaling: float) -> str | None:
-    """Say in one sentence why a registration has failed; None when it has not.
+    """Return the reason why a registration has failed, one sentence; None when it has not.
 
     Args:
         diagnostics: The fields of `Diagnostics`.
@@ -135,14 +112,37 @@ def find_fault(diagnostics: Mapping[str, Any], min_correlation: float, max_scali
     return None
 
 
-def draw_pair(path: str | Path, midspace: np.ndarray, title: str = "") -> None:
-    """Draw three axial slices of both scans and of their difference.
+def _compute_pair(pair: Pair, cache_dir: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Compute the disease map of a pair, unless it was computed before; return its row of the table."""
+    who = {"participant_id": pair.earlier["participant_id"], "earlier": pair.earlier["session_id"],
+           "later": pair.later["session_id"]}  # fmt: skip
+    parts = {**settings, "registration": asdict(settings["registration"])}
+    fingerprint = compute_fingerprint(VERSION, parts, files=[file for row in pair for file in list_files(row)])
+    name = re.sub(r"[^\w-]", "", "_".join(map(str, who.values())))
+    folder = cache_dir / f"{name}_{fingerprint[:12]}"
+    files = {key: str(folder / name) for key, name in FILES.items()}
+    record = read_record(folder / RECORD, fingerprint)
+    if record is None or (record["status"] == "ok" and not all(Path(file).is_file() for file in files.values())):
+        record = write_record(folder / RECORD, fingerprint, who | _write_maps(pair, files, settings))
+    return record | (files if record["status"] == "ok" else {})
 
-    Args:
-        path: Name ending in `.png`.
-        midspace: Earlier scan, later scan and difference, zero outside the brain, shape (3, X, Y, Z).
-        title: Line above the picture.
-    """
+
+def _write_maps(pair: Pair, files: Mapping[str, str], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the files of a pair and return status and diagnostics."""
+    try:
+        earlier, later = (read_brain(*list_files(row)) for row in pair)
+        difference = subtract_scans(earlier, later, **settings)
+    except (ValueError, RuntimeError) as error:  # of SimpleITK
+        return {"status": " ".join(str(error).split())} | dict.fromkeys(Diagnostics._fields)
+    write_nifti(files["earlier_map"], difference.on_earlier, earlier.affine)
+    write_nifti(files["later_map"], difference.on_later, later.affine)
+    title = f"{pair.earlier['participant_id']} {pair.earlier['session_id']} {pair.later['session_id']}"
+    _draw_pair(files["picture"], difference.midspace, title)
+    return {"status": "ok"} | difference.diagnostics._asdict() | {"matrix": difference.transform.tolist()}
+
+
+def _draw_pair(path: str, midspace: np.ndarray, title: str) -> None:
+    """Draw three axial slices of both scans and of their difference, shape (3, X, Y, Z)."""
     slices = [int(height * (midspace.shape[3] - 1)) for height in HEIGHTS]
     figure = Figure(figsize=(6.6, 7.2))
     axes = figure.subplots(len(slices), 3)
@@ -158,17 +158,3 @@ def draw_pair(path: str | Path, midspace: np.ndarray, title: str = "") -> None:
     figure.tight_layout()
     with write_atomically(path) as temporary:
         figure.savefig(temporary, dpi=80)
-
-
-def _compute(pair: Pair, files: Mapping[str, str], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Write the files of a pair and return status and diagnostics."""
-    try:
-        earlier, later = (read_brain(*list_files(row)) for row in pair)
-        difference = subtract_scans(earlier, later, **settings)
-    except (ValueError, RuntimeError) as error:  # of SimpleITK
-        return {"status": " ".join(str(error).split())} | dict.fromkeys(Diagnostics._fields)
-    write_nifti(files["earlier_map"], difference.on_earlier, earlier.affine)
-    write_nifti(files["later_map"], difference.on_later, later.affine)
-    title = f"{pair.earlier['participant_id']} {pair.earlier['session_id']} {pair.later['session_id']}"
-    draw_pair(files["picture"], difference.midspace, title)
-    return {"status": "ok"} | difference.diagnostics._asdict() | {"matrix": difference.transform.tolist()}

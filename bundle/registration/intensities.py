@@ -36,25 +36,25 @@ def estimate_ratio(
     Raises:
         ValueError: When less than half of the voxels inside have positive intensities in both scans.
     """
-    logarithm, weight, known = _compare(earlier, later, inside)
+    logarithm, weight, positive = _compare(earlier, later, inside)
     field = np.full(earlier.shape, np.median(logarithm))
     for _ in range(NUM_ROUNDS if sigma is not None else 0):
-        left = logarithm - field[known]
+        left = logarithm - field[positive]
         robust = weight * _biweight(np.sqrt(weight) * left)
-        field += _smooth(left, robust, known, affine, sigma)  # type: ignore[arg-type]
+        field += _smooth(left, robust, positive, affine, sigma)  # type: ignore[arg-type]
     return np.exp(field)
 
 
 def _compare(earlier: np.ndarray, later: np.ndarray, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return log ratio and weight of the voxels that have one, and where they are."""
-    known = inside & (earlier > 0) & (later > 0)
-    if 2 * known.sum() < max(inside.sum(), 1):
+    positive = inside & (earlier > 0) & (later > 0)
+    if 2 * positive.sum() < max(inside.sum(), 1):
         raise ValueError(
-            f"only {known.sum()} of {inside.sum()} common voxels of the brain are above 0 in both scans: accepted are scans"
+            f"only {positive.sum()} of {inside.sum()} common voxels of the brain are above 0 in both scans: accepted are scans"
             " without negative intensities (no z-scores)"
         )
-    first, second = earlier[known].astype(np.float64), later[known].astype(np.float64)
-    return np.log(second / first), first * second, known
+    first, second = earlier[positive].astype(np.float64), later[positive].astype(np.float64)
+    return np.log(second / first), first * second, positive
 
 
 def _biweight(values: np.ndarray) -> np.ndarray:
@@ -64,12 +64,12 @@ def _biweight(values: np.ndarray) -> np.ndarray:
     return np.where(np.abs(relative) < 1, (1 - np.clip(relative, -1, 1) ** 2) ** 2, 0)
 
 
-def _smooth(values: np.ndarray, weight: np.ndarray, known: np.ndarray, affine: np.ndarray, sigma: float) -> np.ndarray:
+def _smooth(values: np.ndarray, weight: np.ndarray, positive: np.ndarray, affine: np.ndarray, sigma: float) -> np.ndarray:
     """Return the weighted mean of values under a Gaussian; zero where no weight is near."""
     sums = []
     for part in (weight * values, weight):
-        volume = np.zeros(known.shape)
-        volume[known] = part / max(weight.max(), np.finfo(float).tiny)
+        volume = np.zeros(positive.shape)
+        volume[positive] = part / max(weight.max(), np.finfo(float).tiny)
         sums.append(from_sitk(sitk.SmoothingRecursiveGaussian(to_sitk(volume, affine), sigma)))
     covered = sums[1] > LEAST_COVERAGE
     return np.where(covered, sums[0] / np.where(covered, sums[1], 1), 0)

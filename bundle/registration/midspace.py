@@ -54,15 +54,15 @@ def resample_to_midspace(earlier: Volume, later: Volume, transform: np.ndarray, 
         ValueError: When the brains do not overlap, or the scans have negative intensities.
     """
     half = halve(transform)
-    pairs = ((earlier, np.linalg.inv(half)), (later, half))
-    grid = place_midspace_grid(*zip(*pairs, strict=True))
+    scans, matrices = (earlier, later), (np.linalg.inv(half), half)
+    grid, pairs = place_midspace_grid(scans, matrices), list(zip(scans, matrices, strict=True))
     masks = [transform_volume(scan.brain, scan.affine, grid, matrix, "bilinear") >= 0.5 for scan, matrix in pairs]
     brain = masks[0] & masks[1]
     if not brain.any():
         raise ValueError("the brains of the scans do not overlap after registration: do both show the same head?")
     first, second = (transform_volume(scan.values, scan.affine, grid, matrix) for scan, matrix in pairs)
     root = np.sqrt(estimate_ratio(first, second, brain, grid.affine, bias_sigma)).astype(np.float32)
-    return Midspace(transform, pairs[0][1], half, grid, brain, first, second, root)
+    return Midspace(transform, *matrices, grid, brain, first, second, root)
 
 
 def match_intensities(earlier: Volume, later: Volume, midspace: Midspace) -> tuple[Volume, Volume]:

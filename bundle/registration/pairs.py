@@ -17,10 +17,6 @@ class Pair(NamedTuple):
     earlier: Mapping[str, Any]
     later: Mapping[str, Any]
 
-    def list_files(self) -> list[str]:
-        """Return the files that the difference depends on."""
-        return [file for row in self for file in list_files(row)]
-
 
 def list_files(row: Mapping[str, Any]) -> list[str]:
     """Return the scan and, where present, the brain mask of a row of the manifest."""
@@ -32,7 +28,7 @@ def list_pairs(manifest: pd.DataFrame, splits: Sequence[str] | None = None) -> l
 
     Args:
         manifest: One row a scan, as `complete_disease_maps` takes it.
-        splits: Splits that are looked through; None for all.
+        splits: Splits of the scans; None for all.
 
     Returns:
         The pairs, in the order of the manifest.

@@ -25,20 +25,12 @@ def average(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Return the transform half-way between two that are close to each other, in the logarithm.
 
     Source: Arsigny et al., WBIR 2006 (https://doi.org/10.1007/11784012_15), log-Euclidean mean.
-
-    Args:
-        first: Matrix, shape (4, 4).
-        second: Matrix, shape (4, 4).
     """
     return expm((_log(first) + _log(second)) / 2)
 
 
 def halve(matrix: np.ndarray) -> np.ndarray:
-    """Return the transform that, applied twice, is the given one (matrix square root, shape (4, 4)).
-
-    Args:
-        matrix: Rigid or affine transform without a reflection, shape (4, 4).
-    """
+    """Return the matrix, shape (4, 4), that applied twice is the given rigid or affine transform without a reflection."""
     return expm(_log(matrix) / 2)
 
 

@@ -28,17 +28,16 @@ def take_planes(volume: Tensor, point: Sequence[int], background: float = 0.0) -
         volume: first channel is shown, shape (C, H, W[, D]).
         point: voxel that all planes contain.
         background: value beside planes that are narrower than others.
-
-    Returns:
-        Shape (sum of the planes' heights, largest width).
     """
     image, axes = volume[0].double().numpy(), range(volume.ndim - 1)
     planes = []
     for shown in combinations(axes, 2):
         place = tuple(slice(None) if axis in shown else point[axis] for axis in axes)
         planes.append(np.rot90(image[place]))
-    width = max(plane.shape[1] for plane in planes)
-    return np.concatenate([_widen(plane, width, background) for plane in planes])
+    missing = [max(plane.shape[1] for plane in planes) - plane.shape[1] for plane in planes]
+    sides = [((0, 0), (count // 2, count - count // 2)) for count in missing]
+    padded = [np.pad(plane, side, constant_values=background) for plane, side in zip(planes, sides, strict=True)]
+    return np.concatenate(padded)
 
 
 def find_point(volume: Tensor) -> tuple[int, ...]:
@@ -58,15 +57,7 @@ def draw_scan(plane: np.ndarray) -> str:
 
 
 def draw_truth(plane: np.ndarray, truth: np.ndarray) -> str:
-    """Return a scan with its truth in orange on top.
-
-    Args:
-        plane: scan, intensities in [-1, 1], shape (H, W).
-        truth: mask or change, same shape; its largest magnitude is opaque.
-
-    Returns:
-        Data URI.
-    """
+    """Return a scan, intensities in [-1, 1], shape (H, W), with a mask or change in orange on top, opaque where largest."""
     opacity = (np.abs(truth) / (np.abs(truth).max() or 1.0))[..., None] * 0.85
     return _encode((1 - opacity) * _grey(plane) + opacity * MARK)
 
@@ -79,12 +70,6 @@ def draw_map(plane: np.ndarray, limit: float) -> str:
 def draw_spread(plane: np.ndarray, limit: float) -> str:
     """Return a map of values from zero, shape (H, W), `limit` at the end of its colours, as a picture (a data URI)."""
     return _encode(matplotlib.colormaps[HEAT](plane / limit)[..., :3])
-
-
-def _widen(plane: np.ndarray, width: int, value: float) -> np.ndarray:
-    """Pad a plane on both sides to a width."""
-    missing = width - plane.shape[1]
-    return np.pad(plane, ((0, 0), (missing // 2, missing - missing // 2)), constant_values=value)
 
 
 def _grey(plane: np.ndarray) -> np.ndarray:

@@ -1,6 +1,5 @@
 """One page, complete in itself, on what a trained network does."""
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,11 +9,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from sklearn.decomposition import PCA
 
-from bundle.evaluation import Evaluation
-from bundle.evaluation.encoding import Encodings
-from bundle.evaluation.scoring import METRICS
+from bundle.evaluation import Evaluation, TranslatingExplainer
+from bundle.evaluation.encodings import Encodings
+from bundle.evaluation.names import METRICS
 from bundle.files import check_writable, write_atomically
-from bundle.report.panels import NUM_STEPS, first_control, make_interpolation, make_pairs, make_panels
+from bundle.report.panels import NUM_STEPS, make_interpolation, make_pairs, make_panels
 from bundle.report.plots import plot_latent
 from bundle.report.provenance import find_commit, list_versions
 from bundle.report.sections import draw_ages, draw_curves, draw_volumes, flatten, show_split, summarise_split
@@ -30,6 +29,7 @@ class Report:
 
     Args:
         evaluation: the evaluation, after it was run with the same settings.
+        explainer: the explained network, of the evaluation.
         output_dir: folder of the run: the page goes to its subfolder `report`.
         checkpoint: file of the weights.
         history: table of the training, `train.csv`; the learning curves are left out when there is none.
@@ -40,13 +40,14 @@ class Report:
     def __init__(
         self,
         evaluation: Evaluation,
+        explainer: TranslatingExplainer,
         output_dir: str | Path,
         checkpoint: str | Path,
         history: str | Path,
         settings: Mapping[str, Any],
         title: str = "ICAM",
     ) -> None:
-        self.evaluation = evaluation
+        self.evaluation, self.explainer = evaluation, explainer
         self.path = Path(output_dir) / "report" / "index.html"
         self.checkpoint, self.history = Path(checkpoint), Path(history)
         self.settings, self.title = dict(settings), title
@@ -64,35 +65,35 @@ class Report:
         """
         tables = self._read_tables()
         check_writable(self.path.parent)
-        metrics, scans = tables["metrics"], tables["scans"]
-        encodings = self.evaluation.encode()
+        evaluation, explainer, metrics = self.evaluation, self.explainer, tables["metrics"]
+        encodings = explainer.encode()
         environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined)
-        splits = sorted(set(self.evaluation.splits))
+        names, headline = sorted(set(explainer.split.names)), evaluation.results.headline
         page = environment.get_template(TEMPLATE).render(
             title=self.title,
-            cohort=self.evaluation.cohort,
-            headline=self.evaluation.headline,
-            summaries=[summarise_split(metrics, split, self.evaluation.headline) for split in splits],
-            results=[show_split(metrics, split, self.evaluation.headline) for split in splits],
-            left_out=self.evaluation.list_left_out(),
-            panels={split: make_panels(self.evaluation, scans, encodings.attribute, split) for split in splits},
-            pairs={split: make_pairs(self.evaluation, tables["pairs"], encodings.attribute, split) for split in splits},
+            cohort=explainer.split.cohort,
+            headline=headline,
+            summaries=[summarise_split(metrics, name, headline) for name in names],
+            results=[show_split(metrics, name, headline) for name in names],
+            left_out=evaluation.list_gaps(),
+            panels={name: make_panels(explainer, tables["scans"], encodings.attribute, name, headline) for name in names},
+            pairs={name: make_pairs(evaluation.pairs, tables["pairs"], encodings.attribute, name) for name in names},
             scatters={
-                split: [
-                    *draw_volumes(tables["volumes"], split),
-                    *draw_ages(tables["ages"], split),
-                    *draw_coverage(tables["uncertainty"], split),
+                name: [
+                    *draw_volumes(tables["volumes"], name),
+                    *draw_ages(tables["ages"], name),
+                    *draw_coverage(tables["uncertainty"], name),
                 ]
-                for split in splits
+                for name in names
             },
-            spreads={split: make_spreads(self.evaluation, tables["uncertainty"], split) for split in splits},
-            interpolations={split: self._interpolate(encodings, split) for split in splits},
+            spreads={name: make_spreads(evaluation.uncertainty, tables["uncertainty"], name) for name in names},
+            interpolations={name: make_interpolation(explainer, encodings.attribute, name, target=1) for name in names},
             curves=list(draw_curves(self.history)),
             latents=list(self._draw_latents(encodings, metrics)),
-            names={split: SPLIT_NAMES.get(split, split) for split in splits},
+            names={name: SPLIT_NAMES.get(name, name) for name in names},
             steps=NUM_STEPS,
-            level=self.evaluation.interval["level"],
-            tables_have_maps=len(scans) > 0,
+            level=evaluation.bootstrap.level,
+            tables_have_maps=len(tables["scans"]) > 0,
             settings=self._list_settings(),
             versions=list_versions(),
         )
@@ -103,40 +104,33 @@ class Report:
 
     def _read_tables(self) -> dict[str, pd.DataFrame]:
         """Return the tables of this evaluation by name; those that it did not write are empty."""
-        folder = self.evaluation.folder
-        if not (folder / "metrics.csv").is_file():
-            raise FileNotFoundError(f"{folder / 'metrics.csv'} does not exist: run the evaluation first ({COMMAND})")
-        found, wanted = json.loads((folder / "settings.json").read_text()), self.evaluation.describe()
+        results, wanted = self.evaluation.results, self.evaluation.describe()
+        metrics = results.read_table("metrics")
+        if metrics.empty:
+            raise FileNotFoundError(f"{results.folder / 'metrics.csv'} does not exist: run the evaluation first ({COMMAND})")
+        found = results.read_settings()
         if found != wanted:
             changed = ", ".join(sorted(key for key, value in wanted.items() if found.get(key) != value))
-            raise ValueError(f"{folder} holds an evaluation with another {changed}: run the evaluation again ({COMMAND})")
-        metrics = pd.read_csv(folder / "metrics.csv").fillna({"protocol": "", "direction": ""})
-        tables = {name: _read_table(folder / f"{name}.csv") for name in ("pairs", "volumes", "ages", "uncertainty")}
+            raise ValueError(f"{results.folder} holds an evaluation with another {changed}: run the evaluation again ({COMMAND})")
+        tables = {name: results.read_table(name) for name in ("pairs", "volumes", "ages", "uncertainty")}
         has_maps = metrics["metric"].isin(METRICS).any()
-        return tables | {"metrics": metrics, "scans": pd.read_csv(folder / "scans.csv") if has_maps else pd.DataFrame()}
-
-    def _interpolate(self, encodings: Encodings, split: str) -> Any:
-        return make_interpolation(self.evaluation, encodings.attribute, first_control(self.evaluation, split), target=1)
+        return tables | {"metrics": metrics, "scans": results.read_table("scans") if has_maps else pd.DataFrame()}
 
     def _draw_latents(self, encodings: Encodings, metrics: pd.DataFrame) -> Iterator[tuple[Markup, str]]:
         """Yield a drawing of each latent space and the probes' figures."""
         for name, latent, probe in (
-            ("Attribute", encodings.attribute.flatten(1), "probe_attribute"),
+            ("Attribute", encodings.attribute, "probe_attribute"),
             ("Content", encodings.content, "probe_content"),
         ):
-            points = PCA(2, svd_solver="full").fit_transform(latent.double().numpy())
-            drawing = plot_latent(points, self.evaluation.labels, self.evaluation.splits, f"{name}: principal components")
+            points = PCA(2, svd_solver="full").fit_transform(latent.flatten(1).double().numpy())
+            split = self.explainer.split
+            drawing = plot_latent(points, split.labels, split.names, f"{name}: principal components")
             rows = metrics[metrics["method"] == probe]
             figures = ", ".join(f"{row['mean']:.2f} ({row['split']})" for _, row in rows.iterrows())
-            chance = 1 / self.evaluation.comparison.num_classes
-            yield drawing, f"{name}: a linear probe tells the class with balanced accuracy {figures}; chance is {chance:.2f}."
+            chance = 1 / split.num_classes
+            yield drawing, f"{name}: a linear probe predicts the class with balanced accuracy {figures}; chance is {chance:.2f}."
 
     def _list_settings(self) -> dict[str, str]:
         """Return what decided the figures, by name."""
         code = {"git commit": find_commit(Path(__file__).parent) or "none", "checkpoint": str(self.checkpoint)}
         return code | dict(flatten(self.evaluation.describe())) | dict(flatten(self.settings))
-
-
-def _read_table(path: Path) -> pd.DataFrame:
-    """Return a table, empty when there is no such file."""
-    return pd.read_csv(path).fillna({"direction": ""}) if path.is_file() else pd.DataFrame()

@@ -1,4 +1,4 @@
-"""Drawings inside the page, as SVG whose lines and text take the page's colour."""
+"""Drawings inside the page, as SVG elements whose lines and text take the page's colour."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -10,13 +10,13 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bundle.evaluation.candidates import NETWORK_METHODS, ORACLES, OWN_METHODS
+from bundle.evaluation.names import NETWORK_METHODS, ORACLES, OWN_METHODS
 
 INK = "#010203"  # replaced by the page's text colour
-PALETTE = ("#2b8ccf", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # told apart by colour-blind readers
+PALETTE = ("#2b8ccf", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # distinct for colour-blind readers
 FAMILIES = {"network": "#2f7fc1", "learned": "#d55e00", "exact change": "#009e73", "trivial": "#8a8a8a"}
 # Of the network, in tables of other figures than NCC.
-OTHER_METHODS = ("exemplar", "sampled", "regressor", "sampled_prior", "sampled_bank")
+OTHER_METHODS = ("exemplar", "sampled", "regressor", "sampled_prior", "sampled_training")
 STYLE = {
     "font.family": "sans-serif",
     "font.size": 9,
@@ -46,13 +46,9 @@ def plot_figures(rows: pd.DataFrame, title: str) -> Markup:
     Args:
         rows: rows of `metrics.csv` of one split, protocol, direction and metric; a column `family` overrules `family_of`.
         title: what they are.
-
-    Returns:
-        SVG element.
     """
     with rc_context(STYLE):
-        figure = Figure(figsize=(4.2, 0.6 + 0.22 * len(rows)), layout="constrained")
-        axes = figure.add_subplot()
+        figure, axes = _make_axes(0.6 + 0.22 * len(rows))
         heights = np.arange(len(rows))[::-1]
         for height, (_, row) in zip(heights, rows.iterrows(), strict=True):
             colour = FAMILIES[row.get("family") or family_of(row["method"])]
@@ -73,13 +69,9 @@ def plot_curves(history: pd.DataFrame, columns: Sequence[str], title: str, log: 
         columns: columns to draw, six at most.
         title: what they are.
         log: whether the vertical axis is logarithmic.
-
-    Returns:
-        SVG element.
     """
     with rc_context(STYLE):
-        figure = Figure(figsize=(4.2, 3.0), layout="constrained")
-        axes = figure.add_subplot()
+        figure, axes = _make_axes(3.0)
         for column, colour in zip(columns, PALETTE, strict=False):
             shown = history[["epoch", column]].dropna()
             axes.plot(shown["epoch"], shown[column], color=colour, marker=".", linewidth=1.4, label=column.replace("_", " "))
@@ -98,13 +90,9 @@ def plot_latent(points: np.ndarray, labels: np.ndarray, splits: Sequence[str], t
         labels: classes, shape (N,).
         splits: split of each scan.
         title: what it is.
-
-    Returns:
-        SVG element.
     """
     with rc_context(STYLE):
-        figure = Figure(figsize=(4.2, 3.4), layout="constrained")
-        axes = figure.add_subplot()
+        figure, axes = _make_axes(3.4)
         for split, marker in zip(sorted(set(splits)), "o^s", strict=False):
             for label in np.unique(labels).tolist():
                 chosen = (labels == label) & (np.array(splits) == split)
@@ -124,13 +112,9 @@ def plot_scatter(points: Mapping[str, tuple[np.ndarray, np.ndarray]], across: st
         across: what the true values are, with their unit.
         up: what the reached values are, with their unit.
         title: what it is.
-
-    Returns:
-        SVG element.
     """
     with rc_context(STYLE):
-        figure = Figure(figsize=(4.2, 3.6), layout="constrained")
-        axes = figure.add_subplot()
+        figure, axes = _make_axes(3.6)
         for (name, (true, reached)), colour in zip(points.items(), PALETTE, strict=False):
             axes.plot(true, reached, "o", color=colour, markersize=4, alpha=0.75, markeredgewidth=0, label=name)
         values = np.concatenate([true for true, _ in points.values()])
@@ -139,6 +123,11 @@ def plot_scatter(points: Mapping[str, tuple[np.ndarray, np.ndarray]], across: st
         axes.set_ylabel(up)
         _label(axes, across, title)
         return _to_svg(figure, title)
+
+
+def _make_axes(height: float) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(4.2, height), layout="constrained")
+    return figure, figure.add_subplot()
 
 
 def _label(axes: Axes, across: str, title: str) -> None:

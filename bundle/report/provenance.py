@@ -1,6 +1,7 @@
 """Where a report's figures come from: code and packages."""
 
 import subprocess
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -13,10 +14,10 @@ def find_commit(folder: str | Path) -> str | None:
     Args:
         folder: folder of the code.
     """
-    commit = _ask_git(folder, "rev-parse", "HEAD")
+    commit = _run_git(folder, "rev-parse", "HEAD")
     if commit is None:
         return None
-    changed = _ask_git(folder, "status", "--porcelain", "--untracked-files=no")
+    changed = _run_git(folder, "status", "--porcelain", "--untracked-files=no")
     return f"{commit} + changes" if changed else commit
 
 
@@ -24,16 +25,14 @@ def list_versions() -> dict[str, str]:
     """Return the versions of the packages that the figures depend on; those not installed are left out."""
     found = {}
     for package in PACKAGES:
-        try:
+        with suppress(PackageNotFoundError):
             found[package] = version(package)
-        except PackageNotFoundError:
-            continue
     return found
 
 
-def _ask_git(folder: str | Path, *command: str) -> str | None:
+def _run_git(folder: str | Path, *command: str) -> str | None:
     try:
-        answer = subprocess.run(["git", "-C", str(folder), *command], capture_output=True, text=True, timeout=10, check=False)
+        done = subprocess.run(["git", "-C", str(folder), *command], capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return answer.stdout.strip() if answer.returncode == 0 else None
+    return done.stdout.strip() if done.returncode == 0 else None

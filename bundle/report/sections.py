@@ -1,4 +1,4 @@
-"""What the page says, taken from the tables of an evaluation and a training."""
+"""Figures, tables and drawings of the page, from the tables of an evaluation and a training."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -7,10 +7,9 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from bundle.evaluation.candidates import TRIVIAL_METHODS
-from bundle.evaluation.pairing import CONVERTER
-from bundle.evaluation.scoring import METRICS, select_kind
-from bundle.evaluation.tables import FIGURES, WAYS, pivot_figures, pivot_maps, show_number
+from bundle.evaluation.names import METRICS, TRIVIAL_METHODS, WAYS, select_kind
+from bundle.evaluation.reporting import FIGURES, pivot_figures, pivot_maps, show_number
+from bundle.evaluation.split import CONVERTER
 from bundle.report.plots import family_of, plot_curves, plot_figures, plot_scatter
 
 MAIN_FIGURES = (  # label, method, metric; shown where there are such rows
@@ -42,13 +41,13 @@ def summarise_split(metrics: pd.DataFrame, split: str, headline: str) -> dict[st
     for kind in WAYS:
         maps = _select_maps(rows, headline, kind)
         for _, row in maps[maps["method"] == f"{kind}_reconstruction"].iterrows():
-            rivals = maps[(maps["direction"] == row["direction"]) & maps["method"].isin(TRIVIAL_METHODS)]
-            beside = f"best trivial map {show_number(rivals['mean'].max())}"
+            others = maps[(maps["direction"] == row["direction"]) & maps["method"].isin(TRIVIAL_METHODS)]
+            beside = f"best trivial map {show_number(others['mean'].max())}"
             figures.append(_figure(f"NCC({row['direction']}), {kind}", row, beside))
     for label, method, metric in MAIN_FIGURES:
         for _, row in rows[(rows["method"] == method) & (rows["metric"] == metric)].iterrows():
             name = f"{label} ({row['direction']})" if row["direction"] else label
-            figures.append(_figure(name, row, _find_rival(rows, method, metric)))
+            figures.append(_figure(name, row, _find_comparison(rows, method, metric)))
     known = set(_select_maps(rows, headline, WAYS[0])["protocol"])
     return {"split": split, "protocol": next(iter(known), None), "figures": figures}
 
@@ -82,19 +81,14 @@ def show_split(metrics: pd.DataFrame, split: str, headline: str) -> dict[str, An
 
 
 def _select_maps(rows: pd.DataFrame, metric: str, kind: str) -> pd.DataFrame:
-    """Return the rows of one kind of map under the paired protocol, or under the paper's where the cohort knows no other."""
+    """Return the rows of one kind of map under the paired protocol, or under the paper's where the cohort has no other."""
     maps = select_kind(rows[rows["metric"] == metric], kind)
     paired = maps[maps["protocol"] == "paired"]
     return paired if len(paired) else maps
 
 
 def draw_volumes(volumes: pd.DataFrame, split: str) -> Iterator[Markup]:
-    """Yield drawings of the change of ventricle volume by translation against the true change, one a direction.
-
-    Args:
-        volumes: contents of `volumes.csv`; may be empty.
-        split: split to show.
-    """
+    """Yield drawings of the change of ventricle volume in `volumes.csv` against the true change, one a direction."""
     if volumes.empty:
         return
     rows = volumes[(volumes["split"] == split) & (volumes["kind"] == CONVERTER)]
@@ -106,12 +100,7 @@ def draw_volumes(volumes: pd.DataFrame, split: str) -> Iterator[Markup]:
 
 
 def draw_ages(ages: pd.DataFrame, split: str) -> Iterator[Markup]:
-    """Yield drawings of the predicted age against the age, and of that of translated scans against the wanted age.
-
-    Args:
-        ages: contents of `ages.csv`; may be empty.
-        split: split to show.
-    """
+    """Yield drawings of the predicted ages in `ages.csv` against the ages, and of those of translated scans likewise."""
     rows = ages[ages["split"] == split] if len(ages) else ages
     for true, reached, name, across in (
         ("age", "predicted_age", "scans", "age, years"),
@@ -124,11 +113,7 @@ def draw_ages(ages: pd.DataFrame, split: str) -> Iterator[Markup]:
 
 
 def draw_curves(path: Path) -> Iterator[Markup]:
-    """Yield drawings of the training history: losses and validation figures; none when there is no file.
-
-    Args:
-        path: `train.csv`.
-    """
+    """Yield drawings of the training history, `train.csv`: losses and validation figures; none when there is no file."""
     if not path.is_file():
         return
     history = pd.read_csv(path)
@@ -141,12 +126,7 @@ def draw_curves(path: Path) -> Iterator[Markup]:
 
 
 def flatten(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yield nested settings as pairs of a dotted name and text.
-
-    Args:
-        settings: the settings.
-        prefix: put before every name.
-    """
+    """Yield nested settings as pairs of a dotted name, after the prefix, and text."""
     for name, value in settings.items():
         if isinstance(value, Mapping):
             yield from flatten(value, f"{prefix}{name}.")
@@ -155,11 +135,11 @@ def flatten(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
             yield f"{prefix}{name}".replace("_", " "), text
 
 
-def _find_rival(rows: pd.DataFrame, method: str, metric: str) -> str:
+def _find_comparison(rows: pd.DataFrame, method: str, metric: str) -> str:
     """Return the figure that this one is compared with, in words; nothing where there is none."""
     name, words = BESIDE.get(metric, ("", ""))
-    rival = rows[(rows["method"] == name) & (rows["metric"] == metric)]
-    return f"{words} {show_number(rival['mean'].iloc[0])}" if method == "regressor" and len(rival) else ""
+    other = rows[(rows["method"] == name) & (rows["metric"] == metric)]
+    return f"{words} {show_number(other['mean'].iloc[0])}" if method == "regressor" and len(other) else ""
 
 
 def _figure(label: str, row: pd.Series, beside: str) -> dict[str, str]:

@@ -1,47 +1,40 @@
-"""Pictures of what the spread of sampled maps tells: beside their error, and how the true change differs between subjects."""
+"""Pictures of the spread of sampled maps: beside their error, and how the true change differs between subjects."""
 
 from collections.abc import Iterator
 
 import pandas as pd
 from markupsafe import Markup
 
-from bundle.evaluation import Evaluation
-from bundle.evaluation.intervals import NAMES
+from bundle.evaluation.uncertainty import INTERVALS, Uncertainty
 from bundle.report.images import draw_map, draw_spread, find_point, find_range, take_planes
 from bundle.report.panels import Panel, Tile
 from bundle.report.plots import plot_scatter
 
 
-def make_spreads(evaluation: Evaluation, table: pd.DataFrame, split: str) -> list[Panel]:
-    """Show, for each direction and way to draw, the scan whose spread has the median correlation with the error.
+def make_spreads(uncertainty: Uncertainty | None, table: pd.DataFrame, split: str) -> list[Panel]:
+    """Show, for each direction and attribute source, the scan whose spread has the median correlation with the error.
 
     Args:
-        evaluation: the evaluation, which measures uncertainty where the table is not empty.
+        uncertainty: test split and network.
         table: contents of `uncertainty.csv`; may be empty.
         split: split to show.
     """
-    if table.empty or evaluation.uncertainty is None:
+    if uncertainty is None or table.empty:
         return []
     panels = []
     known = table[table["split"] == split].dropna(subset=["error_correlation"])
     for _, group in known.groupby(["direction", "draws"], sort=False):
         ordered = group.sort_values(["error_correlation", "scan"])
-        panels.append(make_spread(evaluation, ordered.iloc[(len(ordered) - 1) // 2]))
+        panels.append(make_spread(uncertainty, ordered.iloc[(len(ordered) - 1) // 2]))
     return panels
 
 
-def make_spread(evaluation: Evaluation, row: pd.Series) -> Panel:
-    """Show mean and standard deviation of the sampled maps of a scan, their error, and mean and spread of its true change.
-
-    Args:
-        evaluation: the evaluation, which measures uncertainty.
-        row: row of `uncertainty.csv`.
-    """
-    uncertainty = evaluation.uncertainty
-    assert uncertainty is not None
-    source, classes = int(row["label"]), range(evaluation.comparison.num_classes)
-    target = next(label for label in classes if label != source and uncertainty.name(source, label) == row["direction"])
-    sample = uncertainty.sample(evaluation.comparison, int(row["scan"]), row["draws"], target)
+def make_spread(uncertainty: Uncertainty, row: pd.Series) -> Panel:
+    """Show mean and spread of the sampled maps of a row's scan, their error, and mean and spread of its true change."""
+    split, source = uncertainty.split, int(row["label"])
+    directions = {split.name_direction(*pair): pair for pair in split.list_directions() if pair[0] == source}
+    target = directions[row["direction"]][1]
+    sample = uncertainty.sample(split, int(row["scan"]), row["draws"], target)
     assert sample is not None  # as the table has it
     mean, spread, expected = sample.maps.mean(0), sample.maps.std(0), sample.changes.mean()
     error, true = sample.changes.error(mean), uncertainty.find_true_spread(sample.scan, target)
@@ -55,26 +48,21 @@ def make_spread(evaluation: Evaluation, row: pd.Series) -> Panel:
     ]
     if true is not None:
         tiles.append(Tile(draw_spread(take_planes(true, point), highest), "true standard deviation between subjects"))
-    name = f"{row['participant_id']}, class {source} to {target}, draws: {row['draws']}"
+    name = f"{row['participant_id']}, class {source} to {target}, attributes: {row['draws']}"
     return Panel(f"{name}: correlation with the error {row['error_correlation']:.2f}", tiles)
 
 
 def draw_coverage(table: pd.DataFrame, split: str) -> Iterator[Markup]:
-    """Yield drawings of how much of the true change intervals hold against how much they promise.
-
-    Args:
-        table: contents of `uncertainty.csv`; may be empty.
-        split: split to show.
-    """
+    """Yield drawings of the share of the true change that intervals hold, in `uncertainty.csv`, against their level."""
     if table.empty:
         return
     for (direction, kind), group in table[table["split"] == split].groupby(["direction", "draws"], sort=False):
         points = {}
-        for name in NAMES:
+        for name in INTERVALS:
             for figure, place in (("coverage", "brain"), ("changed", "where it changes")):
                 start = f"{name}_{figure}_"
                 columns = [column for column in table if column.startswith(start)]
                 if columns:
                     levels = [float(column.removeprefix(start)) / 100 for column in columns]
                     points[f"{name}, {place}"] = (pd.Series(levels).to_numpy(), group[columns].mean().to_numpy())
-        yield plot_scatter(points, "promised", "held share of voxels", f"{split}: intervals ({direction}), draws: {kind}")
+        yield plot_scatter(points, "level", "held share of voxels", f"{split}: intervals ({direction}), attributes: {kind}")

@@ -9,10 +9,11 @@ from monai.utils.enums import CommonKeys
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from bundle.attribution import exemplar_maps
+from bundle.attribution import EncodedScans, exemplar_maps
 from bundle.data.parcels import lesioned_parcels, select_parcels
 from bundle.data.scans import without_metadata
 from bundle.networks import ICAM
+from bundle.structures import Attributes
 from bundle.training.trainer import autocast
 from bundle.training.translation import pair_classes
 
@@ -54,13 +55,12 @@ class ICAMValidator(Evaluator):
         image, labels = batch["image"], batch["label"]
         partner = pair_classes(labels, shift=1)
         with torch.inference_mode(), autocast(engine.state.device, engine.amp):
-            mean, _ = engine.network.eval().attribute_encoder(image)
-            maps = exemplar_maps(engine.network, image, mean[partner], labels[partner], engine.reference)
-            told = engine.network.attribute_encoder.classifier is not None
-            logits = engine.network.classify(mean) if told else mean.new_zeros(len(mean), 0)
-            values = batch.get("value", mean.new_zeros(len(mean)))
-            regressed = engine.network.attribute_encoder.regressor is not None and "value" in batch
-            predicted = engine.network.attribute_encoder.regress(mean) if regressed else values
+            scans = EncodedScans(engine.network.eval(), image, labels=labels)
+            maps = exemplar_maps(scans, Attributes(scans.attribute[partner]), labels[partner], engine.reference)
+            encoder = engine.network.attribute_encoder
+            logits = image.new_zeros(len(image), 0) if encoder.classifier is None else encoder.classify(scans.attribute)
+            values = batch.get("value", image.new_zeros(len(image)))
+            predicted = scans.values if encoder.regressor is not None and "value" in batch else values
         return {
             "logits": logits.float(),
             CommonKeys.LABEL: labels,

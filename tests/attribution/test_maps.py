@@ -3,20 +3,32 @@
 import pytest
 import torch
 
-from bundle.attribution import draw_attributes, exemplar_maps, interpolate, sampled_maps, single_maps, translate_to_value
+from bundle.attribution import EncodedScans, PriorSource, exemplar_maps, interpolate, sampled_maps, single_maps, value_maps
 from bundle.networks import ICAM
+from bundle.structures import Attributes, AttributionMaps
+
+
+def draw_all(network: ICAM, num_samples: int, seed: int = 0) -> dict[int, Attributes]:
+    """Attributes of each class."""
+    source = PriorSource(network, num_samples, seed=seed)
+    return {label: source.draw(label) for label in range(len(network.class_attributes))}
+
+
+def explain(network: ICAM, image: torch.Tensor, target: torch.Tensor, num_samples: int, seed=0, **settings) -> AttributionMaps:
+    """Sampled maps of scans."""
+    return sampled_maps(EncodedScans(network, image), target, draw_all(network, num_samples, seed), **settings)
 
 
 def test_map_is_zero_for_identity_translation(network: ICAM, image: torch.Tensor, labels: torch.Tensor) -> None:
-    attribute = network.eval().encode(image).mean
-    assert exemplar_maps(network, image, attribute, labels).mean.abs().max() == 0
+    scans = EncodedScans(network, image)
+    assert exemplar_maps(scans, Attributes(scans.attribute), labels).mean.abs().max() == 0
 
 
 def test_references_differ_by_the_error_of_the_reconstruction(network: ICAM, image: torch.Tensor, labels: torch.Tensor) -> None:
+    scans = EncodedScans(network, image)
+    other = Attributes(torch.randn_like(scans.attribute))
+    own, paper = (exemplar_maps(scans, other, labels, reference) for reference in ("reconstruction", "input"))
     latents = network.eval().encode(image)
-    other = torch.randn_like(latents.mean)
-    own = exemplar_maps(network, image, other, labels, "reconstruction")
-    paper = exemplar_maps(network, image, other, labels, "input")
     error = network.decode(latents.content, latents.mean) - image
     torch.testing.assert_close(paper.mean - own.mean, error, atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(paper.mean, paper.translated - image)
@@ -26,19 +38,19 @@ def test_references_differ_by_the_error_of_the_reconstruction(network: ICAM, ima
 def test_mean_and_variance_equal_those_of_all_samples_at_once(
     network: ICAM, image: torch.Tensor, labels: torch.Tensor, reference: str
 ) -> None:
-    maps = sampled_maps(network, image, 1 - labels, num_samples=7, chunk_size=3, reference=reference)
-    draws = draw_attributes(network.eval(), [0, 1], 7)
+    maps = explain(network, image, 1 - labels, 7, chunk_size=3, reference=reference)
+    draws = draw_all(network.eval(), 7)
     content = network.encode(image).content
     for row, target in enumerate((1 - labels).tolist()):
-        images = network.decode(content[row : row + 1].expand(7, *content.shape[1:]), draws[target])
+        images = network.decode(content[row : row + 1].expand(7, *content.shape[1:]), draws[target].values)
         torch.testing.assert_close(maps.variance[row], images.var(0), atol=1e-6, rtol=1e-3)
         torch.testing.assert_close(maps.translated[row], images.mean(0), atol=1e-5, rtol=1e-4)
 
 
 def test_maps_do_not_depend_on_batch_or_chunk_size(network: ICAM, image: torch.Tensor, labels: torch.Tensor) -> None:
-    together = sampled_maps(network, image, labels, num_samples=6, chunk_size=4)
+    together = explain(network, image, labels, 6, chunk_size=4)
     for row in range(4):
-        alone = sampled_maps(network, image[row : row + 1], labels[row : row + 1], num_samples=6, chunk_size=6)
+        alone = explain(network, image[row : row + 1], labels[row : row + 1], 6, chunk_size=6)
         torch.testing.assert_close(together.mean[row], alone.mean[0], atol=1e-5, rtol=0)
         torch.testing.assert_close(together.variance[row], alone.variance[0], atol=1e-5, rtol=0)
 
@@ -46,27 +58,21 @@ def test_maps_do_not_depend_on_batch_or_chunk_size(network: ICAM, image: torch.T
 def test_maps_are_bit_identical_when_repeated_and_other_with_another_seed(
     network: ICAM, image: torch.Tensor, labels: torch.Tensor
 ) -> None:
-    first, second, other = (sampled_maps(network, image, labels, 4, seed=seed) for seed in (1, 1, 2))
+    first, second, other = (explain(network, image, labels, 4, seed) for seed in (1, 1, 2))
     assert torch.equal(first.mean, second.mean) and torch.equal(first.variance, second.variance)
     assert not torch.equal(first.mean, other.mean)
 
 
-def test_drawn_attributes_have_the_asked_class_in_a_network_of_several(make_network) -> None:
-    network = make_network(num_classes=3)
-    for label, draws in draw_attributes(network, [0, 1, 2], 20).items():
-        assert (network.classify(draws).argmax(1) == label).all()
-
-
 def test_the_mode_of_the_network_is_left_as_it_was(network: ICAM, image: torch.Tensor, labels: torch.Tensor) -> None:
     network.train()
-    sampled_maps(network, image, labels, 2)
+    explain(network, image, labels, 2)
     assert network.training
 
 
 def test_translation_to_a_value_decodes_the_nearest_attribute_with_that_value(make_network, image: torch.Tensor) -> None:
     network = make_network(regression=True).eval()
     wanted = torch.tensor([-2.0, 0.0, 1.0, 3.0])
-    maps = translate_to_value(network, image, wanted)
+    maps = value_maps(EncodedScans(network, image), wanted)
     latents = network.encode(image)
     weight = network.attribute_encoder.regressor.weight[0]
     constraint = torch.cat([weight[None], -weight[None]])  # the solution of least squares that changes the attribute least
@@ -80,26 +86,25 @@ def test_translation_to_a_value_decodes_the_nearest_attribute_with_that_value(ma
 
 
 def test_translation_to_the_own_value_changes_nothing(make_network, image: torch.Tensor) -> None:
-    network = make_network(regression=True).eval()
-    own = network.attribute_encoder.regress(network.encode(image).mean)
-    assert translate_to_value(network, image, own).mean.abs().max() == 0
+    scans = EncodedScans(make_network(regression=True), image)
+    assert value_maps(scans, scans.values).mean.abs().max() == 0
 
 
 def test_translation_to_a_value_does_not_depend_on_the_batch(make_network, image: torch.Tensor) -> None:
     network = make_network(regression=True)
-    together = translate_to_value(network, image, torch.arange(4.0))
+    together = value_maps(EncodedScans(network, image), torch.arange(4.0))
     for row in range(4):
-        alone = translate_to_value(network, image[row : row + 1], torch.tensor([float(row)]))
+        alone = value_maps(EncodedScans(network, image[row : row + 1]), torch.tensor([float(row)]))
         torch.testing.assert_close(together.mean[row], alone.mean[0], atol=1e-5, rtol=0)
 
 
 def test_translation_to_a_value_needs_a_regressor_that_tells_values_apart(make_network, image: torch.Tensor) -> None:
     with pytest.raises(ValueError, match="regression=True"):
-        translate_to_value(make_network(), image, torch.zeros(4))
+        value_maps(EncodedScans(make_network(), image), torch.zeros(4))
     network = make_network(regression=True)
     torch.nn.init.zeros_(network.attribute_encoder.regressor.weight)
     with pytest.raises(ValueError, match="regressor is constant"):
-        translate_to_value(network, image, torch.zeros(4))
+        value_maps(EncodedScans(network, image), torch.zeros(4))
 
 
 def test_interpolation_begins_and_ends_with_the_given_attributes(network: ICAM, image: torch.Tensor) -> None:
@@ -111,9 +116,9 @@ def test_interpolation_begins_and_ends_with_the_given_attributes(network: ICAM, 
 
 def test_wrong_arguments_are_refused(network: ICAM, image: torch.Tensor, labels: torch.Tensor) -> None:
     with pytest.raises(ValueError, match="at least 2"):
-        sampled_maps(network, image, labels, num_samples=1)
+        explain(network, image, labels, 1)
     with pytest.raises(ValueError, match="reconstruction, input"):
-        sampled_maps(network, image, labels, reference="nothing")
+        explain(network, image, labels, 2, reference="nothing")
     with pytest.raises(ValueError, match="num_steps"):
         interpolate(network, image, labels, labels, num_steps=1)
 
@@ -122,10 +127,8 @@ def test_wrong_arguments_are_refused(network: ICAM, image: torch.Tensor, labels:
 def test_single_maps_have_the_mean_and_variance_of_sampled_maps_with_the_same_attributes(
     network: ICAM, image: torch.Tensor, labels: torch.Tensor, reference: str
 ) -> None:
-    attributes = draw_attributes(network.eval(), [0, 1], 5, seed=3)
-    single = single_maps(network, image, 1 - labels, attributes, chunk_size=2, reference=reference)
-    sampled = sampled_maps(network, image, 1 - labels, reference=reference, attributes=attributes)
+    scans, attributes = EncodedScans(network, image), draw_all(network, 5, seed=3)
+    single = single_maps(scans, 1 - labels, attributes, chunk_size=2, reference=reference)
+    sampled = sampled_maps(scans, 1 - labels, attributes, reference=reference)
     torch.testing.assert_close(single.mean(0), sampled.mean, atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(single.var(0), sampled.variance, atol=1e-6, rtol=1e-3)
-    drawn = sampled_maps(network, image, 1 - labels, 5, seed=3, reference=reference)
-    assert torch.equal(drawn.mean, sampled.mean)

@@ -50,19 +50,16 @@ def test_a_resnet_is_trained_resumed_and_explained(tmp_path: Path) -> None:
 @pytest.mark.parametrize("overlays", [[], pytest.param(["volumes"], id="volumes")])
 def test_networks_of_the_configs_have_the_layers_and_methods_that_they_name(overlays: list[str]) -> None:
     for names in ([], ["baselines/resnet"]):
-        parser = read(("train", "evaluate", *overlays, "baselines/attribution", *names), network="@network_def", device="cpu")
-        parser["posthoc"]["gradient_shap"]["references"] = torch.zeros(1)
-        methods = parser.get_parsed_content("attributions#methods")
+        files = ("train", "evaluate", *overlays, "baselines/attribution", *names)
+        parser = read(files, network="@network_def", device="cpu", references=torch.zeros(1))
+        methods = parser.get_parsed_content("explainer#methods")
         assert set(methods) >= METHODS and ("layer_wise_relevance" in methods) == bool(names)
 
 
-EXAMINED = [
-    ("train", "evaluate", "examination"),
-    (*ATTRIBUTION, "examination"),
-    (*ATTRIBUTION, "examination", "baselines/vagan_network"),
-]
+FAITHFULNESS = (*ATTRIBUTION, "faithfulness")
+EXPLAINED = [("train", "evaluate", "faithfulness"), FAITHFULNESS, (*FAITHFULNESS, "baselines/vagan_network")]
 
 
-@pytest.mark.parametrize("names", [TRAINING, ATTRIBUTION, (*ATTRIBUTION, "baselines/resnet"), *EXAMINED])
+@pytest.mark.parametrize("names", [TRAINING, ATTRIBUTION, (*ATTRIBUTION, "baselines/resnet"), *EXPLAINED])
 def test_the_overlays_have_no_key_that_the_stages_lack(names: tuple[str, ...]) -> None:
     check_overrides(["run", "--config_file", str([str(ROOT / "configs" / f"{name}.yaml") for name in names])])

@@ -1,15 +1,14 @@
 """Runs of a benchmark as they are when done, with scores that are known."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from bundle.benchmark.plan import Run, Stage, list_stages, plan_runs
+from bundle.benchmark.plan import Plan, Run, Step
 
-MEASURES = {"maps": {"entry": "evaluation", "base": "configs/evaluate.yaml"}}
+MEASURES = {"maps": {"entry": "evaluation", "base": ["configs/train.yaml", "configs/evaluate.yaml"]}}
 METHODS = {
     "ours": {"measures": ["maps"], "rows": {"Ours": "maps/exemplar_reconstruction"}},
     "theirs": {"measures": ["maps"], "rows": {"{}, theirs": "maps/*"}, "options": {"max_epochs": 3}},
@@ -29,20 +28,19 @@ def make_scans(name: str, score: float, num_scans: int = 6) -> pd.DataFrame:
     ])  # fmt: skip
 
 
-def record_stage(stage: Stage) -> None:
-    """Write what says that a stage ended well."""
-    stage.folder.mkdir(parents=True, exist_ok=True)
-    if stage.name == "training":
-        stage.results.parent.mkdir(parents=True, exist_ok=True)
-        stage.results.touch()
-    stage.record.write_text(json.dumps({"arguments": stage.command()[1:], "seconds": 60.0, "commit": "abc"}))
+def record_step(step: Step) -> None:
+    """Write what says that a step ended well."""
+    if step.name == "training":
+        (step.folder / "train").mkdir(parents=True, exist_ok=True)
+        (step.folder / step.results).touch()
+    step.write_record(seconds=60.0, commit="abc")
 
 
 def finish(run: Run, scores: dict[str, float]) -> None:
     """Write what a run leaves behind."""
-    for stage in run.stages:
-        record_stage(stage)
-    folder = run.stages[0].folder / "maps" / "eval"
+    for step in run.steps:
+        record_step(step)
+    folder = run.steps[0].folder / "maps" / "eval"
     folder.mkdir(parents=True)
     named = {**scores, "image": 0.4, "oracle": 0.9}
     shift = {name: run.seed * STEP if name in scores else 0.0 for name in named}
@@ -57,7 +55,7 @@ def finish(run: Run, scores: dict[str, float]) -> None:
 @pytest.fixture
 def runs(tmp_path: Path) -> list[Run]:
     """Two methods with three seeds each, none of them run."""
-    return plan_runs(METHODS, MEASURES, [0, 1, 2], tmp_path)
+    return Plan(METHODS, MEASURES, [0, 1, 2], tmp_path).runs
 
 
 @pytest.fixture
@@ -65,5 +63,5 @@ def finished(runs: list[Run]) -> list[Run]:
     """The same, all of them done."""
     for run in runs:
         finish(run, SCORES[run.method])
-    assert all(stage.record.is_file() for stage in list_stages(runs))
+    assert all(step.record.is_file() for run in runs for step in run.steps)
     return runs

@@ -9,7 +9,7 @@ from threading import Thread
 
 import pytest
 
-from bundle.benchmark.plan import Run, Stage
+from bundle.benchmark.plan import Run, Step
 from bundle.benchmark.runner import Runner
 
 CONFIG = """
@@ -30,14 +30,14 @@ checks:
 
 
 @pytest.fixture
-def stage(tmp_path):
-    """Return a maker of stages, each a real run of a small config that appends to a file."""
+def step(tmp_path):
+    """Return a maker of steps, each a real run of a small config that appends to a file."""
     (tmp_path / "config.yaml").write_text(CONFIG)
 
     def make(name, ok=True):
         options = {"path": str(tmp_path / "runs.txt"), "ok": ok}
-        stage = Stage(name, "checks", (str(tmp_path / "config.yaml"),), options, tmp_path / "run")
-        return stage._replace(folder=tmp_path / name)
+        step = Step(name, "checks", (str(tmp_path / "config.yaml"),), options, tmp_path / "run")
+        return step._replace(folder=tmp_path / name)
 
     return make
 
@@ -53,17 +53,17 @@ def runner(tmp_path):
 
 
 @pytest.mark.slow
-def test_stage_is_run_once_and_recorded(tmp_path, stage, runner):
-    run = Run("method", 0, (stage("training"),))
+def test_step_is_run_once_and_recorded(tmp_path, step, runner):
+    run = Run("method", 0, (step("training"),))
     assert runner.run([run]) == []
     assert runner.run([run]) == []
     assert (tmp_path / "runs.txt").read_text() == "run"
-    assert json.loads(run.stages[0].record.read_text())["arguments"] == run.stages[0].command()[1:]
+    assert json.loads(run.steps[0].record.read_text())["arguments"] == run.steps[0].command()[1:]
 
 
 @pytest.mark.slow
-def test_failed_stage_is_named_its_followers_are_left_and_other_runs_done(tmp_path, stage, runner):
-    bad, follower, good = stage("bad", ok=False), stage("follower"), stage("good")
+def test_failed_step_is_named_its_followers_are_left_and_other_runs_done(tmp_path, step, runner):
+    bad, follower, good = step("bad", ok=False), step("follower"), step("good")
     failures = runner.run([Run("first", 3, (bad, follower)), Run("second", 3, (good,))])
     assert len(failures) == 1
     assert failures[0].startswith("first, seed 3: bad failed")
@@ -74,8 +74,8 @@ def test_failed_stage_is_named_its_followers_are_left_and_other_runs_done(tmp_pa
 
 
 @pytest.mark.slow
-def test_a_config_that_has_changed_since_is_named(tmp_path, stage, runner, caplog):
-    run = Run("method", 0, (stage("training"),))
+def test_a_config_that_has_changed_since_is_named(tmp_path, step, runner, caplog):
+    run = Run("method", 0, (step("training"),))
     runner.run([run])
     config = tmp_path / "config.yaml"
     config.write_text("# a comment\n" + CONFIG)
@@ -87,8 +87,8 @@ def test_a_config_that_has_changed_since_is_named(tmp_path, stage, runner, caplo
 
 
 @pytest.mark.slow
-def test_measures_of_another_training_do_not_count(tmp_path, stage, runner):
-    training, measure = stage("training"), stage("maps")
+def test_measures_of_another_training_do_not_count(tmp_path, step, runner):
+    training, measure = step("training"), step("maps")
     run = Run("method", 0, (training, measure))
     runner.run([run])
     training.record.unlink()
@@ -97,10 +97,9 @@ def test_measures_of_another_training_do_not_count(tmp_path, stage, runner):
 
 
 @pytest.mark.slow
-def test_a_stage_that_ends_without_its_results_fails_and_costs_no_measure(tmp_path, stage, runner):
-    training, measure = stage("training")._replace(results=tmp_path / "model.pt"), stage("maps")
-    measure.folder.mkdir()
-    measure.record.write_text(json.dumps({"arguments": measure.command()[1:]}))
+def test_a_step_that_ends_without_its_results_fails_and_costs_no_measure(tmp_path, step, runner):
+    training, measure = step("training")._replace(results="model.pt"), step("maps")
+    measure.write_record()
     failures = runner.run([Run("method", 0, (training, measure))])
     assert f"it ended without {training.results}: remove the folder {training.folder}" in failures[0]
     assert measure.record.is_file() and not training.record.exists()
@@ -109,19 +108,19 @@ def test_a_stage_that_ends_without_its_results_fails_and_costs_no_measure(tmp_pa
 BENCHMARK = """
 import sys
 from pathlib import Path
-from bundle.benchmark.plan import Run, Stage
+from bundle.benchmark.plan import Run, Step
 from bundle.benchmark.runner import Runner
 
 folder = Path(sys.argv[1])
-stage = Stage("slow", "checks", (str(folder / "slow.yaml"),), {"path": str(folder / "started.txt")}, folder / "run")
-Runner(folder).run([Run("method", 0, (stage,))])
+step = Step("slow", "checks", (str(folder / "slow.yaml"),), {"path": str(folder / "started.txt")}, folder / "run")
+Runner(folder).run([Run("method", 0, (step,))])
 """
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(120)
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell a process that its parent has ended")
-def test_a_stage_ends_with_a_benchmark_that_is_killed(tmp_path, runner):
+def test_a_step_ends_with_a_benchmark_that_is_killed(tmp_path, runner):
     (tmp_path / "slow.yaml").write_text(SLOW)
     process = subprocess.Popen([sys.executable, "-c", BENCHMARK, str(tmp_path)])
     while not (tmp_path / "started.txt").is_file():
@@ -134,24 +133,38 @@ def test_a_stage_ends_with_a_benchmark_that_is_killed(tmp_path, runner):
         time.sleep(0.1)
 
 
+def test_config_files_that_are_absent_are_refused(tmp_path, runs):
+    with pytest.raises(ValueError, match="the training of ours names configs/train.yaml, which does not exist"):
+        Runner(tmp_path).run(runs)
+
+
+def test_entry_points_that_are_absent_are_refused(tmp_path, runs):
+    (tmp_path / "configs").mkdir()
+    for name in ("train", "evaluate"):
+        (tmp_path / "configs" / f"{name}.yaml").write_text("training: []\n")
+    with pytest.raises(ValueError, match="the maps of ours names the entry evaluation, which no config has"):
+        Runner(tmp_path).run(runs)
+
+
 def test_number_of_jobs_is_checked(tmp_path):
-    with pytest.raises(ValueError, match="num_jobs and num_threads must be at least 1, got 0 and 1"):
-        Runner(tmp_path, 0)
+    for wrong in (0, "2"):
+        with pytest.raises(ValueError, match="num_jobs must be a whole number of at least 1"):
+            Runner(tmp_path, wrong)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(120)
-def test_two_interruptions_end_what_runs_and_start_nothing_more(tmp_path, stage, runner):
+def test_two_interruptions_end_what_runs_and_start_nothing_more(tmp_path, step, runner):
     (tmp_path / "slow.yaml").write_text(SLOW)
     started = tmp_path / "started.txt"
-    endless = Stage("endless", "checks", (str(tmp_path / "slow.yaml"),), {"path": str(started)}, tmp_path / "endless")
-    follower = stage("follower")
+    endless = Step("endless", "checks", (str(tmp_path / "slow.yaml"),), {"path": str(started)}, tmp_path / "endless")
+    follower = step("follower")
 
     def interrupt():
         while not started.is_file():
             time.sleep(0.1)
         os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(0.5)  # while the stage ends
+        time.sleep(0.5)  # while the step ends
         os.kill(os.getpid(), signal.SIGINT)
 
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background a shell has it ignored

@@ -3,15 +3,15 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from bundle.benchmark.rows import list_rows, read_scores
+from bundle.benchmark.results import Results
 from bundle.benchmark.summary import SCANS, SEEDS, seed_interval, summarise_figures, summarise_scores
-from bundle.metrics import bootstrap_interval
+from bundle.evaluation import Bootstrap
 from tests.benchmark.conftest import METHODS, SCORES, SPREAD, STEP
 
 
 @pytest.fixture
 def scores(finished):
-    return read_scores(list_rows(METHODS, finished, "Ours"), finished)
+    return Results(METHODS, finished, "Ours").read_scores()
 
 
 def of(summary, row, direction="-"):
@@ -46,7 +46,7 @@ def test_lead_is_over_the_same_scans_and_seeds(scores):
     assert line["lead_ci_high"] == pytest.approx(0.3, abs=1e-6)
 
 
-def test_rival_leads_itself_by_nothing(scores):
+def test_the_reference_leads_itself_by_nothing(scores):
     assert of(summarise_scores(scores, ["ncc_image"], "Ours"), "Ours")["lead"] == 0
 
 
@@ -55,7 +55,7 @@ def test_with_one_seed_the_interval_is_over_scans(scores):
     line = of(summarise_scores(one, ["ncc_image"], "Ours"), "Ours")
     chosen = one[(one["row"] == "Ours") & (one["direction"] == "-")]["ncc_image"]
     assert line["over"] == SCANS
-    assert (line["ci_low"], line["ci_high"]) == bootstrap_interval(chosen.to_numpy())
+    assert (line["ci_low"], line["ci_high"]) == Bootstrap().find_interval(chosen.to_numpy())
 
 
 def test_scores_that_are_not_defined_do_not_count(scores):

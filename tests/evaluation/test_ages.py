@@ -4,15 +4,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bundle.evaluation import Evaluation
+from bundle.evaluation import Bootstrap
 from bundle.evaluation.ages import summarise_ages
+from tests.tiny_evaluation import build_evaluation
 from tests.tiny_pairs import VALUE_MEAN, VALUE_SCALE, TinyPairs, build_known_network
 
 
 def evaluate(cohort: TinyPairs, folder, regression: bool = True, **settings) -> pd.DataFrame:
     network = build_known_network(cohort.spatial_dims, regression=regression)
-    settings = {"num_samples": 4, "num_resamples": 50, "value_mean": VALUE_MEAN, "value_scale": VALUE_SCALE} | settings
-    return Evaluation(network, cohort.test, cohort.train, folder, "tiny", **settings).run()
+    settings = {"value_mean": VALUE_MEAN, "value_scale": VALUE_SCALE} | settings
+    return build_evaluation(network, cohort, folder, **settings).run()
 
 
 @pytest.mark.parametrize("spatial_dims", [2, 3])
@@ -47,7 +48,7 @@ def test_without_a_regressor_or_ages_there_is_no_table(regression, tmp_path, cap
 def test_figures_are_those_by_hand():
     ages = pd.DataFrame({"split": "seen", "age": [50.0, 60.0, 70.0], "predicted_age": [52.0, 60.0, 66.0]})
     ages = ages.assign(target_age=[70.0, 70.0, np.nan], translated_age=[71.0, 68.0, np.nan])
-    figures = summarise_ages(ages, training_mean=60.0, num_resamples=20).set_index(["method", "metric"])
+    figures = summarise_ages(ages, 60.0, Bootstrap(num_resamples=20)).set_index(["method", "metric"])
     means = figures["mean"]
     assert means["regressor", "mae"] == 2 and means["regressor", "r2"] == pytest.approx(1 - 20 / 200)
     assert means["training_mean", "mae"] == pytest.approx(20 / 3) and means["training_mean", "r2"] == 0

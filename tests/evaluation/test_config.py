@@ -54,13 +54,13 @@ def parser(request, tmp_path):
 
 
 def test_truncated_scan_is_left_out_and_named(parser):
-    image = parser.get_parsed_content("test#screening").items[2]["image"]
+    image = parser.get_parsed_content("test#readable_scans").items[2]["image"]
     Path(image).write_bytes(Path(image).read_bytes()[:200])
     parser.parse(reset=True)
     table = parser.get_parsed_content("evaluator").run()
     assert table["n"].max() == 7
     with pytest.raises(SystemExit, match=r"1 of 8 test scans could not be read and are left out of all figures: .*sub-0015"):
-        parser.get_parsed_content("test#screening").finish()
+        parser.get_parsed_content("test#readable_scans").finish()
 
 
 def test_config_evaluates_a_cohort_on_disk_and_reports_on_it(parser, tmp_path):

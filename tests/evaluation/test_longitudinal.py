@@ -3,15 +3,15 @@ import pandas as pd
 import pytest
 import torch
 
-from bundle.evaluation import Evaluation
+from bundle.evaluation import Bootstrap, Evaluation
 from bundle.evaluation.longitudinal import summarise_pairs
+from tests.tiny_evaluation import build_evaluation
 from tests.tiny_pairs import LOSS, TinyPairs, build_known_network, draw_rim
 
 
 def evaluate(cohort: TinyPairs, folder, network=None, **settings) -> tuple[Evaluation, pd.DataFrame]:
     network = network or build_known_network(cohort.spatial_dims, cohort.num_classes)
-    settings = {"num_samples": 4, "num_resamples": 50, "voxel_size": 2.0, "dilation": 2.0} | settings
-    evaluation = Evaluation(network, cohort.test, cohort.train, folder, "tiny", **settings)
+    evaluation = build_evaluation(network, cohort, folder, **{"voxel_size": 2.0, "dilation": 2.0} | settings)
     return evaluation, evaluation.run()
 
 
@@ -48,7 +48,7 @@ def test_the_map_is_the_change_between_the_scans_in_the_brain(tmp_path):
     cohort = TinyPairs(3, converters=2)
     evaluation, _ = evaluate(cohort, tmp_path)
     change = cohort.images["converter-0_M1"]["image"] - cohort.images["converter-0_M0"]["image"]
-    maps = evaluation.longitudinal.make_maps([0, 1], evaluation.encode().attribute)
+    maps = evaluation.pairs.make_maps([0, 1])
     torch.testing.assert_close(maps.mean, torch.stack([change, -change]), atol=1e-4, rtol=0)
     pairs = pd.read_csv(tmp_path / "eval" / "pairs.csv")
     inside = change.abs().sum() / cohort.images["converter-0_M0"]["brain_mask"].sum()
@@ -72,10 +72,10 @@ def test_a_participant_counts_once():
         "participant_id": ["a", "a", "b", "b", "c"], "kind": ["converter"] * 4 + ["repeat"], "split": "seen",
         "mean_absolute_map": [1.0, 3.0, 6.0, 6.0, 1.0],
     })  # fmt: skip
-    rows = summarise_pairs(pairs, num_resamples=20).set_index("metric")
+    rows = summarise_pairs(pairs, Bootstrap(num_resamples=20)).set_index("metric")
     assert rows["mean"].to_dict() == {"map_of_converters": 4, "map_of_repeats": 1, "repeat_ratio": 0.25}
     assert rows["n"].to_dict() == {"map_of_converters": 2, "map_of_repeats": 1, "repeat_ratio": 3}
-    assert set(summarise_pairs(pairs[:4], num_resamples=20)["metric"]) == {"map_of_converters"}
+    assert set(summarise_pairs(pairs[:4], Bootstrap(num_resamples=20))["metric"]) == {"map_of_converters"}
 
 
 def test_with_three_classes_a_disease_map_is_the_truth_of_its_own_direction_only(tmp_path):

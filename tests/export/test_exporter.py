@@ -7,7 +7,7 @@ import pytest
 import torch
 from tiny_export import Exported
 
-from bundle.attribution import draw_attributes
+from bundle.attribution import PriorSource
 from bundle.export import Exporter, Part
 from bundle.export.exporter import compare
 from bundle.export.formats import FORMATS
@@ -25,9 +25,9 @@ def test_every_output_of_every_part_and_format_is_compared(exported: Exported) -
 
 
 def test_the_attributes_are_those_that_inference_draws(exported: Exported) -> None:
-    draws = draw_attributes(exported.parser.get_parsed_content("network"), [0, 1], num_samples=4, seed=0)
+    source = PriorSource(exported.parser.get_parsed_content("network"), num_samples=4)
     saved = np.load(exported.folder / "attributes.npy")
-    np.testing.assert_array_equal(saved, np.stack([draws[0], draws[1]]))
+    np.testing.assert_array_equal(saved, np.stack([source.draw(label).values for label in (0, 1)]))
 
 
 def test_three_scans_are_compared_and_two_are_repeated(exported: Exported) -> None:
@@ -53,7 +53,7 @@ def test_comparison_finds_the_largest_difference_and_what_is_not_a_number() -> N
 def test_a_file_that_does_not_compute_what_the_network_does_is_not_written(exported: Exported, tmp_path: Path) -> None:
     network = exported.parser.get_parsed_content("network_def", instantiate=True)
     parts = {key: exported.parser.get_parsed_content(key) for key in ("dataset#data", "preprocessing")}
-    exporter = Exporter(network, parts["dataset#data"], parts["preprocessing"], tmp_path, formats=["torchscript"], tolerance=-1.0)
+    exporter = Exporter(PriorSource(network), *parts.values(), tmp_path, formats=["torchscript"], tolerance=-1.0)
     with pytest.raises(ValueError, match="encoder.ts was not written: its output content differs from PyTorch's by 0,"):
         exporter.run()
     assert list(tmp_path.iterdir()) == []

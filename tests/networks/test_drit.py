@@ -3,15 +3,17 @@
 import pytest
 import torch
 
-from bundle.attribution import exemplar_maps, sampled_maps
+from bundle.attribution import EncodedScans, PriorSource, exemplar_maps, interpolate, sampled_maps
 from bundle.networks import (
     ICAM,
     ContentDiscriminator,
     ContentEncoder,
+    Discriminators,
     DomainDiscriminator,
     VectorAttributeEncoder,
     VectorGenerator,
 )
+from bundle.structures import Attributes
 from bundle.training.objective import DiscriminatorObjective, GeneratorObjective
 from bundle.training.translation import Translation
 
@@ -38,14 +40,14 @@ def test_the_attribute_is_a_vector_and_images_are_on_the_scans_grid(
     content, mean, log_variance = network.encode(image)
     assert mean.shape == log_variance.shape == (4, SIZE, *[1] * (image.ndim - 2))
     assert network.attribute_encoder.latent_shape == mean.shape[1:] == network.class_attributes.shape[1:]
-    assert network.decode(content, network.tell(mean, ones)).shape == image.shape
-    assert network.decode(content, network.tell(mean, ones)).abs().max() <= 1
+    assert network.decode(content, mean, ones).shape == image.shape
+    assert network.decode(content, mean, ones).abs().max() <= 1
 
 
 def test_decoding_several_attributes_equals_decoding_each(network: ICAM, image: torch.Tensor, ones: torch.Tensor) -> None:
     content, mean, _ = network.eval().encode(image)
-    both = network.decode(content, network.tell(torch.cat([mean, -mean]), ones.repeat(2)))
-    each = torch.cat([network.decode(content, network.tell(mean, ones)), network.decode(content, network.tell(-mean, ones))])
+    both = network.decode(content, torch.cat([mean, -mean]), ones.repeat(2))
+    each = torch.cat([network.decode(content, mean, ones), network.decode(content, -mean, ones)])
     torch.testing.assert_close(both, each, atol=1e-5, rtol=1e-4)
 
 
@@ -53,53 +55,62 @@ def test_a_batch_equals_single_calls(network: ICAM, image: torch.Tensor, ones: t
     content, mean, _ = network.eval().encode(image)
     singles = [network.encode(one) for one in image.split(1)]
     torch.testing.assert_close(mean, torch.cat([one.mean for one in singles]), atol=1e-5, rtol=1e-4)
-    decoded = torch.cat([network.decode(one.content, network.tell(one.mean, ones[:1])) for one in singles])
-    torch.testing.assert_close(network.decode(content, network.tell(mean, ones)), decoded, atol=1e-5, rtol=1e-4)
+    decoded = torch.cat([network.decode(one.content, one.mean, ones[:1]) for one in singles])
+    torch.testing.assert_close(network.decode(content, mean, ones), decoded, atol=1e-5, rtol=1e-4)
 
 
 def test_every_weight_has_a_gradient(network: ICAM, image: torch.Tensor, labels: torch.Tensor) -> None:
     content, mean, log_variance = network.encode(image)
-    network.decode(content, network.tell(mean + log_variance, labels)).square().mean().backward()
+    network.decode(content, mean + log_variance, labels).square().mean().backward()
     idle = [name for name, weight in network.named_parameters() if weight.grad is None or not weight.grad.any()]
     assert not [name for name in idle if not name.endswith("bias")], idle  # biases before a normalisation are cancelled
 
 
 def test_the_attribute_changes_every_part_of_the_image(network: ICAM, image: torch.Tensor, ones: torch.Tensor) -> None:
     content, mean, _ = network.eval().encode(image)
-    change = (network.decode(content, network.tell(mean + 3, ones)) - network.decode(content, network.tell(mean, ones))).abs()
+    change = (network.decode(content, mean + 3, ones) - network.decode(content, mean, ones)).abs()
     corners = [(..., *[part] * (image.ndim - 2)) for part in (slice(8), slice(-8, None))]
     assert all(change[corner].max() > 1e-4 for corner in corners)
 
 
-def test_the_class_code_is_one_hot_or_shared_by_the_others(network: ICAM, labels: torch.Tensor) -> None:
-    attribute = torch.randn(4, *network.attribute_encoder.latent_shape)
-    told = network.tell(attribute, labels)
-    assert torch.equal(told[:, :SIZE], attribute)
-    assert told[:, SIZE:].flatten(1).tolist() == [[1, 0], [1, 0], [0, 1], [0, 1]]
-    assert torch.equal(network.tell(attribute, labels, other=True), network.tell(attribute, 1 - labels))
-
-
-def test_maps_lead_from_the_other_class_to_the_target(network: ICAM, image: torch.Tensor, labels: torch.Tensor) -> None:
+def test_the_class_decides_the_image_and_may_be_given_as_shares(
+    network: ICAM, image: torch.Tensor, labels: torch.Tensor
+) -> None:
     content, mean, _ = network.eval().encode(image)
-    expected = network.decode(content, network.tell(mean, 1 - labels)) - network.decode(content, network.tell(mean, labels))
-    torch.testing.assert_close(exemplar_maps(network, image, mean, 1 - labels).mean, expected)
-    assert sampled_maps(network, image, 1 - labels, num_samples=3, chunk_size=2).mean.shape == image.shape
+    shares = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
+    assert torch.equal(network.decode(content, mean, labels), network.decode(content, mean, shares))
+    assert not torch.equal(network.decode(content, mean, labels), network.decode(content, mean, 1 - labels))
+    with pytest.raises(ValueError, match="give their labels"):
+        network.decode(content, mean)
+
+
+def test_maps_lead_from_the_own_class_to_the_target(network: ICAM, image: torch.Tensor, labels: torch.Tensor) -> None:
+    content, mean, _ = network.eval().encode(image)
+    scans = EncodedScans(network, image, labels=labels)
+    expected = network.decode(content, mean, 1 - labels) - network.decode(content, mean, labels)
+    torch.testing.assert_close(exemplar_maps(scans, Attributes(mean), 1 - labels).mean, expected.detach())
+    source = PriorSource(network, 3)
+    maps = sampled_maps(scans, 1 - labels, {label: source.draw(label) for label in (0, 1)}, chunk_size=2)
+    assert maps.mean.shape == image.shape
+    strip = interpolate(network, image, mean, mean, 3, (labels, 1 - labels))
+    torch.testing.assert_close(strip[:, 2] - strip[:, 0], expected.detach())
 
 
 def test_the_objective_takes_it_and_asks_for_no_class_of_the_attribute(
     network: ICAM, image: torch.Tensor, labels: torch.Tensor, spatial_dims: int
 ) -> None:
-    judges = ContentDiscriminator(spatial_dims, 16, channels=(4,)), DomainDiscriminator(spatial_dims, channels=(4, 4))
+    content = ContentDiscriminator(spatial_dims, 16, channels=(4,))
+    discriminators = Discriminators(content, DomainDiscriminator(spatial_dims, channels=(4, 4)))
     names = [*GeneratorObjective.terms]
     for needing in ("attribute_class", "latent_readout", "shift_roughness", "regression"):
         names.remove(needing)
-    translation = Translation(network, image, labels)
-    DiscriminatorObjective(dict.fromkeys(DiscriminatorObjective.terms, 1.0), *judges)(translation)
-    total = GeneratorObjective(dict.fromkeys(names, 1.0), *judges)(translation)["total"]
+    translation = Translation(network, discriminators, image, labels)
+    DiscriminatorObjective(dict.fromkeys(DiscriminatorObjective.terms, 1.0))(translation)
+    total = GeneratorObjective(dict.fromkeys(names, 1.0))(translation)["total"]
     total.backward()
     assert total.isfinite()
     with pytest.raises(ValueError, match="built with classification=True"):
-        GeneratorObjective({"attribute_class": 1.0}, *judges)(translation)
+        GeneratorObjective({"attribute_class": 1.0})(translation)
 
 
 def test_image_sizes_that_do_not_fit_are_refused() -> None:

@@ -1,6 +1,7 @@
 """Preparing folders: rows, files, what is done once, what fails."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel
@@ -44,7 +45,7 @@ def test_intensities_above_a_percentile_are_cut_off(save_blob: Save, plain: Sett
     save_blob(tmp_path / "raw" / "blob.nii.gz")
     highest = []
     for name, percentile in (("all", None), ("cut", 90.0)):
-        CohortPreprocessing(tmp_path / "raw", tmp_path / name, plain._replace(clip_percentile=percentile), 0).run()
+        CohortPreprocessing(tmp_path / "raw", tmp_path / name, replace(plain, clip_percentile=percentile), 0).run()
         highest.append(nibabel.load(tmp_path / name / read(tmp_path / name)["image"][0]).get_fdata().max())
     assert highest[1] < 0.9 * highest[0]
 
@@ -62,7 +63,7 @@ def test_what_is_done_is_not_done_again(save_blob: Save, plain: Settings, tmp_pa
     CohortPreprocessing(tmp_path / "raw", tmp_path / "out", plain, 0).run()
     assert all(states(tmp_path / "out")[path] != state for path, state in first.items())
     second = states(tmp_path / "out")
-    CohortPreprocessing(tmp_path / "raw", tmp_path / "out", plain._replace(voxel_size=8.0), 0).run()
+    CohortPreprocessing(tmp_path / "raw", tmp_path / "out", replace(plain, voxel_size=8.0), 0).run()
     assert all(states(tmp_path / "out")[path] != state for path, state in second.items())
 
 
@@ -79,7 +80,7 @@ def test_bad_scans_are_listed_with_a_sentence_and_the_others_done(save_blob: Sav
         nibabel.save(nibabel.Nifti1Image(array.astype(np.float32), np.diag([2.0, 2, 2, 1])), raw / f"{name}.nii.gz")
     unknown = nibabel.Nifti1Image(np.random.default_rng(0).random((9, 9, 9)), None)
     nibabel.save(unknown, raw / "unknown.nii.gz")
-    run = CohortPreprocessing(raw, tmp_path / "out", plain._replace(limits=plain.limits._replace(brain_volume=(100, 1e6))), 0)
+    run = CohortPreprocessing(raw, tmp_path / "out", replace(plain, limits=plain.limits._replace(brain_volume=(100, 1e6))), 0)
     run.run()
     with pytest.raises(SystemExit, match=r"8 of 9 scans failed, the others are done \(see .*prepared.tsv\)"):
         run.finish()
@@ -98,7 +99,7 @@ def test_bad_scans_are_listed_with_a_sentence_and_the_others_done(save_blob: Sav
 
 def test_a_scan_unlike_the_template_is_refused_but_shown(save_blob: Save, plain: Settings, tmp_path: Path) -> None:
     save_blob(tmp_path / "raw" / "blob.nii.gz")
-    strict = plain._replace(limits=plain.limits._replace(template_correlation=0.9))
+    strict = replace(plain, limits=plain.limits._replace(template_correlation=0.9))
     CohortPreprocessing(tmp_path / "raw", tmp_path / "out", plain, 0).run()
     CohortPreprocessing(tmp_path / "raw", tmp_path / "out", strict, 0).run()
     row = read(tmp_path / "out").iloc[0]
@@ -144,7 +145,7 @@ def test_impossible_settings_are_refused_at_once(change: dict[str, float], tmp_p
 def test_processes_give_the_same_scans(save_blob: Save, plain: Settings, tmp_path: Path) -> None:
     for name in ("a", "b", "c"):
         save_blob(tmp_path / "raw" / f"{name}.nii.gz")
-    settings = plain._replace(bias_correction=True)
+    settings = replace(plain, bias_correction=True)
     for name, workers in (("alone", 0), ("two", 2)):
         CohortPreprocessing(tmp_path / "raw", tmp_path / name, settings, workers).run()
     names = sorted(path.relative_to(tmp_path / "alone") for path in (tmp_path / "alone").rglob("*.nii.gz"))

@@ -26,7 +26,7 @@ def test_a_good_scan_has_no_problem() -> None:
         ("template_correlation", float("nan"), "correlates with the template by nan"),
     ],
 )
-def test_a_bad_one_is_told_in_a_sentence(name: str, value: float, sentence: str) -> None:
+def test_a_bad_one_is_described_in_a_sentence(name: str, value: float, sentence: str) -> None:
     assert sentence in str(find_problem(GOOD | {name: value}, Limits()))
 
 

@@ -7,6 +7,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -62,7 +63,7 @@ def test_a_scan_that_kills_its_process_fails_alone_and_those_behind_it_are_done(
         save_blob(tmp_path / "raw" / f"{name}.nii.gz", spacing=(8.0, 8.0, 8.0))
     edge = 160 / (DeadlySlices.DEADLY + 0.5)
     save_blob(tmp_path / "raw" / "b.nii.gz", spacing=(edge, edge, edge))
-    settings = plain._replace(limits=plain.limits._replace(num_slices=DeadlySlices(2)))
+    settings = replace(plain, limits=plain.limits._replace(num_slices=DeadlySlices(2)))
     run = CohortPreprocessing(tmp_path / "raw", tmp_path / "out", settings, num_workers=1)
     run.run()
     table = pd.read_csv(tmp_path / "out" / "prepared.tsv", sep="\t").set_index("participant_id")
@@ -81,7 +82,7 @@ def test_workers_end_with_a_parent_that_is_killed(save_blob: Save, tmp_path: Pat
     paths = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
     parent = subprocess.Popen([sys.executable, script], env=os.environ | {"PYTHONPATH": paths, "LOG": str(log)})
     try:
-        assert wait_until(lambda: log.is_file() and bool(log.read_text()), 60)
+        assert wait_until(lambda: log.is_file() and bool(log.read_text()), 300)
         worker = int(log.read_text())
         assert worker != parent.pid and is_alive(worker)
         parent.send_signal(signal.SIGKILL)

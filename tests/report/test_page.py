@@ -1,6 +1,8 @@
 import re
 import shutil
 import subprocess
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -8,6 +10,7 @@ import torch
 
 from bundle.evaluation import Evaluation
 from bundle.report import Report
+from tests.tiny_evaluation import build_evaluation
 from tests.tiny_pairs import VALUE_MEAN, VALUE_SCALE, TinyPairs, build_known_network
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -17,18 +20,21 @@ FLAGS = [
 ]  # fmt: skip
 
 
+def make_page(evaluation: Evaluation, folder: Path, settings: dict[str, Any], title: str = "ICAM") -> Report:
+    return Report(evaluation, evaluation.explainer, folder, folder / "model.pt", folder / "train.csv", settings, title)
+
+
 @pytest.fixture
 def make_report(make_cohort, make_network, tmp_path):
     def make(spatial_dims: int = 2, dropped: tuple[str, ...] = (), evaluate: bool = True, **arguments) -> Report:
         cohort, network = make_cohort(spatial_dims).drop(*dropped), make_network(spatial_dims)
         torch.save({"model": network.state_dict()}, tmp_path / "model.pt")
-        settings = {"num_samples": 4, "num_resamples": 50} | arguments
-        evaluation = Evaluation(network, cohort.test, cohort.train, tmp_path, "tiny", **settings)
+        evaluation = build_evaluation(network, cohort, tmp_path, **arguments)
         if evaluate:
             evaluation.run()
         history = {"epoch": [1, 2, 3], "loss": [9.0, 4.0, 2.0], "val_ncc": [0.1, 0.3, 0.4], "val_accuracy": [0.5, 0.9, 1.0]}
         pd.DataFrame(history).to_csv(tmp_path / "train.csv", index=False)
-        return Report(evaluation, tmp_path, tmp_path / "model.pt", tmp_path / "train.csv", {"image_size": [16, 32]}, "A & B")
+        return make_page(evaluation, tmp_path, {"image_size": [16, 32]}, "A & B")
 
     return make
 
@@ -48,9 +54,9 @@ def test_page_is_complete_in_itself(spatial_dims, make_report):
 def test_page_of_pairs_and_ages_shows_their_figures_and_scatter_pictures(spatial_dims, tmp_path):
     cohort, network = TinyPairs(spatial_dims, aged=4), build_known_network(spatial_dims, regression=True)
     ages = {"value_mean": VALUE_MEAN, "value_scale": VALUE_SCALE}
-    evaluation = Evaluation(network, cohort.test, cohort.train, tmp_path, "tiny", num_samples=4, num_resamples=50, **ages)
+    evaluation = build_evaluation(network, cohort, tmp_path, **ages)
     evaluation.run()
-    page = Report(evaluation, tmp_path, tmp_path / "model.pt", tmp_path / "train.csv", {}).write().read_text()
+    page = make_page(evaluation, tmp_path, {}).write().read_text()
     for words in ("repeat ratio", "volume effect, longitudinal (+)", "age, error in years", "two scans of one participant"):
         assert words in page
     for title in ("seen: ventricle volume (+)", "seen: age of scans", "seen: age of translated scans"):
@@ -90,7 +96,7 @@ def test_a_report_on_another_evaluation_raises(make_report):
 def test_a_report_with_other_weights_raises(make_report):
     report = make_report()
     with torch.no_grad():
-        report.evaluation.network.attribute_encoder.classifier.bias += 1
+        report.explainer.network.attribute_encoder.classifier.bias += 1
     with pytest.raises(ValueError, match="holds an evaluation with another weights"):
         report.write()
 

@@ -4,24 +4,22 @@ import pandas as pd
 import pytest
 import torch
 
-from bundle.evaluation import Evaluation
 from bundle.report.panels import (
     NUM_STEPS,
     choose_scans,
-    first_control,
     make_interpolation,
     make_pairs,
     make_panel,
     make_panels,
     orient,
 )
+from tests.tiny_evaluation import build_evaluation, build_explainer
 from tests.tiny_pairs import TinyPairs, build_known_network
 
 
 @pytest.fixture(params=[2, 3])
-def evaluation(request, make_cohort, make_network, tmp_path):
-    cohort = make_cohort(request.param)
-    return Evaluation(make_network(request.param), cohort.test, cohort.train, tmp_path, "tiny", num_samples=4)
+def explainer(request, make_cohort, make_network):
+    return build_explainer(make_network(request.param), make_cohort(request.param))
 
 
 def test_scans_at_the_quartiles_of_the_score_are_shown():
@@ -33,22 +31,22 @@ def test_scans_at_the_quartiles_of_the_score_are_shown():
     assert choose_scans(scans, "unseen", "-", "ncc_image") == choose_scans(pd.DataFrame(), "seen", "-", "ncc_image") == []
 
 
-def test_a_panel_shows_scan_truth_translation_and_maps(evaluation):
-    panel = make_panel(evaluation, evaluation.encode().attribute, index=0, target=1, score=0.25)
+def test_a_panel_shows_scan_truth_translation_and_maps(explainer):
+    panel = make_panel(explainer, explainer.encode().attribute, index=0, target=1, score=0.25)
     names = [tile.caption.split(",")[0] for tile in panel.tiles]
     assert names == ["scan", "truth", "translated", "exemplar map", "mean of 4 maps", "their standard deviation"]
     assert panel.title.startswith("test-0, class 0 to 1, reference test-") and panel.title.endswith("NCC 0.25")
 
 
-def test_every_direction_is_shown_from_its_own_class(evaluation):
-    panels = make_panels(evaluation, pd.DataFrame(), evaluation.encode().attribute, "unseen")
+def test_every_direction_is_shown_from_its_own_class(explainer):
+    panels = make_panels(explainer, pd.DataFrame(), explainer.encode().attribute, "unseen", "ncc_image")
     assert list(panels) == ["-", "+"]
     assert all(panel.title.startswith(("test-5,", "test-7,")) for panel in panels["-"])
     assert all(panel.title.startswith(("test-4,", "test-6,")) for panel in panels["+"])
 
 
-def test_an_interpolation_starts_without_a_change(evaluation):
-    panel = make_interpolation(evaluation, evaluation.encode().attribute, first_control(evaluation, "unseen"), target=1)
+def test_an_interpolation_starts_without_a_change(explainer):
+    panel = make_interpolation(explainer, explainer.encode().attribute, "unseen", target=1)
     assert len(panel.tiles) == 2 * NUM_STEPS and panel.title.startswith("test-4,")
     assert panel.tiles[NUM_STEPS].caption == "change at 0%"
     assert panel.tiles[NUM_STEPS].source != panel.tiles[-1].source
@@ -57,17 +55,18 @@ def test_an_interpolation_starts_without_a_change(evaluation):
 @pytest.mark.parametrize("spatial_dims", [2, 3])
 def test_pairs_of_each_kind_and_direction_are_shown(spatial_dims, tmp_path):
     cohort = TinyPairs(spatial_dims, converters=3, repeats=2)
-    evaluation = Evaluation(build_known_network(spatial_dims), cohort.test, cohort.train, tmp_path, "tiny", num_samples=4)
-    pairs = pd.DataFrame(evaluation.longitudinal.run(evaluation.encode().attribute)[1])
-    panels = make_pairs(evaluation, pairs, evaluation.encode().attribute, "seen")
+    pairs = build_evaluation(build_known_network(spatial_dims), cohort, tmp_path).pairs
+    attribute = pairs.explainer.encode().attribute
+    table = pd.DataFrame(pairs.run(attribute)["pairs"])
+    panels = make_pairs(pairs, table, attribute, "seen")
     assert [panel.title.split(", ", 1)[1].split(":")[0] for panel in panels] == [
         "converter, class 0 to 1", "converter, class 1 to 0", "repeat, class 0 to 0",
     ]  # fmt: skip
     captions = [[re.split(r",| M\d", tile.caption)[0] for tile in panel.tiles] for panel in panels]
     assert captions[0] == ["scan", "other scan", "translated", "map", "true change"]
     assert captions[2] == ["scan", "other scan", "translated", "map"]  # the true map of a repeat is empty
-    assert make_pairs(evaluation, pairs, evaluation.encode().attribute, "unseen") == []
-    assert make_pairs(evaluation, pd.DataFrame(), evaluation.encode().attribute, "seen") == []
+    assert make_pairs(pairs, table, attribute, "unseen") == []
+    assert make_pairs(pairs, pd.DataFrame(), attribute, "seen") == []
 
 
 def test_a_change_is_shown_in_the_direction_of_the_translation_and_a_mask_as_it_is():

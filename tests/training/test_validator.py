@@ -3,9 +3,10 @@
 import pytest
 import torch
 
-from bundle.attribution import exemplar_maps
+from bundle.attribution import EncodedScans, exemplar_maps
 from bundle.metrics import compute_ncc
 from bundle.networks import ICAM
+from bundle.structures import Attributes
 from bundle.training import ICAMValidator, direction
 from bundle.training.validator import true_change
 
@@ -38,8 +39,8 @@ def test_output_is_what_exemplar_maps_give(network: ICAM, batch: dict) -> None:
     validator = ICAMValidator("cpu", [batch], network)
     validator.run()
     output = validator.state.output
-    mean = network.encode(batch["image"]).mean
-    expected = exemplar_maps(network, batch["image"], mean[[2, 3, 0, 1]], batch["label"][[2, 3, 0, 1]])
+    scans, mean = EncodedScans(network, batch["image"]), network.encode(batch["image"]).mean.detach()
+    expected = exemplar_maps(scans, Attributes(mean[[2, 3, 0, 1]]), batch["label"][[2, 3, 0, 1]])
     torch.testing.assert_close(output["pred"], expected.mean)
     torch.testing.assert_close(output["logits"], network.classify(mean))
     maps, truth = direction(1)(output)

@@ -1,0 +1,82 @@
+"""A batch of scans, encoded once in every view."""
+
+from collections.abc import Iterator
+from functools import cached_property
+
+import torch
+from monai.networks.utils import eval_mode
+from torch import Tensor
+
+from bundle.attribution.augmentation import NO_AUGMENTATION, TestTimeAugmentation
+from bundle.networks import ICAM
+from bundle.structures import Attributes
+
+
+class EncodedScans:
+    """Encoded scans, from which every map is decoded.
+
+    Attributes:
+        network: the network.
+        image: the scans, shape (B, C, H, W[, D]).
+        views: V views, the scan as it is first.
+        latents: latents of the scans in each view.
+
+    Args:
+        network: trained network.
+        image: scans, intensities in [-1, 1], shape (B, C, H, W[, D]).
+        augmentation: which views there are.
+        labels: classes of the scans, shape (B,); only class-conditional generators need them.
+
+    Raises:
+        ValueError: When the scans have no such views.
+    """
+
+    def __init__(
+        self,
+        network: ICAM,
+        image: Tensor,
+        augmentation: TestTimeAugmentation = NO_AUGMENTATION,
+        labels: Tensor | None = None,
+    ) -> None:
+        augmentation.check(image.ndim - 2)
+        self.network, self.image, self.labels = network, image, labels
+        self.views = list(augmentation.list_views(image.ndim - 2))
+        with eval_mode(network), torch.inference_mode():
+            self.latents = [network.encode(view.apply(image)) for view in self.views]
+
+    @property
+    def attribute(self) -> Tensor:
+        """Attribute means of the scans as they are, shape (B, *latent_shape)."""
+        return self.latents[0].mean
+
+    @cached_property
+    @torch.inference_mode()
+    def probabilities(self) -> Tensor:
+        """Class probabilities, shape (B, K)."""
+        return self.network.classify(self.attribute).softmax(dim=1)
+
+    @cached_property
+    @torch.inference_mode()
+    def values(self) -> Tensor:
+        """Regressed values, in the regressor's units, shape (B,)."""
+        return self.network.attribute_encoder.regress(self.attribute)
+
+    @cached_property
+    def reconstruction(self) -> Tensor:
+        """The scans decoded with their own attributes, in every view, shape (V, B, C, H, W[, D])."""
+        with eval_mode(self.network), torch.inference_mode():
+            return torch.stack(list(self._decode([latents.mean for latents in self.latents], self.labels)))
+
+    def decode(self, attributes: Attributes, labels: Tensor | None) -> Iterator[Tensor]:
+        """Yield the translations of each view, on the grid of the scans, (n * B, C, H, W[, D]); one view is in memory at a time.
+
+        Args:
+            attributes: n attributes a scan, shape (n * B, *latent_shape); number i goes with scan i modulo B.
+            labels: their classes, shape (n * B,).
+        """
+        values, mirrored = attributes
+        return self._decode([values if mirrored is None or not view.flipped else mirrored for view in self.views], labels)
+
+    def _decode(self, attributes: list[Tensor], labels: Tensor | None) -> Iterator[Tensor]:
+        for view, latents, attribute in zip(self.views, self.latents, attributes, strict=True):
+            yield view.undo(self.network.decode(latents.content, attribute, labels))

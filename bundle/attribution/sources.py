@@ -1,0 +1,157 @@
+"""Attributes of a class: drawn from the prior, or those of training scans."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from copy import copy
+from typing import Any, Self
+
+import torch
+from monai.data import Dataset
+from monai.networks.utils import eval_mode
+
+from bundle.attribution.augmentation import NO_AUGMENTATION, TestTimeAugmentation
+from bundle.checkpoints import hash_weights
+from bundle.data.scans import without_metadata
+from bundle.networks import ICAM
+from bundle.sampling import draw_latents
+from bundle.structures import Attributes
+
+
+class AttributeSource(ABC):
+    """A way to draw attributes of a class. Draws depend on the seed and the class alone, and are kept.
+
+    Args:
+        network: trained network.
+        num_samples: number of draws, N.
+        seed: seed of the draws.
+    """
+
+    def __init__(self, network: ICAM, num_samples: int = 50, seed: int = 0) -> None:
+        self.network, self.num_samples, self.seed = network, num_samples, seed
+        self._drawn: dict[int, Attributes] = {}
+
+    def draw(self, label: int) -> Attributes:
+        """Return N attributes of a class.
+
+        Args:
+            label: the class.
+
+        Raises:
+            ValueError: When the class cannot be drawn.
+        """
+        if label not in self._drawn:
+            self._drawn[label] = self._draw(label, torch.Generator().manual_seed(self.seed + label))
+        return self._drawn[label]
+
+    def fresh(self) -> Self:
+        """Return a source that draws anew, for a network whose weights have changed."""
+        source = copy(self)
+        source._drawn = {}
+        return source
+
+    @abstractmethod
+    def _draw(self, label: int, generator: torch.Generator) -> Attributes:
+        """Draw N attributes of a class."""
+
+
+class PriorSource(AttributeSource):
+    """Attributes drawn from N(0, I), given the class that the latent classifier predicts from them.
+
+    Source: Bass et al., NeurIPS 2020, Sec. 3.2 (https://arxiv.org/abs/2006.08287).
+
+    Args:
+        network: trained network.
+        num_samples: number of draws, N.
+        threshold: class probability that a draw exceeds.
+        seed: seed of the draws.
+    """
+
+    def __init__(self, network: ICAM, num_samples: int = 50, threshold: float = 0.5, seed: int = 0) -> None:
+        super().__init__(network, num_samples, seed)
+        self.threshold = threshold
+
+    def _draw(self, label: int, generator: torch.Generator) -> Attributes:
+        return Attributes(draw_latents(self.network, torch.tensor([label]), self.num_samples, self.threshold, generator)[0])
+
+
+class TrainingSource(AttributeSource):
+    """Attribute means of training scans of the class, drawn without replacement as far as there are enough of them.
+
+    Attributes of scans do not fill the half-space of their class in the prior; these are draws from the aggregate posterior.
+
+    Source: Tomczak and Welling, AISTATS 2018 (https://arxiv.org/abs/1705.07120).
+
+    Args:
+        network: trained network, on `device`.
+        dataset: scans of the training split, transformed; its `data` are the entries of the data list.
+        num_samples: number of draws, N.
+        seed: seed of the draws.
+        device: where to compute.
+        batch_size: scans encoded at once.
+        augmentation: with a `mirror_axis`, the mirrored scans are encoded too.
+    """
+
+    def __init__(
+        self,
+        network: ICAM,
+        dataset: Dataset,
+        num_samples: int = 50,
+        seed: int = 0,
+        device: torch.device | str = "cpu",
+        batch_size: int = 8,
+        augmentation: TestTimeAugmentation = NO_AUGMENTATION,
+    ) -> None:
+        super().__init__(network, num_samples, seed)
+        self.dataset, self.device, self.batch_size, self.augmentation = dataset, device, batch_size, augmentation
+
+    def _draw(self, label: int, generator: torch.Generator) -> Attributes:
+        members = torch.tensor([i for i, row in enumerate(self.dataset.data) if int(row["label"]) == label])
+        if not len(members):
+            raise ValueError(f"the training split has no scan of class {label}, whose attributes the source training draws")
+        rounds = -(-self.num_samples // len(members))
+        order = torch.cat([torch.randperm(len(members), generator=generator) for _ in range(rounds)])[: self.num_samples]
+        chosen = members[order].tolist()
+        return encode_attributes(self.network, self.dataset, chosen, self.device, self.batch_size, self.augmentation)
+
+
+def encode_attributes(
+    network: ICAM,
+    dataset: Dataset | Sequence[Mapping[str, Any]],
+    indices: Sequence[int],
+    device: torch.device | str = "cpu",
+    batch_size: int = 8,
+    augmentation: TestTimeAugmentation = NO_AUGMENTATION,
+) -> Attributes:
+    """Return the attribute means of some scans, on `device`.
+
+    Args:
+        network: trained network.
+        dataset: items with `image`, intensities in [-1, 1], shape (C, H, W[, D]).
+        indices: positions of the scans.
+        device: where to compute.
+        batch_size: scans encoded at once.
+        augmentation: with a `mirror_axis`, the mirrored scans are encoded too.
+    """
+    values, mirrored = [], []
+    with eval_mode(network), torch.inference_mode():
+        for start in range(0, len(indices), batch_size):
+            scans = [without_metadata(dataset[i]["image"]).float() for i in indices[start : start + batch_size]]
+            image = torch.stack(scans).to(device)
+            values.append(network.attribute_encoder(image)[0])
+            if (other := augmentation.mirror(image)) is not None:
+                mirrored.append(network.attribute_encoder(other)[0])
+    return Attributes(torch.cat(values), torch.cat(mirrored) if mirrored else None)
+
+
+def describe_sampling(
+    source: PriorSource, augmentation: TestTimeAugmentation, preprocessing: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what decides the sampled maps of a scan.
+
+    Args:
+        source: source of the attributes.
+        augmentation: views of the scans.
+        preprocessing: how scans become network input: grid and intensities.
+    """
+    settings = {name: getattr(source, name) for name in ("num_samples", "threshold", "seed")}
+    return {"weights": f"SHA-256 {hash_weights(source.network)}", **settings, **augmentation._asdict(), **preprocessing}

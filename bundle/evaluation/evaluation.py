@@ -1,0 +1,143 @@
+"""Evaluation of a method on the test split of a cohort."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+
+from bundle.evaluation.ages import Ages, summarise_ages
+from bundle.evaluation.bootstrap import Bootstrap
+from bundle.evaluation.classification import Classes
+from bundle.evaluation.encodings import Encodings
+from bundle.evaluation.explainers import Explainer
+from bundle.evaluation.longitudinal import Longitudinal, summarise_pairs
+from bundle.evaluation.map_metrics.scorer import MapScorer
+from bundle.evaluation.map_metrics.scores import summarise_scores
+from bundle.evaluation.map_metrics.volumes import Ventricles, summarise_volumes
+from bundle.evaluation.names import COLUMNS, WAYS
+from bundle.evaluation.reporting.gaps import find_gaps
+from bundle.evaluation.reporting.results import Results
+from bundle.evaluation.reporting.tables import format_results
+from bundle.evaluation.uncertainty.spread import Uncertainty
+
+CALIBRATION = "calibration.pt"
+
+
+class Evaluation:
+    """Answer questions about a trained method on the test split, seen and unseen anatomies apart.
+
+    Source: Bass et al., NeurIPS 2020, Sec. 4 (https://arxiv.org/abs/2006.08287).
+
+    Args:
+        results: where the tables go.
+        bootstrap: how intervals are found.
+        explainer: the method.
+        maps: do its maps show what they should?
+        classes: do its predictions and latents separate the classes?
+        pairs: do the maps between two scans of one participant show what changed? None for methods without attributes.
+        volumes: do translations change the ventricles as much as they should? Likewise.
+        ages: is the age predicted, and reached by translation? Likewise.
+        uncertainty: does the spread of sampled maps show where they are wrong? Likewise.
+    """
+
+    def __init__(
+        self,
+        results: Results,
+        bootstrap: Bootstrap,
+        explainer: Explainer,
+        maps: MapScorer,
+        classes: Classes,
+        pairs: Longitudinal | None = None,
+        volumes: Ventricles | None = None,
+        ages: Ages | None = None,
+        uncertainty: Uncertainty | None = None,
+    ) -> None:
+        self.results, self.bootstrap, self.explainer, self.split = results, bootstrap, explainer, explainer.split
+        self.maps, self.classes, self.pairs, self.volumes = maps, classes, pairs, volumes
+        self.ages, self.uncertainty = ages, uncertainty
+
+    def run(self) -> pd.DataFrame:
+        """Evaluate, write the tables and `settings.json`, and print the results.
+
+        Tables are `metrics.csv`, `scans.csv`, `predictions.csv`, and where the cohort has what they need `pairs.csv`,
+        `volumes.csv`, `ages.csv`, `uncertainty.csv` and `diversity.csv`; those of an earlier run that this one does not write
+        are removed.
+
+        Returns:
+            The contents of `metrics.csv`.
+
+        Raises:
+            OSError: When nothing can be written to the folder.
+            ValueError: When the lesion mask of a diseased scan is empty.
+        """
+        self.results.check()
+        encodings = self.explainer.encode()
+        tables = self.measure(encodings)
+        metrics = pd.concat([*self._summarise(tables), self.classes.score(encodings, self.bootstrap)], ignore_index=True)
+        metrics.insert(0, "cohort", self.split.cohort)
+        metrics = metrics[list(COLUMNS)]
+        predictions = self.classes.list_predictions(encodings)
+        self.results.write_tables({"metrics": metrics, **tables, "predictions": predictions}, self.describe())
+        self.results.write_images(self.maps.kept)
+        if self.uncertainty is not None:
+            self.uncertainty.save_calibrations(self.results.folder / CALIBRATION)
+        print(format_results(metrics, self.results.headline, self.list_gaps()))
+        return metrics
+
+    def measure(self, encodings: Encodings) -> dict[str, pd.DataFrame]:
+        """Return the scores of single scans, by name of the table; empty tables where the cohort lacks what they need."""
+        rows: dict[str, list[dict[str, Any]]] = {name: [] for name in ("scans", "pairs", "volumes", "ages")}
+        answers = [part.run(encodings.attribute) for part in (self.pairs, self.ages) if part is not None]
+        for answer in [*answers, self.score_maps(encodings)]:
+            for name, part in answer.items():
+                rows[name] += part
+        tables = {name: pd.DataFrame(part) for name, part in rows.items()}
+        empty = {name: pd.DataFrame() for name in ("uncertainty", "diversity")}
+        return tables | (empty if self.uncertainty is None else self.uncertainty.run())
+
+    def score_maps(self, encodings: Encodings) -> dict[str, list[dict[str, Any]]]:
+        """Return the rows of the tables `scans` and `volumes` on the maps towards other classes."""
+        scans: list[dict[str, Any]] = []
+        volumes: list[dict[str, Any]] = []
+        directions = [pair for pair in self.split.list_directions() if self.explainer.explains(*pair)]
+        for indices, target in self.maps.list_batches(directions):
+            made = self.explainer.make_maps(indices, target, encodings.attribute)
+            for position, index in enumerate(indices):
+                maps = {method: images[position] for method, images in made.items()}
+                if self.volumes is not None and self.volumes.covers(index, target):
+                    for way in WAYS:
+                        translated = self.split.stack([index])[0] + maps[f"{way}_input"]
+                        reconstruction = translated - maps[f"{way}_reconstruction"]
+                        volumes.append(self.volumes.compare(index, way, reconstruction, translated))
+                scans += self.maps.score_scan(index, target, maps)
+        return {"scans": scans, "volumes": volumes}
+
+    def describe(self) -> dict[str, Any]:
+        """Return what decides the results, but for the images; `settings.json` holds it."""
+        measures = [part.describe() for part in (self.volumes, self.ages) if part is not None]
+        return {
+            "cohort": self.split.cohort,
+            "headline": self.results.headline,
+            "num_scans": len(self.split),
+            **self.explainer.describe(),
+            "uncertainty": None if self.uncertainty is None else self.uncertainty.describe(),
+            "interval": self.bootstrap.describe(),
+            "measures": {name: value for part in measures for name, value in part.items()},
+        }
+
+    def list_gaps(self) -> list[str]:
+        """Return a sentence for all that the cohort's columns, gaps in them, or the network do not allow to be computed."""
+        parts = [part for part in (self.ages, self.uncertainty, self.explainer) if part is not None]
+        return [*find_gaps(self.split.rows), *(sentence for part in parts for sentence in part.list_gaps())]
+
+    def _summarise(self, tables: dict[str, pd.DataFrame]) -> list[pd.DataFrame]:
+        """Return the rows of `metrics.csv` on each table that is not empty."""
+        summaries: dict[str, Callable[[pd.DataFrame, Bootstrap], pd.DataFrame]] = {
+            "scans": summarise_scores,
+            "pairs": summarise_pairs,
+            "volumes": summarise_volumes,
+            "ages": lambda table, bootstrap: summarise_ages(table, self.maps.training.mean_age(), bootstrap),
+        }
+        if self.uncertainty is not None:
+            summaries["uncertainty"] = self.uncertainty.summarise
+        return [summarise(tables[name], self.bootstrap) for name, summarise in summaries.items() if len(tables[name])]

@@ -1,0 +1,54 @@
+"""The scans by which faithfulness is measured: a few of each split, of one class, towards another."""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from bundle.evaluation.split import Split
+
+
+class Case(NamedTuple):
+    """Scans of one class, and the class that their maps lead to.
+
+    Attributes:
+        target: the other class.
+        direction: name of the direction in the tables.
+        indices: positions in the test split.
+    """
+
+    target: int
+    direction: str
+    indices: list[int]
+
+
+def list_cases(
+    split: Split,
+    explains: Callable[[int, int], bool],
+    count: int | None = None,
+    seed: int = 0,
+    to_controls: bool = False,
+) -> Iterator[Case]:
+    """Yield the directions that a method explains, with scans that are drawn from seen and from unseen anatomies.
+
+    Args:
+        split: the test split.
+        explains: class of scans and target class to whether a method explains them.
+        count: at most so many scans of seen and of unseen anatomies; None for all.
+        seed: seed of the draw.
+        to_controls: whether directions to class 0 are enough.
+
+    Raises:
+        ValueError: When `count` is below 1.
+    """
+    if count is not None and count < 1:
+        raise ValueError(f"at least 1 scan of each split is needed, got {count}; null takes all")
+    for source, target in split.list_directions():
+        if not explains(source, target) or (to_controls and target > 0):
+            continue
+        chosen: list[int] = []
+        for name in sorted(set(split.names)):
+            members = [i for i, label in enumerate(split.labels) if label == source and split.names[i] == name]
+            chosen += sorted(np.random.default_rng(seed).permutation(members)[:count].astype(int).tolist())
+        if chosen:
+            yield Case(target, split.name_direction(source, target), chosen)
