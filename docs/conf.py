@@ -6,6 +6,8 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from docutils import nodes
+from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx.application import Sphinx
 from sphinx_gallery.sorting import ExplicitOrder, FileNameSortKey
 
@@ -14,13 +16,13 @@ sys.path.insert(0, str(ROOT))  # the package of this checkout, whatever is insta
 
 project = "ICAM for MONAI"
 author = "The contributors of this bundle"
+html_show_copyright = False
 release = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
 extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
-    "sphinx.ext.mathjax",
     "sphinx_gallery.gen_gallery",
 ]
 exclude_patterns = ["_build", "examples", "**/GALLERY_HEADER.rst"]
@@ -28,6 +30,8 @@ html_theme = "furo"
 html_title = f"{project} {release}"
 html_show_sourcelink = False
 html_theme_options = {"navigation_with_keys": True}
+
+html_math_renderer = "mathml"  # by docutils: browsers draw it, and nothing is fetched
 
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence", "deflist"]
 myst_heading_anchors = 3
@@ -69,6 +73,13 @@ def mark_names(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines:
         lines[index] = "".join(a + b for a, b in zip(text, names, strict=True))
 
 
+def draw_equation(translator: Any, node: nodes.Element) -> None:
+    """Write an equation as MathML."""
+    translator.body.append(tex2mathml(node.astext(), as_block=isinstance(node, nodes.math_block)))
+    raise nodes.SkipNode
+
+
 def setup(app: Sphinx) -> None:
-    """Read docstrings before napoleon does."""
+    """Draw equations, and read docstrings before napoleon does."""
+    app.add_html_math_renderer("mathml", (draw_equation, None), (draw_equation, None))
     app.connect("autodoc-process-docstring", mark_names, priority=400)
