@@ -138,5 +138,4 @@ def _find_accuracy(figures: pd.DataFrame, row: Row, split: str) -> str:
 
 def _format(line: pd.Series, figure: str, prefix: str = "") -> str:
     """Return a figure with its interval; nothing where it is not defined."""
-    low, high = line[f"{prefix}ci_low"], line[f"{prefix}ci_high"]
-    return "" if pd.isna(line[figure]) else show_interval(line[figure], low, high)
+    return "" if pd.isna(line[figure]) else show_interval(line[figure], line[f"{prefix}ci_low"], line[f"{prefix}ci_high"])
