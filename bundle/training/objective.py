@@ -7,8 +7,6 @@ Source: Bass et al., NeurIPS 2020, Eq. 1-5 (https://arxiv.org/abs/2006.08287).
 
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
 from typing import ClassVar
 
 import torch
@@ -156,7 +154,6 @@ class DiscriminatorObjective(Objective):
         return cross_entropy(t.image_logits.label, t.labels)
 
 
-@dataclass(frozen=True)
 class Phase:
     """A part of a training run, with terms and a batch size of its own.
 
@@ -170,23 +167,19 @@ class Phase:
         ValueError: When a name is no term, or a weight is negative.
     """
 
-    epochs: int | None
-    batch_size: int
-    weights: Mapping[str, float]
-    discriminator_weights: Mapping[str, float]
+    def __init__(
+        self,
+        epochs: int | None,
+        batch_size: int,
+        weights: Mapping[str, float],
+        discriminator_weights: Mapping[str, float],
+    ) -> None:
+        self.epochs, self.batch_size = epochs, batch_size
+        self.generator, self.discriminators = GeneratorObjective(weights), DiscriminatorObjective(discriminator_weights)
 
-    def __post_init__(self) -> None:
-        _ = self.generator, self.discriminators  # unknown terms are refused before the scans are read
-
-    @cached_property
-    def generator(self) -> GeneratorObjective:
-        """What encoders and generator minimise."""
-        return GeneratorObjective(self.weights)
-
-    @cached_property
-    def discriminators(self) -> DiscriminatorObjective:
-        """What the discriminators minimise."""
-        return DiscriminatorObjective(self.discriminator_weights)
+    def __repr__(self) -> str:
+        """Return the settings, by which a resumed run is compared."""
+        return f"Phase({self.epochs}, {self.batch_size}, {self.generator.weights}, {self.discriminators.weights})"
 
 
 def _cross_entropy_to_real(logits: Tensor) -> Tensor:
