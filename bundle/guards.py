@@ -10,7 +10,7 @@ from types import TracebackType
 from monai.bundle import ConfigParser
 
 PACKAGE = Path(__file__).resolve().parent
-STAGE_NAMES = ("train", "evaluate", "inference", "baselines/attribution", "examination")
+STAGE_NAMES = ("train", "evaluate", "inference", "baselines/attribution", "faithfulness")
 STAGES = [PACKAGE.parent / "configs" / f"{name}.yaml" for name in STAGE_NAMES]
 OPTIONS = {"config_file", "meta_file", "logging_file", "run_id", "init_id", "final_id", "args_file", "tracking", "workflow_name"}
 TRACEBACK_VARIABLE = "ICAM_TRACEBACK"  # set it to see the whole traceback of every error

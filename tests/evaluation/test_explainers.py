@@ -55,7 +55,7 @@ def test_networks_of_post_hoc_methods_are_the_classifier_and_its_guided_copies(m
         shuffled = explainer.make_maps([1, 3], 0)
     assert all(not torch.allclose(before[name], shuffled[name]) for name in methods)
     assert explainer.explains(1, 0) and explainer.explains(0, 1) and explainer.translating is None
-    with pytest.raises(NotImplementedError, match="do not translate"):
+    with pytest.raises(NotImplementedError, match="PostHocExplainer does not translate scans"):
         explainer.translate([1], 0)
 
 
