@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 class Latents(NamedTuple):
-    """What the two encoders make of a batch of images.
+    """Output of the two encoders for a batch of images.
 
     Attributes:
         content: class-irrelevant latent, z_c, shape (B, C, H/4, W/4[, D/4]).
@@ -20,7 +20,7 @@ class Latents(NamedTuple):
 
 
 class DomainLogits(NamedTuple):
-    """Verdict of the domain discriminator.
+    """Output of the domain discriminator.
 
     Attributes:
         real: logit of being a real scan, shape (B, 1), or of being a real one of each class, shape (B, K).
@@ -31,7 +31,7 @@ class DomainLogits(NamedTuple):
     label: Tensor
 
     def real_as(self, labels: Tensor) -> Tensor:
-        """Return the logit of being a real scan of the given classes (B,), shape (B,); the class matters only if it was told."""
+        """Return the logit of being a real scan of the given classes (B,), shape (B,); all alike from an unconditional one."""
         return self.real.expand(-1, self.label.shape[1]).gather(1, labels[:, None])[:, 0]
 
 
@@ -41,7 +41,7 @@ class Attributes(NamedTuple):
     Attributes:
         values: attribute latents, one a scan or N of a class, shape (B or N, *latent_shape).
         mirrored: those of mirrored reference scans, for mirrored views; None for the same. An attribute that is itself mirrored
-            need not be of its class: networks do not keep place by place what is where.
+            need not be of its class: its elements are not mirror images of each other.
     """
 
     values: Tensor
@@ -52,7 +52,7 @@ class AttributionMaps(NamedTuple):
     """Feature attribution of a batch of scans, translated to `target`.
 
     Attributes:
-        target: class, or regressed value, that was asked for, shape (B,).
+        target: class, or regressed value, translated to, shape (B,).
         mean: mean FA map over the samples, signed, intensity units of the scan, shape (B, C, H, W[, D]).
         variance: unbiased variance over samples and views, same shape; zero for a single exemplar in one view.
         translated: mean translated scan, same shape.

@@ -59,7 +59,7 @@ def make_parser(configs: Sequence[str], changes: dict[str, Any]) -> ConfigParser
     labels = [index * 2 // count for index in range(count)]
     items = [{"image": torch.rand(1, *size) * 2 - 1, "label": label} for label in labels]
     parser.update({"train#dataset": Dataset(items), "train#dataloader#batch_sampler#labels": labels})
-    parser.update({"train#handlers": [], "train#trainer#augmentation": None})
+    parser.update({"train#handlers": []})
     parser.update({"generator_schedule": None, "discriminator_schedule": None})
     return parser
 
@@ -117,7 +117,7 @@ def measure(task: str, size: str, configs: Sequence[str]) -> None:
     grid = [int(side) for side in size.split(",")]
     changes = {"image_size": grid, "batch_size": 2}
     if task.startswith("training"):
-        step: Callable[[], Any] = make_step(configs, changes | {"checkpointing": "checkpointing" in task})[0]
+        step: Callable[[], Any] = make_step(configs, changes | {"activation_checkpointing": "checkpointing" in task})[0]
     else:
         network = make_parser(configs, changes).get_parsed_content("network")
         image = torch.rand(1, 1, *grid) * 2 - 1

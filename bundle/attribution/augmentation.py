@@ -1,4 +1,4 @@
-"""Test-time augmentation: scans are mirrored and shifted, and what is made of these views is averaged."""
+"""Test-time augmentation: scans are mirrored and shifted, and the maps of these views averaged."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -49,8 +49,6 @@ class TestTimeAugmentation(NamedTuple):
     mirror_axis: int | None = None
     shift: int = 0
 
-    __test__ = False  # no test class, whatever its name says to pytest
-
     def check(self, spatial_dims: int) -> None:
         """Refuse views that do not exist, before anything is computed.
 
@@ -84,4 +82,5 @@ class TestTimeAugmentation(NamedTuple):
             yield from (View(flipped, shift) for shift in shifts)
 
 
+TestTimeAugmentation.__test__ = False  # type: ignore[attr-defined]  # its name does not make it a test for pytest
 NO_AUGMENTATION = TestTimeAugmentation()

@@ -1,4 +1,4 @@
-"""Calibrated intervals for the change of every voxel: made from scans whose change is known, used for others."""
+"""Conformal intervals for the change of every voxel: calibrated on scans whose change is known, used for others."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,11 +10,14 @@ from torch import Tensor
 
 from bundle.files import load_tensors, save_tensors
 
-REMEDY = "give the calibration.pt of an evaluation of this network, with these settings and --uncertainty#draws \"['prior']\""
+REMEDY = (
+    "give the calibration.pt of an evaluation of this network, with these settings and"
+    " --uncertainty#attribute_sources \"['prior']\""
+)
 
 
 class Calibration(NamedTuple):
-    """Ends of the calibrated intervals, in S groups of voxels of similar spread, and M of similar mean in each.
+    """A conformal calibration: ends of the intervals, in S groups of voxels of similar spread, and M of similar mean in each.
 
     Attributes:
         spread_edges: standard deviations that separate the groups, ascending, network intensity, shape (S - 1,).
@@ -67,29 +70,37 @@ def calibrate(
     return Calibration(spread_edges, mean_edges, {level: found[..., i, :] for i, level in enumerate(levels)})
 
 
-class Intervals:
+class ConformalIntervals:
     """Intervals of one level for the maps of a network, by the class that scans are translated to.
 
     Args:
         calibrations: by class.
         level: probability that an interval is to hold the change.
-        origin: what the maps were made with that the calibration is of: hash of the weights, and settings.
+        origin: what the calibrated maps were made with, from `describe_sampling`.
+        preprocessing: how scans become network input here; the check compares it with `origin`.
 
     Raises:
         ValueError: When the calibration has no such level.
     """
 
-    def __init__(self, calibrations: Mapping[int, Calibration], level: float, origin: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        calibrations: Mapping[int, Calibration],
+        level: float,
+        origin: Mapping[str, Any],
+        preprocessing: Mapping[str, Any] | None = None,
+    ) -> None:
         levels = sorted({known for calibration in calibrations.values() for known in calibration.ends})
         if level not in levels:
             raise ValueError(f"interval_level must be one of {', '.join(map(str, levels))}, as in the calibration, got {level}")
-        self.calibrations, self.level, self.origin = dict(calibrations), level, dict(origin)
+        self.calibrations, self.level = dict(calibrations), level
+        self.origin, self.preprocessing = dict(origin), dict(preprocessing or {})
 
     def check(self, origin: Mapping[str, Any], targets: Sequence[int]) -> None:
         """Refuse maps that the calibration is not of.
 
         Args:
-            origin: what the maps are made with.
+            origin: what the maps are made with, from `describe_sampling`.
             targets: classes that scans may be translated to.
 
         Raises:
@@ -98,14 +109,13 @@ class Intervals:
         for name, value in origin.items():
             if self.origin.get(name) != value:
                 raise ValueError(f"the calibration is of {name} {self.origin.get(name)}, and here it is {value}: {REMEDY}")
-        missing = sorted(set(targets) - set(self.calibrations))
-        if missing:
-            raise ValueError(f"the calibration knows no change towards class {missing[0]}: {REMEDY}")
+        if missing := sorted(set(targets) - set(self.calibrations)):
+            raise ValueError(f"the calibration holds no change towards class {missing[0]}: {REMEDY}")
 
     def find(self, mean: Tensor, variance: Tensor, target: Tensor, inside: Tensor) -> Tensor:
         """Return both ends of the intervals, shape (2, B, C, H, W[, D]), network intensity.
 
-        Where validation scans hardly ever change, both are 0, whatever little the map says.
+        Where validation scans hardly ever change, both are 0, however small the map is there.
 
         Args:
             mean: mean maps, shape (B, C, H, W[, D]).
@@ -137,12 +147,15 @@ def save_calibrations(path: str | Path, calibrations: Mapping[int, Calibration],
     save_tensors(path, {"calibrations": content, "origin": dict(origin)})
 
 
-def load_intervals(path: str | Path | None, level: float = 0.9) -> Intervals | None:
+def load_intervals(
+    path: str | Path | None, level: float = 0.9, preprocessing: Mapping[str, Any] | None = None
+) -> ConformalIntervals | None:
     """Load intervals that an evaluation has calibrated.
 
     Args:
         path: file from `save_calibrations`; None for none.
         level: probability that an interval is to hold the change.
+        preprocessing: how scans become network input, which must be as in the evaluation.
 
     Returns:
         The intervals; None without a file.
@@ -162,15 +175,11 @@ def load_intervals(path: str | Path | None, level: float = 0.9) -> Intervals | N
     for label, each in content["calibrations"].items():
         ends = {known: found.numpy() for known, found in each["ends"].items()}
         calibrations[label] = Calibration(each["spread_edges"].numpy(), each["mean_edges"].numpy(), ends)
-    return Intervals(calibrations, level, content["origin"])
+    return ConformalIntervals(calibrations, level, content["origin"], preprocessing)
 
 
 def _find_edges(values: np.ndarray, num_bins: int) -> np.ndarray:
-    """Return what separates groups of equally many values, shape (num_bins - 1,).
-
-    An edge at the smallest value would leave nothing below it, and smaller values of other scans without a group: it is minus
-    infinity instead.
-    """
+    """Return the edges of groups of equally many values, shape (num_bins - 1,); minus infinity in place of the smallest value."""
     if not values.size:
         return np.full(num_bins - 1, -np.inf)
     edges = np.quantile(values, np.linspace(0, 1, num_bins + 1)[1:-1], method="higher")  # values, so there is no gap

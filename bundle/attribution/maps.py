@@ -134,7 +134,13 @@ def value_maps(scans: EncodedScans, value: Tensor, reference: str = "reconstruct
         ValueError: When the network has no regressor, its regressor is constant, or `reference` is unknown.
     """
     with eval_mode(scans.network), torch.inference_mode():
-        attribute = _move_to_value(scans, value)
+        regressed, regressor = scans.values, scans.network.attribute_encoder.regressor
+        assert regressor is not None
+        weight = regressor.weight[0]  # (F,)
+        if not weight.any():
+            raise ValueError("the network's regressor is constant (all its weights are 0): no attribute has another value")
+        steps = (value.to(regressed) - regressed) / weight.square().sum()
+        attribute = scans.attribute + (steps[:, None] * weight).view_as(scans.attribute)
         translated = scans.network.decode(scans.latents[0].content, attribute, scans.labels)
         mean = translated - _reference_images(scans, reference)[0]
     return AttributionMaps(value, mean, torch.zeros_like(mean), translated)
@@ -171,17 +177,6 @@ def interpolate(
             shares = None if ends is None else torch.lerp(ends[0], ends[1], share)  # of the classes, (B, K)
             strip.append(network.decode(content, torch.lerp(start, end, share), shares))
         return torch.stack(strip, dim=1)
-
-
-def _move_to_value(scans: EncodedScans, value: Tensor) -> Tensor:
-    """Return the attributes nearest to those of the scans whose regressed values are `value` (B,)."""
-    regressed = scans.values  # (B,)
-    assert scans.network.attribute_encoder.regressor is not None
-    weight = scans.network.attribute_encoder.regressor.weight[0]  # (F,)
-    if not weight.any():
-        raise ValueError("the network's regressor is constant (all its weights are 0): no attribute has another value")
-    steps = (value.to(regressed) - regressed) / weight.square().sum()
-    return scans.attribute + (steps[:, None] * weight).view_as(scans.attribute)
 
 
 def _map_each(

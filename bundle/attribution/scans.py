@@ -13,13 +13,7 @@ from bundle.structures import Attributes
 
 
 class EncodedScans:
-    """Encoded scans, from which every map is decoded.
-
-    Attributes:
-        network: the network.
-        image: the scans, shape (B, C, H, W[, D]).
-        views: V views, the scan as it is first.
-        latents: latents of the scans in each view.
+    """Encoded scans, from which every map is decoded; `latents` has one entry for each of V views, the scan as it is first.
 
     Args:
         network: trained network.

@@ -116,7 +116,7 @@ class TrainingSource(AttributeSource):
 
 def encode_attributes(
     network: ICAM,
-    dataset: Dataset,
+    dataset: Dataset | Sequence[Mapping[str, Any]],
     indices: Sequence[int],
     device: torch.device | str = "cpu",
     batch_size: int = 8,

@@ -15,7 +15,6 @@ from bundle.export.formats import FORMATS, Run, capture, check_formats
 from bundle.export.parts import Part, split_network
 from bundle.files import check_writable, write_atomically
 from bundle.inference import load_scan
-from bundle.networks import ICAM
 
 BATCH_SIZES = (1, 3)  # that files are compared at; they are written from a batch of two
 
@@ -49,36 +48,25 @@ class Exporter:
     `differences.csv`.
 
     Args:
-        network: trained network.
+        source: source of the attributes, and the trained network.
         scans: items with the path `image`; the first three are compared.
         preprocessing: the network's preprocessing.
         output_dir: folder to write to.
         formats: names of `FORMATS`.
         tolerance: largest accepted difference, as a share of the largest value of an output, or of 1 where that is less.
-        num_samples: attributes drawn for each class, N.
-        threshold: class probability that a drawn attribute exceeds.
-        seed: seed of the draws.
     """
 
     def __init__(
         self,
-        network: ICAM,
+        source: PriorSource,
         scans: Sequence[Mapping[str, Any]],
         preprocessing: Callable[[Any], Any],
         output_dir: str | Path,
         formats: Sequence[str] = tuple(FORMATS),
         tolerance: float = 1e-4,
-        num_samples: int = 50,
-        threshold: float = 0.5,
-        seed: int = 0,
     ) -> None:
-        self.network = network
-        self.scans = scans
-        self.preprocessing = preprocessing
-        self.folder = Path(output_dir)
-        self.formats = formats
-        self.tolerance = tolerance
-        self.sampling: dict[str, Any] = {"num_samples": num_samples, "threshold": threshold, "seed": seed}
+        self.source, self.network, self.scans, self.preprocessing = source, source.network, scans, preprocessing
+        self.folder, self.formats, self.tolerance = Path(output_dir), formats, tolerance
 
     def run(self) -> pd.DataFrame:
         """Export and compare, on the CPU.
@@ -93,35 +81,27 @@ class Exporter:
         """
         check_formats(self.formats)
         check_writable(self.folder)
-        image, attributes = self._read_scans(), self._draw()
+        items = [self.scans[index % len(self.scans)] for index in range(max(BATCH_SIZES))]  # fewer scans are repeated
+        scans: list[Any] = [load_scan(item["image"], self.preprocessing) for item in items]
+        image = torch.stack([scan.as_tensor() for scan in scans])  # (3, 1, H, W[, D])
+        drawn = [self.source.draw(label).values for label in range(len(self.network.class_attributes))]
+        attributes = torch.stack(drawn).detach().cpu()
         rows: list[dict[str, Any]] = []
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # of PyTorch's own inner parts, file by file
             parts = split_network(self.network.cpu())
             content, mean, _ = parts["encoder"].compute(image)
-            drawn = attributes[-1, :1].expand_as(mean)
-            given = {"image": image, "content": content, "attribute": drawn}
+            given = {"image": image, "content": content, "attribute": attributes[-1, :1].expand_as(mean)}
             for name, part in parts.items():
                 rows += self._export(name, part, [given[key] for key in part.inputs])
-        self._save_array("attributes.npy", attributes)
-        self._save_array("image.npy", image)
+        for file, array in (("attributes.npy", attributes), ("image.npy", image)):
+            with write_atomically(self.folder / file) as temporary:
+                np.save(temporary, array.numpy())
         table = pd.DataFrame(rows).sort_values("format", key=lambda names: names.map(list(FORMATS).index), kind="stable")
         with write_atomically(self.folder / "differences.csv") as temporary:
             table.to_csv(temporary, index=False, float_format="%.3g")
         print(table.to_string(index=False, float_format="{:.2g}".format))
         return table
-
-    def _read_scans(self) -> Tensor:
-        """Return the network's input of the first scans, shape (3, 1, H, W[, D]); fewer scans are repeated."""
-        items = [self.scans[index % len(self.scans)] for index in range(max(BATCH_SIZES))]
-        scans = [load_scan(item["image"], self.preprocessing) for item in items]
-        return torch.stack([scan.as_tensor() for scan in scans if scan is not None])
-
-    def _draw(self) -> Tensor:
-        """Return what `sampled_maps` draws for each class."""
-        with torch.no_grad():
-            source = PriorSource(self.network, **self.sampling)
-            return torch.stack([source.draw(label).values for label in range(len(self.network.class_attributes))]).cpu()
 
     def _export(self, name: str, part: Part, inputs: Sequence[Tensor]) -> list[dict[str, Any]]:
         """Write a part in each format and return the rows of its comparison."""
@@ -132,19 +112,12 @@ class Exporter:
             with write_atomically(path) as temporary:
                 FORMATS[key].save(part, program, temporary)
                 compared = compare(part, FORMATS[key].load(temporary), inputs)
-                self._check(path, compared)
+                for row in compared:
+                    if not row["difference"] <= self.tolerance * max(1.0, row["largest"]):  # NaN is refused as well
+                        raise ValueError(
+                            f"{path} was not written: its output {row['output']} differs from PyTorch's by"
+                            f" {row['difference']:.2g}, of values up to {row['largest']:.2g}, and export_tolerance is"
+                            f" {self.tolerance}"
+                        )
             rows += [{"format": key, "part": name, **row} for row in compared]
         return rows
-
-    def _check(self, path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Refuse a file that is not as good as the network."""
-        for row in rows:
-            if not row["difference"] <= self.tolerance * max(1.0, row["largest"]):  # NaN is refused as well
-                raise ValueError(
-                    f"{path} was not written: its output {row['output']} differs from PyTorch's by {row['difference']:.2g},"
-                    f" of values up to {row['largest']:.2g}, and export_tolerance is {self.tolerance}"
-                )
-
-    def _save_array(self, name: str, tensor: Tensor) -> None:
-        with write_atomically(self.folder / name) as temporary:
-            np.save(temporary, tensor.numpy())

@@ -2,13 +2,13 @@
 
 from bundle.inference.datasets import ScanDataset, find_scans, load_scan
 from bundle.inference.evaluator import ScanEvaluator
-from bundle.inference.inferer import ICAMInferer
+from bundle.inference.inferer import AgeRegression, ICAMInferer
 from bundle.inference.interpolation import Interpolation, Walk, walk
-from bundle.inference.postprocessing import SplitExplanationd
+from bundle.inference.postprocessing import AimAtRawScand, SplitExplanationd
 from bundle.inference.predictions import Predictions
-from bundle.inference.rawscans import AimAtRawScand
 
 __all__ = [
+    "AgeRegression",
     "AimAtRawScand",
     "ICAMInferer",
     "Interpolation",

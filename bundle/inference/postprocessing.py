@@ -1,11 +1,16 @@
-"""What becomes of the inferer's answer for one scan."""
+"""Postprocessing of the inferer's answer for one scan."""
 
 from collections.abc import Hashable, Mapping
+from pathlib import Path
 from typing import Any
 
+import nibabel
+import numpy as np
 from monai.data import MetaTensor
 from monai.transforms import Transform
 from monai.utils.enums import CommonKeys as Keys
+
+from bundle.data.resampling import redirect
 
 IMAGES = ("fa_mean", "fa_variance", "fa_low", "fa_high", "translated", "fa_exemplar", "fa_value", "translated_value")
 AGES = ("predicted_age", "translated_age")  # years
@@ -21,14 +26,7 @@ class SplitExplanationd(Transform):
     """
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Split the answer under `pred`.
-
-        Args:
-            data: Item with the answer of `ICAMInferer` for one scan under `pred`.
-
-        Returns:
-            The item with the keys above.
-        """
+        """Return an item with the keys above, from one with the answer of `ICAMInferer` for one scan under `pred`."""
         item = dict(data)
         explanation = item.pop(Keys.PRED)
         probabilities = [float(value) for value in explanation["probabilities"]]
@@ -41,3 +39,38 @@ class SplitExplanationd(Transform):
         }
         images = {key: MetaTensor(explanation[key].detach().cpu()) for key in IMAGES if key in explanation}
         return item | {Keys.PRED if key == "fa_mean" else key: image for key, image in images.items()}
+
+
+class AimAtRawScand(Transform):
+    """Let `Invertd` bring the maps of a prepared scan to the grid of the raw scan, in one interpolation.
+
+    Scans that do not come with `raw_image` (NIfTI file) and `transform` (text file of a matrix from the world of the raw scan
+    to that of the prepared one) are left as they are, and their maps lie on their own grid.
+
+    Args:
+        key: key of the scan on the network's grid.
+    """
+
+    def __init__(self, key: str = "image") -> None:
+        self.key = key
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Return an item whose scan leads back to the raw one.
+
+        Raises:
+            ValueError: When the raw scan or the transform cannot be read.
+        """
+        item = dict(data)
+        if "raw_image" not in item or "transform" not in item:
+            return item
+        try:
+            raw: Any = nibabel.load(item["raw_image"])
+            transform = np.loadtxt(item["transform"])
+        except Exception as error:  # nibabel, gzip and NumPy each raise their own
+            raise ValueError(
+                f"{item['scan']}: maps cannot be written on the raw scan's grid ({error}): keep the raw scan where it was"
+            ) from error
+        if transform.shape != (4, 4) or not np.isfinite(transform).all():
+            raise ValueError(f"{Path(item['transform'])} holds no matrix of 4 x 4 numbers")
+        item[self.key] = redirect(item[self.key], np.asarray(raw.affine, dtype=np.float64), raw.shape, transform)
+        return item

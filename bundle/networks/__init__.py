@@ -1,9 +1,9 @@
 """The networks of ICAM: two encoders, a generator, and the discriminators that train them."""
 
-from bundle.networks.discriminators import ContentDiscriminator, DomainDiscriminator
+from bundle.networks.discriminators import ContentDiscriminator, Discriminators, DomainDiscriminator
 from bundle.networks.drit import VectorAttributeEncoder, VectorGenerator
 from bundle.networks.encoders import AttributeEncoder, ContentEncoder, LatentEncoder
-from bundle.networks.generator import DeformingGenerator, Generator, ResidualGenerator
+from bundle.networks.generator import Decoder, DeformingGenerator, Generator, ResidualGenerator
 from bundle.networks.icam import ICAM
 
 __all__ = [
@@ -11,7 +11,9 @@ __all__ = [
     "AttributeEncoder",
     "ContentDiscriminator",
     "ContentEncoder",
+    "Decoder",
     "DeformingGenerator",
+    "Discriminators",
     "DomainDiscriminator",
     "Generator",
     "LatentEncoder",

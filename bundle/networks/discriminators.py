@@ -11,7 +11,7 @@ from bundle.structures import DomainLogits
 
 
 class ContentDiscriminator(nn.Module):
-    """Tell the class of a scan from its content latent, which the content encoder learns to prevent.
+    """Predict the class of a scan from its content latent, which the content encoder learns to prevent.
 
     Source: Bass et al., NeurIPS 2020, Eq. 1 (https://arxiv.org/abs/2006.08287).
 
@@ -34,7 +34,7 @@ class ContentDiscriminator(nn.Module):
 
 
 class DomainDiscriminator(nn.Module):
-    """Tell real scans from generated ones, and of which class they are.
+    """Separate real scans from generated ones, and predict their class.
 
     Source: Bass et al., NeurIPS 2020, Sec. 3.3, domain loss (https://arxiv.org/abs/2006.08287).
 
@@ -43,8 +43,8 @@ class DomainDiscriminator(nn.Module):
         in_channels: channels of the image.
         num_classes: number of classes, K.
         channels: channels of each strided convolution.
-        conditional: whether real scans are told from generated ones of the same class, each class by itself, instead of all
-            together as in the paper. A translation that looks real, but not as the scans of its class do, then does not pass.
+        conditional: whether real scans are compared with generated ones of the same class, each class by itself, instead of all
+            together as in the paper. A translation that looks real, but not as the scans of its class do, is then found out.
     """
 
     def __init__(
@@ -61,9 +61,22 @@ class DomainDiscriminator(nn.Module):
         self.label = Convolution(spatial_dims, channels[-1], num_classes, kernel_size=1, conv_only=True)
 
     def forward(self, image: Tensor) -> DomainLogits:
-        """Judge images of shape (B, C, H, W[, D])."""
+        """Return the logits of images of shape (B, C, H, W[, D])."""
         features = self.features(image)
         return DomainLogits(real=self.real(features).flatten(2).mean(2), label=self.label(features).flatten(2).mean(2))
+
+
+class Discriminators(nn.Module):
+    """Both discriminators.
+
+    Args:
+        content: D_c.
+        domain: D.
+    """
+
+    def __init__(self, content: ContentDiscriminator, domain: DomainDiscriminator) -> None:
+        super().__init__()
+        self.content, self.domain = content, domain
 
 
 def _strided(spatial_dims: int, in_channels: int, channels: Sequence[int]) -> nn.Sequential:

@@ -1,13 +1,11 @@
-"""Training: the engine, its validation, and what is kept of a run."""
+"""Training: objective, engine, validation, and the files of a run."""
 
 from bundle.training.checkpoints import BestModel, RunState
-from bundle.training.history import History
-from bundle.training.progress import LossBar
-from bundle.training.run import train
+from bundle.training.history import History, LossBar
+from bundle.training.objective import Phase
 from bundle.training.schedules import cosine_schedule
-from bundle.training.seeding import EpochSeed
 from bundle.training.settings import check_key_metric, check_settings
-from bundle.training.trainer import ICAMTrainer
+from bundle.training.trainer import EpochSeed, ICAMTrainer, Learner, train
 from bundle.training.validator import ICAMValidator, direction
 
 __all__ = [
@@ -16,7 +14,9 @@ __all__ = [
     "History",
     "ICAMTrainer",
     "ICAMValidator",
+    "Learner",
     "LossBar",
+    "Phase",
     "RunState",
     "check_key_metric",
     "check_settings",

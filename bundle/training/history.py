@@ -1,12 +1,15 @@
-"""The table of a training run: a row an epoch."""
+"""The losses of a training run: a table with a row an epoch, and a progress bar."""
 
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import pandas as pd
 from ignite.engine import Engine, Events
+from ignite.handlers import ProgressBar
 
 from bundle.files import write_atomically
 from bundle.training.trainer import LOSSES
@@ -36,7 +39,7 @@ class History:
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.write)
 
     def start(self, engine: Engine) -> None:
-        """Forget the last epoch."""
+        """Clear the losses of the last epoch."""
         self.values.clear()
         self.started = time.monotonic()
 
@@ -58,3 +61,25 @@ class History:
             table = pd.concat([earlier[earlier["epoch"] < epoch], table])
         with write_atomically(self.path) as temporary:
             table.to_csv(temporary, index=False, float_format="%.6g")
+
+
+class LossBar(ProgressBar):
+    """A progress bar that shows some of the losses.
+
+    Args:
+        names: losses to show, where an iteration has them.
+        **kwargs: further arguments of `ignite.handlers.ProgressBar`.
+    """
+
+    def __init__(self, names: Sequence[str], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.names = names
+
+    def attach(self, engine: Engine, *args: Any, **kwargs: Any) -> None:
+        """Register with a trainer."""
+
+        def select(output: list[dict[str, Any]]) -> dict[str, float]:
+            losses = output[0][LOSSES]
+            return {name: losses[name] for name in self.names if name in losses}
+
+        super().attach(engine, *args, output_transform=select, **kwargs)

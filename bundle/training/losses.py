@@ -21,12 +21,13 @@ class KLLoss(nn.Module):
         Raises:
             ValueError: When the shapes differ.
         """
-        _check_same_shape(mean, log_variance)
+        if mean.shape != log_variance.shape:
+            raise ValueError(f"shapes must be equal, got {tuple(mean.shape)} and {tuple(log_variance.shape)}")
         return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean()
 
 
 class UniformClassLoss(nn.Module):
-    """Divergence of predicted class probabilities from the uniform distribution: zero when they tell nothing of the class.
+    """Divergence of predicted class probabilities from the uniform distribution; zero when they hold nothing of the class.
 
     The cross entropy to the uniform distribution, less its smallest value log K.
 
@@ -44,41 +45,10 @@ class UniformClassLoss(nn.Module):
         return -(functional.log_softmax(logits, dim=1).mean() + torch.tensor(float(logits.shape[1])).log())
 
 
-class AdversarialLoss(nn.Module):
-    """Binary cross entropy of the logit of being real.
-
-    Source: Bass et al., NeurIPS 2020, Sec. 3.3, domain adversarial loss (https://arxiv.org/abs/2006.08287).
-    """
-
-    def forward(self, logits: Tensor, real: bool) -> Tensor:
-        """Return the mean cross entropy of logits, any shape, to all real or all generated.
-
-        Raises:
-            ValueError: When there are no logits.
-        """
-        if not logits.numel():
-            raise ValueError("logits must not be empty")
-        return functional.softplus(-logits if real else logits).mean()
-
-
-class MapLoss(nn.Module):
-    """Size of a feature attribution map, which is asked to be small.
-
-    Source: Bass et al., NeurIPS 2020, Sec. 3.3, FA map loss (https://arxiv.org/abs/2006.08287).
-    """
-
-    def forward(self, translated: Tensor, reference: Tensor) -> Tensor:
-        """Return mean |translated - reference| of images of shape (B, C, H, W[, D]).
-
-        Raises:
-            ValueError: When the shapes differ.
-        """
-        _check_same_shape(translated, reference)
-        return functional.l1_loss(translated, reference)
-
-
 class RoughnessLoss(nn.Module):
-    """Diffusion regulariser of a field of shifts: mean square of its differences between neighbours.
+    """Diffusion regulariser of a shift field: mean square of its differences between neighbours.
+
+    By hand, because MONAI's `DiffusionLoss` takes central differences, which a field that alternates passes unseen.
 
     Source: Balakrishnan et al., IEEE TMI 2019, smoothness loss (https://arxiv.org/abs/1809.05231).
     """
@@ -96,8 +66,3 @@ class RoughnessLoss(nn.Module):
             raise ValueError(f"a shift needs at least two places along each axis, got shape {tuple(shift.shape)}")
         differences = [shift.diff(dim=axis).square().mean() for axis in range(2, shift.ndim)]
         return torch.stack(differences).sum()
-
-
-def _check_same_shape(first: Tensor, second: Tensor) -> None:
-    if first.shape != second.shape:
-        raise ValueError(f"shapes must be equal, got {tuple(first.shape)} and {tuple(second.shape)}")

@@ -1,32 +1,21 @@
 """Settings that contradict each other, found before the scans are read."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import pandas as pd
 
 from bundle.data.samplers import check_batch_size
-from bundle.training.objective import DiscriminatorObjective, GeneratorObjective, check_weights
+from bundle.training.objective import Phase
 from bundle.training.schedules import check_warmup
 
 
 def check_settings(
-    loss_weights: Mapping[str, float],
-    discriminator_weights: Mapping[str, float],
-    stages: Sequence[Mapping[str, Any]],
-    batch_size: int,
-    num_classes: int,
-    max_epochs: int,
-    epoch_length: int | None,
-    warmup_iterations: int,
+    phases: Sequence[Phase], num_classes: int, max_epochs: int, epoch_length: int | None, warmup_iterations: int
 ) -> None:
-    """Refuse weights of unknown terms, batches that no classes fill evenly, and a rise of the learning rate beyond the end.
+    """Refuse batches that no classes fill evenly, and a rise of the learning rate beyond the end.
 
     Args:
-        loss_weights: weights of the generator's terms.
-        discriminator_weights: weights of the discriminators' terms.
-        stages: what comes before the whole objective, each with `weights`, `discriminator_weights` and `batch_size`.
-        batch_size: scans in a batch of the whole objective.
+        phases: parts of the training.
         num_classes: number of classes, K.
         max_epochs: epochs of the training.
         epoch_length: iterations of an epoch; None when the scans decide.
@@ -35,11 +24,8 @@ def check_settings(
     Raises:
         ValueError: When one of these is found.
     """
-    whole = {"weights": loss_weights, "discriminator_weights": discriminator_weights, "batch_size": batch_size}
-    for stage in [*stages, whole]:
-        check_weights(GeneratorObjective, stage["weights"])
-        check_weights(DiscriminatorObjective, stage["discriminator_weights"])
-        check_batch_size(stage["batch_size"], num_classes)
+    for phase in phases:
+        check_batch_size(phase.batch_size, num_classes)
     if epoch_length is not None:
         check_warmup(warmup_iterations, max_epochs * epoch_length)
 

@@ -8,44 +8,45 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from bundle.networks import ICAM, DomainDiscriminator
+from bundle.networks import ICAM, Discriminators
 from bundle.sampling import draw_latents
 from bundle.structures import DomainLogits, Latents
 
 
 class Translation:
-    """A batch of scans, encoded, reconstructed and translated.
+    """A batch of scans, encoded, reconstructed and translated; each part is computed when it is first used, and once.
 
-    What nobody asks for is not computed, and nothing is computed twice.
-
-    Every scan borrows the attribute of a partner of another class ("exemplar") and an attribute drawn for that class ("sampled").
-    Images have shape (B, C, H, W[, D]), contents (B, C, H/4, W/4[, D/4]), attributes (B, 1, H/16, W/16[, D/16]).
+    Every scan is translated with the attribute of a partner of another class ("exemplar") and with an attribute drawn for that
+    class ("sampled"). Images have shape (B, C, H, W[, D]), contents (B, C, H/4, W/4[, D/4]), attributes (B, *latent_shape).
 
     Source: Bass et al., NeurIPS 2020, Sec. 3.1 and Fig. 3 (https://arxiv.org/abs/2006.08287).
 
     Args:
         network: encoders and generator.
+        discriminators: D_c and D.
         image: scans, intensities in [-1, 1], as many of each class, grouped by class.
         labels: their classes, shape (B,), in ascending order.
         values: a quantity to regress, one a scan, shape (B,), standardised; None without regression.
-        checkpointing: whether what the networks compute on the way is computed again for the gradient instead of kept: less
-            memory, more time, the same numbers.
+        activation_checkpointing: whether activations are computed again for the gradient instead of kept: less memory, more
+            time, the same numbers.
 
     Raises:
         ValueError: When the batch is not class-balanced or not sorted by class.
     """
 
     def __init__(
-        self, network: ICAM, image: Tensor, labels: Tensor, values: Tensor | None = None, checkpointing: bool = False
+        self,
+        network: ICAM,
+        discriminators: Discriminators,
+        image: Tensor,
+        labels: Tensor,
+        values: Tensor | None = None,
+        activation_checkpointing: bool = False,
     ) -> None:
-        self.network = network
-        self.checkpointing = checkpointing
-        self.image = image
-        self.labels = labels
-        self.values = values
+        self.network, self.discriminators, self.activation_checkpointing = network, discriminators, activation_checkpointing
+        self.image, self.labels, self.values = image, labels, values
         self.partner = pair_classes(labels)
         self.target = labels[self.partner]
-        self._verdicts: dict[str, DomainLogits] = {}
 
     @cached_property
     def content(self) -> Tensor:
@@ -79,34 +80,34 @@ class Translation:
         return self._run(self.network.generator, self.content, self.attribute, self.labels)
 
     @cached_property
-    def drawn(self) -> Tensor:
-        """Attributes drawn from the prior given the target class, as far as the network tells classes."""
+    def sampled_attribute(self) -> Tensor:
+        """Attributes drawn from the prior given the target class, or from the whole prior without a classifier."""
         return draw_latents(self.network, self.target)[:, 0]
 
     @cached_property
-    def asked(self) -> Tensor:
-        """Attribute of the partner, then the drawn attribute, shape (2B, 1, H/16, W/16[, D/16])."""
-        return torch.cat([self.attribute[self.partner], self.drawn])
+    def target_attribute(self) -> Tensor:
+        """Attribute of the partner, then the sampled attribute, shape (2B, *latent_shape)."""
+        return torch.cat([self.attribute[self.partner], self.sampled_attribute])
 
     @property
-    def asked_classes(self) -> Tensor:
-        """Classes of the asked attributes, shape (2B,); of the partners' alone, (B,), where the drawn ones are of no class."""
+    def attribute_classes(self) -> Tensor:
+        """Classes of the target attributes, shape (2B,); of the partners' alone, (B,), where sampled ones have no class."""
         of_class = self.network.generator.class_conditional or self.network.attribute_encoder.classifier is not None
         return self.target.repeat(2) if of_class else self.target
 
     @cached_property
     def _decoded(self) -> tuple[Tensor, Tensor | None]:
         """Translations and their shift."""
-        return self._run(self.network.generator.decode_with_shift, self.content, self.asked, self.target.repeat(2))
+        return self._run(self.network.generator.decode_with_shift, self.content, self.target_attribute, self.target.repeat(2))
 
     @property
     def translated(self) -> Tensor:
-        """Own content with the asked attributes, shape (2B, C, H, W[, D])."""
+        """Own content with the target attributes, shape (2B, C, H, W[, D])."""
         return self._decoded[0]
 
     @property
     def shift(self) -> Tensor:
-        """By how much the translations move the scan, voxels, shape (2B, spatial_dims, H/4, W/4[, D/4]).
+        """Shift of the tissue in the translations, voxels, shape (2B, spatial_dims, H/4, W/4[, D/4]).
 
         Raises:
             ValueError: When the generator moves nothing.
@@ -123,45 +124,38 @@ class Translation:
 
     @property
     def sampled(self) -> Tensor:
-        """Own content, drawn attribute."""
+        """Own content, sampled attribute."""
         return self.translated[len(self.labels) :]
 
     @cached_property
-    def recovered(self) -> tuple[Tensor, Tensor]:
-        """Mean and log-variance of the attribute of the translations, which should be the asked one."""
+    def reencoded(self) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance of the attribute of the translations, ideally the target attribute."""
         return self._run(self.network.attribute_encoder, self.translated)
 
     @cached_property
-    def returned(self) -> Latents:
+    def cycle_latents(self) -> Latents:
         """Encoding of the exemplar translation."""
-        mean, log_variance = (half[: len(self.labels)] for half in self.recovered)
+        mean, log_variance = (half[: len(self.labels)] for half in self.reencoded)
         return Latents(self._run(self.network.content_encoder, self.exemplar, mean), mean, log_variance)
 
     @cached_property
     def cycle(self) -> Tensor:
-        """Content of the exemplar translation with the attribute that its borrower carries: the scan itself, ideally."""
-        own = self.returned.mean[self.partner.argsort()]
-        return self._run(self.network.generator, self.returned.content, own, self.labels)
+        """Content of the exemplar translation with the scan's own attribute, encoded from its partner's translation."""
+        own = self.cycle_latents.mean[self.partner.argsort()]
+        return self._run(self.network.generator, self.cycle_latents.content, own, self.labels)
+
+    @cached_property
+    def image_logits(self) -> DomainLogits:
+        """Output of the domain discriminator for the scans; the discriminators' step alone uses it."""
+        return self.discriminators.domain(self.image)
+
+    @cached_property
+    def translated_logits(self) -> DomainLogits:
+        """Output of the domain discriminator for the translations; the generator's step alone uses it, after D has changed."""
+        return self.discriminators.domain(self.translated)
 
     def _run(self, module: Callable, *inputs: Tensor) -> Any:
-        return checkpoint(module, *inputs, use_reentrant=False) if self.checkpointing else module(*inputs)
-
-    def judged_by(self, discriminator: DomainDiscriminator) -> DomainLogits:
-        """Return the discriminator's verdict on `translated`, computed once."""
-        return self._judge("translated", discriminator)
-
-    def image_judged_by(self, discriminator: DomainDiscriminator) -> DomainLogits:
-        """Return the discriminator's verdict on `image`, computed once."""
-        return self._judge("image", discriminator)
-
-    def forget_verdicts(self) -> None:
-        """Have the discriminators judge anew, after they have changed."""
-        self._verdicts.clear()
-
-    def _judge(self, which: str, discriminator: DomainDiscriminator) -> DomainLogits:
-        if which not in self._verdicts:
-            self._verdicts[which] = discriminator(getattr(self, which))
-        return self._verdicts[which]
+        return checkpoint(module, *inputs, use_reentrant=False) if self.activation_checkpointing else module(*inputs)
 
 
 def pair_classes(labels: Tensor, shift: int | None = None) -> Tensor:

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.stats import norm
 
-from bundle.attribution.conformal import Calibration, Intervals, calibrate, load_intervals, save_calibrations
+from bundle.attribution.conformal import Calibration, ConformalIntervals, calibrate, load_intervals, save_calibrations
 
 LEVELS = (0.5, 0.8, 0.9, 0.95)
 ORIGIN = {"weights": "SHA-256 1", "num_samples": 50}
@@ -86,7 +86,7 @@ def test_intervals_are_the_same_after_they_were_saved(tmp_path: Path, calibratio
 @pytest.mark.parametrize("spatial_dims", [2, 3])
 def test_intervals_of_a_batch_are_those_of_each_voxel_by_its_class(spatial_dims: int, calibration: Calibration) -> None:
     other = calibration._replace(ends={level: ends + 3 for level, ends in calibration.ends.items()})
-    intervals = Intervals({0: calibration, 1: other}, 0.9, ORIGIN)
+    intervals = ConformalIntervals({0: calibration, 1: other}, 0.9, ORIGIN)
     mean, variance = torch.randn(2, 1, *[4] * spatial_dims), torch.rand(2, 1, *[4] * spatial_dims)
     inside = torch.rand_like(mean) > 0.5
     low, high = intervals.find(mean, variance, torch.tensor([1, 0]), inside)
@@ -100,13 +100,13 @@ def test_intervals_of_a_batch_are_those_of_each_voxel_by_its_class(spatial_dims:
 
 
 def test_other_maps_than_those_of_the_calibration_are_refused(calibration: Calibration) -> None:
-    intervals = Intervals({1: calibration}, 0.9, ORIGIN)
+    intervals = ConformalIntervals({1: calibration}, 0.9, ORIGIN)
     with pytest.raises(ValueError, match="the calibration is of num_samples 50, and here it is 20: give the calibration.pt of"):
         intervals.check(ORIGIN | {"num_samples": 20}, [1])
-    with pytest.raises(ValueError, match="the calibration knows no change towards class 0"):
+    with pytest.raises(ValueError, match="the calibration holds no change towards class 0"):
         intervals.check(ORIGIN, [0, 1])
     with pytest.raises(ValueError, match="interval_level must be one of 0.5, 0.8, 0.9, 0.95, as in the calibration, got 0.99"):
-        Intervals({1: calibration}, 0.99, ORIGIN)
+        ConformalIntervals({1: calibration}, 0.99, ORIGIN)
 
 
 def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:

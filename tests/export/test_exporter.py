@@ -53,7 +53,7 @@ def test_comparison_finds_the_largest_difference_and_what_is_not_a_number() -> N
 def test_a_file_that_does_not_compute_what_the_network_does_is_not_written(exported: Exported, tmp_path: Path) -> None:
     network = exported.parser.get_parsed_content("network_def", instantiate=True)
     parts = {key: exported.parser.get_parsed_content(key) for key in ("dataset#data", "preprocessing")}
-    exporter = Exporter(network, parts["dataset#data"], parts["preprocessing"], tmp_path, formats=["torchscript"], tolerance=-1.0)
+    exporter = Exporter(PriorSource(network), *parts.values(), tmp_path, formats=["torchscript"], tolerance=-1.0)
     with pytest.raises(ValueError, match="encoder.ts was not written: its output content differs from PyTorch's by 0,"):
         exporter.run()
     assert list(tmp_path.iterdir()) == []

@@ -15,17 +15,22 @@ from bundle.attribution import (
     sampled_maps,
     value_maps,
 )
-from bundle.attribution.conformal import Intervals, calibrate
-from bundle.inference import ICAMInferer
+from bundle.attribution.conformal import ConformalIntervals, calibrate
+from bundle.inference import AgeRegression, ICAMInferer
 from bundle.networks import ICAM
 from bundle.structures import Attributes
 
 Make = Callable[..., ICAM]
 
 
+def infer(network: ICAM, image: torch.Tensor, num_samples: int = 2, seed: int = 0, **parts: object) -> dict[str, torch.Tensor]:
+    """The answer of an inferer."""
+    return ICAMInferer(PriorSource(network, num_samples, seed=seed), **parts)(image, network)
+
+
 def test_answer_is_that_of_the_attribution(make_network: Make, image: torch.Tensor) -> None:
     network = make_network()
-    answer = ICAMInferer(num_samples=3, seed=5)(image, network)
+    answer = infer(network, image, 3, seed=5)
     with torch.inference_mode():
         probabilities = network.eval().classify(network.encode(image).mean).softmax(1)
     torch.testing.assert_close(answer["probabilities"], probabilities.clone())
@@ -38,19 +43,20 @@ def test_answer_is_that_of_the_attribution(make_network: Make, image: torch.Tens
 
 
 def test_a_network_without_a_classifier_is_refused(make_network: Make, image: torch.Tensor) -> None:
-    with pytest.raises(ValueError, match="inference tells classes, and this network has no classifier"):
-        ICAMInferer()(image, make_network(classification=False))
+    with pytest.raises(ValueError, match="inference predicts classes, and this network has no classifier"):
+        infer(make_network(classification=False), image)
 
 
 def test_target_is_the_runner_up_of_several_classes(make_network: Make, image: torch.Tensor) -> None:
-    answer = ICAMInferer(num_samples=2)(image, make_network(num_classes=3))
+    answer = infer(make_network(num_classes=3), image)
     order = answer["probabilities"].argsort(1, descending=True)
     assert (answer["target"] == order[:, 1]).all()
-    assert ICAMInferer(num_samples=2, target=2)(image, make_network(num_classes=3))["target"].tolist() == [2] * 4
+    assert infer(make_network(num_classes=3), image, target=2)["target"].tolist() == [2] * 4
 
 
 def test_batch_of_scans_equals_single_scans(make_network: Make, image: torch.Tensor) -> None:
-    network, inferer = make_network(), ICAMInferer(num_samples=3, exemplar=image[0])
+    network = make_network()
+    inferer = ICAMInferer(PriorSource(network, 3), exemplar=image[0])
     together = inferer(image, network)
     for index in range(len(image)):
         for key, value in inferer(image[index : index + 1], network).items():
@@ -59,7 +65,7 @@ def test_batch_of_scans_equals_single_scans(make_network: Make, image: torch.Ten
 
 def test_exemplar_gives_its_attribute(make_network: Make, image: torch.Tensor) -> None:
     network = make_network()
-    answer = ICAMInferer(num_samples=2, exemplar=image[3], reference="input")(image[:2], network)
+    answer = infer(network, image[:2], exemplar=image[3], reference="input")
     with torch.inference_mode():
         attribute = network.eval().encode(image[3:]).mean.clone()
     attributes = Attributes(attribute.expand(2, *attribute.shape[1:]))
@@ -69,7 +75,7 @@ def test_exemplar_gives_its_attribute(make_network: Make, image: torch.Tensor) -
 
 def test_a_target_value_in_years_gives_the_map_to_the_standardised_value(make_network: Make, image: torch.Tensor) -> None:
     network = make_network(regression=True).eval()
-    answer = ICAMInferer(num_samples=2, target_value=70.0, value_mean=60.0, value_scale=5.0)(image, network)
+    answer = infer(network, image, regression=AgeRegression(70.0, 60.0, 5.0))
     expected = value_maps(EncodedScans(network, image), torch.full((4,), 2.0))
     torch.testing.assert_close(answer["fa_value"], expected.mean.clone())
     torch.testing.assert_close(answer["translated_value"], expected.translated.clone())
@@ -80,35 +86,36 @@ def test_a_target_value_in_years_gives_the_map_to_the_standardised_value(make_ne
 
 
 def test_without_a_target_value_a_network_with_regression_gives_the_age(make_network: Make, image: torch.Tensor) -> None:
-    answer = ICAMInferer(num_samples=2)(image, make_network(regression=True))
+    answer = infer(make_network(regression=True), image)
     assert answer["predicted_age"].shape == (4,) and "fa_value" not in answer
-    assert "predicted_age" not in ICAMInferer(num_samples=2)(image, make_network())
+    assert "predicted_age" not in infer(make_network(), image)
 
 
 def test_wrong_settings_are_refused(make_network: Make, image: torch.Tensor) -> None:
     with pytest.raises(ValueError, match="target must be a class, 0 to 1, or null, got -1"):
-        ICAMInferer(target=-1)(image, make_network())
+        infer(make_network(), image, target=-1)
     with pytest.raises(ValueError, match="num_samples must be at least 2"):
-        ICAMInferer(num_samples=1)(image, make_network())
+        infer(make_network(), image, 1)
     with pytest.raises(ValueError, match="target_value 70 needs a network with regression, and this one has none"):
-        ICAMInferer(num_samples=2, target_value=70)(image, make_network())
+        infer(make_network(), image, regression=AgeRegression(70))
 
 
 @pytest.mark.parametrize("value", [500, -10, "old", float("nan"), True])
 def test_a_target_value_that_is_no_age_is_refused(value: object) -> None:
     with pytest.raises(ValueError, match=r"target_value must be an age, 0 to 120 years, .* got"):
-        ICAMInferer(target_value=value)  # type: ignore[arg-type]
-    assert [ICAMInferer(target_value=age).target_value for age in (0, 120, 72.5, None)] == [0, 120, 72.5, None]
+        AgeRegression(value).check()  # type: ignore[arg-type]
+    for age in (0, 120, 72.5, None):
+        AgeRegression(age).check()
 
 
 def test_views_are_averaged_and_views_that_there_are_not_are_refused_at_once(make_network: Make, image: torch.Tensor) -> None:
     network = make_network()
-    inferer = ICAMInferer(num_samples=2, target=0, mirror_axis=0, shift=1)
+    answer = infer(network, image, target=0, augmentation=TestTimeAugmentation(0, 1))
     scans = EncodedScans(network, image, TestTimeAugmentation(0, 1))
     expected = sampled_maps(scans, torch.zeros(len(image), dtype=torch.long), {0: PriorSource(network, 2).draw(0)})
-    torch.testing.assert_close(inferer(image, network)["fa_variance"], expected.variance.clone())
+    torch.testing.assert_close(answer["fa_variance"], expected.variance.clone())
     with pytest.raises(ValueError, match="mirror_axis must be null or one of 0 to"):
-        ICAMInferer(mirror_axis=3).check(network)
+        infer(network, image, augmentation=TestTimeAugmentation(3))
 
 
 @pytest.mark.parametrize("augmentation", [TestTimeAugmentation(), TestTimeAugmentation(0, 1)])
@@ -116,9 +123,8 @@ def test_scans_are_encoded_once_a_view_for_all_maps(
     make_network: Make, image: torch.Tensor, augmentation: TestTimeAugmentation
 ) -> None:
     network, batch = make_network(regression=True), image[:3]
-    inferer = ICAMInferer(
-        num_samples=3, exemplar=image[3], mirror_axis=augmentation.mirror_axis, shift=augmentation.shift, target_value=70.0
-    )
+    source = PriorSource(network, 3)
+    inferer = ICAMInferer(source, augmentation=augmentation, exemplar=image[3], regression=AgeRegression(70.0))
     encoded: dict[str, list[torch.Tensor]] = {"content_encoder": [], "attribute_encoder": []}
     for name, calls in encoded.items():
         getattr(network, name).register_forward_hook(lambda module, inputs, output, calls=calls: calls.append(inputs[0]))
@@ -137,19 +143,22 @@ def test_intervals_of_other_maps_are_refused(make_network: Make, image: torch.Te
     zero = np.zeros(40)
     calibration = calibrate(zero, zero, np.linspace(-1, 1, 40), zero + 1, (0.5,), (1, 1))
     origin = describe_sampling(PriorSource(network, 3), TestTimeAugmentation(), {"pixdim": 2.0})
-    intervals = Intervals({0: calibration, 1: calibration}, 0.5, origin)
-    answer = ICAMInferer(num_samples=3, intervals=intervals, preparation={"pixdim": 2.0})(image, network)
+
+    def make(preprocessing: dict) -> ConformalIntervals:
+        return ConformalIntervals({0: calibration, 1: calibration}, 0.5, origin, preprocessing)
+
+    answer = infer(network, image, 3, intervals=make({"pixdim": 2.0}))
     assert (answer["fa_low"] < 0).any() and (answer["fa_low"] <= answer["fa_high"]).all()
     for settings, message in (
         ({"num_samples": 2}, "the calibration is of num_samples 3, and here it is 2"),
-        ({"mirror_axis": 0}, "the calibration is of mirror_axis None, and here it is 0"),
+        ({"augmentation": TestTimeAugmentation(0)}, "the calibration is of mirror_axis None, and here it is 0"),
         ({"seed": 1}, "the calibration is of seed 0, and here it is 1"),
-        ({"preparation": {"pixdim": 1.0}}, "the calibration is of pixdim 2.0, and here it is 1.0"),
+        ({"intervals": make({"pixdim": 1.0})}, "the calibration is of pixdim 2.0, and here it is 1.0"),
         ({"reference": "input"}, "reference must be reconstruction for maps with intervals, got input"),
     ):
         with pytest.raises(ValueError, match=message):
-            ICAMInferer(**({"num_samples": 3, "intervals": intervals} | settings))(image, network)
+            infer(network, image, **({"num_samples": 3, "intervals": make({"pixdim": 2.0})} | settings))
     with torch.no_grad():
         network.class_attributes += 1
     with pytest.raises(ValueError, match="the calibration is of weights SHA-256"):
-        ICAMInferer(num_samples=3, intervals=intervals)(image, network)
+        infer(network, image, 3, intervals=make({"pixdim": 2.0}))

@@ -11,7 +11,7 @@ from monai.bundle import ConfigParser
 from tiny_scans import make_affine, run, save_scan
 
 import bundle.inference.predictions
-from bundle.attribution import PriorSource, describe_sampling
+from bundle.attribution import describe_sampling
 from bundle.attribution.conformal import calibrate, save_calibrations
 
 NAMES = ("flat", "sub-01/slice", "sub-02/volume", "sub-03/oblique")
@@ -44,8 +44,8 @@ def test_intervals_lie_on_the_grid_of_the_scan(scans: Path, make_parser: Make, t
     inferer = parser.get_parsed_content("inferer")
     zero = np.zeros(40)
     calibration = calibrate(zero, zero, np.linspace(-1, 1, 40), zero + 1, (0.5, 0.9), (1, 1))
-    source = PriorSource(parser.get_parsed_content("network"), **inferer.sampling)
-    origin = describe_sampling(source, inferer.augmentation, inferer.preparation)
+    preprocessing = {name: parser[name] for name in ("pixdim", "plane", "percentile", "headroom")}
+    origin = describe_sampling(inferer.source, inferer.augmentation, preprocessing)
     save_calibrations(tmp_path / "calibration.pt", {0: calibration, 1: calibration}, origin)
     run(make_parser(calibration=str(tmp_path / "calibration.pt"), interval_level=0.5, overviews=True))
     for name, source in zip(NAMES, SOURCES, strict=True):

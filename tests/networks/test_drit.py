@@ -8,6 +8,7 @@ from bundle.networks import (
     ICAM,
     ContentDiscriminator,
     ContentEncoder,
+    Discriminators,
     DomainDiscriminator,
     VectorAttributeEncoder,
     VectorGenerator,
@@ -98,17 +99,18 @@ def test_maps_lead_from_the_own_class_to_the_target(network: ICAM, image: torch.
 def test_the_objective_takes_it_and_asks_for_no_class_of_the_attribute(
     network: ICAM, image: torch.Tensor, labels: torch.Tensor, spatial_dims: int
 ) -> None:
-    judges = ContentDiscriminator(spatial_dims, 16, channels=(4,)), DomainDiscriminator(spatial_dims, channels=(4, 4))
+    content = ContentDiscriminator(spatial_dims, 16, channels=(4,))
+    discriminators = Discriminators(content, DomainDiscriminator(spatial_dims, channels=(4, 4)))
     names = [*GeneratorObjective.terms]
     for needing in ("attribute_class", "latent_readout", "shift_roughness", "regression"):
         names.remove(needing)
-    translation = Translation(network, image, labels)
-    DiscriminatorObjective(dict.fromkeys(DiscriminatorObjective.terms, 1.0), *judges)(translation)
-    total = GeneratorObjective(dict.fromkeys(names, 1.0), *judges)(translation)["total"]
+    translation = Translation(network, discriminators, image, labels)
+    DiscriminatorObjective(dict.fromkeys(DiscriminatorObjective.terms, 1.0))(translation)
+    total = GeneratorObjective(dict.fromkeys(names, 1.0))(translation)["total"]
     total.backward()
     assert total.isfinite()
     with pytest.raises(ValueError, match="built with classification=True"):
-        GeneratorObjective({"attribute_class": 1.0}, *judges)(translation)
+        GeneratorObjective({"attribute_class": 1.0})(translation)
 
 
 def test_image_sizes_that_do_not_fit_are_refused() -> None:

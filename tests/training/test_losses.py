@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.distributions import Normal, kl_divergence
 
-from bundle.training.losses import AdversarialLoss, KLLoss, MapLoss, RoughnessLoss, UniformClassLoss
+from bundle.training.losses import KLLoss, RoughnessLoss, UniformClassLoss
 
 
 def test_kl_equals_the_closed_form_of_torch() -> None:
@@ -34,20 +34,6 @@ def test_uniform_class_loss_equals_its_formula() -> None:
     torch.testing.assert_close(UniformClassLoss()(logits), expected)
 
 
-def test_adversarial_loss_equals_binary_cross_entropy_and_reaches_zero() -> None:
-    logits = torch.randn(5, 1)
-    reference = torch.nn.functional.binary_cross_entropy_with_logits
-    torch.testing.assert_close(AdversarialLoss()(logits, real=True), reference(logits, torch.ones(5, 1)))
-    torch.testing.assert_close(AdversarialLoss()(logits, real=False), reference(logits, torch.zeros(5, 1)))
-    assert AdversarialLoss()(torch.full((3, 1), 50.0), real=True) < 1e-6
-
-
-def test_map_loss_is_zero_for_an_identity_translation_and_else_the_mean_change() -> None:
-    image = torch.rand(2, 1, 4, 4)
-    assert MapLoss()(image, image) == 0
-    torch.testing.assert_close(MapLoss()(image + 0.25, image), torch.tensor(0.25))
-
-
 def test_roughness_is_zero_for_a_shift_of_everything_and_the_squared_slope_for_a_ramp(
     spatial_dims: int, image_size: tuple[int, ...]
 ) -> None:
@@ -60,8 +46,6 @@ def test_roughness_is_zero_for_a_shift_of_everything_and_the_squared_slope_for_a
 LOSSES = {
     "kl": (lambda x: KLLoss()(x, x.flip(1))),
     "uniform": (lambda x: UniformClassLoss()(x)),
-    "adversarial": (lambda x: AdversarialLoss()(x, real=True)),
-    "map": (lambda x: MapLoss()(x, torch.zeros_like(x))),
     "roughness": (lambda x: RoughnessLoss()(x[:, None])),
 }
 
@@ -85,8 +69,6 @@ def test_gradients_are_finite_and_not_zero(name: str) -> None:
     [
         lambda: KLLoss()(torch.zeros(1, 2), torch.zeros(2, 1)),
         lambda: UniformClassLoss()(torch.zeros(3)),
-        lambda: AdversarialLoss()(torch.zeros(0), real=True),
-        lambda: MapLoss()(torch.zeros(1, 2), torch.zeros(1, 3)),
         lambda: RoughnessLoss()(torch.zeros(1, 2, 1, 3)),
     ],
 )

@@ -3,122 +3,123 @@
 import pytest
 import torch
 
-from bundle.networks import ICAM, ContentDiscriminator, DeformingGenerator, DomainDiscriminator
-from bundle.training.objective import DiscriminatorObjective, GeneratorObjective, Objective
+from bundle.networks import ICAM, ContentDiscriminator, DeformingGenerator, Discriminators, DomainDiscriminator
+from bundle.training.objective import DiscriminatorObjective, GeneratorObjective, Objective, Phase
 from bundle.training.translation import Translation, pair_classes
 
 
 @pytest.fixture
-def discriminators(
-    request: pytest.FixtureRequest, spatial_dims: int
-) -> tuple[ContentDiscriminator, DomainDiscriminator]:
+def discriminators(request: pytest.FixtureRequest, spatial_dims: int) -> Discriminators:
     judged = "network" in request.fixturenames  # other tests make a network whose content has 16 channels
     channels = request.getfixturevalue("network").content_encoder.out_channels if judged else 16
-    return ContentDiscriminator(spatial_dims, channels, channels=(4, 4)), DomainDiscriminator(spatial_dims, channels=(4, 4, 4))
+    content = ContentDiscriminator(spatial_dims, channels, channels=(4, 4))
+    return Discriminators(content, DomainDiscriminator(spatial_dims, channels=(4, 4, 4)))
 
 
 @pytest.fixture
-def translation(network: ICAM, image: torch.Tensor, labels: torch.Tensor) -> Translation:
-    return Translation(network, image, labels)
+def translation(network: ICAM, discriminators: Discriminators, image: torch.Tensor, labels: torch.Tensor) -> Translation:
+    return Translation(network, discriminators, image, labels)
 
 
 ALL = {name: 1.0 for name in GeneratorObjective.terms if name not in ("regression", "shift_roughness")}
 
 
-def test_total_is_the_weighted_sum_of_all_terms(translation: Translation, discriminators: tuple) -> None:
+def test_total_is_the_weighted_sum_of_all_terms(translation: Translation) -> None:
     weights = {name: float(index + 1) for index, name in enumerate(ALL)}
-    values = GeneratorObjective(weights, *discriminators)(translation)
+    values = GeneratorObjective(weights)(translation)
     expected = sum(weights[name] * values[name] for name in weights)
     torch.testing.assert_close(values["total"], expected)
     assert all(value.ndim == 0 and value.isfinite() for value in values.values())
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_every_term_moves_encoders_or_generator(translation: Translation, discriminators: tuple, name: str) -> None:
-    GeneratorObjective({name: 1.0}, *discriminators)(translation)["total"].backward()
+def test_every_term_moves_encoders_or_generator(translation: Translation, name: str) -> None:
+    GeneratorObjective({name: 1.0})(translation)["total"].backward()
     assert any(weight.grad is not None and weight.grad.any() for weight in translation.network.parameters())
 
 
 @pytest.mark.parametrize("name", DiscriminatorObjective.terms)
-def test_discriminator_terms_move_discriminators_only(translation: Translation, discriminators: tuple, name: str) -> None:
-    DiscriminatorObjective({name: 1.0}, *discriminators)(translation)["total"].backward()
-    assert any(weight.grad is not None for judge in discriminators for weight in judge.parameters())
+def test_discriminator_terms_move_discriminators_only(translation: Translation, name: str) -> None:
+    DiscriminatorObjective({name: 1.0})(translation)["total"].backward()
+    assert any(weight.grad is not None for weight in translation.discriminators.parameters())
     assert all(weight.grad is None for weight in translation.network.parameters())
 
 
-def test_one_forward_of_each_network_serves_all_terms(translation: Translation, discriminators: tuple) -> None:
+def test_one_forward_of_each_network_serves_all_terms(translation: Translation) -> None:
     network, calls = translation.network, {}
     parts = {
         "content": network.content_encoder,
         "attribute": network.attribute_encoder,
         "generator": network.generator,
-        "judge": discriminators[1],
+        "domain": translation.discriminators.domain,
     }
     for name, part in parts.items():
         calls[name] = 0
         part.register_forward_hook(lambda *_, name=name: calls.__setitem__(name, calls[name] + 1))
-    GeneratorObjective(ALL, *discriminators)(translation)
+    GeneratorObjective(ALL)(translation)
     drawn = 2 if isinstance(network.generator, DeformingGenerator) else 3  # its translations are shifts first, then images
     # scans and translations; scans and translations; own, translations, cycle; translations
-    assert calls == {"content": 2, "attribute": 2, "generator": drawn, "judge": 1}
+    assert calls == {"content": 2, "attribute": 2, "generator": drawn, "domain": 1}
 
 
-def test_a_term_of_weight_zero_costs_nothing(translation: Translation, discriminators: tuple) -> None:
+def test_a_term_of_weight_zero_costs_nothing(translation: Translation) -> None:
     translation.network.generator.register_forward_hook(lambda *_: pytest.fail("nothing needs the generator"))
-    values = GeneratorObjective({"attribute_class": 1.0, "cycle_l1": 0.0, "map": 0.0}, *discriminators)(translation)
+    values = GeneratorObjective({"attribute_class": 1.0, "cycle_l1": 0.0, "map": 0.0})(translation)
     assert set(values) == {"attribute_class", "total"}
 
 
-def test_the_class_loss_can_reach_zero(discriminators: tuple, make_network, image: torch.Tensor, labels: torch.Tensor) -> None:
-    translation = Translation(make_network(), image, labels)
+def test_the_class_loss_can_reach_zero(
+    discriminators: Discriminators, make_network, image: torch.Tensor, labels: torch.Tensor
+) -> None:
+    translation = Translation(make_network(), discriminators, image, labels)
     translation.__dict__["logits"] = torch.tensor([[40.0, -40.0], [40.0, -40.0], [-40.0, 40.0], [-40.0, 40.0]])
-    assert GeneratorObjective({"attribute_class": 1.0}, *discriminators)(translation)["total"] < 1e-6
+    assert GeneratorObjective({"attribute_class": 1.0})(translation)["total"] < 1e-6
 
 
 @pytest.mark.parametrize("objective", [GeneratorObjective, DiscriminatorObjective])
-def test_unknown_and_negative_weights_are_refused(objective: type[Objective], discriminators: tuple) -> None:
+def test_unknown_and_negative_weights_are_refused(objective: type[Objective]) -> None:
     with pytest.raises(ValueError, match="no term kll; its terms are"):
-        objective({"kll": 1.0}, *discriminators)
+        objective({"kll": 1.0})
     with pytest.raises(ValueError, match="must not be negative"):
-        objective({objective.terms[0]: -1.0}, *discriminators)
+        objective({objective.terms[0]: -1.0})
 
 
 def test_regression_needs_values_and_is_their_squared_error(
-    make_network, discriminators: tuple, image: torch.Tensor, labels: torch.Tensor
+    make_network, discriminators: Discriminators, image: torch.Tensor, labels: torch.Tensor
 ) -> None:
-    network, objective = make_network(regression=True), GeneratorObjective({"regression": 1.0}, *discriminators)
+    network, objective = make_network(regression=True), GeneratorObjective({"regression": 1.0})
     values = torch.randn(4)
-    translation = Translation(network, image, labels, values)
+    translation = Translation(network, discriminators, image, labels, values)
     expected = (network.attribute_encoder.regress(translation.attribute) - values).square().mean()
     torch.testing.assert_close(objective(translation)["total"], expected)
     with pytest.raises(ValueError, match="needs a value"):
-        objective(Translation(network, image, labels))
+        objective(Translation(network, discriminators, image, labels))
 
 
-def test_what_is_read_back_is_compared_with_what_was_asked(
-    make_network, discriminators: tuple, image: torch.Tensor, labels: torch.Tensor
+def test_what_is_read_back_is_compared_with_the_target_attribute(
+    make_network, discriminators: Discriminators, image: torch.Tensor, labels: torch.Tensor
 ) -> None:
-    network, objective = make_network(regression=True), GeneratorObjective({"latent_readout": 1.0}, *discriminators)
-    translation = Translation(network, image, labels, torch.zeros(4))
-    encoder, both = network.attribute_encoder, (translation.recovered[0], translation.asked)
+    network, objective = make_network(regression=True), GeneratorObjective({"latent_readout": 1.0})
+    translation = Translation(network, discriminators, image, labels, torch.zeros(4))
+    encoder, both = network.attribute_encoder, (translation.reencoded[0], translation.target_attribute)
     logits, values = ([read(attribute) for attribute in both] for read in (encoder.classify, encoder.regress))
-    expected = sum((found - asked).abs().mean() for found, asked in (logits, values))
+    expected = sum((found - wanted).abs().mean() for found, wanted in (logits, values))
     torch.testing.assert_close(objective(translation)["total"], expected)
-    translation.__dict__["recovered"] = (translation.asked, translation.asked)
+    translation.__dict__["reencoded"] = (translation.target_attribute, translation.target_attribute)
     assert objective(translation)["total"] == 0
 
 
 def test_roughness_is_that_of_the_shift_of_the_translations(
-    make_network, discriminators: tuple, image: torch.Tensor, labels: torch.Tensor
+    make_network, discriminators: Discriminators, image: torch.Tensor, labels: torch.Tensor
 ) -> None:
-    objective = GeneratorObjective({"shift_roughness": 1.0}, *discriminators)
-    translation = Translation(make_network(generator=DeformingGenerator), image, labels)
+    objective = GeneratorObjective({"shift_roughness": 1.0})
+    translation = Translation(make_network(generator=DeformingGenerator), discriminators, image, labels)
     expected = sum(translation.shift.diff(dim=axis).square().mean() for axis in range(2, image.ndim))
     torch.testing.assert_close(objective(translation)["total"], expected)
-    moved = translation.network.decode(translation.content, translation.asked)
+    moved = translation.network.decode(translation.content, translation.target_attribute)
     torch.testing.assert_close(translation.translated, moved)
     with pytest.raises(ValueError, match="ResidualGenerator moves no tissue: leave out the loss term shift_roughness"):
-        objective(Translation(make_network(), image, labels))
+        objective(Translation(make_network(), discriminators, image, labels))
 
 
 @pytest.mark.parametrize("num_classes", [2, 3, 4])
@@ -130,16 +131,18 @@ def test_partners_are_a_permutation_to_other_classes(num_classes: int) -> None:
         assert (labels[partner] != labels).all()
 
 
-def test_the_cycle_returns_the_attribute_to_its_owner(make_network, image: torch.Tensor) -> None:
+def test_the_cycle_returns_the_attribute_to_its_owner(
+    make_network, discriminators: Discriminators, image: torch.Tensor
+) -> None:
     network = make_network(num_classes=4)
-    translation = Translation(network, image, torch.arange(4))
+    translation = Translation(network, discriminators, image, torch.arange(4))
     returned = translation.partner[translation.partner.argsort()]
     assert torch.equal(returned, torch.arange(4))
     assert translation.cycle.shape == image.shape
 
 
 def test_sampled_attributes_have_the_class_of_the_target(translation: Translation) -> None:
-    assert torch.equal(translation.network.classify(translation.drawn).argmax(1), translation.target)
+    assert torch.equal(translation.network.classify(translation.sampled_attribute).argmax(1), translation.target)
 
 
 @pytest.mark.parametrize("labels", [[0, 0, 0, 0], [0, 1, 0, 1], [0, 0, 0, 1]])
@@ -149,14 +152,37 @@ def test_unbalanced_or_unsorted_batches_are_refused(labels: list) -> None:
 
 
 def test_recomputed_activations_give_the_same_gradients(
-    make_network, discriminators: tuple, image: torch.Tensor, labels: torch.Tensor
+    make_network, discriminators: Discriminators, image: torch.Tensor, labels: torch.Tensor
 ) -> None:
     network, gradients = make_network(), []
-    objective = GeneratorObjective(ALL, *discriminators)
-    for checkpointing in (False, True):
+    objective = GeneratorObjective(ALL)
+    for recompute in (False, True):
         torch.manual_seed(1)
         network.zero_grad()
-        objective(Translation(network, image, labels, checkpointing=checkpointing))["total"].backward()
+        objective(Translation(network, discriminators, image, labels, activation_checkpointing=recompute))["total"].backward()
         gradients.append([weight.grad.clone() for weight in network.parameters() if weight.grad is not None])
     for first, second in zip(*gradients, strict=True):
         torch.testing.assert_close(first, second, atol=1e-5, rtol=1e-3)
+
+
+def test_being_real_is_binary_cross_entropy(translation: Translation) -> None:
+    logits = translation.translated_logits.real_as(translation.target.repeat(2))
+    reference = torch.nn.functional.binary_cross_entropy_with_logits
+    expected = reference(logits, torch.ones_like(logits))
+    torch.testing.assert_close(GeneratorObjective({"domain_adversarial": 1.0})(translation)["total"], expected)
+    real = translation.image_logits.real_as(translation.labels)
+    expected = 0.5 * (reference(real, torch.ones_like(real)) + reference(logits, torch.zeros_like(logits)))
+    torch.testing.assert_close(DiscriminatorObjective({"domain_adversarial": 1.0})(translation)["total"], expected)
+
+
+@pytest.mark.parametrize(
+    ("weights", "discriminator_weights", "message"),
+    [
+        ({"kll": 1.0}, {}, "GeneratorObjective has no term kll; its terms are content_adversarial, "),
+        ({}, {"kl": 1.0}, "DiscriminatorObjective has no term kl"),
+        ({"kl": -1.0}, {}, "weights must not be negative, got kl: -1.0"),
+    ],
+)
+def test_a_phase_with_wrong_weights_is_refused_when_it_is_made(weights, discriminator_weights, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Phase(1, 4, weights, discriminator_weights)

@@ -12,7 +12,7 @@ from filelock import FileLock
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from training_run import Run
 
-from bundle.training.run import LOCK
+from bundle.training.trainer import LOCK
 
 pytestmark = pytest.mark.slow
 

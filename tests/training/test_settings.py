@@ -1,13 +1,10 @@
 import pandas as pd
 import pytest
 
-from bundle.training import check_key_metric, check_settings
+from bundle.training import Phase, check_key_metric, check_settings
 
 SETTINGS = {
-    "loss_weights": {"kl": 1.0},
-    "discriminator_weights": {"domain_class": 1.0},
-    "stages": [{"weights": {"kl": 1.0}, "discriminator_weights": {}, "batch_size": 4}],
-    "batch_size": 6,
+    "phases": [Phase(1, 4, {"kl": 1.0}, {}), Phase(None, 6, {"kl": 1.0}, {"domain_class": 1.0})],
     "num_classes": 2,
     "max_epochs": 2,
     "epoch_length": 10,
@@ -15,7 +12,7 @@ SETTINGS = {
 }
 
 
-@pytest.mark.parametrize("changes", [{}, {"num_classes": 3, "stages": []}, {"epoch_length": None, "warmup_iterations": 500}])
+@pytest.mark.parametrize("changes", [{}, {"epoch_length": None, "warmup_iterations": 500}])
 def test_settings_that_fit_are_accepted(changes: dict) -> None:
     check_settings(**SETTINGS | changes)
 
@@ -23,11 +20,8 @@ def test_settings_that_fit_are_accepted(changes: dict) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"loss_weights": {"kll": 1.0}}, "GeneratorObjective has no term kll; its terms are content_adversarial, "),
-        ({"discriminator_weights": {"kl": 1.0}}, "DiscriminatorObjective has no term kl"),
-        ({"loss_weights": {"kl": -1.0}}, "weights must not be negative, got kl: -1.0"),
         ({"num_classes": 3}, "batch_size must be a multiple of the 3 classes, got 4"),
-        ({"batch_size": 5}, "batch_size must be a multiple of the 2 classes, got 5"),
+        ({"phases": [Phase(1, 5, {}, {})]}, "batch_size must be a multiple of the 2 classes, got 5"),
         ({"warmup_iterations": 20}, "below the 20 iterations of the training"),
     ],
 )

@@ -1,41 +1,43 @@
-"""The stages of a training."""
+"""The phases of a training, and what is random about its epochs."""
+
+from types import SimpleNamespace
 
 import pytest
 import torch
 from monai.data import DataLoader
+from monai.transforms import RandGaussianNoise
 
 from bundle.data import BalancedBatchSampler
-from bundle.networks import ContentDiscriminator, DomainDiscriminator
-from bundle.training import ICAMTrainer
+from bundle.networks import ContentDiscriminator, Discriminators, DomainDiscriminator
+from bundle.training import EpochSeed, ICAMTrainer, Learner, Phase
 
 
 @pytest.fixture
 def make_trainer(make_network, spatial_dims: int, image: torch.Tensor, labels: torch.Tensor):
     """Build a trainer with one iteration an epoch."""
 
-    def make(stages: list, max_epochs: int) -> ICAMTrainer:
+    def make(phases: list[Phase], max_epochs: int) -> ICAMTrainer:
         network = make_network()
         items = [{"image": scan, "label": label} for scan, label in zip(image, labels.tolist(), strict=True)]
         sampler = BalancedBatchSampler(labels.tolist(), batch_size=2, num_batches=1)
-        discriminators = [ContentDiscriminator(spatial_dims, 16, channels=[4]), DomainDiscriminator(spatial_dims, channels=[4])]
-        return ICAMTrainer(
-            "cpu", max_epochs, DataLoader(items, batch_sampler=sampler), network, *discriminators,
-            torch.optim.Adam(network.parameters()), torch.optim.Adam([w for d in discriminators for w in d.parameters()]),
-            {"reconstruction_l1": 1.0, "attribute_class": 1.0}, {"content_class": 1.0}, stages=stages,
-        )  # fmt: skip
+        domain = DomainDiscriminator(spatial_dims, channels=[4])
+        discriminators = Discriminators(ContentDiscriminator(spatial_dims, 16, channels=[4]), domain)
+        learners = [Learner(module, torch.optim.Adam(module.parameters())) for module in (network, discriminators)]
+        return ICAMTrainer("cpu", max_epochs, DataLoader(items, batch_sampler=sampler), *learners, phases)
 
     return make
 
 
-STAGES = [
-    {"epochs": 1, "batch_size": 4, "weights": {"attribute_class": 1.0}, "discriminator_weights": {"domain_class": 1.0}},
-    {"epochs": 0, "batch_size": 4, "weights": {"kl": 1.0}, "discriminator_weights": {}},
-    {"epochs": 2, "batch_size": 2, "weights": {"attribute_class": 1.0, "kl": 1.0}, "discriminator_weights": {}},
+PHASES = [
+    Phase(1, 4, {"attribute_class": 1.0}, {"domain_class": 1.0}),
+    Phase(0, 4, {"kl": 1.0}, {}),
+    Phase(2, 2, {"attribute_class": 1.0, "kl": 1.0}, {}),
+    Phase(None, 2, {"reconstruction_l1": 1.0, "attribute_class": 1.0}, {"content_class": 1.0}),
 ]
 
 
-def test_stages_follow_each_other_with_their_terms_and_batch_sizes(make_trainer) -> None:
-    trainer, seen = make_trainer(STAGES, max_epochs=4), []
+def test_phases_follow_each_other_with_their_terms_and_batch_sizes(make_trainer) -> None:
+    trainer, seen = make_trainer(PHASES, max_epochs=4), []
     trainer.add_event_handler(
         "ITERATION_COMPLETED",
         lambda engine: seen.append((len(engine.state.batch["label"]), sorted(engine.state.output[0]["losses"]))),
@@ -49,9 +51,22 @@ def test_stages_follow_each_other_with_their_terms_and_batch_sizes(make_trainer)
     ]
 
 
-def test_a_stage_leaves_alone_what_its_terms_do_not_reach(make_trainer) -> None:
-    trainer = make_trainer(STAGES[:1], max_epochs=1)
+def test_a_phase_leaves_alone_what_its_terms_do_not_reach(make_trainer) -> None:
+    trainer = make_trainer(PHASES[:1], max_epochs=1)
     before = {name: weight.clone() for name, weight in trainer.network.named_parameters()}
     trainer.run()
     changed = {name.split(".")[0] for name, weight in trainer.network.named_parameters() if not torch.equal(weight, before[name])}
     assert changed == {"attribute_encoder"}
+
+
+def test_what_an_epoch_draws_depends_on_the_seed_and_the_epoch_alone() -> None:
+    sampler, noise = BalancedBatchSampler([0, 1] * 8, 2), RandGaussianNoise(prob=1.0)
+
+    def draw(epoch: int, seed: int = 0) -> tuple:
+        engine = SimpleNamespace(state=SimpleNamespace(epoch=epoch), data_loader=SimpleNamespace(batch_sampler=sampler))
+        EpochSeed(noise, seed)(engine)
+        return list(sampler), noise.R.rand()
+
+    first, second = draw(1), draw(2)
+    assert draw(1) == first != second
+    assert draw(1, seed=5)[1] != first[1]
