@@ -28,21 +28,14 @@ def load_network(network: Network, path: str | Path, device: torch.device | str 
         ValueError: When the file is no checkpoint, or its weights are those of another architecture.
     """
     weights = _read_weights(Path(path), device)
-    own = network.state_dict()
-    if weights.keys() != own.keys():
-        missing, unknown = sorted(own.keys() - weights.keys()), sorted(weights.keys() - own.keys())
-        differences = [f"{len(missing)} weights are missing (such as {missing[0]})"] if missing else []
-        differences += [f"{len(unknown)} are unknown (such as {unknown[0]})"] if unknown else []
+    shapes = [{name: tuple(weight.shape) for name, weight in state.items()} for state in (weights, network.state_dict())]
+    found, accepted = (dict(sorted(side.items() - other.items())) for side, other in (shapes, shapes[::-1]))
+    if differing := sorted(found.keys() | accepted.keys()):
+        name = differing[0]
         raise ValueError(
-            f"{path} fits another architecture than the config's: {' and '.join(differences)};"
-            " give the config that it was trained with"
+            f"{path} fits another architecture than the config's: {len(differing)} weights differ, such as {name} of shape"
+            f" {found.get(name, 'none')}, accepted is {accepted.get(name, 'none')}; give the config that it was trained with"
         )
-    for name, weight in weights.items():
-        if weight.shape != own[name].shape:
-            raise ValueError(
-                f"{path} fits another architecture than the config's: {name} has shape {tuple(weight.shape)},"
-                f" accepted is {tuple(own[name].shape)}; give the config that it was trained with"
-            )
     network.load_state_dict(weights, strict=True)
     return network.to(device).eval()
 

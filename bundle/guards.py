@@ -18,8 +18,7 @@ from monai.bundle import ConfigParser
 from bundle import CONFIGS
 
 PACKAGE = Path(__file__).resolve().parent
-STAGE_NAMES = ("train", "evaluate", "inference", "baselines/attribution", "examination", "faithfulness")
-STAGES = [CONFIGS / f"{name}.yaml" for name in STAGE_NAMES]
+BASES = ("train", "evaluate", "inference", "baselines/attribution", "faithfulness")
 OPTIONS = {"config_file", "meta_file", "logging_file", "run_id", "init_id", "final_id", "args_file", "tracking", "workflow_name"}
 TRACEBACK_VARIABLE = "ICAM_TRACEBACK"  # set it to see the whole traceback of every error
 
@@ -47,7 +46,6 @@ RENAMED = {  # keys of version 0.1, accepted until 0.3, and their names
     "train#handlers#6": "train#progress",
 }
 RENAMED_VALUES = {"attribute_source": {"bank": "training"}, "uncertainty#attribute_sources": {"bank": "training"}}
-RENAMED_FILES = {"examination.yaml": "faithfulness.yaml", "benchmark_examination.yaml": "benchmark_faithfulness.yaml"}
 RENAMED_RUNS = {"examination": "faithfulness"}
 GONE = {"stages": "phases, a list that ends with the phase of the whole objective, as in train.yaml"}  # old keys of another form
 COPIES = "icam-renamed-"  # folder of copies of overlays, with new names
@@ -82,16 +80,14 @@ def renew_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     Returns:
         The command line with new names, and a sentence for each old one; without any, the same command line.
     """
-    files, renewed = _find_files(arguments), list(arguments)
-    if not files:
+    names, renewed = _find_files(arguments), list(arguments)
+    if not names:
         return renewed, []
-    successors = [Path(file).with_name(RENAMED_FILES.get(Path(file).name, Path(file).name)) for file in files]
-    names = [str(path) if path.is_file() else file for path, file in zip(successors, files, strict=True)]
     first = next((Path(name) for name in names if Path(name).resolve() == CONFIGS / "evaluate.yaml"), None)
-    if first and CONFIGS / "train.yaml" not in [Path(name).resolve() for name in names]:
-        names = [str(first.with_name("train.yaml")), *names]
+    alone = first is not None and CONFIGS / "train.yaml" not in [Path(name).resolve() for name in names]
+    names = [str(first.with_name("train.yaml")), *names] if first and alone else names
     renaming = Renaming(ConfigParser(ConfigParser.load_config_files([name for name in names if _is_ours(name)])))
-    if [Path(name) for name in names] != [Path(file) for file in files]:
+    if alone:
         renaming.sentences[f'the config files are read as --config_file "{names}"'] = None
     names = [name if _is_ours(name) else renaming.copy_overlay(name) for name in names]
     for index, key, value in _list_options(arguments):
@@ -208,14 +204,14 @@ def _find_files(arguments: Sequence[str]) -> list[str]:
 
 
 def _read_files(files: Sequence[str]) -> ConfigParser:
-    """Read config files of which the later ones change the first; of other keys they may have those of other stages."""
+    """Read config files of which the later ones change the first; of other keys they may have those of other base configs."""
     known = set(ConfigParser.load_config_file(files[0]))
     if len(files) > 1:
-        known |= {key.removeprefix("+") for stage in STAGES if stage.is_file() for key in ConfigParser.load_config_file(stage)}
+        known |= {key.removeprefix("+") for base in BASES for key in ConfigParser.load_config_file(CONFIGS / f"{base}.yaml")}
     for file in files[1:]:
         for key in ConfigParser.load_config_file(file):
             if key.removeprefix("+").split("#")[0] not in known:
-                raise ValueError(f"{file} has the key {key}, which no stage has{_suggest(key, known)}")
+                raise ValueError(f"{file} has the key {key}, which no config has{_suggest(key, known)}")
     return ConfigParser(ConfigParser.load_config_files(list(files)))
 
 
@@ -244,7 +240,7 @@ def show_error(kind: type[BaseException], error: BaseException, trace: Traceback
 
 
 def _is_meant_for_users(error: BaseException) -> bool:
-    """Tell whether this package raised an error itself, or it comes from a file that the package asked for."""
+    """Return whether this package raised an error itself, or it comes from a file that the package read."""
     if not isinstance(error, ValueError | OSError):
         return False
     trace, files = error.__traceback__, []

@@ -1,4 +1,4 @@
-"""Exact draws of an attribute whose class is the asked one.
+"""Exact draws of an attribute of a given class.
 
 The latent classifier is linear, so "class k is at least as likely as t against every other class" is an intersection of K - 1
 half-spaces. Only the K - 1 directions normal to them matter: the prior is truncated there and left alone elsewhere. With two
@@ -70,7 +70,7 @@ def draw_latents(
     threshold: float = 0.5,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Draw attributes of wanted classes; of a network without a classifier, which tells none, from N(0, I) whatever is wanted.
+    """Draw attributes of given classes; of a network without a classifier from N(0, I), whatever the class.
 
     Source: Bass et al., NeurIPS 2020, Sec. 3.2 (https://arxiv.org/abs/2006.08287); without a classifier Lee et al., ECCV 2018,
     Sec. 3.2, latent regression (https://arxiv.org/abs/1808.00948).
@@ -106,16 +106,11 @@ def _condition(
     basis, factor = torch.linalg.qr(normals.T)  # (N, R), (R, K - 1) with R = min(N, K - 1)
     cuts = factor.T  # the half-spaces in the coordinates of the basis: cuts @ y >= bounds
     if cuts.shape == (1, 1) and cuts[0, 0] != 0:
-        inside = _truncated_normal(cuts[0, 0].sign() * bounds / cuts[0, 0].abs(), cuts[0, 0].sign(), len(draws), generator)
+        sign, uniform = cuts[0, 0].sign(), torch.rand(len(draws), dtype=torch.float64, generator=generator)
+        inside = (sign * truncated_normal_quantile(uniform, bounds / cuts[0, 0].abs())).unsqueeze(1)
     else:
         inside = _polytope_normal(cuts, bounds, len(draws), label, generator)
     return draws + (inside - draws @ basis) @ basis.T
-
-
-def _truncated_normal(bound: Tensor, sign: Tensor, count: int, generator: torch.Generator | None) -> Tensor:
-    """Draw (count, 1) of y ~ N(0, 1) given sign * y >= sign * bound, by inversion."""
-    uniform = torch.rand(count, dtype=torch.float64, generator=generator)
-    return (sign * truncated_normal_quantile(uniform, sign * bound)).unsqueeze(1)
 
 
 def truncated_normal_quantile(uniform: Tensor, lower: Tensor) -> Tensor:

@@ -41,7 +41,7 @@ class Attributes(NamedTuple):
     Attributes:
         values: attribute latents, one a scan or N of a class, shape (B or N, *latent_shape).
         mirrored: those of mirrored reference scans, for mirrored views; None for the same. An attribute that is itself mirrored
-            need not be of its class: networks do not keep place by place what is where.
+            need not be of its class: its elements are not mirror images of each other.
     """
 
     values: Tensor

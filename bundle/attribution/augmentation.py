@@ -1,4 +1,4 @@
-"""Test-time augmentation: scans are mirrored and shifted, and what is made of these views is averaged."""
+"""Test-time augmentation: scans are mirrored and shifted, and the maps of these views averaged."""
 
 from collections.abc import Iterator
 from typing import NamedTuple

@@ -179,11 +179,7 @@ def load_intervals(
 
 
 def _find_edges(values: np.ndarray, num_bins: int) -> np.ndarray:
-    """Return what separates groups of equally many values, shape (num_bins - 1,).
-
-    An edge at the smallest value would leave nothing below it, and smaller values of other scans without a group: it is minus
-    infinity instead.
-    """
+    """Return the edges of groups of equally many values, shape (num_bins - 1,); minus infinity in place of the smallest value."""
     if not values.size:
         return np.full(num_bins - 1, -np.inf)
     edges = np.quantile(values, np.linspace(0, 1, num_bins + 1)[1:-1], method="higher")  # values, so there is no gap

@@ -66,8 +66,7 @@ def find_turns(
         )
     turns = [0]
     while turns[-1] <= num_iterations:
-        taken = len(turns) - 1  # steps of the generator so far
-        tuned = taken < tuning_first or taken % tuning_period == 0
+        tuned = len(turns) <= tuning_first or (len(turns) - 1) % tuning_period == 0
         turns.append(turns[-1] + (tuning_steps if tuned else critic_steps))
     if len(turns) == 2:
         raise ValueError(f"VA-GAN's generator takes no step in {num_iterations} iterations: train longer, or lower tuning_steps")
@@ -96,8 +95,6 @@ class VAGANTrainer(Trainer):
         ValueError: When a loss is not finite.
     """
 
-    penalty = GradientPenalty()
-
     def __init__(
         self,
         device: torch.device | str,
@@ -113,7 +110,7 @@ class VAGANTrainer(Trainer):
         **kwargs: Any,
     ) -> None:
         self.network, self.critic, self.turns, self.loss_weights = network, critic, turns, loss_weights
-        self.generator_schedule, self.critic_schedule = generator_schedule, critic_schedule
+        self.generator_schedule, self.critic_schedule, self.penalty = generator_schedule, critic_schedule, GradientPenalty()
         super().__init__(device, max_epochs, train_data_loader, handlers=train_handlers, decollate=False, **kwargs)
 
     def _iteration(self, engine: "VAGANTrainer", batchdata: Mapping[str, Tensor]) -> list[dict[str, Any]]:

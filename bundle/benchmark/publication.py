@@ -20,7 +20,6 @@ from bundle.report.images import draw_map, draw_scan, draw_truth, find_point, fi
 from bundle.report.panels import Panel, Tile
 from bundle.report.plots import plot_figures
 
-TITLE = "Comparison of methods"
 EXPLANATION = (
     "Mean, standard deviation over scans (±), and in brackets the {level:g} % interval of the mean over seeds (Student's t); of "
     "rows with one seed, or without training, over scans (bootstrap). NCC(-): disease removed, NCC(+): disease added, by the "
@@ -59,8 +58,7 @@ class Publication:
         rows = [entry for method in plan.methods.values() for entry in method.get("rows", {}).items()]
         titles = [title for title, place in rows if not place.endswith(ALL)]
         if reference_method not in titles:
-            accepted = ", ".join(titles)
-            raise ValueError(f"reference_method must be the title of a row, one of {accepted}, got {reference_method!r}")
+            raise ValueError(f"reference_method must be the title of a row, one of {', '.join(titles)}, got {reference_method!r}")
         self.plan, self.reference, self.headline, self.level = plan, reference_method, headline, level
 
     def write(self, failures: Sequence[str] = ()) -> str:
@@ -83,7 +81,7 @@ class Publication:
         names = scores["split"].unique() if metrics else ()
         splits = {split: self._lay_out(results, summary, figures, split) for split in names}
         content: dict[str, Any] = {
-            "title": TITLE,
+            "title": "Comparison of methods",
             "about": self.plan.about,
             "reference": self.reference,
             "explanation": EXPLANATION.format(level=100 * self.level),

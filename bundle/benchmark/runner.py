@@ -24,7 +24,6 @@ logger = logging.getLogger(__name__)
 
 LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 PR_SET_PDEATHSIG = 1  # of prctl(2): the signal that a process gets when the one that started it dies
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class Runner:
@@ -45,7 +44,7 @@ class Runner:
     def __init__(self, root: str | Path, num_jobs: int = 1, num_threads: int = 1) -> None:
         check_schema(num_jobs=num_jobs, num_threads=num_threads)
         self.root, self.num_jobs = Path(root), num_jobs
-        self.threads = {name: str(num_threads) for name in THREAD_VARIABLES}
+        self.threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(num_threads))
         self.stopped, self.starting = Event(), Lock()
         self.processes: set[subprocess.Popen] = set()
 

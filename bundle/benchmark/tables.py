@@ -131,12 +131,11 @@ def _find_accuracy(figures: pd.DataFrame, row: Row, split: str) -> str:
     """Return the accuracy of the classifier that a row belongs to; nothing where it has none."""
     if figures.empty or row.family != LEARNED:
         return ""
-    chosen = (figures["method"] == row.method) & (figures["measure"] == row.measure) & (figures["name"] == CLASSIFIER)
-    found = figures[chosen & (figures["split"] == split) & (figures["metric"] == ACCURACY)]
+    sought = {"method": row.method, "measure": row.measure, "name": CLASSIFIER, "split": split, "metric": ACCURACY}
+    found = figures[(figures[list(sought)] == pd.Series(sought)).all(axis=1)]
     return _format(found.iloc[0], "mean") if len(found) else ""
 
 
 def _format(line: pd.Series, figure: str, prefix: str = "") -> str:
     """Return a figure with its interval; nothing where it is not defined."""
-    low, high = line[f"{prefix}ci_low"], line[f"{prefix}ci_high"]
-    return "" if pd.isna(line[figure]) else show_interval(line[figure], low, high)
+    return "" if pd.isna(line[figure]) else show_interval(line[figure], line[f"{prefix}ci_low"], line[f"{prefix}ci_high"])

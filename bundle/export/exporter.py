@@ -65,12 +65,8 @@ class Exporter:
         formats: Sequence[str] = tuple(FORMATS),
         tolerance: float = 1e-4,
     ) -> None:
-        self.source, self.network = source, source.network
-        self.scans = scans
-        self.preprocessing = preprocessing
-        self.folder = Path(output_dir)
-        self.formats = formats
-        self.tolerance = tolerance
+        self.source, self.network, self.scans, self.preprocessing = source, source.network, scans, preprocessing
+        self.folder, self.formats, self.tolerance = Path(output_dir), formats, tolerance
 
     def run(self) -> pd.DataFrame:
         """Export and compare, on the CPU.
@@ -85,7 +81,9 @@ class Exporter:
         """
         check_formats(self.formats)
         check_writable(self.folder)
-        image = self._read_scans()
+        items = [self.scans[index % len(self.scans)] for index in range(max(BATCH_SIZES))]  # fewer scans are repeated
+        scans: list[Any] = [load_scan(item["image"], self.preprocessing) for item in items]
+        image = torch.stack([scan.as_tensor() for scan in scans])  # (3, 1, H, W[, D])
         drawn = [self.source.draw(label).values for label in range(len(self.network.class_attributes))]
         attributes = torch.stack(drawn).detach().cpu()
         rows: list[dict[str, Any]] = []
@@ -96,19 +94,14 @@ class Exporter:
             given = {"image": image, "content": content, "attribute": attributes[-1, :1].expand_as(mean)}
             for name, part in parts.items():
                 rows += self._export(name, part, [given[key] for key in part.inputs])
-        self._save_array("attributes.npy", attributes)
-        self._save_array("image.npy", image)
+        for file, array in (("attributes.npy", attributes), ("image.npy", image)):
+            with write_atomically(self.folder / file) as temporary:
+                np.save(temporary, array.numpy())
         table = pd.DataFrame(rows).sort_values("format", key=lambda names: names.map(list(FORMATS).index), kind="stable")
         with write_atomically(self.folder / "differences.csv") as temporary:
             table.to_csv(temporary, index=False, float_format="%.3g")
         print(table.to_string(index=False, float_format="{:.2g}".format))
         return table
-
-    def _read_scans(self) -> Tensor:
-        """Return the network's input of the first scans, shape (3, 1, H, W[, D]); fewer scans are repeated."""
-        items = [self.scans[index % len(self.scans)] for index in range(max(BATCH_SIZES))]
-        scans = [load_scan(item["image"], self.preprocessing) for item in items]
-        return torch.stack([scan.as_tensor() for scan in scans if scan is not None])
 
     def _export(self, name: str, part: Part, inputs: Sequence[Tensor]) -> list[dict[str, Any]]:
         """Write a part in each format and return the rows of its comparison."""
@@ -119,19 +112,12 @@ class Exporter:
             with write_atomically(path) as temporary:
                 FORMATS[key].save(part, program, temporary)
                 compared = compare(part, FORMATS[key].load(temporary), inputs)
-                self._check(path, compared)
+                for row in compared:
+                    if not row["difference"] <= self.tolerance * max(1.0, row["largest"]):  # NaN is refused as well
+                        raise ValueError(
+                            f"{path} was not written: its output {row['output']} differs from PyTorch's by"
+                            f" {row['difference']:.2g}, of values up to {row['largest']:.2g}, and export_tolerance is"
+                            f" {self.tolerance}"
+                        )
             rows += [{"format": key, "part": name, **row} for row in compared]
         return rows
-
-    def _check(self, path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Refuse a file that is not as good as the network."""
-        for row in rows:
-            if not row["difference"] <= self.tolerance * max(1.0, row["largest"]):  # NaN is refused as well
-                raise ValueError(
-                    f"{path} was not written: its output {row['output']} differs from PyTorch's by {row['difference']:.2g},"
-                    f" of values up to {row['largest']:.2g}, and export_tolerance is {self.tolerance}"
-                )
-
-    def _save_array(self, name: str, tensor: Tensor) -> None:
-        with write_atomically(self.folder / name) as temporary:
-            np.save(temporary, tensor.numpy())

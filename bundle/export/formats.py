@@ -32,16 +32,11 @@ class Format(NamedTuple):
 
 
 def capture(part: Part, inputs: Sequence[Tensor]) -> ExportedProgram:
-    """Record what a part computes, for batches of any size.
-
-    Source: https://docs.pytorch.org/docs/stable/export.html.
+    """Return the program of a part, for batches of any size (https://docs.pytorch.org/docs/stable/export.html).
 
     Args:
         part: part of a network.
-        inputs: an example of what it takes, of at least two scans: a batch of one would be taken for a constant.
-
-    Returns:
-        The program.
+        inputs: an example of its inputs, of at least two scans: a batch of one would be taken for a constant.
     """
     batch = Dim("batch")
     return torch.export.export(part.module, tuple(inputs), dynamic_shapes=tuple({0: batch} for _ in inputs))
@@ -64,15 +59,6 @@ def check_formats(formats: Sequence[str]) -> None:
             f"export_formats has onnx, which needs the package {absent[0]}: pip install -r requirements-export.txt,"
             " or leave onnx out"
         )
-
-
-def _save_torchscript(part: Part, program: ExportedProgram, path: Path) -> None:
-    torch.jit.script(part.module).save(str(path))
-
-
-def _load_torchscript(path: Path) -> Run:
-    module = torch.jit.load(str(path))
-    return lambda *inputs: as_list(module(*inputs))
 
 
 def _save_onnx(part: Part, program: ExportedProgram, path: Path) -> None:
@@ -102,17 +88,20 @@ def _load_onnx(path: Path) -> Run:
     return run
 
 
-def _save_program(part: Part, program: ExportedProgram, path: Path) -> None:
-    torch.export.save(program, path)
-
-
-def _load_program(path: Path) -> Run:
-    module = torch.export.load(path).module()
+def _as_run(module: Callable) -> Run:
     return lambda *inputs: as_list(module(*inputs))
 
 
 FORMATS = {
-    "torchscript": Format(".ts", _save_torchscript, _load_torchscript),
+    "torchscript": Format(
+        ".ts",
+        lambda part, program, path: torch.jit.script(part.module).save(str(path)),
+        lambda path: _as_run(torch.jit.load(str(path))),
+    ),
     "onnx": Format(".onnx", _save_onnx, _load_onnx),
-    "torch_export": Format(".pt2", _save_program, _load_program),
+    "torch_export": Format(
+        ".pt2",
+        lambda part, program, path: torch.export.save(program, path),
+        lambda path: _as_run(torch.export.load(path).module()),
+    ),
 }

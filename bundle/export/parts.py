@@ -22,17 +22,12 @@ class Part(NamedTuple):
     outputs: tuple[str, ...]
 
     def compute(self, *inputs: Tensor) -> list[Tensor]:
-        """Return what the part makes of its inputs."""
+        """Return the outputs of the part."""
         return as_list(self.module(*inputs))
 
 
 class Encoder(nn.Module):
-    """Both encoders as one part.
-
-    Args:
-        content_encoder: E_c.
-        attribute_encoder: E_a.
-    """
+    """Both encoders as one part."""
 
     def __init__(self, content_encoder: ContentEncoder, attribute_encoder: LatentEncoder) -> None:
         super().__init__()
@@ -46,7 +41,7 @@ class Encoder(nn.Module):
 
 
 def split_network(network: ICAM) -> dict[str, Part]:
-    """Split a network into what is needed for maps with any attributes, beside the map in one pass.
+    """Split a network into the parts that maps with any attributes need, beside the map in one pass.
 
     Args:
         network: trained network.
@@ -60,7 +55,7 @@ def split_network(network: ICAM) -> dict[str, Part]:
     """
     encoder = network.attribute_encoder
     if encoder.classifier is None:
-        raise ValueError("the network has no classifier (classification is false in its config): what is exported tells classes")
+        raise ValueError("an exported network predicts classes, and this one has no classifier (classification is false)")
     parts = {
         "encoder": Part(Encoder(network.content_encoder, encoder), ("image",), ("content", "mean", "log_variance")),
         "classifier": Part(nn.Sequential(nn.Flatten(), encoder.classifier), ("attribute",), ("logits",)),

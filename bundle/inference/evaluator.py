@@ -15,8 +15,7 @@ from bundle.inference.datasets import FAILURE, attempt
 class ScanEvaluator(SupervisedEvaluator):
     """Run the inferer on the scans of a batch that could be read, and postprocess each for itself.
 
-    The data loader gives lists of items (`collate_fn=list`), because scans have grids of their own. The output is a list
-    of items as well, in the same order.
+    The data loader gives lists of items (`collate_fn=list`), because scans have grids of their own; so is the output.
 
     Args:
         settings: arguments of MONAI's `SupervisedEvaluator`.
@@ -28,10 +27,8 @@ class ScanEvaluator(SupervisedEvaluator):
     def _iteration(  # type: ignore[override]  # lists of items instead of a dictionary of batches
         self, engine: SupervisedEvaluator, batchdata: list[dict[str, Any]]
     ) -> list[dict[str, Any]]:
-        """Explain the scans of one batch."""
         items = [dict(item) for item in batchdata]
-        sound = [item for item in items if FAILURE not in item]
-        if sound:
+        if sound := [item for item in items if FAILURE not in item]:
             image = torch.stack([item[Keys.IMAGE].as_tensor() for item in sound]).to(engine.state.device)
             with engine.mode(engine.network):
                 answers = decollate_batch(engine.inferer(image, engine.network))
@@ -43,8 +40,6 @@ class ScanEvaluator(SupervisedEvaluator):
         return engine.state.output
 
     def _register_postprocessing(self, posttrans: Callable[[Any], Any]) -> None:
-        """Postprocess the items of a batch, each for itself."""
-
         @self.on(IterationEvents.MODEL_COMPLETED)
         def _run_postprocessing(engine: SupervisedEvaluator) -> None:
             engine.state.output = [attempt(posttrans, item) for item in engine.state.output]

@@ -102,8 +102,8 @@ class ICAMInferer(Inferer):
         Args:
             inputs: scans, intensities in [-1, 1], shape (B, 1, H, W[, D]).
             network: trained network, that of the attribute source.
-            args: unused.
-            kwargs: unused.
+            args: not used.
+            kwargs: not used.
 
         Returns:
             `probabilities` of the classes (B, K), `target` (B,), and images of the shape of `inputs`: `fa_mean`,
@@ -173,7 +173,8 @@ class ICAMInferer(Inferer):
         """Return the maps with the attribute of the reference scan."""
         reference = [{"image": self.exemplar}]
         encoded = encode_attributes(scans.network, reference, [0], scans.image.device, augmentation=self.augmentation)
-        attributes = Attributes(*(None if side is None else side.expand(scans.attribute.shape) for side in encoded))
+        mirrored = None if encoded.mirrored is None else encoded.mirrored.expand(scans.attribute.shape)
+        attributes = Attributes(encoded.values.expand(scans.attribute.shape), mirrored)
         with torch.inference_mode():
             target = scans.network.classify(attributes.values).argmax(dim=1)
         return exemplar_maps(scans, attributes, target, self.reference).mean

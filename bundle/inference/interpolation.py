@@ -13,7 +13,7 @@ from torch import Tensor
 
 from bundle.data.intensities import RestoreIntensitiesd
 from bundle.files import check_writable, write_nifti
-from bundle.inference.datasets import load_scan
+from bundle.inference.datasets import load_scan, strip_suffix
 from bundle.inference.overview import save_strip
 from bundle.networks import ICAM
 
@@ -42,9 +42,6 @@ def walk(network: ICAM, source: Tensor, target: Tensor | int | None, num_steps: 
         num_steps: images of the walk, S, the first of which is the reconstructed source.
         content: whether the content moves as well; needs a scan as target.
 
-    Returns:
-        Images and class probabilities.
-
     Raises:
         ValueError: When `num_steps` is below 2, the target is no class, or the content has no target.
     """
@@ -57,9 +54,13 @@ def walk(network: ICAM, source: Tensor, target: Tensor | int | None, num_steps: 
         if isinstance(target, Tensor):
             end = network.encode(target.unsqueeze(0))
         else:
-            end = start._replace(mean=_class_attribute(network, start.mean, target))
+            if target is None:
+                target = int(network.classify(start.mean).topk(2, dim=1).indices[0, 1])
+            if target not in range(len(network.class_attributes)):
+                raise ValueError(f"target must be a class, 0 to {len(network.class_attributes) - 1}, or null, got {target}")
+            end = start._replace(mean=network.class_attributes[target : target + 1])
         shares = torch.linspace(0, 1, num_steps, device=source.device).view(-1, *[1] * source.ndim)
-        attributes = torch.lerp(start.mean, end.mean, shares)  # (S, 1, H/16, W/16[, D/16])
+        attributes = torch.lerp(start.mean, end.mean, shares)  # (S, *latent_shape)
         contents = torch.lerp(start.content, end.content if content else start.content, shares)
         images = torch.cat([network.decode(*pair) for pair in zip(contents.split(1), attributes.split(1), strict=True)])
         return Walk(images, network.classify(attributes).softmax(dim=1))
@@ -94,20 +95,12 @@ class Interpolation:
         content: bool = False,
         device: torch.device | str = "cpu",
     ) -> None:
-        self.network = network
-        self.preprocessing = preprocessing
-        self.output_dir = Path(output_dir)
-        self.source_scan = source_scan
-        self.target_scan = target_scan
-        self.settings: dict[str, Any] = {"num_steps": num_steps, "content": content}
-        self.target = target
-        self.device = device
+        self.network, self.preprocessing, self.output_dir, self.device = network, preprocessing, Path(output_dir), device
+        self.source_scan, self.target_scan, self.target = source_scan, target_scan, target
+        self.num_steps, self.content = num_steps, content
 
     def run(self) -> Walk:
         """Walk and save.
-
-        Returns:
-            Images and class probabilities.
 
         Raises:
             OSError: When nothing can be written to the folder.
@@ -119,29 +112,15 @@ class Interpolation:
             raise ValueError("source_scan is null: give the NIfTI file to start from")
         other = load_scan(self.target_scan, self.preprocessing)
         target = self.target if other is None else other.as_tensor().to(self.device)
-        result = walk(self.network, source.as_tensor().to(self.device), target, **self.settings)
-        name = Path(str(self.source_scan)).name.removesuffix(".gz").removesuffix(".nii")
-        self._save(source, result, self.output_dir / f"{name}_interpolation")
-        return result
-
-    def _save(self, source: MetaTensor, result: Walk, stem: Path) -> None:
-        """Write the walk as an image and a picture."""
+        result = walk(self.network, source.as_tensor().to(self.device), target, self.num_steps, self.content)
+        stem = f"{self.output_dir / strip_suffix(Path(str(self.source_scan)).name)}_interpolation"
         images = MetaTensor(result.images.cpu().clone().flatten(0, 1))  # (S, H, W[, D])
         item: dict[Hashable, Any] = RestoreIntensitiesd("walk")({"image": source, "walk": images})
         restored = Invertd("walk", self.preprocessing, "image", nearest_interp=False)(item)["walk"]
         array = restored.as_tensor().numpy()
         array = array.reshape(array.shape[0], *(*array.shape[1:], 1)[:3])
-        write_nifti(stem.with_name(f"{stem.name}.nii.gz"), np.moveaxis(array, 0, -1), restored.affine.numpy())
-        labels = result.probabilities.argmax(dim=1).tolist()
-        titles = [f"class {label}, p = {row[label]:.2f}" for label, row in zip(labels, result.probabilities, strict=True)]
-        save_strip(result.images, titles, stem.with_name(f"{stem.name}.png"))
-
-
-def _class_attribute(network: ICAM, attribute: Tensor, target: int | None) -> Tensor:
-    """Return the mean attribute of a class, shape (1, 1, H/16, W/16[, D/16])."""
-    num_classes = len(network.class_attributes)
-    if target is None:
-        target = int(network.classify(attribute).topk(2, dim=1).indices[0, 1])
-    if not 0 <= target < num_classes:
-        raise ValueError(f"target must be a class, 0 to {num_classes - 1}, or null, got {target}")
-    return network.class_attributes[target : target + 1]
+        write_nifti(f"{stem}.nii.gz", np.moveaxis(array, 0, -1), restored.affine.numpy())
+        best = result.probabilities.max(dim=1)
+        titles = [f"class {label}, p = {p:.2f}" for p, label in zip(best.values.tolist(), best.indices.tolist(), strict=True)]
+        save_strip(result.images, titles, f"{stem}.png")
+        return result

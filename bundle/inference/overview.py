@@ -18,10 +18,10 @@ def save_overview(image: Tensor, explanation: dict[str, Tensor], result: dict[st
     """Save the picture of `draw_overview`.
 
     Args:
-        image: Network input, shape (1, H, W[, D]).
-        explanation: Answer of `ICAMInferer` for this scan.
-        result: Classes and probabilities.
-        path: Name ending in `.png`.
+        image: network input, shape (1, H, W[, D]).
+        explanation: answer of `ICAMInferer` for this scan.
+        result: classes and probabilities.
+        path: name ending in `.png`.
     """
     figure = Figure()
     draw_overview(figure, image, explanation, result)
@@ -60,9 +60,9 @@ def save_strip(images: Tensor, titles: Sequence[str], path: str | Path) -> None:
     """Draw images beside each other.
 
     Args:
-        images: Intensities in [-1, 1], shape (S, 1, H, W[, D]).
-        titles: One an image.
-        path: Name ending in `.png`.
+        images: intensities in [-1, 1], shape (S, 1, H, W[, D]).
+        titles: one an image.
+        path: name ending in `.png`.
     """
     figure = Figure(figsize=(2.0 * len(images), 2.7), layout="constrained")
     for axes, image, title in zip(np.atleast_1d(figure.subplots(1, len(images))), images, titles, strict=True):

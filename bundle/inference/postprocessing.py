@@ -26,14 +26,7 @@ class SplitExplanationd(Transform):
     """
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Split the answer under `pred`.
-
-        Args:
-            data: Item with the answer of `ICAMInferer` for one scan under `pred`.
-
-        Returns:
-            The item with the keys above.
-        """
+        """Return an item with the keys above, from one with the answer of `ICAMInferer` for one scan under `pred`."""
         item = dict(data)
         explanation = item.pop(Keys.PRED)
         probabilities = [float(value) for value in explanation["probabilities"]]
@@ -62,13 +55,7 @@ class AimAtRawScand(Transform):
         self.key = key
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Return `data` with another way back.
-
-        Args:
-            data: Item with the scan, and perhaps `raw_image` and `transform`.
-
-        Returns:
-            The item.
+        """Return an item whose scan leads back to the raw one.
 
         Raises:
             ValueError: When the raw scan or the transform cannot be read.

@@ -21,12 +21,9 @@ logger = logging.getLogger(__name__)
 class Predictions:
     """Write maps, overview and table row of each scan as soon as it is explained.
 
-    For a scan called NAME, `NAME_fa_mean.nii.gz`, `NAME_fa_variance.nii.gz`, `NAME_translated.nii.gz`, with calibrated intervals
-    `NAME_fa_low.nii.gz` and `NAME_fa_high.nii.gz`, with a reference scan
-    `NAME_fa_exemplar.nii.gz`, with a target value `NAME_fa_value.nii.gz` and `NAME_translated_value.nii.gz`, and
-    `NAME_overview.png`; for all scans `predictions.csv`. Maps are in the network's
-    intensity units, in which the range of a scan is 2, and the variance in their square; the translated scan is in the
-    intensities of the scan.
+    For a scan called NAME, `NAME_KEY.nii.gz` for each of the keys `IMAGES` that the inferer gives, and `NAME_overview.png`; for
+    all scans `predictions.csv`. Maps are in the network's intensity units, in which the range of a scan is 2, and the variance in
+    their square; the translated scan is in the intensities of the scan.
 
     Args:
         output_dir: folder to write to.
@@ -35,33 +32,23 @@ class Predictions:
     """
 
     def __init__(self, output_dir: str | Path, num_classes: int, overviews: bool = True) -> None:
-        self.output_dir = Path(output_dir)
-        self.num_classes = num_classes
-        self.overviews = overviews
+        self.output_dir, self.num_classes, self.overviews = Path(output_dir), num_classes, overviews
         self.rows: list[dict[str, Any]] = []
 
     def attach(self, engine: Engine) -> None:
-        """Let an evaluator call this handler after each batch.
-
-        Args:
-            engine: A `ScanEvaluator`.
-        """
+        """Register with a `ScanEvaluator`."""
         engine.add_event_handler(Events.STARTED, self._start)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self)
 
     def __call__(self, engine: Engine) -> None:
-        """Write what the last batch gave.
-
-        Args:
-            engine: The evaluator.
-        """
+        """Write what the last batch gave."""
         items: Any = engine.state.output
         self.rows += [self._keep(item) for item in items]
         with write_atomically(self.output_dir / "predictions.csv") as path:
             self.table().to_csv(path, index=False)
 
     def table(self) -> pd.DataFrame:
-        """Return the table of what is done so far.
+        """Return the table of the scans so far.
 
         Returns:
             One row a scan: scan, name, status (done or failed), reason, predicted_class, probability_0, ..., target_class, and

@@ -9,16 +9,9 @@ from torch import Tensor, nn
 
 
 class ResidualBlock(nn.Module):
-    """Two convolutions beside a shortcut, on one grid.
+    """Two convolutions beside a shortcut, on one grid; the shortcut is a 1x1 convolution where the channels differ.
 
     Source: Bass et al., NeurIPS 2020, Sec. 3.1 (https://arxiv.org/abs/2006.08287), "basic" ResNet block.
-
-    Args:
-        spatial_dims: 2 or 3.
-        in_channels: channels of the input.
-        out_channels: channels of the output; the shortcut is a 1x1 convolution where they differ.
-        norm: normalisation layer, None for none.
-        act: activation between the convolutions.
     """
 
     def __init__(
@@ -43,13 +36,6 @@ class DownBlock(nn.Module):
     """A residual block that halves the grid by average pooling, in both branches.
 
     Source: Bass et al., NeurIPS 2020, Sec. 3.1 (https://arxiv.org/abs/2006.08287), "down" ResNet block.
-
-    Args:
-        spatial_dims: 2 or 3.
-        in_channels: channels of the input.
-        out_channels: channels of the output.
-        norm: normalisation between the convolutions, None for none.
-        act: activation between the convolutions.
     """
 
     def __init__(
@@ -73,7 +59,7 @@ class DownBlock(nn.Module):
 
 
 def fold(image: Tensor, factor: int) -> Tensor:
-    """Fold the voxels of each cube of `factor` voxels an edge into channels (space to depth); loses nothing.
+    """Fold cubes of `factor` voxels an edge into channels (space to depth); MONAI's pixelunshuffle, which TorchScript refuses.
 
     Args:
         image: shape (B, C, H, W[, D]).
@@ -93,7 +79,7 @@ def fold(image: Tensor, factor: int) -> Tensor:
 
 
 def unfold(folded: Tensor, factor: int) -> Tensor:
-    """Undo `fold`.
+    """Undo `fold`, as MONAI's pixelshuffle does.
 
     Args:
         folded: shape (B, C * factor**spatial_dims, H/factor, W/factor[, D/factor]).
@@ -103,8 +89,7 @@ def unfold(folded: Tensor, factor: int) -> Tensor:
         Image of shape (B, C, H, W[, D]).
     """
     spatial_dims = folded.ndim - 2
-    cubes, order, sizes = [folded.shape[0], -1], [0, 1], [folded.shape[0], -1]
-    cubes += [factor] * spatial_dims
+    cubes, order, sizes = [folded.shape[0], -1] + [factor] * spatial_dims, [0, 1], [folded.shape[0], -1]
     for axis in range(spatial_dims):
         cubes.append(folded.shape[axis + 2])
         order += [axis + 2 + spatial_dims, axis + 2]

@@ -14,7 +14,7 @@ from bundle.networks.generator import Decoder
 
 
 class VectorAttributeEncoder(LatentEncoder):
-    """Encode an image into an attribute that is a vector, as in DRIT: it tells what, and not where.
+    """Encode an image into an attribute that is a vector without spatial layout, as in DRIT.
 
     Source: Lee et al., ECCV 2018, Sec. 3 (https://arxiv.org/abs/1808.00948); Lee et al., 2019, multi-domain DRIT++
     (https://arxiv.org/abs/1905.01270), less the class code that is given to its encoder.
@@ -106,17 +106,12 @@ class VectorGenerator(Decoder):
         ])  # fmt: skip
 
     def forward(self, content: Tensor, attribute: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Decode contents (B, C, H/4, W/4[, D/4]), each with n attributes (n * B, z, 1, 1[, 1]) and their classes.
-
-        Attribute number i goes with content number i modulo B.
+        """Return images in [-1, 1], shape (n * B, out_channels, H, W[, D]).
 
         Args:
-            content: content latents.
-            attribute: attribute latents.
+            content: content latents, shape (B, C, H/4, W/4[, D/4]).
+            attribute: attribute latents, shape (n * B, z, 1, 1[, 1]).
             labels: classes of the attributes, shape (n * B,), or shares of the classes, shape (n * B, K).
-
-        Returns:
-            Images in [-1, 1] of shape (n * B, out_channels, H, W[, D]).
 
         Raises:
             ValueError: Without `labels`.

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from math import prod
+from typing import Any
 
 import torch
 from monai.networks.blocks import Convolution
@@ -48,10 +49,13 @@ class ContentEncoder(nn.Module):
         self.keep_image = keep_image
         self.stride = CONTENT_STRIDE
         self.noise = noise
-        self.stem = nn.Sequential(
-            *_halve(spatial_dims, in_channels, channels, full_resolution),
-            Convolution(spatial_dims, 2 * channels, 4 * channels, strides=2, norm="instance", act="relu"),
-        )
+        adn: dict[str, Any] = {"norm": "instance", "act": "relu"}
+        if full_resolution:
+            first = Convolution(spatial_dims, in_channels, channels, **adn)
+            halving = [first, Convolution(spatial_dims, channels, 2 * channels, strides=2, **adn)]
+        else:
+            halving = [Convolution(spatial_dims, in_channels, 2 * channels, strides=2, kernel_size=4, padding=1, **adn)]
+        self.stem = nn.Sequential(*halving, Convolution(spatial_dims, 2 * channels, 4 * channels, strides=2, **adn))
         self.blocks = nn.Sequential(*(ResidualBlock(spatial_dims, 4 * channels, 4 * channels) for _ in range(num_blocks)))
 
     def forward(self, image: Tensor, attribute: Tensor) -> Tensor:
@@ -74,10 +78,9 @@ class ContentEncoder(nn.Module):
 
 
 class LatentEncoder(nn.Module):
-    """What attribute encoders share: linear layers that read the class, and a quantity, from the latent.
+    """An attribute encoder: linear layers read the class, and a quantity, from its latent.
 
-    As the classifier is linear, "is of class k" is a half-space (two classes) or a polytope (several) in the latent space. An
-    encoder adds them by `add_readouts` when it has its other layers: the order decides which weights a seed gives.
+    As the classifier is linear, "is of class k" is a half-space (two classes) or a polytope (several) in the latent space.
 
     Source: Bass et al., NeurIPS 2020, Sec. 3.2 (https://arxiv.org/abs/2006.08287).
 
@@ -91,9 +94,7 @@ class LatentEncoder(nn.Module):
         ValueError: When `image_size` has another number of axes than `spatial_dims`, or is no multiple of 16.
     """
 
-    def __init__(
-        self, spatial_dims: int, image_size: Sequence[int], latent_shape: tuple[int, ...], num_classes: int
-    ) -> None:
+    def __init__(self, spatial_dims: int, image_size: Sequence[int], latent_shape: tuple[int, ...], num_classes: int) -> None:
         super().__init__()
         if len(image_size) != spatial_dims or any(size < 1 or size % ATTRIBUTE_STRIDE for size in image_size):
             raise ValueError(f"image_size must be {spatial_dims} multiples of {ATTRIBUTE_STRIDE}, got {list(image_size)}")
@@ -102,12 +103,7 @@ class LatentEncoder(nn.Module):
         self.num_classes = num_classes
 
     def add_readouts(self, classification: bool, regression: bool) -> None:
-        """Add the linear layers.
-
-        Args:
-            classification: whether the class is read from the latent.
-            regression: whether a scalar is read from it, such as the standardised age.
-        """
+        """Add the linear layers, after all others: the order decides which weights a seed gives."""
         size = prod(self.latent_shape)
         self.classifier = nn.Linear(size, self.num_classes) if classification else None
         self.regressor = nn.Linear(size, 1) if regression else None
@@ -119,7 +115,7 @@ class LatentEncoder(nn.Module):
             ValueError: When the encoder was built with `classification=False`.
         """
         if self.classifier is None:
-            raise ValueError("the class is told by an attribute encoder built with classification=True, and this one was not")
+            raise ValueError("classify needs an attribute encoder built with classification=True")
         return self.classifier(attribute.flatten(1))
 
     def regress(self, attribute: Tensor) -> Tensor:
@@ -129,7 +125,7 @@ class LatentEncoder(nn.Module):
             ValueError: When the encoder was built with `regression=False`.
         """
         if self.regressor is None:
-            raise ValueError("regress needs an AttributeEncoder built with regression=True")
+            raise ValueError("regress needs an attribute encoder built with regression=True")
         return self.regressor(attribute.flatten(1)).flatten()
 
 
@@ -182,13 +178,3 @@ class AttributeEncoder(LatentEncoder):
         """
         features = self.trunk(image)  # (B, 3 * channels, H/8, W/8[, D/8])
         return self.mean(features), self.log_variance(features)
-
-
-def _halve(spatial_dims: int, in_channels: int, channels: int, full_resolution: bool) -> list[nn.Module]:
-    """Convolutions from the image to `2 * channels` on half its grid."""
-    if not full_resolution:
-        return [Convolution(spatial_dims, in_channels, 2 * channels, 2, 4, padding=1, norm="instance", act="relu")]
-    return [
-        Convolution(spatial_dims, in_channels, channels, norm="instance", act="relu"),
-        Convolution(spatial_dims, channels, 2 * channels, strides=2, norm="instance", act="relu"),
-    ]

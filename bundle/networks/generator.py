@@ -1,4 +1,8 @@
-"""Generators, G: the paper's, one that draws the class apart from the anatomy, and one that moves the tissue of the scan."""
+"""Generators, G: the paper's, one that draws the class apart from the anatomy, and one that moves the tissue of the scan.
+
+Each decodes contents (B, C, H/4, W/4[, D/4]) with n attributes a content (n * B, *latent_shape) into images
+(n * B, C, H, W[, D]). Attribute number i goes with content number i modulo B.
+"""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -16,11 +20,7 @@ START = 0.1  # scale of the first weights of what moves a scan, so that learning
 
 
 class Decoder(nn.Module):
-    """What generators share; `forward` decodes a content and an attribute latent into an image.
-
-    Attributes:
-        class_conditional: whether `forward` needs the classes of the attributes.
-    """
+    """A generator. `forward` decodes contents and attributes; a class-conditional one needs the classes of the attributes."""
 
     class_conditional = False
 
@@ -63,13 +63,7 @@ class Generator(Decoder):
         self.draw = _draw(spatial_dims, channels, channels, num_blocks, out_channels, norm, full_resolution)
 
     def forward(self, content: Tensor, attribute: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Decode contents (B, C, H/4, W/4[, D/4]), each with n attributes (n * B, 1, H/16, W/16[, D/16]).
-
-        Attribute number i goes with content number i modulo B.
-
-        Returns:
-            Images in [-1, 1] of shape (n * B, out_channels, H, W[, D]).
-        """
+        """Return images in [-1, 1], shape (n * B, out_channels, H, W[, D])."""
         content = repeat(content, attribute.shape[0] // content.shape[0])
         latent = torch.cat([content, self.widen(attribute)], dim=1)  # (n * B, channels, H/4, W/4[, D/4])
         return self.draw(latent).float().tanh()
@@ -111,13 +105,7 @@ class ResidualGenerator(Decoder):
         self.draw_change = _draw(spatial_dims, content_channels + attribute_channels, channels, *shared)
 
     def forward(self, content: Tensor, attribute: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Decode contents (B, C, H/4, W/4[, D/4]), each with n attributes (n * B, 1, H/16, W/16[, D/16]).
-
-        Attribute number i goes with content number i modulo B.
-
-        Returns:
-            Images in [-1, 1] of shape (n * B, out_channels, H, W[, D]).
-        """
+        """Return images in [-1, 1], shape (n * B, out_channels, H, W[, D])."""
         repeats = attribute.shape[0] // content.shape[0]
         latent = torch.cat([repeat(content, repeats), self.widen(attribute)], dim=1)  # (n * B, C, H/4, W/4[, D/4])
         return (repeat(self.draw_anatomy(content).float(), repeats) + self.draw_change(latent).float()).tanh()
@@ -126,11 +114,10 @@ class ResidualGenerator(Decoder):
 class DeformingGenerator(Decoder):
     """Move the tissue of the scan itself, as its content and an attribute have it.
 
-    Atrophy moves tissue: ventricles widen and the cortex recedes. A smooth shift that bends the scan draws that with sharp edges
-    in the right place, and it cannot draw the fine patterns by which a generator fools a discriminator without showing the
-    class. Where tissue lies for an attribute is drawn for the asked attribute and for the scan's own, and the scan is moved by
-    the difference: its own attribute leaves it exactly as it is, and two persons who differ by more are moved by more. What
-    changes intensities in place, such as a lesion, it cannot draw.
+    Atrophy moves tissue: ventricles widen and the cortex recedes. A smooth shift of the scan draws that with sharp edges in the
+    right place, and cannot draw the fine patterns by which a generator fools a discriminator without showing the class. The
+    position of the tissue is drawn for the target attribute and for the scan's own, and the scan is moved by the difference: its
+    own attribute leaves it exactly as it is. Changes of intensity in place, such as a lesion, it cannot draw.
 
     Needs a content that keeps the image and the scan's own attribute (`ContentEncoder(keep_image=True)`). Ours, not the paper's.
 
@@ -181,13 +168,7 @@ class DeformingGenerator(Decoder):
         self.enlarge = nn.Upsample(scale_factor=float(CONTENT_STRIDE), mode={2: "bilinear", 3: "trilinear"}[spatial_dims])
 
     def forward(self, content: Tensor, attribute: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Decode contents (B, C, H/4, W/4[, D/4]), each with n attributes (n * B, 1, H/16, W/16[, D/16]).
-
-        Attribute number i goes with content number i modulo B.
-
-        Returns:
-            Images of shape (n * B, out_channels, H, W[, D]), in the range of the scan.
-        """
+        """Return images in the range of the scan, shape (n * B, out_channels, H, W[, D])."""
         return self.move(content, self.draw_shift(content, attribute))
 
     def decode_with_shift(
@@ -198,34 +179,28 @@ class DeformingGenerator(Decoder):
         return self.move(content, shift), shift
 
     def draw_shift(self, content: Tensor, attribute: Tensor) -> Tensor:
-        """Return by how much contents are moved, each with n attributes, as in `forward`.
-
-        Returns:
-            Voxels of the image along each axis, on the content's grid, shape (n * B, spatial_dims, H/4, W/4[, D/4]).
-        """
+        """Return the shift along each axis, in voxels of the image, shape (n * B, spatial_dims, H/4, W/4[, D/4])."""
         repeats = attribute.shape[0] // content.shape[0]
-        features, own, _ = self._split(content)
+        features, own, _ = content.split([self.feature_channels, 1, self.image_channels], dim=1)
         own = functional.interpolate(own, attribute.shape[2:]).to(attribute)  # (B, 1, H/16, W/16[, D/16])
         latent = torch.cat([repeat(features, repeats + 1), self.widen(torch.cat([attribute, own]))], dim=1)
         modes = self.blocks(latent)  # ((n + 1) * B, channels, H/4, W/4[, D/4])
         strength = 1 + self.strengthen(torch.cat([attribute, own]).flatten(1))  # ((n + 1) * B, channels)
         places = self.place(modes * strength.reshape(list(strength.shape) + [1] * (modes.ndim - 2))).float()
-        asked, present = places.split([attribute.shape[0], content.shape[0]])
-        return self.max_shift * ((asked - repeat(present, repeats)) / self.max_shift).tanh()
+        wanted, present = places.split([attribute.shape[0], content.shape[0]])
+        return self.max_shift * ((wanted - repeat(present, repeats)) / self.max_shift).tanh()
 
     def move(self, content: Tensor, shift: Tensor) -> Tensor:
         """Bend the scans that contents keep by shifts of `draw_shift`, to images of shape (n * B, out_channels, H, W[, D])."""
-        image = unfold(self._split(content)[2].float(), self.stride)  # (B, out_channels, H, W[, D])
+        folded = content[:, self.feature_channels + 1 :]
+        image = unfold(folded.float(), self.stride)  # (B, out_channels, H, W[, D])
         return bend(repeat(image, shift.shape[0] // image.shape[0]), self.enlarge(shift))
-
-    def _split(self, content: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return features, the scan's own attribute on the content's grid, and the folded image."""
-        parts = content.split([self.feature_channels, 1, self.image_channels], dim=1)
-        return parts[0], parts[1], parts[2]
 
 
 def bend(image: Tensor, shift: Tensor) -> Tensor:
     """Read an image at shifted positions: the result at x is the image at x + shift(x), its border repeated outwards.
+
+    MONAI's `Warp` does the same, to 1e-6; TorchScript cannot compile it.
 
     Args:
         image: shape (B, C, H, W[, D]).
@@ -258,26 +233,17 @@ def _draw(
     full_resolution: bool,
 ) -> nn.Module:
     """Layers from the content's grid to the image."""
-    return nn.Sequential(
-        *_blocks(spatial_dims, in_channels, channels, num_blocks, norm),
-        up_block(spatial_dims, channels, channels // 2),
-        *_double(spatial_dims, channels // 2, out_channels, full_resolution),
-    )
+    half = channels // 2
+    layers = [*_blocks(spatial_dims, in_channels, channels, num_blocks, norm), up_block(spatial_dims, channels, half)]
+    if full_resolution:
+        layers.append(up_block(spatial_dims, half, half // 2))
+        layers.append(Convolution(spatial_dims, half // 2, out_channels, kernel_size=1, conv_only=True))
+    else:
+        layers.append(transposed(spatial_dims, half, out_channels, conv_only=True))
+    return nn.Sequential(*layers)
 
 
-def _blocks(
-    spatial_dims: int, in_channels: int, channels: int, num_blocks: int, norm: str | tuple | None
-) -> nn.Sequential:
+def _blocks(spatial_dims: int, in_channels: int, channels: int, num_blocks: int, norm: str | tuple | None) -> nn.Sequential:
     """Residual blocks on the content's grid."""
     sizes = [in_channels] + [channels] * num_blocks
     return nn.Sequential(*(ResidualBlock(spatial_dims, before, after, norm=norm) for before, after in pairwise(sizes)))
-
-
-def _double(spatial_dims: int, channels: int, out_channels: int, full_resolution: bool) -> list[nn.Module]:
-    """Layers from features on half the image's grid to the image."""
-    if not full_resolution:
-        return [transposed(spatial_dims, channels, out_channels, conv_only=True)]
-    return [
-        up_block(spatial_dims, channels, channels // 2),
-        Convolution(spatial_dims, channels // 2, out_channels, kernel_size=1, conv_only=True),
-    ]

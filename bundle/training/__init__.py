@@ -1,4 +1,4 @@
-"""Training: the engine, its validation, and what is kept of a run."""
+"""Training: objective, engine, validation, and the files of a run."""
 
 from bundle.training.checkpoints import BestModel, RunState
 from bundle.training.history import History, LossBar

@@ -1,11 +1,11 @@
-"""What is kept of a training run: its whole state, to resume it, and its best network, to use it."""
+"""Files of a training run: its whole state, to resume it, and its best network."""
 
 import logging
 import math
 import random
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,36 +18,22 @@ from bundle.files import load_tensors, save_tensors
 logger = logging.getLogger(__name__)
 
 
-class Stateful(Protocol):
-    """Anything with a state to save: networks, optimisers, schedules, engines, handlers."""
-
-    def state_dict(self) -> Mapping[str, Any]:
-        """Return the state."""
-
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> Any:
-        """Take the state over."""
-
-
 class RunState:
-    """Save the whole state of a run after every epoch, and take it up again at the start.
+    """Save the whole state of a run after every epoch, and load it at the start.
 
-    A run that was killed goes on from its last complete epoch, random state included, and gives the numbers that it would have
-    given. Attach it after the validation, so that what that changes is saved too.
+    A run that was killed goes on from its last complete epoch, random state included, and gives the same numbers as without the
+    interruption. Attach it after the validation, whose changes are then saved too.
 
     Args:
         path: file of the state.
-        objects: all that changes during a run, by name.
+        objects: networks, optimisers, schedules and handlers with a state, by name.
         settings: what decides the result; a state with other settings is refused.
-        resume: whether a state at `path` is taken up; if not, it is replaced.
+        resume: whether a state at `path` is loaded; if not, it is replaced.
     """
 
-    def __init__(
-        self, path: str | Path, objects: Mapping[str, Stateful], settings: Mapping[str, Any], resume: bool = True
-    ) -> None:
-        self.path = Path(path)
-        self.objects = dict(objects)
+    def __init__(self, path: str | Path, objects: Mapping[str, Any], settings: Mapping[str, Any], resume: bool = True) -> None:
+        self.path, self.objects, self.resume = Path(path), dict(objects), resume
         self.settings = {name: str(value) for name, value in settings.items()}
-        self.resume = resume
 
     def attach(self, engine: Engine) -> None:
         """Register with a trainer."""
@@ -62,7 +48,7 @@ class RunState:
         save_tensors(self.path, state)
 
     def load(self, engine: Engine) -> None:
-        """Take up the state at `path`, if there is one.
+        """Load the state at `path`, if there is one.
 
         Raises:
             ValueError: When it belongs to a run with other settings.
@@ -70,10 +56,8 @@ class RunState:
         if not (self.resume and self.path.is_file()):
             return
         state = load_tensors(self.path, engine.state.device, "remove it, or give --resume False to replace it")
-        changed = sorted(
-            key for key in self.settings.keys() | state["settings"].keys() if self.settings.get(key) != state["settings"].get(key)
-        )
-        if changed:
+        names = self.settings.keys() | state["settings"].keys()
+        if changed := sorted(name for name in names if self.settings.get(name) != state["settings"].get(name)):
             raise ValueError(
                 f"{self.path} is the state of a run with other {', '.join(changed)}: give another output_dir,"
                 " or --resume False to replace it"
@@ -88,7 +72,8 @@ class RunState:
 class BestModel:
     """Save a network whenever the key metric of its validation is the best so far, and stop when it has not been for long.
 
-    Attach it to the trainer, after the validation.
+    Attach it to the trainer, after the validation. MONAI's CheckpointSaver and EarlyStopHandler do the same in two handlers, but
+    keep the best score in two places, and over a resumption only inside the saved network's file.
 
     Args:
         path: file of the network, a dictionary with the key `model`.
@@ -99,13 +84,9 @@ class BestModel:
     """
 
     def __init__(self, path: str | Path, network: nn.Module, validator: Evaluator, interval: int, patience: int) -> None:
-        self.path = Path(path)
-        self.network = network
-        self.validator = validator
-        self.interval = interval
-        self.patience = patience
-        self.best = float("-inf")
-        self.since = 0  # validations since the best one
+        self.path, self.network, self.validator = Path(path), network, validator
+        self.interval, self.patience = interval, patience
+        self.best, self.since = float("-inf"), 0  # best score, and validations since
 
     def attach(self, engine: Engine) -> None:
         """Register with a trainer."""
@@ -134,7 +115,7 @@ class BestModel:
         return {"best": self.best, "since": self.since}
 
     def load_state_dict(self, state_dict: Mapping[str, float]) -> None:
-        """Take the best score over."""
+        """Restore the best score and the number of validations since."""
         self.best, self.since = state_dict["best"], int(state_dict["since"])
 
 

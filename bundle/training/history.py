@@ -39,7 +39,7 @@ class History:
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.write)
 
     def start(self, engine: Engine) -> None:
-        """Forget the last epoch."""
+        """Clear the losses of the last epoch."""
         self.values.clear()
         self.started = time.monotonic()
 

@@ -9,6 +9,8 @@ from torch.optim.lr_scheduler import LambdaLR
 def cosine_schedule(optimizer: Optimizer, num_iterations: int, num_warmup: int = 0) -> LambdaLR:
     """Raise the learning rate linearly, then lower it to zero along half a cosine.
 
+    By hand: MONAI's WarmupCosineSchedule starts from a rate of zero, with which the first step changes nothing.
+
     Source: Loshchilov and Hutter, ICLR 2017 (https://arxiv.org/abs/1608.03983), without restarts.
 
     Args:
@@ -25,7 +27,6 @@ def cosine_schedule(optimizer: Optimizer, num_iterations: int, num_warmup: int =
     check_warmup(num_warmup, num_iterations)
 
     def factor(iteration: int) -> float:
-        """Return the share of the peak rate."""
         if iteration < num_warmup:
             return (iteration + 1) / num_warmup
         progress = (iteration - num_warmup) / (num_iterations - num_warmup)

@@ -137,14 +137,14 @@ class ICAMTrainer(Trainer):
     def _step_discriminators(self, translation: Translation, objective: DiscriminatorObjective) -> dict[str, float]:
         if not objective.weights:
             return {}
-        with autocast(self.state.device, self.amp):
+        with torch.autocast(self.state.device.type, enabled=self.amp):
             losses = objective(translation)
         self.discriminators.step(losses["total"], self.grad_scaler)
         return {f"discriminator_{name}": finite(name, value) for name, value in losses.items() if name != "total"}
 
     def _step_generator(self, translation: Translation, objective: GeneratorObjective) -> dict[str, float]:
         self.discriminators.module.requires_grad_(False)
-        with autocast(self.state.device, self.amp):
+        with torch.autocast(self.state.device.type, enabled=self.amp):
             losses = objective(translation)
         self.generator.step(losses["total"], self.grad_scaler)
         self.discriminators.module.requires_grad_(True)
@@ -179,23 +179,13 @@ def train(trainer: Engine, folder: str | Path) -> None:
 
     Args:
         trainer: the trainer.
-        folder: folder of what is kept of the run.
+        folder: folder of the run's files.
 
     Raises:
         ValueError: When another process does.
     """
     with hold_folder(folder, Path(folder) / LOCK, "ckpt_dir"):
         trainer.run()
-
-
-def autocast(device: torch.device, enabled: bool) -> torch.autocast:
-    """Return the context of mixed precision: float16 on a GPU, bfloat16 on a CPU.
-
-    Args:
-        device: where it is computed.
-        enabled: whether precision is mixed at all.
-    """
-    return torch.autocast(device.type, torch.float16 if device.type == "cuda" else torch.bfloat16, enabled=enabled)
 
 
 def finite(name: str, value: Tensor) -> float:

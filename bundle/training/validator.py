@@ -14,7 +14,6 @@ from bundle.data.parcels import lesioned_parcels, select_parcels
 from bundle.data.scans import without_metadata
 from bundle.networks import ICAM
 from bundle.structures import Attributes
-from bundle.training.trainer import autocast
 from bundle.training.translation import pair_classes
 
 
@@ -43,8 +42,7 @@ class ICAMValidator(Evaluator):
         **kwargs: Any,
     ) -> None:
         super().__init__(device, val_data_loader, decollate=False, **kwargs)
-        self.network = network
-        self.reference = reference
+        self.network, self.reference = network, reference
 
     def _iteration(self, engine: "ICAMValidator", batchdata: Mapping[str, Tensor]) -> dict[str, Tensor]:
         batch = {
@@ -54,7 +52,7 @@ class ICAMValidator(Evaluator):
         }
         image, labels = batch["image"], batch["label"]
         partner = pair_classes(labels, shift=1)
-        with torch.inference_mode(), autocast(engine.state.device, engine.amp):
+        with torch.inference_mode(), torch.autocast(engine.state.device.type, enabled=engine.amp):
             scans = EncodedScans(engine.network.eval(), image, labels=labels)
             maps = exemplar_maps(scans, Attributes(scans.attribute[partner]), labels[partner], engine.reference)
             encoder = engine.network.attribute_encoder
@@ -73,7 +71,7 @@ class ICAMValidator(Evaluator):
 
 
 def true_change(batch: Mapping[str, Tensor], partner: Tensor) -> Tensor:
-    """Return where translation should change each scan; zero where the cohort does not know it.
+    """Return where translation should change each scan; zero where the cohort has no truth.
 
     What disease changes in a scan itself, its `disease_map`, comes first. Else a scan with a lesion mask loses its lesions, and a
     scan without one gains those of its partner: in the partner's parcels on the scan's own anatomy where there is a `parcel_map`,
@@ -81,7 +79,7 @@ def true_change(batch: Mapping[str, Tensor], partner: Tensor) -> Tensor:
 
     Args:
         batch: `image` and, where known, `disease_map`, `mask` and `parcel_map`, each (B, 1, H, W[, D]).
-        partner: index of the scan that lends its attribute, shape (B,).
+        partner: index of the reference scan, shape (B,).
 
     Returns:
         Mask, or change of intensity, of shape (B, 1, H, W[, D]).

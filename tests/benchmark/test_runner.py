@@ -119,7 +119,7 @@ Runner(folder).run([Run("method", 0, (step,))])
 
 @pytest.mark.slow
 @pytest.mark.timeout(120)
-@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell a process that its parent has ended")
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems send no signal to a process whose parent has ended")
 def test_a_step_ends_with_a_benchmark_that_is_killed(tmp_path, runner):
     (tmp_path / "slow.yaml").write_text(SLOW)
     process = subprocess.Popen([sys.executable, "-c", BENCHMARK, str(tmp_path)])

@@ -58,7 +58,7 @@ def test_the_network_of_post_hoc_methods_is_the_classifier(make_cohort, make_net
         shuffled = explainer.make_maps([1, 3], 0)
     assert all(not torch.allclose(before[name], shuffled[name]) for name in methods)
     assert explainer.explains(1, 0) and explainer.explains(0, 1) and explainer.translating is None
-    with pytest.raises(NotImplementedError, match="do not translate"):
+    with pytest.raises(NotImplementedError, match="does not translate"):
         explainer.translate([1], 0)
 
 
