@@ -73,3 +73,13 @@ def test_links_lead_to_files(page: Path) -> None:
 
 def test_the_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text().splitlines()) <= 120
+
+
+def test_tests_that_the_differences_name_exist() -> None:
+    missing, content = [], ""
+    for file, test in re.findall(r"`(tests/[\w/]+\.py)`|`(test_\w+)`", (ROOT / "docs" / "differences.md").read_text()):
+        if file:
+            content = (ROOT / file).read_text()
+        elif f"def {test}(" not in content:
+            missing.append(test)
+    assert missing == []

@@ -71,10 +71,10 @@ manifest = pd.read_csv(folder / "output" / "manifest.tsv", sep="\t")
 print(manifest[["participant_id", "session_id", "label", "split", "pair"]].to_string(index=False))
 
 # %%
-# Whoever is left out has a reason.
+# Whoever is excluded has a reason.
 
-left_out = pd.read_csv(folder / "output" / "manifest_left_out.tsv", sep="\t")
-print(left_out.iloc[:, -1].value_counts().to_string())
+exclusions = pd.read_csv(folder / "output" / "manifest_exclusions.tsv", sep="\t")
+print(exclusions.iloc[:, -1].value_counts().to_string())
 
 # %%
 # The written table is a cohort: ``--dataset_dir output --key_metric accuracy`` trains on exactly these scans and
