@@ -128,7 +128,8 @@ def _read_items(table: Path, split: str | None, required: bool) -> list[dict[str
         if rows.empty:
             raise ValueError(f"{table} has no row whose split is {split}")
     items = []
-    for index, row in rows.astype(object).where(rows.notna(), None).iterrows():
+    records = rows.astype(object).where(rows.notna(), None).to_dict("records")
+    for index, row in zip(rows.index, records, strict=True):
         if row.get("status") == "failed":  # when it was prepared
             raw = str(row.get("raw_image"))
             items.append({"image": raw, "scan": raw, FAILURE: str(row.get("message"))})
