@@ -41,7 +41,7 @@ def summarise_figures(figures: pd.DataFrame, level: float = 0.95) -> pd.DataFram
         return figures
     for names, group in figures.groupby(keys, sort=False):
         mean, low, high = seed_interval(group["mean"].to_numpy(), level)
-        if np.ptp(group["mean"].to_numpy()) == 0:  # one seed, or all alike: the interval over scans says more
+        if np.ptp(group["mean"].to_numpy()) == 0:  # one seed, or all alike: the interval over scans
             low, high = group[["ci_low", "ci_high"]].iloc[0]
         found = {"mean": mean, "ci_low": low, "ci_high": high, "num_seeds": len(group), "n": int(group["n"].iloc[0])}
         lines.append(dict(zip(keys, names, strict=True)) | found)

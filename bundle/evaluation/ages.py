@@ -1,4 +1,4 @@
-"""Regression of the age, and translation to a wanted age (ICAM with regression)."""
+"""Regression of the age, and translation to a target age (ICAM with regression)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -84,7 +84,7 @@ class Ages:
         return (values.double() * self.scale + self.mean).tolist()
 
     def make_maps(self, indices: Sequence[int]) -> AttributionMaps:
-        """Translate test scans that have a wanted age to it, against their own reconstruction."""
+        """Translate test scans that have a target age to it, against their own reconstruction."""
         image, labels = self.split.stack(indices).to(self.device), torch.from_numpy(self.split.labels[indices])
         ages = torch.tensor([float(self.split.rows[i]["target_age"]) for i in indices])
         return value_maps(EncodedScans(self.network, image, labels=labels), (ages - self.mean) / self.scale)
@@ -94,7 +94,7 @@ def summarise_ages(ages: pd.DataFrame, training_mean: float, bootstrap: Bootstra
     """Return the rows of `metrics.csv` on `ages.csv`: how well ages are predicted, and reached by translation.
 
     For each split: `mae` in years and `r2` of the methods `regressor` and `training_mean` (years), and `mae` and `correlation` of
-    the predicted ages of translated scans with the wanted ages, of the method `to_age`.
+    the predicted ages of translated scans with the target ages, of the method `to_age`.
     """
     rows = []
     for split, group in ages.groupby("split", sort=False):

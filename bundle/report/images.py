@@ -15,7 +15,7 @@ from torch import Tensor
 SIGNED = LinearSegmentedColormap.from_list("signed", ["#a8dcff", "#1f6fd0", "#000000", "#d0401f", "#ffc98a"])  # black at zero
 HEAT = "magma"
 MARK = np.array([1.0, 0.62, 0.0])  # orange, for truths
-BLUR = 3  # voxels over which a magnitude is averaged, so that no single voxel decides where to look
+BLUR = 3  # voxels over which a magnitude is averaged, so that no single voxel decides which planes are shown
 RANGE = 99.5  # percentile of the magnitudes at which a map's colours end
 
 

@@ -28,7 +28,7 @@ NAMES = {
 
 
 class Faithfulness:
-    """Measure what a method's maps and translations are worth.
+    """Measure how faithful the maps and translations of a method are to its network.
 
     Args:
         results: where the tables go.

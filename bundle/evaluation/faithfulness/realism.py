@@ -1,4 +1,4 @@
-"""Whether translated scans look like real ones: the distance of two sets of features."""
+"""Realism of translated scans: the distance of their features from those of real scans."""
 
 import numpy as np
 from sklearn.metrics.pairwise import polynomial_kernel

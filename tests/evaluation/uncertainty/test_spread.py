@@ -4,6 +4,7 @@ import pytest
 import torch
 from monai.data import Dataset, MetaTensor
 
+from bundle.attribution import PriorSource
 from bundle.attribution.conformal import load_intervals
 from bundle.data.intensities import INTENSITY_RANGE
 from bundle.evaluation import Evaluation
@@ -17,7 +18,7 @@ SETTINGS = {"attribute_sources": ["prior", "training"], "levels": [0.5, 0.9], "n
 
 @pytest.fixture
 def make_scaled(make_cohort):
-    """Make a cohort whose images tell that 1000 scanner units are 1 in the network's intensities."""
+    """Make a cohort in whose images 1000 scanner units are 1 in the intensities of the network."""
 
     def make(spatial_dims, **sizes):
         cohort = make_cohort(spatial_dims, **sizes)
@@ -149,7 +150,7 @@ def test_intervals_of_inference_hold_what_those_of_the_evaluation_hold(spatial_d
     for target in (0, 1):
         index = next(i for i, row in enumerate(cohort.test.data) if row["label"] != target)
         sample = evaluation.uncertainty.sample(evaluation.split, index, "prior", target)
-        inferer = ICAMInferer(num_samples=4, target=target, intervals=intervals)
+        inferer = ICAMInferer(PriorSource(network, 4), target, intervals=intervals)
         answer = inferer(sample.scan.image[None], network)
         low, high = (answer[name][0][sample.scan.brain] for name in ("fa_low", "fa_high"))
         changes = sample.changes.images[:, sample.scan.brain]
