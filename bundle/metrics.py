@@ -130,7 +130,7 @@ class NCCMetric(CumulativeIterationMetric):
     """Mean NCC over scans, for MONAI's evaluators (through `monai.handlers.IgniteMetricHandler`).
 
     Args:
-        masked: whether the truth carries, after its own channels, as many that say which voxels count; the handler of MONAI
+        masked: whether the truth carries, after its own channels, as many masks of the voxels that count; the handler of MONAI
             passes pairs and has no place for a third image. Otherwise the whole image counts.
     """
 

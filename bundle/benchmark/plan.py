@@ -62,19 +62,14 @@ class Step(NamedTuple):
         return [*start, "--logging_file", "configs/logging.conf", *options]
 
     def write_record(self, **content: Any) -> None:
-        """Record that the step has ended well.
-
-        Args:
-            **content: what is recorded beside its command.
-        """
+        """Record that the step has ended well, its command and more."""
         arguments = self.command()[1:]
         write_record(self.record, compute_fingerprint(arguments), {"arguments": arguments, **content})
 
     def read_record(self) -> dict[str, Any] | None:
         """Return what was recorded when the step ended well; None when it has not, or record or results are lost.
 
-        Raises:
-            ValueError: When the record is that of another command.
+        A record of another command is refused.
         """
         record = read_record(self.record, None)
         if record is not None and read_record(self.record, compute_fingerprint(self.command()[1:])) is None:
@@ -88,13 +83,7 @@ class Step(NamedTuple):
 
 
 class Run(NamedTuple):
-    """A method trained with one seed, and what is measured of it.
-
-    Attributes:
-        method: name of the method.
-        seed: seed of the training.
-        steps: what is done, one after the other; the first one trains.
-    """
+    """A method trained with one seed, and what is measured of it: steps, one after the other, of which the first one trains."""
 
     method: str
     seed: int
@@ -201,14 +190,7 @@ class Plan:
 
 
 def check_schema(**given: Any) -> None:
-    """Check keys and types of a benchmark's settings.
-
-    Args:
-        **given: keys of `schema.yaml`.
-
-    Raises:
-        ValueError: When one is not as `schema.yaml` says.
-    """
+    """Refuse settings of a benchmark, by name, whose keys or types are not as `schema.yaml` says."""
     error = best_match(PlanValidator(ConfigParser.load_config_file(SCHEMA)).iter_errors(given))
     if error is not None:
         place = "#".join(map(str, error.absolute_path))

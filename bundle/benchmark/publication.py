@@ -130,11 +130,7 @@ class Publication:
 
 
 def write_markdown(content: Mapping[str, Any]) -> str:
-    """Return paragraphs and tables in Markdown.
-
-    Args:
-        content: variables of the page's template.
-    """
+    """Return paragraphs and tables in Markdown, of the variables of the page's template."""
     blocks = [f"# {content['title']}", content["about"], content["explanation"]]
     for split, tables in content["splits"].items():
         blocks += [f"## {split.capitalize()}", to_markdown(tables["main"])]
@@ -150,9 +146,6 @@ def make_panels(results: Results) -> Iterator[Panel]:
     """Yield for each kept scan the scan, its truth and the map of every learned row, of the first seed of each.
 
     Source: Bass et al., NeurIPS 2020, Fig. 1 and 5 (https://arxiv.org/abs/2006.08287).
-
-    Args:
-        results: results of the runs that are done.
     """
     learned = {row.title: results.read_maps(row) for row in results.rows if row.family == LEARNED}
     shown = results.read_maps(results.shown)
@@ -164,13 +157,9 @@ def make_panels(results: Results) -> Iterator[Panel]:
 
 
 def make_panel(title: str, scan: Tensor, truth: Tensor, maps: Mapping[str, Tensor]) -> Panel:
-    """Draw a scan, its truth and maps; every map has a scale of its own, as methods have different units.
+    """Draw a scan, its truth (mask or change) and maps by their captions, each of shape (C, H, W[, D]).
 
-    Args:
-        title: heading of the row.
-        scan: intensities in [-1, 1], shape (C, H, W[, D]).
-        truth: mask or change, same shape.
-        maps: maps by their captions, same shape.
+    Every map has a scale of its own, as methods have different units.
     """
     point = find_point(truth)
     plane = take_planes(scan, point, BACKGROUND)
@@ -180,11 +169,7 @@ def make_panel(title: str, scan: Tensor, truth: Tensor, maps: Mapping[str, Tenso
 
 
 def list_runs(runs: Sequence[Run]) -> pd.DataFrame:
-    """Return minutes of each step and the commits of each run, one line a run.
-
-    Args:
-        runs: the runs.
-    """
+    """Return minutes of each step and the commits of each run, one line a run."""
     lines: dict[str, dict[str, str]] = {}
     for run in runs:
         line, commits = lines.setdefault(f"{run.method}, seed {run.seed}", {}), set()

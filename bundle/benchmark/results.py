@@ -65,19 +65,14 @@ class Results:
             raise ValueError(f"two rows have the title {doubled.pop()}")
 
     def find(self, row: Row) -> list[tuple[int, Path]]:
-        """Return seed and folder of the tables of each run in which the measure of a row is done.
-
-        Args:
-            row: row of the comparison.
-        """
+        """Return seed and folder of the tables of each run in which the measure of a row is done."""
         steps = [(run.seed, step) for run in self.runs if run.method == row.method for step in run.steps[1:]]
         return [(seed, step.find_results()[0].parent) for seed, step in steps if step.name == row.measure and step.read_record()]
 
     def read_scores(self) -> pd.DataFrame:
         """Return the scores of all rows in all runs that are done, one line a row, seed, scan, direction and protocol.
 
-        Returns:
-            Columns `row`, `family`, `seed` and those of `scans.csv`; empty when nothing is done.
+        Columns are `row`, `family`, `seed` and those of `scans.csv`; the table is empty when nothing is done.
         """
         parts = []
         for place in dict.fromkeys((row.method, row.measure) for row in self.rows):
@@ -92,8 +87,7 @@ class Results:
     def read_figures(self) -> pd.DataFrame:
         """Return the figures of all measures of all runs that are done, means of scores over scans among them.
 
-        Returns:
-            Columns `method`, `measure`, `seed` and those of `metrics.csv`, in which the method's name is `name`.
+        Columns are `method`, `measure`, `seed` and those of `metrics.csv`, in which the method's name is `name`.
         """
         parts = []
         for run in self.runs:
@@ -104,15 +98,11 @@ class Results:
         return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
     def read_maps(self, row: Row) -> dict[str, Tensor]:
-        """Return the scans, truths and maps that the first run of a row has kept, by a name such as `seen/3>0/map`.
-
-        Args:
-            row: row of the comparison.
-        """
+        """Return the scans, truths and maps that the first run of a row has kept, by a name such as `seen/3>0/map`."""
         kept: dict[str, Tensor] = {}
         names = {row.name: "map", "scan": "scan", "truth": "truth"}
         for _, folder in self.find(row)[:1]:
-            with np.load(folder / "maps.npz") as images:  # an image is read when it is asked for
+            with np.load(folder / "maps.npz") as images:  # which reads single images
                 for key in images.files:
                     place, _, name = key.rpartition("/")
                     if name in names:

@@ -101,7 +101,7 @@ class Runner:
                 raise ValueError(f"{place} the entry {step.entry}, which no config has")
 
     def _warn(self, steps: Sequence[Step]) -> None:
-        """Name records that do not count, and config files that say something else than when a step ended well."""
+        """Name records that do not count, and config files that have changed since a step ended well."""
         used: set[tuple[str, str]] = set()  # many steps have the same files
         for step in steps:
             record = step.read_record()
@@ -112,7 +112,7 @@ class Runner:
             logger.warning("%s has changed since it was used: what is done already is not done again with it", name)
 
     def _digest(self, name: str) -> str:
-        """Return a digest of what a config file says, whatever its comments."""
+        """Return a digest of the keys and values of a config file, whatever its comments."""
         return compute_fingerprint(ConfigParser.load_config_file(self.root / name))
 
     def _run_all(self, run: Run, bar: tqdm) -> str:

@@ -19,16 +19,8 @@ def summarise_scores(scores: pd.DataFrame, metrics: list[str], reference: str, l
 
     `std` is the standard deviation over scans, averaged over seeds. The interval is that of the mean over seeds (Student's t), in
     which the mean of other trainings would lie; with one seed, and where no seed matters, it is that over scans (bootstrap).
-    `lead` is by how much the row `reference` is ahead on the same scans, with its interval, likewise.
-
-    Args:
-        scores: one line a row, seed, scan, protocol and direction.
-        metrics: columns that are summarised.
-        reference: row that all others are compared with.
-        level: probability that an interval covers its figure.
-
-    Returns:
-        Table with `COLUMNS`.
+    `lead` is by how much the row `reference` is ahead on the same scans, with its interval, likewise. The scores have one line a
+    row, seed, scan, protocol and direction; the summary has `COLUMNS`.
     """
     long = scores.melt([*KEYS[:-1], "seed", "scan"], metrics, "metric", "score").dropna(subset="score")
     ahead = long[long["row"] == reference].set_index(["split", "protocol", "direction", "metric", "seed", "scan"])["score"]
@@ -43,21 +35,13 @@ def summarise_scores(scores: pd.DataFrame, metrics: list[str], reference: str, l
 
 
 def summarise_figures(figures: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
-    """Summarise figures of which there is one a seed.
-
-    Args:
-        figures: one line a method, measure, seed, split and figure.
-        level: probability that an interval covers its figure.
-
-    Returns:
-        One line a method, measure, name, split, direction and metric, with mean, interval and number of seeds.
-    """
+    """Summarise figures of which there is one a seed, as mean, interval and number of seeds."""
     keys, lines = ["method", "measure", "name", "split", "direction", "metric"], []
     if figures.empty:
         return figures
     for names, group in figures.groupby(keys, sort=False):
         mean, low, high = seed_interval(group["mean"].to_numpy(), level)
-        if np.ptp(group["mean"].to_numpy()) == 0:  # one seed, or all alike: the interval over scans says more
+        if np.ptp(group["mean"].to_numpy()) == 0:  # one seed, or all alike: the interval over scans
             low, high = group[["ci_low", "ci_high"]].iloc[0]
         found = {"mean": mean, "ci_low": low, "ci_high": high, "num_seeds": len(group), "n": int(group["n"].iloc[0])}
         lines.append(dict(zip(keys, names, strict=True)) | found)
@@ -65,15 +49,7 @@ def summarise_figures(figures: pd.DataFrame, level: float = 0.95) -> pd.DataFram
 
 
 def seed_interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float, float]:
-    """Return the mean over seeds with its interval by Student's t.
-
-    Args:
-        values: one value a seed, shape (S,).
-        level: probability that the interval covers the mean.
-
-    Returns:
-        Mean, lower and upper end; the ends are NaN with one seed.
-    """
+    """Return the mean of values, one a seed, (S,), and both ends of its interval by Student's t; they are NaN with one seed."""
     mean = float(values.mean())
     if len(values) < 2:
         return mean, np.nan, np.nan

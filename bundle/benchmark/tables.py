@@ -17,13 +17,6 @@ def lay_out(summary: pd.DataFrame, figures: pd.DataFrame, rows: Sequence[Row], s
     """Return the table of a split: accuracy, a metric of the maps by protocol and direction, and the number of seeds.
 
     A cell is the mean, the standard deviation over scans after a plus-minus sign, and the interval in brackets.
-
-    Args:
-        summary: from `summarise_scores`.
-        figures: from `summarise_figures`.
-        rows: rows of the comparison, in their order.
-        split: split that is shown.
-        metric: metric of the maps.
     """
     shown = summary[(summary["split"] == split) & (summary["metric"] == metric)]
     columns = list(dict.fromkeys(zip(shown["protocol"], shown["direction"], strict=True)))
@@ -47,13 +40,7 @@ def lay_out(summary: pd.DataFrame, figures: pd.DataFrame, rows: Sequence[Row], s
 
 
 def lay_out_faithfulness(figures: pd.DataFrame, rows: Sequence[Row], split: str) -> pd.DataFrame:
-    """Return the table of the figures of faithfulness in a split; empty where there are none.
-
-    Args:
-        figures: from `summarise_figures`.
-        rows: rows of the comparison, in their order; of several of one method and name the first is shown.
-        split: split that is shown.
-    """
+    """Return the table of the figures of faithfulness in a split; of several rows of one method and name the first is shown."""
     titles = {(row.method, row.name): row.title for row in reversed(rows)}
     shown = figures[(figures["split"] == split) & figures["measure"].str.startswith(FAITHFULNESS)]
     lines: dict[str, dict[str, str]] = {}
@@ -65,17 +52,9 @@ def lay_out_faithfulness(figures: pd.DataFrame, rows: Sequence[Row], split: str)
     return pd.DataFrame.from_dict(ordered, orient="index")
 
 
-def lay_out_leads(summary: pd.DataFrame, rows: Sequence[Row], split: str, metric: str, protocol: str = "paper") -> pd.DataFrame:
-    """Return by how much the reference of `summarise_scores` is ahead of each row, with intervals.
-
-    Args:
-        summary: from `summarise_scores`.
-        rows: rows of the comparison, in their order.
-        split: split that is shown.
-        metric: metric of the maps.
-        protocol: protocol that is shown.
-    """
-    shown = summary[(summary["split"] == split) & (summary["metric"] == metric) & (summary["protocol"] == protocol)]
+def lay_out_leads(summary: pd.DataFrame, rows: Sequence[Row], split: str, metric: str) -> pd.DataFrame:
+    """Return by how much the reference of `summarise_scores` is ahead of each row, with intervals, by the paper's protocol."""
+    shown = summary[(summary["split"] == split) & (summary["metric"] == metric) & (summary["protocol"] == "paper")]
     lines = {}
     for row in rows:
         found = shown[shown["row"] == row.title]
@@ -87,12 +66,7 @@ def lay_out_leads(summary: pd.DataFrame, rows: Sequence[Row], split: str, metric
 
 
 def add_published(table: pd.DataFrame, published: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
-    """Put the paper's figures, from other data, beside a table.
-
-    Args:
-        table: from `lay_out`.
-        published: by title of a row `accuracy`, `minus` and `plus`.
-    """
+    """Put the paper's figures, from other data, beside a table: `accuracy`, `minus` and `plus` by title of a row."""
     columns = {}
     for key, name in {"accuracy": ACCURACY, "minus": "NCC(-)", "plus": "NCC(+)"}.items():
         known = any(column.split(",")[0] == name for column in table)  # not with several classes
@@ -103,11 +77,7 @@ def add_published(table: pd.DataFrame, published: Mapping[str, Mapping[str, Any]
 
 
 def lay_out_accuracies(figures: pd.DataFrame) -> pd.DataFrame:
-    """Return the accuracy of each method and measure by split, for cohorts in which no map can be scored.
-
-    Args:
-        figures: from `summarise_figures`; empty for none.
-    """
+    """Return the accuracy of each method and measure by split, for cohorts in which no map can be scored."""
     lines: dict[str, dict[str, str]] = {}
     for _, line in figures.iterrows():
         if (line["name"], line["metric"]) == (CLASSIFIER, ACCURACY):
@@ -117,11 +87,7 @@ def lay_out_accuracies(figures: pd.DataFrame) -> pd.DataFrame:
 
 
 def to_markdown(table: pd.DataFrame) -> str:
-    """Return a table in Markdown.
-
-    Args:
-        table: cells of text, one line a row.
-    """
+    """Return a table of text in Markdown."""
     lines = [["method", *table.columns], ["---"] * (1 + len(table.columns))]
     lines += [[str(title), *cells.astype(str)] for title, cells in table.fillna("").iterrows()]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"

@@ -1,4 +1,4 @@
-"""Regression of the age, and translation to a wanted age (ICAM with regression)."""
+"""Regression of the age, and translation to a target age (ICAM with regression)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -59,7 +59,11 @@ class Ages:
         aged = [i for i, row in enumerate(self.split.rows) if "age" in row]
         if self.network.attribute_encoder.regressor is None or not aged:
             return {"scans": [], "ages": []}
-        rows = {i: self._describe(i, age) for i, age in zip(aged, self.predict(attribute[aged]), strict=True)}
+        rows = {}
+        for index, predicted in zip(aged, self.predict(attribute[aged]), strict=True):
+            row = self.split.rows[index]
+            ages = {key: float(row[key]) for key in ("age", "target_age") if key in row}
+            rows[index] = self.split.describe(index) | ages | {"predicted_age": predicted}
         scores: list[dict[str, Any]] = []
         for indices in self.split.batches([i for i in aged if "target_age" in rows[i]], "maps to ages"):
             maps = self.make_maps(indices)
@@ -80,39 +84,26 @@ class Ages:
         return (values.double() * self.scale + self.mean).tolist()
 
     def make_maps(self, indices: Sequence[int]) -> AttributionMaps:
-        """Translate test scans that have a wanted age to it, against their own reconstruction."""
+        """Translate test scans that have a target age to it, against their own reconstruction."""
         image, labels = self.split.stack(indices).to(self.device), torch.from_numpy(self.split.labels[indices])
         ages = torch.tensor([float(self.split.rows[i]["target_age"]) for i in indices])
         return value_maps(EncodedScans(self.network, image, labels=labels), (ages - self.mean) / self.scale)
 
-    def _describe(self, index: int, predicted: float) -> dict[str, Any]:
-        row = self.split.rows[index]
-        ages = {key: float(row[key]) for key in ("age", "target_age") if key in row}
-        return self.split.describe(index) | ages | {"predicted_age": predicted}
-
 
 def summarise_ages(ages: pd.DataFrame, training_mean: float, bootstrap: Bootstrap) -> pd.DataFrame:
-    """Summarise how well ages are predicted, and reached by translation.
+    """Return the rows of `metrics.csv` on `ages.csv`: how well ages are predicted, and reached by translation.
 
-    Args:
-        ages: contents of `ages.csv`.
-        training_mean: mean age of the training split, years.
-        bootstrap: how intervals are found.
-
-    Returns:
-        Rows of `metrics.csv`, for each split: `mae` in years and `r2` of the methods `regressor` and `training_mean`, and `mae`
-        and `correlation` of the predicted ages of translated scans with the wanted ages, of the method `to_age`.
+    For each split: `mae` in years and `r2` of the methods `regressor` and `training_mean` (years), and `mae` and `correlation` of
+    the predicted ages of translated scans with the target ages, of the method `to_age`.
     """
     rows = []
     for split, group in ages.groupby("split", sort=False):
-        age, count = group["age"].to_numpy(), len(group)
-        for method, predicted in (
-            ("regressor", group["predicted_age"].to_numpy()),
-            ("training_mean", np.full(count, training_mean)),
-        ):
+        age = group["age"].to_numpy()
+        predictions = {"regressor": group["predicted_age"].to_numpy(), "training_mean": np.full(len(age), training_mean)}
+        for method, predicted in predictions.items():
             about = {"split": split, "method": method}
-            rows.append(about | {"metric": "mae"} | bootstrap.estimate(mean_of(np.abs(predicted - age)), count))
-            rows.append(about | {"metric": "r2"} | bootstrap.estimate(determination(age, predicted), count))
+            rows.append(about | {"metric": "mae"} | bootstrap.estimate(mean_of(np.abs(predicted - age)), len(age)))
+            rows.append(about | {"metric": "r2"} | bootstrap.estimate(determination(age, predicted), len(age)))
         translated = group.dropna(subset=["translated_age"]) if "translated_age" in group else group.iloc[:0]
         if count := len(translated):
             wanted, reached = translated["target_age"].to_numpy(), translated["translated_age"].to_numpy()

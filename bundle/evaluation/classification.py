@@ -23,13 +23,7 @@ Figure = Callable[..., np.ndarray]  # weights (R, N), labels and probabilities t
 
 
 def accuracy(weights: np.ndarray, labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Return the share of scans whose most likely class is right, shape (R,).
-
-    Args:
-        weights: weight of each scan, shape (R, N).
-        labels: true classes, shape (N,).
-        probabilities: predicted probabilities, shape (N, K).
-    """
+    """Return the share of scans whose most likely class is right (R,), of weights (R, N), labels (N,), probabilities (N, K)."""
     return weights @ (probabilities.argmax(1) == labels) / weights.sum(1)
 
 
@@ -107,13 +101,9 @@ class Classes:
 
 
 def score_classes(split: Split, predictions: Mapping[str, np.ndarray], bootstrap: Bootstrap) -> pd.DataFrame:
-    """Score predictions of seen and of unseen anatomies; these rows of `metrics.csv` have no protocol and no direction.
+    """Score predicted probabilities (N, K), by method, of seen and of unseen anatomies, as rows of `metrics.csv`.
 
-    Args:
-        split: the test split.
-        predictions: predicted probabilities by method, each (N, K); of linear probes, unlike of a `classifier`, the balanced
-            accuracy alone is of interest.
-        bootstrap: how intervals are found.
+    They have no protocol and no direction. Of linear probes, unlike of a `classifier`, only the balanced accuracy is given.
     """
     tables = []
     for name in sorted(set(split.names)) if predictions else ():
@@ -128,17 +118,10 @@ def score_classes(split: Split, predictions: Mapping[str, np.ndarray], bootstrap
 def score_predictions(
     labels: np.ndarray, probabilities: np.ndarray, bootstrap: Bootstrap, names: Sequence[str] = tuple(FIGURES)
 ) -> pd.DataFrame:
-    """Score predicted class probabilities over scans.
+    """Return figures of predicted probabilities (N, K) of scans of classes (N,), those of `FIGURES` that are named.
 
-    Args:
-        labels: true classes, shape (N,).
-        probabilities: predicted probabilities, shape (N, K).
-        bootstrap: how intervals are found.
-        names: wanted figures, of `FIGURES`.
-
-    Returns:
-        Table with the columns metric, mean, std, ci_low, ci_high and n. `mean` is the figure; `std` is the spread over
-        scans, which only the accuracy has: the others are no means over scans.
+    Columns are metric, mean, std, ci_low, ci_high and n. `mean` is the figure; `std` is the spread over scans, which only the
+    accuracy has: the others are no means over scans.
     """
     correct = probabilities.argmax(1) == labels
     rows = []

@@ -31,13 +31,7 @@ class Encodings(NamedTuple):
 
 
 def encode_images(network: ICAM, batches: Iterable[Tensor], device: torch.device | str = "cpu") -> Encodings:
-    """Encode scans, without noise.
-
-    Args:
-        network: trained network.
-        batches: their images, intensities in [-1, 1], shape (B, C, H, W[, D]) each.
-        device: where to compute.
-    """
+    """Encode batches of scans, intensities in [-1, 1], shape (B, C, H, W[, D]) each, without noise."""
     parts = []
     with eval_mode(network), torch.inference_mode():
         for image in batches:

@@ -19,6 +19,7 @@ from bundle.evaluation.reporting.gaps import find_gaps
 from bundle.evaluation.reporting.results import Results
 from bundle.evaluation.reporting.tables import format_results
 from bundle.evaluation.uncertainty.spread import Uncertainty
+from bundle.files import check_writable
 
 CALIBRATION = "calibration.pt"
 
@@ -70,12 +71,11 @@ class Evaluation:
             OSError: When nothing can be written to the folder.
             ValueError: When the lesion mask of a diseased scan is empty.
         """
-        self.results.check()
+        check_writable(self.results.folder)
         encodings = self.explainer.encode()
         tables = self.measure(encodings)
         metrics = pd.concat([*self._summarise(tables), self.classes.score(encodings, self.bootstrap)], ignore_index=True)
-        metrics.insert(0, "cohort", self.split.cohort)
-        metrics = metrics[list(COLUMNS)]
+        metrics = metrics.assign(cohort=self.split.cohort)[list(COLUMNS)]
         predictions = self.classes.list_predictions(encodings)
         self.results.write_tables({"metrics": metrics, **tables, "predictions": predictions}, self.describe())
         self.results.write_images(self.maps.kept)

@@ -144,9 +144,8 @@ class TranslatingExplainer(Explainer):
         """Return the attributes of some test scans; `attribute` has the means of all of them, None encodes these anew."""
         if attribute is not None and self.augmentation.mirror_axis is None:
             return Attributes(attribute[indices].to(self.device))
-        encoded = encode_attributes(
-            self.network, self.split.dataset, indices, self.device, self.split.batch_size, self.augmentation
-        )
+        settings = self.device, self.split.batch_size, self.augmentation
+        encoded = encode_attributes(self.network, self.split.dataset, indices, *settings)
         return encoded if attribute is None else encoded._replace(values=attribute[indices].to(self.device))
 
     def explain(

@@ -70,17 +70,11 @@ class Longitudinal:
 
 
 def summarise_pairs(pairs: pd.DataFrame, bootstrap: Bootstrap) -> pd.DataFrame:
-    """Summarise how large the maps of converters and of repeats are.
+    """Return the rows of `metrics.csv` on `pairs.csv`: how large the maps of converters and of repeats are.
 
-    A participant counts once, with the mean over both directions, and is drawn as a whole in the bootstrap.
-
-    Args:
-        pairs: contents of `pairs.csv`.
-        bootstrap: how intervals are found.
-
-    Returns:
-        Rows of `metrics.csv` of the method `longitudinal`: for each split `map_of_converters` and `map_of_repeats`, mean
-        absolute maps, and `repeat_ratio`, the second over the first; what has no participants is left out.
+    For each split: `map_of_converters` and `map_of_repeats`, mean absolute maps, and `repeat_ratio`, the second over the first;
+    what has no participants is left out. A participant counts once, with the mean over both directions, and is drawn as a whole
+    in the bootstrap.
     """
     rows = []
     for split, group in pairs.groupby("split", sort=False):

@@ -41,12 +41,7 @@ def find_kind(method: str) -> str:
 def select_kind(metrics: pd.DataFrame, kind: str) -> pd.DataFrame:
     """Return the rows of `metrics.csv` on one kind of map: its own, those of both and the exact change, against the same truths.
 
-    Args:
-        metrics: rows of `metrics.csv`; those of classes are left out.
-        kind: "exemplar" or "sampled".
-
-    Returns:
-        The rows, methods named without the ending that says what they are compared with.
+    Methods lose the ending of their names that says what they are compared with.
     """
     maps = metrics[metrics["metric"].isin(MAP_METRICS)]
     names = maps["method"].str.removesuffix(AGAINST_CHANGE)

@@ -1,6 +1,6 @@
 """A scan, with what its cohort has of its disease."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -84,11 +84,6 @@ def read_scan(row: Row, item: Row, changed_label: int | None = None) -> Scan:
     unit = None if scale is None else float(2 / (scale[1] - scale[0]))
     truths = {key: plain(item[key]) for key in TRUTHS if key in item}
     return Scan(row, int(row["label"]), plain(item["image"]), **truths, changed_label=changed_label, unit=unit)
-
-
-def stack_images(items: Sequence[Row]) -> Tensor:
-    """Return the images of some items as a plain batch, shape (B, C, H, W[, D])."""
-    return torch.stack([plain(item["image"]) for item in items])
 
 
 def plain(image: Any) -> Tensor:

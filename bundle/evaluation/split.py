@@ -4,12 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from monai.data import Dataset
 from torch import Tensor
 from tqdm import tqdm
 
 from bundle.data import check_mask
-from bundle.evaluation.scans import Row, Scan, read_scan, stack_images
+from bundle.evaluation.scans import Row, Scan, plain, read_scan
 
 NAMES = ("participant_id", "session_id")  # columns that tables take over
 CONVERTER, REPEAT = "converter", "repeat"  # pairs of scans of two classes, and of one
@@ -72,7 +73,7 @@ class Split:
 
     def stack(self, indices: Sequence[int]) -> Tensor:
         """Return the images of some scans, shape (B, C, H, W[, D])."""
-        return stack_images([self.dataset[i] for i in indices])
+        return torch.stack([plain(self.dataset[i]["image"]) for i in indices])
 
     def stack_all(self, description: str) -> Iterator[Tensor]:
         """Yield the images of all scans in batches, with a progress bar."""
@@ -126,21 +127,10 @@ def draw_references(
 ) -> list[dict[int, int]]:
     """Draw for each scan one reference scan of each other class, from its own split and of another participant.
 
-    The draws depend on `seed` and on who is in the test split, not on the order of its rows or on batches.
+    Returns for each entry the position of its reference scan by target class. The draws depend on `seed` and on who is in the
+    test split, not on the order of its rows or on batches. A split without a scan of a class, of another participant, is refused.
 
     Source: Bass et al., NeurIPS 2020, Sec. 4 (https://arxiv.org/abs/2006.08287), exemplar translation of test scans.
-
-    Args:
-        rows: entries of the test split.
-        splits: split of each entry.
-        num_classes: number of classes, K.
-        seed: seed of the draw.
-
-    Returns:
-        For each entry the position of its reference scan by target class.
-
-    Raises:
-        ValueError: When a split has no scan of a class, of another participant.
     """
     keys = [(str(row["participant_id"]), int(row["label"]), str(row.get("session_id", ""))) for row in rows]
     order = sorted(range(len(rows)), key=keys.__getitem__)
@@ -168,15 +158,9 @@ def find_pairs(rows: Sequence[Row]) -> dict[int, int]:
 
 
 def find_changed_labels(rows: Sequence[Row], pairs: Mapping[int, int], num_classes: int) -> list[int | None]:
-    """Find the class that the disease map of each scan leads to: that of its pair, and without a pair the only other one.
+    """Return the class that the disease map of each scan leads to: that of its pair, and without a pair the only other one.
 
-    Args:
-        rows: entries of the test split.
-        pairs: position of the other scan of the same participant by position, from `find_pairs`.
-        num_classes: number of classes, K.
-
-    Returns:
-        A class for each entry; None where there is no disease map, and where three or more classes leave it open.
+    None where there is no disease map, and where three or more classes leave it open.
     """
     labels: list[int | None] = [None] * len(rows)
     for index, row in enumerate(rows):

@@ -15,19 +15,15 @@ from torch import Tensor
 SIGNED = LinearSegmentedColormap.from_list("signed", ["#a8dcff", "#1f6fd0", "#000000", "#d0401f", "#ffc98a"])  # black at zero
 HEAT = "magma"
 MARK = np.array([1.0, 0.62, 0.0])  # orange, for truths
-BLUR = 3  # voxels over which a magnitude is averaged, so that no single voxel decides where to look
+BLUR = 3  # voxels over which a magnitude is averaged, so that no single voxel decides which planes are shown
 RANGE = 99.5  # percentile of the magnitudes at which a map's colours end
 
 
 def take_planes(volume: Tensor, point: Sequence[int], background: float = 0.0) -> np.ndarray:
     """Return the planes of a volume through a point for display, below each other: axial, coronal, sagittal; a 2D image is one.
 
-    Anterior is up in the axial plane and on the right in the sagittal one, left is on the left, superior is up.
-
-    Args:
-        volume: first channel is shown, shape (C, H, W[, D]).
-        point: voxel that all planes contain.
-        background: value beside planes that are narrower than others.
+    Anterior is up in the axial plane and on the right in the sagittal one, left is on the left, superior is up. Of the volume,
+    (C, H, W[, D]), the first channel is shown; `background` is the value beside planes that are narrower than others.
     """
     image, axes = volume[0].double().numpy(), range(volume.ndim - 1)
     planes = []

@@ -33,16 +33,9 @@ class Panel(NamedTuple):
 
 
 def choose_scans(scans: pd.DataFrame, split: str, direction: str, metric: str) -> list[tuple[int, float]]:
-    """Choose the scans at the quartiles of a score, so that what is shown is what is usual.
+    """Choose the scans at the quartiles of a score in `scans.csv`, so that what is shown is what is usual.
 
-    Args:
-        scans: contents of `scans.csv`.
-        split: split to choose from.
-        direction: direction of the translation.
-        metric: score.
-
-    Returns:
-        Positions in the test split and scores; empty where there are no scores.
+    Returns their positions in the test split and scores; nothing where there are no scores.
     """
     if scans.empty:
         return []
@@ -56,14 +49,9 @@ def choose_scans(scans: pd.DataFrame, split: str, direction: str, metric: str) -
 def make_panel(
     explainer: TranslatingExplainer, attribute: Tensor, index: int, target: int, score: float | None
 ) -> Panel:
-    """Show a test scan, its truth, its translation and its maps.
+    """Show a test scan, its truth, its translation to a class and its maps.
 
-    Args:
-        explainer: test split and network.
-        attribute: attribute means of the test scans, shape (N, 1, H/16, W/16[, D/16]).
-        index: position of the scan in the test split.
-        target: class to translate to.
-        score: its score, for the title.
+    `attribute` has the means of all test scans, shape (N, 1, H/16, W/16[, D/16]); the score is for the title.
     """
     split = explainer.split
     scan, reference = split.load(index), split.load(split.references[index][target])
@@ -139,15 +127,7 @@ def make_interpolation(explainer: TranslatingExplainer, attribute: Tensor, split
 def make_panels(
     explainer: TranslatingExplainer, scans: pd.DataFrame, attribute: Tensor, split: str, metric: str
 ) -> dict[str, list[Panel]]:
-    """Show test scans of a split in every direction, by direction.
-
-    Args:
-        explainer: test split and network.
-        scans: contents of `scans.csv`; may be empty.
-        attribute: attribute means of the test scans, shape (N, 1, H/16, W/16[, D/16]).
-        split: split to show.
-        metric: score by which scans are chosen.
-    """
+    """Show test scans of a split in every direction, by direction, chosen by a score in `scans.csv`, which may be empty."""
     panels = {}
     for source, target in sorted(explainer.split.list_directions(), key=lambda pair: pair[1]):
         direction = explainer.split.name_direction(source, target)

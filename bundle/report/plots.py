@@ -41,11 +41,9 @@ def family_of(method: str) -> str:
 
 
 def plot_figures(rows: pd.DataFrame, title: str) -> Markup:
-    """Draw the mean and interval of each method.
+    """Draw mean and interval of each method, from rows of `metrics.csv` of one split, protocol, direction and metric.
 
-    Args:
-        rows: rows of `metrics.csv` of one split, protocol, direction and metric; a column `family` overrules `family_of`.
-        title: what they are.
+    A column `family` overrules `family_of`.
     """
     with rc_context(STYLE):
         figure, axes = _make_axes(0.6 + 0.22 * len(rows))
@@ -62,14 +60,7 @@ def plot_figures(rows: pd.DataFrame, title: str) -> Markup:
 
 
 def plot_curves(history: pd.DataFrame, columns: Sequence[str], title: str, log: bool = False) -> Markup:
-    """Draw columns of the training history against the epoch.
-
-    Args:
-        history: contents of `train.csv`.
-        columns: columns to draw, six at most.
-        title: what they are.
-        log: whether the vertical axis is logarithmic.
-    """
+    """Draw columns of `train.csv`, six at most, against the epoch; `log` makes the vertical axis logarithmic."""
     with rc_context(STYLE):
         figure, axes = _make_axes(3.0)
         for column, colour in zip(columns, PALETTE, strict=False):
@@ -83,14 +74,7 @@ def plot_curves(history: pd.DataFrame, columns: Sequence[str], title: str, log: 
 
 
 def plot_latent(points: np.ndarray, labels: np.ndarray, splits: Sequence[str], title: str) -> Markup:
-    """Draw a latent space: colours are classes, shapes are splits.
-
-    Args:
-        points: two coordinates a scan, shape (N, 2).
-        labels: classes, shape (N,).
-        splits: split of each scan.
-        title: what it is.
-    """
+    """Draw points (N, 2) of a latent space: colours are classes (N,), shapes are splits."""
     with rc_context(STYLE):
         figure, axes = _make_axes(3.4)
         for split, marker in zip(sorted(set(splits)), "o^s", strict=False):
@@ -105,13 +89,9 @@ def plot_latent(points: np.ndarray, labels: np.ndarray, splits: Sequence[str], t
 
 
 def plot_scatter(points: Mapping[str, tuple[np.ndarray, np.ndarray]], across: str, up: str, title: str) -> Markup:
-    """Draw what a network makes of quantities against what they are, beside the line on which both are equal.
+    """Draw reached values against true ones, by name (true first, each (N,)), beside the line on which both are equal.
 
-    Args:
-        points: true and reached values, each of shape (N,), by name.
-        across: what the true values are, with their unit.
-        up: what the reached values are, with their unit.
-        title: what it is.
+    `across` and `up` say what the true and the reached values are, with their unit.
     """
     with rc_context(STYLE):
         figure, axes = _make_axes(3.6)

@@ -9,11 +9,7 @@ PACKAGES = ("monai", "torch", "pytorch-ignite", "numpy", "pandas", "scikit-learn
 
 
 def find_commit(folder: str | Path) -> str | None:
-    """Return the git commit that a folder is at, with "+ changes" when files differ from it; None outside a repository.
-
-    Args:
-        folder: folder of the code.
-    """
+    """Return the git commit that a folder is at, with "+ changes" when files differ from it; None outside a repository."""
     commit = _run_git(folder, "rev-parse", "HEAD")
     if commit is None:
         return None

@@ -21,20 +21,13 @@ MAIN_FIGURES = (  # label, method, metric; shown where there are such rows
     ("age, error in years", "regressor", "mae"),
     ("age after translation, error in years", "to_age", "mae"),
 )
-BESIDE = {"mae": ("training_mean", "predicting the mean")}  # figure that a figure is compared with
 MAIN_LOSSES = ("loss", "attribute_class", "kl", "map_reconstruction", "map", "reconstruction_l1")
 
 
 def summarise_split(metrics: pd.DataFrame, split: str, headline: str) -> dict[str, Any]:
-    """Return the few figures that a reader looks for first.
+    """Return the few figures of a split that a reader needs first, from `metrics.csv`.
 
-    Args:
-        metrics: contents of `metrics.csv`.
-        split: split to summarise.
-        headline: metric of the maps.
-
-    Returns:
-        The split's name, the maps' `protocol` and `figures`: label, value, interval, and beside them the best trivial map.
+    These are the split's name, the maps' `protocol` and `figures`: label, value, interval, and beside them the best trivial map.
     """
     rows = metrics[metrics["split"] == split]
     figures = []
@@ -47,19 +40,15 @@ def summarise_split(metrics: pd.DataFrame, split: str, headline: str) -> dict[st
     for label, method, metric in MAIN_FIGURES:
         for _, row in rows[(rows["method"] == method) & (rows["metric"] == metric)].iterrows():
             name = f"{label} ({row['direction']})" if row["direction"] else label
-            figures.append(_figure(name, row, _find_comparison(rows, method, metric)))
+            guess = rows[(rows["method"] == "training_mean") & (rows["metric"] == metric)] if method == "regressor" else ()
+            beside = f"predicting the mean {show_number(guess['mean'].iloc[0])}" if len(guess) else ""
+            figures.append(_figure(name, row, beside))
     known = set(_select_maps(rows, headline, WAYS[0])["protocol"])
     return {"split": split, "protocol": next(iter(known), None), "figures": figures}
 
 
 def show_split(metrics: pd.DataFrame, split: str, headline: str) -> dict[str, Any]:
-    """Return the tables and drawings of a split for the template.
-
-    Args:
-        metrics: contents of `metrics.csv`.
-        split: split to show.
-        headline: metric that is drawn and comes first.
-    """
+    """Return the tables and drawings of a split for the template; the metric `headline` is drawn and comes first."""
     rows = metrics[metrics["split"] == split]
     ordered = [headline, *(metric for metric in METRICS if metric != headline)]
     tables = {metric: {kind: pivot_maps(rows, metric, kind) for kind in WAYS} for metric in ordered}
@@ -133,13 +122,6 @@ def flatten(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
         else:
             text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
             yield f"{prefix}{name}".replace("_", " "), text
-
-
-def _find_comparison(rows: pd.DataFrame, method: str, metric: str) -> str:
-    """Return the figure that this one is compared with, in words; nothing where there is none."""
-    name, words = BESIDE.get(metric, ("", ""))
-    other = rows[(rows["method"] == name) & (rows["metric"] == metric)]
-    return f"{words} {show_number(other['mean'].iloc[0])}" if method == "regressor" and len(other) else ""
 
 
 def _figure(label: str, row: pd.Series, beside: str) -> dict[str, str]:

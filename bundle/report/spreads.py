@@ -14,10 +14,7 @@ from bundle.report.plots import plot_scatter
 def make_spreads(uncertainty: Uncertainty | None, table: pd.DataFrame, split: str) -> list[Panel]:
     """Show, for each direction and attribute source, the scan whose spread has the median correlation with the error.
 
-    Args:
-        uncertainty: test split and network.
-        table: contents of `uncertainty.csv`; may be empty.
-        split: split to show.
+    The table is `uncertainty.csv`; it may be empty.
     """
     if uncertainty is None or table.empty:
         return []

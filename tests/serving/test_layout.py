@@ -50,7 +50,7 @@ def test_a_request_sets_the_number_of_samples_as_monai_label_does_it(app: Path):
     parser["displayable_configs"].update({"num_samples": 7, "target": 1})
     parser.parse()
     inferer = parser.get_parsed_content("inferer")
-    assert inferer.sampling["num_samples"] == 7
+    assert inferer.source.num_samples == 7
     assert inferer.target == 1
 
 

@@ -9,13 +9,7 @@ from bundle.evaluation.split import Split
 
 
 class Case(NamedTuple):
-    """Scans of one class, and the class that their maps lead to.
-
-    Attributes:
-        target: the other class.
-        direction: name of the direction in the tables.
-        indices: positions in the test split.
-    """
+    """Positions in the test split of scans of one class, the class that their maps lead to, and the direction in the tables."""
 
     target: int
     direction: str
@@ -29,17 +23,9 @@ def list_cases(
     seed: int = 0,
     to_controls: bool = False,
 ) -> Iterator[Case]:
-    """Yield the directions that a method explains, with scans that are drawn from seen and from unseen anatomies.
+    """Yield the directions that a method explains, or those of them to class 0, with drawn scans.
 
-    Args:
-        split: the test split.
-        explains: class of scans and target class to whether a method explains them.
-        count: at most so many scans of seen and of unseen anatomies; None for all.
-        seed: seed of the draw.
-        to_controls: whether directions to class 0 are enough.
-
-    Raises:
-        ValueError: When `count` is below 1.
+    `count` scans are drawn of seen and as many of unseen anatomies; None takes all, and a count below 1 is refused.
     """
     if count is not None and count < 1:
         raise ValueError(f"at least 1 scan of each split is needed, got {count}; null takes all")

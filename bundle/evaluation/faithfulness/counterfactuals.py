@@ -48,15 +48,9 @@ class CounterfactualAxioms:
     def score(
         self, explainer: Explainer, features: Tensor, bootstrap: Bootstrap
     ) -> tuple[list[dict[str, Any]], list[pd.DataFrame]]:
-        """Score all directions.
+        """Score all directions: a row a scan, and rows of `metrics.csv` on sets of scans.
 
-        Args:
-            explainer: the method.
-            features: the classifier's features of all test scans, shape (M, F).
-            bootstrap: how intervals are found.
-
-        Returns:
-            A row a scan, and rows of `metrics.csv` on sets of scans.
+        `features` are the classifier's, of all test scans, shape (M, F).
         """
         rows: list[dict[str, Any]] = []
         realism: list[pd.DataFrame] = []
@@ -69,15 +63,7 @@ class CounterfactualAxioms:
         return rows, realism
 
     def score_case(self, explainer: Explainer, case: Case) -> tuple[list[dict[str, Any]], Tensor]:
-        """Score the translations of scans in one direction, each by itself.
-
-        Args:
-            explainer: a method that translates.
-            case: scans of one class, and the class that they are translated to.
-
-        Returns:
-            A row a scan, with the metrics that could be computed, and the classifier's features of the translations, (N, F).
-        """
+        """Return a row on each translation of one direction, and the classifier's features of the translations, (N, F)."""
         rows: list[dict[str, Any]] = []
         features: list[Tensor] = []
         for batch in explainer.split.batches(case.indices, f"translating ({case.direction})"):

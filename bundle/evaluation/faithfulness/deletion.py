@@ -74,20 +74,12 @@ class Deletion:
         smoothed = smooth(scan.image, [self.blur / edge for edge in ensure_tuple_rep(self.voxel_size, scan.image.ndim - 1)])
         for method, values in maps.items():
             ranks = rank_voxels(values, scan.image, [self.seed, index])
-            figures = score_order(self._classify, scan.image, smoothed, ranks, scan.label, self.shares)
-            yield {"method": method} | figures
-
-    def _classify(self, image: Tensor) -> Tensor:
-        return self.classifier.predict(image)[0]
+            given = scan.image, smoothed, ranks, scan.label, self.shares
+            yield {"method": method} | score_order(lambda images: self.classifier.predict(images)[0], *given)
 
 
 def smooth(image: Tensor, sigma: float | Sequence[float]) -> Tensor:
-    """Return a scan whose voxels are means of those around, weighted by a Gaussian; the background neither counts nor changes.
-
-    Args:
-        image: scan, intensities in [-1, 1], shape (C, H, W[, D]).
-        sigma: standard deviation, voxels, for all axes or one an axis.
-    """
+    """Smooth a scan (C, H, W[, D]) by a Gaussian, `sigma` in voxels; the background neither counts nor changes."""
     inside = _find_inside(image)
     axes = tuple(range(1, image.ndim))
     total, weight = (
@@ -98,12 +90,9 @@ def smooth(image: Tensor, sigma: float | Sequence[float]) -> Tensor:
 
 
 def rank_voxels(values: Tensor, image: Tensor, seed: Sequence[int]) -> Tensor:
-    """Return the ranks of voxels, from 0, by falling |map|; the background comes last, equal values in random order.
+    """Return the ranks of a scan's voxels, from 0, by falling |map|, both of shape (C, H, W[, D]).
 
-    Args:
-        values: map, signed, shape (C, H, W[, D]).
-        image: scan, same shape.
-        seed: seed of the order of equal values, the same for all maps of the scan.
+    The background comes last, and equal values in random order; the seed is the same for all maps of a scan.
     """
     chance = np.random.default_rng(seed).permutation(values.numel())
     keys = chance, -values.abs().flatten().numpy(), ~_find_inside(image).flatten().numpy()
@@ -117,22 +106,12 @@ def score_order(
 ) -> dict[str, float]:
     """Return how likely a scan keeps its class while its voxels are replaced by smoothed ones, and while they are inserted.
 
+    Scan, smoothed scan and ranks have the shape (C, H, W[, D]); `classify` returns class probabilities (B, K) of images.
     The probability of the class is averaged over the logarithm of the share of replaced voxels (trapezoidal rule), since
     a lesion has a few percent of them. Deletion: a low mean is good, the first voxels are those that matter. Insertion, into the
     smoothed scan: a high one.
 
     Source: Petsiuk et al., BMVC 2018, Sec. 4.2 (https://arxiv.org/abs/1806.07421), there over the share itself.
-
-    Args:
-        classify: images (B, C, H, W[, D]) to class probabilities (B, K).
-        image: scan, intensities in [-1, 1], shape (C, H, W[, D]).
-        smoothed: what its voxels are replaced by, same shape.
-        ranks: order of the voxels, from `rank_voxels`.
-        label: class of the scan.
-        shares: shares of the scan's voxels, rising, in (0, 1].
-
-    Returns:
-        `deletion` and `insertion`, in [0, 1].
     """
     count = int(_find_inside(image).sum())
     chosen = torch.stack([ranks < max(1, round(share * count)) for share in shares])  # (S, C, H, W[, D])

@@ -16,6 +16,7 @@ from bundle.evaluation.map_metrics.scores import summarise_scores
 from bundle.evaluation.names import COLUMNS, COUNTERFACTUAL, DELETION, FAITHFULNESS, RANDOMISATION
 from bundle.evaluation.reporting.results import Results
 from bundle.evaluation.reporting.tables import format_faithfulness
+from bundle.files import check_writable
 
 INDEPENDENT = "independent_classifier"  # name of its row
 NAMES = {
@@ -27,7 +28,7 @@ NAMES = {
 
 
 class Faithfulness:
-    """Measure what a method's maps and translations are worth.
+    """Measure how faithful the maps and translations of a method are to its network.
 
     Args:
         results: where the tables go.
@@ -69,14 +70,17 @@ class Faithfulness:
         Raises:
             OSError: When nothing can be written to the folder.
         """
-        self.results.check()
+        check_writable(self.results.folder)
         probabilities, features = self.classifier.predict_split(self.explainer.split)
         axioms, realism = self.counterfactuals.score(self.explainer, features, self.bootstrap)
         scores = [list(self.deletion.score(self.explainer)), list(self.randomisation.score(self.explainer)), axioms]
         tables = {protocol: pd.DataFrame(rows) for protocol, rows in zip(FAITHFULNESS, scores, strict=True) if rows}
         known = [summarise_scores(table, self.bootstrap, FAITHFULNESS[name]) for name, table in tables.items()]
         classes = score_classes(self.explainer.split, {INDEPENDENT: probabilities.numpy()}, self.bootstrap)
-        metrics = self._mark(pd.concat([classes, *known, *realism], ignore_index=True))
+        metrics = pd.concat([classes, *known, *realism], ignore_index=True).assign(cohort=self.explainer.split.cohort)
+        compared = metrics["metric"].isin(FAITHFULNESS[RANDOMISATION])
+        above = (metrics["mean"] > self.randomisation.insensitive_above).where(compared)
+        metrics = metrics[list(COLUMNS)].assign(insensitive=above.map({True: 1, False: 0}).astype("Int64"))
         scans = pd.concat(list(tables.values()) or [pd.DataFrame()], ignore_index=True)
         self.results.write_tables({"metrics": metrics, "scans": scans}, self.describe())
         marked = dict.fromkeys(metrics[metrics["insensitive"] == 1]["method"])
@@ -98,10 +102,3 @@ class Faithfulness:
             "insensitive_above": self.randomisation.insensitive_above,
             "interval": self.bootstrap.describe(),
         }
-
-    def _mark(self, metrics: pd.DataFrame) -> pd.DataFrame:
-        """Mark methods whose maps hardly depend on the weights in the column `insensitive`."""
-        metrics.insert(0, "cohort", self.explainer.split.cohort)
-        compared = metrics["metric"].isin(FAITHFULNESS[RANDOMISATION])
-        above = (metrics["mean"] > self.randomisation.insensitive_above).where(compared)
-        return metrics[list(COLUMNS)].assign(insensitive=above.map({True: 1, False: 0}).astype("Int64"))

@@ -27,14 +27,7 @@ class IndependentClassifier:
         self.readout = linear[-1]
 
     def predict(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """Return class probabilities and features of images, on the CPU.
-
-        Args:
-            image: scans, intensities in [-1, 1], shape (B, C, H, W[, D]).
-
-        Returns:
-            Probabilities, shape (B, K), and the features that the last layer reads, shape (B, F); double precision.
-        """
+        """Return class probabilities (B, K) and features (B, F) of images (B, C, H, W[, D]), on the CPU, in double precision."""
         features: list[Tensor] = []
         hook = self.readout.register_forward_pre_hook(lambda _, inputs: features.append(inputs[0].double().cpu()))
         try:

@@ -1,4 +1,4 @@
-"""Whether translated scans look like real ones: the distance of two sets of features."""
+"""Realism of translated scans: the distance of their features from those of real scans."""
 
 import numpy as np
 from sklearn.metrics.pairwise import polynomial_kernel
@@ -13,15 +13,10 @@ def kernel_distance(generated: np.ndarray, real: np.ndarray) -> Weighted:
     two samples of the same scans it is about zero, and may be less, however few they are. A Frechet distance needs more scans
     than features. MONAI's `MMDMetric` takes no weights, which the bootstrap needs.
 
+    Weights (R, N + M), of the generated scans first, go to distances (R,); NaN with fewer than two scans of a set. Features have
+    the shapes (N, F) and (M, F).
+
     Source: Binkowski et al., ICLR 2018, Sec. 4 (https://arxiv.org/abs/1801.01401), there on features of Inception.
-
-    Args:
-        generated: features of translated scans, shape (N, F).
-        real: features of real scans, shape (M, F).
-
-    Returns:
-        Weights of shape (R, N + M), of the generated ones first, to distances of shape (R,); NaN with fewer than two scans of
-        a set.
     """
     own = [polynomial_kernel(part, degree=3, coef0=1) for part in (generated, real)]
     across = polynomial_kernel(generated, real, degree=3, coef0=1)

@@ -40,24 +40,25 @@ class Changes(NamedTuple):
 
 
 def find_changes(scan: Scan, target: int, phenotypes: Mapping[Phenotype, float]) -> Changes | None:
-    """Return the true changes of a scan by translation to a class, as far as the cohort has them.
+    """Return the true changes of a scan by translation to a class, as far as the cohort has them; None where it has none.
 
-    A change in scanner units is multiplied by the scale of the scan's intensities, and ends where these end, at -1 and 1.
-
-    Args:
-        scan: the scan.
-        target: class that it is translated to.
-        phenotypes: how often each set of parcels is lesioned in that class.
-
-    Returns:
-        The change by its own disease map or by removing its own lesion, which is one; by adding disease, one a phenotype; None
-        where it is not known.
+    There is one by the scan's own disease map, one by removing its own lesion, and by adding disease one for each phenotype of
+    the class (given with its share). A change in scanner units is multiplied by the scale of the scan's intensities, and ends
+    where these end, at -1 and 1.
     """
-    found = _find_in_scanner_units(scan, target, phenotypes)
-    if found is None or scan.unit is None:
+    images, shares = None, torch.ones(1)
+    if scan.disease_map is not None:
+        if scan.changed_label == target:
+            images = scan.disease_map[None] if target > scan.label else -scan.disease_map[None]
+    elif scan.label > 0:
+        lesion = scan.change_like(scan)
+        images = -lesion[None] if target == 0 and lesion is not None else None
+    elif scan.effect is not None and scan.parcel_map is not None and phenotypes:
+        images = scan.effect * torch.stack([scan.select_parcels(torch.tensor(parcels)) for parcels in phenotypes])
+        shares = torch.tensor(list(phenotypes.values()), dtype=scan.effect.dtype)
+    if images is None or scan.unit is None:
         return None
-    changed = (scan.image + found.images * scan.unit).clamp(-1, 1)
-    return Changes(changed - scan.image, found.shares)
+    return Changes((scan.image + images * scan.unit).clamp(-1, 1) - scan.image, shares)
 
 
 def find_phenotype(scan: Scan) -> Phenotype:
@@ -75,21 +76,3 @@ def count_parcels(phenotypes: Mapping[Phenotype, float]) -> dict[int, float]:
     """Return how often each parcel is lesioned, whatever the others are, by its label."""
     parcels = sorted({parcel for phenotype in phenotypes for parcel in phenotype})
     return {parcel: sum(share for phenotype, share in phenotypes.items() if parcel in phenotype) for parcel in parcels}
-
-
-def _find_in_scanner_units(scan: Scan, target: int, phenotypes: Mapping[Phenotype, float]) -> Changes | None:
-    """Return the true changes in scanner units."""
-    if scan.disease_map is not None:
-        sign = 1 if target > scan.label else -1
-        return _one(sign * scan.disease_map) if scan.changed_label == target else None
-    if scan.label > 0:
-        change = scan.change_like(scan)
-        return _one(-change) if target == 0 and change is not None else None
-    if scan.effect is None or scan.parcel_map is None or not phenotypes:
-        return None
-    sets = torch.stack([scan.select_parcels(torch.tensor(parcels)) for parcels in phenotypes])
-    return Changes(scan.effect * sets, torch.tensor(list(phenotypes.values()), dtype=scan.effect.dtype))
-
-
-def _one(change: Tensor) -> Changes:
-    return Changes(change[None], torch.ones(1, dtype=change.dtype))

@@ -37,16 +37,10 @@ class Truth(NamedTuple):
 
 
 def find_truths(scan: Scan, reference: Scan, frequencies: Mapping[int, float]) -> list[Truth]:
-    """Collect the truths of a translation that the cohort has.
+    """Collect the truths of the translation of a scan to the class of a reference scan that the cohort has.
 
-    Args:
-        scan: the scan.
-        reference: scan of the target class.
-        frequencies: how often each parcel is lesioned in the target class, by its label in `parcel_map`; empty when unknown.
-
-    Returns:
-        Truths; empty when the disease map leads to another class than the reference's, without a disease map when neither class
-        is 0, and where columns are missing.
+    There are none when the disease map leads to another class, without a disease map when neither class is 0, and where columns
+    are missing. `frequencies`: how often each parcel is lesioned in that class, by its label; empty when unknown.
     """
     if scan.disease_map is not None:
         return find_own_change(scan) if scan.changed_label == reference.label != scan.label else []

@@ -13,17 +13,10 @@ from bundle.evaluation.scans import Scan
 def trivial_maps(
     image: Tensor, class_mean: Tensor, random_scan: Tensor, reference: Tensor, seed: Sequence[int]
 ) -> dict[str, Tensor]:
-    """Compute maps that take no learning; a trained network means something only above them.
+    """Return maps that take no learning, by method; a trained network means something only above them.
 
-    Args:
-        image: a scan, intensities in [-1, 1], shape (C, H, W[, D]).
-        class_mean: mean training scan of the target class, same shape.
-        random_scan: a training scan of the target class, same shape.
-        reference: the reference scan of the exemplar map, same shape.
-        seed: seed of the noise.
-
-    Returns:
-        Maps by method: the intensity above the background, differences, and white noise.
+    They are the intensity above the background, differences from the mean and a random training scan of the target class and
+    from the reference scan, and white noise; all images have the shape (C, H, W[, D]).
     """
     noise = np.random.default_rng(seed).standard_normal(tuple(image.shape), dtype=np.float32)
     return {
@@ -38,16 +31,9 @@ def trivial_maps(
 def oracle_maps(scan: Scan, reference: Scan, frequencies: Mapping[int, float]) -> dict[str, Tensor]:
     """Return the exact change of the scan as maps; empty where it is not known.
 
-    They are ceilings where the truth lies on the scan's own anatomy. Under the paper's NCC(+) it does not: there a blurred map,
-    or one that copies where the reference's lesions lie, can score more.
-
-    Args:
-        scan: the scan.
-        reference: scan of the target class.
-        frequencies: how often each parcel is lesioned in the target class, by its label; empty when unknown.
-
-    Returns:
-        `oracle`, the change that an exemplar map should show, and `oracle_expected`, that of a sampled map.
+    `oracle` is the change that an exemplar map should show, `oracle_expected` that of a sampled map, from how often each parcel
+    is lesioned in the target class. They are ceilings where the truth lies on the scan's own anatomy. Under the paper's NCC(+) it
+    does not: there a blurred map, or one that copies where the reference's lesions lie, can score more.
     """
     removing = reference.label == 0
     change = scan.change_like(scan if removing else reference)

@@ -44,18 +44,9 @@ class MapScorer:
         yield from tqdm(found, desc="maps", unit="batch", disable=not found)
 
     def score_scan(self, index: int, target: int, maps: Mapping[str, Tensor]) -> list[dict[str, Any]]:
-        """Score the maps of a scan, the trivial ones and the exact change.
+        """Score the maps of a scan towards a class, the trivial ones and the exact change, a row a protocol and method.
 
-        Args:
-            index: position in the test split.
-            target: class that the maps lead to.
-            maps: maps by method, each of shape (C, H, W[, D]).
-
-        Returns:
-            A row a protocol and method.
-
-        Raises:
-            ValueError: When the lesion mask of a diseased scan is empty.
+        A diseased scan whose lesion mask is empty is refused.
         """
         split, seed = self.split, [self.split.seed, index, target]
         scan, reference = split.load(index), split.load(split.references[index][target])

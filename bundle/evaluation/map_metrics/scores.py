@@ -18,16 +18,9 @@ def score_maps(maps: Mapping[str, Tensor], truths: Sequence[Truth], brain_mask: 
     Trivial and post-hoc maps are compared with every truth. In the paired protocol they have a second row,
     `<method>_vs_change`, against the truth of the sampled maps, where their first is against that of the exemplar maps.
 
+    A row has the NCC over the whole image and, given a mask, in the brain, and how well the map finds the extent of the truth.
+
     Source: Bass et al., NeurIPS 2020, Sec. 4 (https://arxiv.org/abs/2006.08287).
-
-    Args:
-        maps: maps by method, signed, shape (C, H, W[, D]).
-        truths: what they should show.
-        brain_mask: 1 inside the brain, same shape; None when the cohort has none.
-
-    Returns:
-        One row for each protocol and method, with NCC over the whole image and, given a mask, inside the brain, and how well
-        the map finds the extent of the truth.
     """
     rows: list[dict[str, str | float]] = []
     for truth in truths:
@@ -46,15 +39,9 @@ def score_maps(maps: Mapping[str, Tensor], truths: Sequence[Truth], brain_mask: 
 
 
 def summarise_scores(scans: pd.DataFrame, bootstrap: Bootstrap, metrics: Sequence[str] = MAP_METRICS) -> pd.DataFrame:
-    """Summarise scores over scans.
+    """Summarise the scores of a table with one row a scan, protocol, method and direction over scans.
 
-    Args:
-        scans: one row a scan, protocol, method and direction, with the columns of `metrics` that could be computed.
-        bootstrap: how intervals are found.
-        metrics: what is summarised.
-
-    Returns:
-        Table with `COLUMNS`, less `cohort`; NaN scores are left out and `n` counts the others.
+    Columns are `COLUMNS`, less `cohort`; NaN scores are left out and `n` counts the others.
     """
     rows = []
     keys = ["split", "protocol", "method", "direction"]

@@ -47,12 +47,7 @@ class Ventricles:
         return {"voxel_size": self.edges, "dilation": self.dilation}
 
     def measure(self, index: int, *images: Tensor) -> list[float]:
-        """Return the ventricle volume in images decoded from a scan, ml.
-
-        Args:
-            index: position of the scan.
-            images: images on its grid, intensities in [-1, 1], each of shape (C, H, W[, D]).
-        """
+        """Return the ventricle volume, ml, in images on the grid of a scan, each of shape (C, H, W[, D])."""
         scan = self.split.load(index)
         assert scan.regions is not None
         if index not in self._peaks:
@@ -133,16 +128,11 @@ def mark_neighbourhood(regions: Tensor, voxel_size: Sequence[float], dilation: f
 
 
 def summarise_volumes(volumes: pd.DataFrame, bootstrap: Bootstrap) -> pd.DataFrame:
-    """Summarise volume effects over converters, and the measure itself against the label maps.
+    """Return the rows of `metrics.csv` on `volumes.csv`: effects over converters, and the measure itself against the label maps.
 
-    Args:
-        volumes: contents of `volumes.csv`.
-        bootstrap: how intervals are found.
-
-    Returns:
-        Rows of `metrics.csv`: for each split, method and direction `volume_correlation` of change with true change, and
-        `volume_ratio`, the mean change over the mean true change; of the method `measure` `volume_vs_label`, the correlation of
-        measured with labelled volumes over scans, and `change_vs_label`, that of their changes over converters.
+    For each split, method and direction: `volume_correlation` of change with true change, and `volume_ratio`, the mean change
+    over the mean true change. Of the method `measure`: `volume_vs_label`, the correlation of measured with labelled volumes over
+    scans, and `change_vs_label`, that of their changes over converters.
     """
     rows = []
     converters = volumes[volumes["kind"] == CONVERTER]

@@ -6,11 +6,7 @@ from bundle.evaluation.scans import Row
 
 
 def find_gaps(rows: Sequence[Row]) -> Iterator[str]:
-    """Yield a sentence for all that is left out.
-
-    Args:
-        rows: entries of the test split.
-    """
+    """Yield a sentence for all that is left out of the test split with these entries."""
     columns = {key for row in rows for key in row}
     if "disease_map" in columns:
         if not {"pair", "session_id"} <= columns:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bundle.evaluation.names import METRICS
-from bundle.files import check_writable, write_atomically
+from bundle.files import write_atomically
 
 OPTIONAL = ("pairs", "volumes", "ages", "uncertainty", "diversity")  # tables that are written only when they have rows
 
@@ -29,10 +29,6 @@ class Results:
         if headline not in METRICS:
             raise ValueError(f"headline must be one of {', '.join(METRICS)}, got {headline!r}")
         self.folder, self.headline = Path(folder), headline
-
-    def check(self) -> None:
-        """Raise an OSError when nothing can be written to the folder."""
-        check_writable(self.folder)
 
     def write_tables(self, tables: Mapping[str, pd.DataFrame], settings: Mapping[str, Any]) -> None:
         """Write tables, each to NAME.csv, and `settings.json`.

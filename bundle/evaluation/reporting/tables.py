@@ -22,15 +22,9 @@ FEWER = {  # protocols of whose figures some are shown; metrics.csv has all
 
 
 def format_results(metrics: pd.DataFrame, headline: str, gaps: Sequence[str] = ()) -> str:
-    """Lay the results out for the terminal: for each split a table of exemplar maps, one of sampled maps, and those of `FIGURES`.
+    """Lay `metrics.csv` out for the terminal: for each split tables of exemplar and of sampled maps, and those of `FIGURES`.
 
-    Args:
-        metrics: contents of `metrics.csv`.
-        headline: metric of the maps that is shown.
-        gaps: sentences on what could not be computed.
-
-    Returns:
-        Plain text; a cell is the mean with its interval, and a star marks the network's own maps.
+    A cell is the mean with its interval, and a star marks the network's own maps. Gaps are sentences on what was not computed.
     """
     blocks = []
     for split, group in metrics.groupby("split", sort=False):
@@ -45,16 +39,7 @@ def format_results(metrics: pd.DataFrame, headline: str, gaps: Sequence[str] = (
 
 
 def format_faithfulness(metrics: pd.DataFrame, protocols: Mapping[str, str], remarks: Sequence[str] = ()) -> str:
-    """Lay figures on faithfulness out for the terminal: for each split a table of each kind of figures.
-
-    Args:
-        metrics: contents of its `metrics.csv`.
-        protocols: title of the figures of each protocol.
-        remarks: sentences that come last.
-
-    Returns:
-        Plain text; a cell is the mean with its interval.
-    """
+    """Lay figures on faithfulness out for the terminal: for each split a titled table a protocol; remarks come last."""
     groups = [group for _, group in metrics.groupby("split", sort=False)]
     return "\n".join(["", *(line for group in groups for line in _format_figures(group, protocols)), *remarks])
 
@@ -62,10 +47,7 @@ def format_faithfulness(metrics: pd.DataFrame, protocols: Mapping[str, str], rem
 def pivot_maps(metrics: pd.DataFrame, metric: str, kind: str) -> pd.DataFrame:
     """Return one row a method and one column for each protocol and direction of the maps of one split, as text.
 
-    Args:
-        metrics: rows of `metrics.csv`.
-        metric: metric that is shown.
-        kind: "exemplar" or "sampled" maps; trivial maps and the exact change are beside them, against the same truths.
+    Trivial maps and the exact change are beside those of the kind, "exemplar" or "sampled", against the same truths.
     """
     rows = select_kind(metrics[metrics["metric"] == metric], kind)
     rows = rows.sort_values("protocol", key=lambda column: column != PAPER, kind="stable")

@@ -19,11 +19,7 @@ NUM_COHORTS = 2000  # simulated sets of scans, from which the distance of a perf
 def detect_phenotypes(maps: Tensor, change: Tensor, parcel_map: Tensor, threshold: float = 0.5) -> list[Phenotype]:
     """Return which parcels each map shows as lesioned: those whose mean is more than a share of that of the full lesion.
 
-    Args:
-        maps: sampled maps of a scan, network intensity, shape (N, C, H, W[, D]).
-        change: change by lesioning all parcels, likewise, shape (C, H, W[, D]).
-        parcel_map: label of the parcel of each voxel, 0 outside, same shape.
-        threshold: the share.
+    Maps (N, C, H, W[, D]) and the change by lesioning all parcels (C, H, W[, D]) are in network intensity.
     """
     labels = parcel_map.round()
     parcels = [int(label) for label in labels.unique().tolist() if label > 0]
@@ -54,18 +50,12 @@ def compare_phenotypes(drawn: Mapping[Phenotype, float], known: Mapping[Phenotyp
 def summarise_diversity(
     scans: Sequence[Sequence[Phenotype]], known: Mapping[Phenotype, float], least: float, bootstrap: Bootstrap
 ) -> pd.DataFrame:
-    """Summarise how the phenotypes of sampled translations differ from those of the training split.
+    """Summarise how the phenotypes of each scan's N translations differ from those of the training split, with their shares.
 
-    Args:
-        scans: for each scan the phenotypes of its translations, N a scan.
-        known: how often each phenotype occurs in the training split.
-        least: share of the translations from which on a phenotype counts as covered.
-        bootstrap: how intervals are found.
-
-    Returns:
-        Figures as in `metrics.csv`: `phenotype_distance`, the total variation (half the sum of absolute differences: 0 for equal
-        distributions, 1 without overlap); `phenotypes_covered`, a share of those known; and `perfect_distance`, the distance of
-        N independent draws from the training split, as all scans are given the same N attributes.
+    Figures as in `metrics.csv`: `phenotype_distance`, the total variation (half the sum of absolute differences: 0 for equal
+    distributions, 1 without overlap); `phenotypes_covered`, the share of those known that `least` of the translations show or
+    more; and `perfect_distance`, the distance of N independent draws from the training split, as all scans are given the same N
+    attributes.
     """
     names = sorted({*known, *(phenotype for scan in scans for phenotype in scan)})
     counts = np.array([[scan.count(name) / len(scan) for name in names] for scan in scans])  # (S, P)

@@ -41,13 +41,7 @@ class Interval(NamedTuple):
 
 
 def make_intervals(maps: np.ndarray, levels: Sequence[float], calibration: Calibration | None) -> Iterator[Interval]:
-    """Yield all intervals of a scan, at each level.
-
-    Args:
-        maps: sampled maps, shape (N, V).
-        levels: probabilities that the intervals are to hold the change.
-        calibration: of the third kind of interval; None leaves it out.
-    """
+    """Yield all intervals of a scan, from sampled maps (N, V), at each level; without a calibration not the third kind."""
     mean, spread = maps.mean(0), maps.std(0, ddof=1)
     ends = [end for level in levels for end in ((1 - level) / 2, (1 + level) / 2)]
     quantiles = np.quantile(maps, ends, axis=0)
@@ -61,17 +55,11 @@ def make_intervals(maps: np.ndarray, levels: Sequence[float], calibration: Calib
 
 
 def measure_coverage(interval: Interval, changes: np.ndarray, shares: np.ndarray) -> dict[str, float]:
-    """Return how much of the true change an interval holds.
+    """Return how much of the changes (M, V) that a scan may show, each with its share (M,), an interval holds.
 
-    Args:
-        interval: the interval.
-        changes: true changes that a scan may show, shape (M, V).
-        shares: how often each occurs, shape (M,).
-
-    Returns:
-        By name, which ends in the level in %: `NAME_coverage`, the share of voxels whose change lies inside; `NAME_changed`, the
-        same of the voxels that change, NaN without any; `NAME_found` and `NAME_false`, the shares of the voxels that change, and
-        of those that do not, whose interval excludes 0; `NAME_width`, the mean width in network intensity.
+    By name, which ends in the level in %: `NAME_coverage`, the share of voxels whose change lies inside; `NAME_changed`, the same
+    of the voxels that change, NaN without any; `NAME_found` and `NAME_false`, the shares of the voxels that change, and of those
+    that do not, whose interval excludes 0; `NAME_width`, the mean width in network intensity.
     """
     inside = (interval.low <= changes) & (changes <= interval.high)
     apart = (interval.low > 0) | (interval.high < 0)

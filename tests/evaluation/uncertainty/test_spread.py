@@ -18,7 +18,7 @@ SETTINGS = {"attribute_sources": ["prior", "training"], "levels": [0.5, 0.9], "n
 
 @pytest.fixture
 def make_scaled(make_cohort):
-    """Make a cohort whose images tell that 1000 scanner units are 1 in the network's intensities."""
+    """Make a cohort in whose images 1000 scanner units are 1 in the intensities of the network."""
 
     def make(spatial_dims, **sizes):
         cohort = make_cohort(spatial_dims, **sizes)
