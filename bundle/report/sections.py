@@ -40,8 +40,8 @@ def summarise_split(metrics: pd.DataFrame, split: str, headline: str) -> dict[st
     for label, method, metric in MAIN_FIGURES:
         for _, row in rows[(rows["method"] == method) & (rows["metric"] == metric)].iterrows():
             name = f"{label} ({row['direction']})" if row["direction"] else label
-            guess = rows[(rows["method"] == "training_mean") & (rows["metric"] == metric)] if method == "regressor" else ()
-            beside = f"predicting the mean {show_number(guess['mean'].iloc[0])}" if len(guess) else ""
+            trivial = rows.loc[(rows["method"] == "training_mean") & (rows["metric"] == metric), "mean"]
+            beside = f"predicting the mean {show_number(trivial.iloc[0])}" if method == "regressor" and len(trivial) else ""
             figures.append(_figure(name, row, beside))
     known = set(_select_maps(rows, headline, WAYS[0])["protocol"])
     return {"split": split, "protocol": next(iter(known), None), "figures": figures}
