@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from bundle.cohorts.exclusions import Exclusions
+from bundle.data.manifest import read_labels
 
 SYNONYMS = {"NL": "CN", "DEMENTIA": "AD"}
 KINDS = {"SMC": "CN", "EMCI": "MCI", "LMCI": "MCI"}
@@ -75,13 +76,7 @@ def label_integers(scans: pd.DataFrame, path: str | Path, num_classes: int | Non
         ValueError: When a label is no integer from 0 to K - 1.
     """
     scans = exclusions.drop(scans, scans["label"].isna(), "without label")
-    good = scans["label"].str.fullmatch(r"\d+").astype(bool)
-    good &= pd.to_numeric(scans["label"].where(good)) < (num_classes or float("inf"))
-    if not good.all():
-        row = scans[~good].iloc[0]
-        accepted = f"integers from 0 to {num_classes - 1}" if num_classes else "integers from 0"
-        raise ValueError(f"{path} gives {row['participant_id']} the label {row['label']!r}: accepted are {accepted}")
-    return scans.assign(label=scans["label"].astype(int))
+    return scans.assign(label=read_labels(scans, path, num_classes))
 
 
 def name_classes(classes: Sequence[Sequence[str]]) -> list[str]:

@@ -9,7 +9,7 @@ import pandas as pd
 from bundle.cohorts.exclusions import Exclusions
 from bundle.cohorts.leakage import check_leakage
 from bundle.data.manifest import SPLITS
-from bundle.files import write_atomically
+from bundle.files import write_table
 
 logger = logging.getLogger(__name__)
 COLUMNS = ("participant_id", "session_id", "label", "split", "image", "pair", "age", "sex", "diagnosis")
@@ -75,8 +75,7 @@ def write_manifest(manifest: pd.DataFrame, path: str | Path) -> Path:
         logger.info("%d scans\n%s", len(manifest), format_counts(count_scans(manifest, path.parent.name, []), {}))
     exclusions = pd.DataFrame(manifest.attrs.get(EXCLUSIONS, []), columns=["participant_id", "session_id", "reason"])
     for table, name in ((manifest, path), (exclusions, path.with_name(f"{path.stem}_exclusions.tsv"))):
-        with write_atomically(name) as temporary:
-            table.to_csv(temporary, sep="\t", index=False, na_rep="n/a")
+        write_table(name, table)
     logger.info("Wrote %s: to train on exactly these splits, give its folder as dataset_dir", path)
     return path
 

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from bundle.cohorts.exclusions import Exclusions
-from bundle.data.manifest import NUMBERS, PATHS, SPLITS, check_files, read_numbers
+from bundle.data.manifest import read_values
 
 SEPARATORS = {".tsv": "\t", ".csv": ",", ".txt": "\t"}
 MISSING = ("", "n/a", "N/A", "NA", "nan", "NaN", "None", "null")
@@ -96,35 +96,8 @@ def tidy_columns(table: pd.DataFrame, path: str | Path) -> pd.DataFrame:
     Raises:
         ValueError: When a number is none.
     """
-    folder = Path(path).resolve().parent
-    paths = {name: table[name].map(lambda value: str(folder / value), na_action="ignore") for name in PATHS if name in table}
-    table = table.assign(**paths, **{name: read_numbers(table, name, Path(path)) for name in NUMBERS if name in table})
+    table = read_values(table, Path(path).resolve())
     return table.assign(sex=read_sexes(table["sex"])) if "sex" in table else table
-
-
-def check_paths(table: pd.DataFrame, path: Path) -> None:
-    """Refuse a table that names absent files.
-
-    Raises:
-        FileNotFoundError: When a file is absent.
-    """
-    check_files((value for name in PATHS if name in table for value in table[name].dropna()), path)
-
-
-def check_splits(scans: pd.DataFrame, path: str | Path) -> None:
-    """Refuse unknown splits.
-
-    Args:
-        scans: Rows with `participant_id` and `split`.
-        path: Their table, for the message.
-
-    Raises:
-        ValueError: When a split is another word than train, validation or test.
-    """
-    wrong = scans[~scans["split"].isin(SPLITS)]
-    if len(wrong):
-        row = wrong.iloc[0]
-        raise ValueError(f"{path} puts {row['participant_id']} in the split {row['split']!r}: accepted are {', '.join(SPLITS)}")
 
 
 def join_table(

@@ -75,7 +75,7 @@ def complete_disease_maps(
     pairs = list_pairs(manifest, splits)
     if not pairs:
         return manifest
-    check_files((file for pair in pairs for row in pair for file in list_files(row)), Path("the manifest"))
+    check_files((file for pair in pairs for row in pair for file in list_files(row)), "the manifest")
     settings = {"registration": registration or Registration(), "bias_sigma": bias_sigma, "smoothing": smoothing}
     compute = partial(_compute_pair, cache_dir=Path(cache_dir), settings=settings)
     jobs = Parallel(n_jobs=max(1, num_workers), return_as="generator")(delayed(compute)(pair) for pair in pairs)
