@@ -15,25 +15,17 @@ SEXES = {"m": "M", "male": "M", "f": "F", "female": "F"}
 
 
 def read_header(path: str | Path) -> list[str]:
-    """Read the names of a table's columns.
-
-    Raises:
-        FileNotFoundError: When the file is absent.
-        ValueError: When it is no table.
-    """
+    """Read the names of a table's columns."""
     return [str(name) for name in _read(Path(path), nrows=0).columns]
 
 
 def read_columns(path: str | Path, columns: Mapping[str, Sequence[str]], required: Collection[str]) -> pd.DataFrame:
-    """Read some columns of a table as text, under names of our own.
+    """Read some columns of a table as text, under names of our own; missing values are NaN.
 
     Args:
         path: File, `.tsv` or `.csv`.
         columns: For each of our names the names that the file may use; the first that it has is taken.
         required: Those of our names that the file must have.
-
-    Returns:
-        The columns that are there; missing values are NaN.
 
     Raises:
         FileNotFoundError: When the file is absent.
@@ -54,20 +46,7 @@ def read_columns(path: str | Path, columns: Mapping[str, Sequence[str]], require
 
 
 def merge_repeats(table: pd.DataFrame, keys: Sequence[str], path: str | Path, exclusions: Exclusions) -> pd.DataFrame:
-    """Merge equal rows, and refuse rows that contradict each other.
-
-    Args:
-        table: Its rows.
-        keys: Columns that name a row.
-        path: Its file, for the message.
-        exclusions: Notes the merged rows.
-
-    Returns:
-        One row for each value of the keys.
-
-    Raises:
-        ValueError: When two rows with the same keys differ.
-    """
+    """Merge equal rows, and refuse rows of the same keys, read from `path`, that contradict each other: a `ValueError`."""
     table = exclusions.drop(table, table.duplicated(), "repeated row, merged")
     again = table[table.duplicated(list(keys), keep=False)]
     if len(again):
@@ -84,18 +63,7 @@ def read_sexes(column: pd.Series, codes: Mapping[str, str] = SEXES) -> pd.Series
 
 
 def tidy_columns(table: pd.DataFrame, path: str | Path) -> pd.DataFrame:
-    """Read the numbers and sexes of a table, and make its paths absolute.
-
-    Args:
-        table: Its rows, text.
-        path: Its file; paths are relative to its folder.
-
-    Returns:
-        The table; sexes under other names than "M" and "F" are NaN.
-
-    Raises:
-        ValueError: When a number is none.
-    """
+    """Return a table of text, read from `path`, with ages in numbers, absolute paths and sexes "M" and "F", others NaN."""
     table = read_values(table, Path(path).resolve())
     return table.assign(sex=read_sexes(table["sex"])) if "sex" in table else table
 
@@ -103,17 +71,10 @@ def tidy_columns(table: pd.DataFrame, path: str | Path) -> pd.DataFrame:
 def join_table(
     scans: pd.DataFrame, table: pd.DataFrame, keys: Sequence[str], exclusions: Exclusions, thing: str = "scan"
 ) -> pd.DataFrame:
-    """Join scans and the rows of a table.
+    """Join scans and the rows of a table that have the same keys; note scans without a row, and rows without a scan.
 
-    Args:
-        scans: Rows with participant_id and image.
-        table: Rows with the keys; its columns keep their names, those of scans of the same name end in `_found`.
-        keys: Columns that both have.
-        exclusions: Notes scans without a row, and rows without a scan.
-        thing: What a row without a scan lacks.
-
-    Returns:
-        The rows that both have.
+    Columns of the table keep their names, those of scans of the same name end in `_found`. `thing` is what a row without a scan
+    lacks.
     """
     joined = scans.merge(table, on=list(keys), how="outer", suffixes=("_found", ""), indicator="found")
     joined = exclusions.drop(joined, joined["found"] == "right_only", f"in the table, without a {thing}")

@@ -26,17 +26,9 @@ def list_files(row: Mapping[str, Any]) -> list[str]:
 
 
 def list_pairs(manifest: pd.DataFrame, splits: Sequence[str] | None = None) -> list[Pair]:
-    """Find the pairs of which a scan has no disease map.
+    """Find the pairs of the given splits (None: all) of which a scan has no disease map, in the order of the manifest.
 
-    Args:
-        manifest: One row a scan, as `complete_disease_maps` takes it.
-        splits: Splits of the scans; None for all.
-
-    Returns:
-        The pairs, in the order of the manifest.
-
-    Raises:
-        ValueError: When a pair's other scan is not in the manifest, or names another scan.
+    A `ValueError` when the scans of a pair do not name each other.
     """
     if "pair" not in manifest:
         return []

@@ -35,15 +35,7 @@ def halve(matrix: np.ndarray) -> np.ndarray:
 
 
 def measure_motion(matrix: np.ndarray, point: np.ndarray) -> Motion:
-    """Measure rotation, translation and scale of a transform.
-
-    Args:
-        matrix: Transform of the world, shape (4, 4), mm.
-        point: Where the translation is measured, for example the centre of the brain, world coordinates in mm, shape (3,).
-
-    Returns:
-        The numbers.
-    """
+    """Measure rotation, scale, and the translation of a point in mm, of a transform of the world, shape (4, 4), mm."""
     rotation, _ = polar(matrix[:3, :3])
     angle = np.degrees(np.arccos(np.clip((np.trace(rotation) - 1) / 2, -1, 1)))
     shift = apply_affine(matrix, point) - point

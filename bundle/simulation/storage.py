@@ -44,18 +44,9 @@ class SubjectFiles(NamedTuple):
 
 
 def is_written(dataset_dir: Path, settings: dict, ignored: Iterable[str] = ()) -> bool:
-    """Check whether a folder already holds the cohort.
+    """Check whether a folder already holds the cohort of these settings; False when the folder is absent or empty.
 
-    Args:
-        dataset_dir: Folder of the cohort.
-        settings: What determines the cohort.
-        ignored: Settings that may differ.
-
-    Returns:
-        True when the cohort was written with the same settings, False when the folder is absent or empty.
-
-    Raises:
-        ValueError: When the folder holds something else.
+    A `ValueError` when it holds something else. The settings `ignored` may differ.
     """
     description = dataset_dir / DESCRIPTION
     if not description.is_file():
@@ -94,7 +85,7 @@ def write_cohort(
     """Simulate and write all subjects, their tables and the description; an interrupted run is continued.
 
     The cohort is written into `<dataset_dir>.partial`, which becomes `dataset_dir` when it is complete. Subjects on the same
-    anatomy follow each other, so that one anatomy at a time is in memory.
+    anatomy follow each other, so that one anatomy at a time is in memory. A `ValueError` when another process is writing it.
 
     Args:
         dataset_dir: Folder of the cohort; it must not exist, except as an empty folder.
@@ -103,10 +94,6 @@ def write_cohort(
         settings: What determines the cohort.
         details: Further entries of the description.
         all_scans: Name of a further table with all scans, also those without a label.
-
-    Raises:
-        FileExistsError: When `dataset_dir` exists and is not empty.
-        ValueError: When another process is writing the cohort.
     """
     partial, lock = (dataset_dir.with_name(f"{dataset_dir.name}.partial{suffix}") for suffix in ("", ".lock"))
     check_writable(lock.parent, "dataset_dir")
