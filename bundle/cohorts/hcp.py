@@ -36,7 +36,7 @@ def read_hcp(
 ) -> pd.DataFrame:
     """Read HCP: scans of healthy participants, and labels and masks where a table gives them.
 
-    Without labels all scans are of class 0: enough to look at the cohort and for inference; training needs two classes.
+    Without labels all scans are of class 0: enough for listing and for inference; training needs two classes.
 
     Args:
         dataset_dir: Folder that holds one folder a participant, such as 100307.

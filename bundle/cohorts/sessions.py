@@ -15,8 +15,8 @@ def split_converters(
 ) -> pd.DataFrame:
     """Keep converters for validation and test with a pair of scans each, and take one session, or all, of everyone else.
 
-    The history decides who converts and who returns, so that nobody counts as stable for want of a later scan. Converters
-    without a pair of scans are excluded, unless the splits come from a table.
+    Conversion and return come from the history, so that nobody counts as stable who lacks a later scan. Converters without a
+    pair of scans are excluded, unless the splits come from a table.
 
     Source: Bass et al., NeurIPS 2020, Sec. 4.3 (https://arxiv.org/abs/2006.08287), as in Baumgartner et al., CVPR 2018.
 

@@ -76,8 +76,8 @@ def datalist(
     Args:
         manifest: Table from `read_manifest`.
         split: "train", "validation" or "test".
-        keys: Keys that every item shall have, and no others; None for all that its row has a value for.
-        required: Keys that every item shall have whichever others it has.
+        keys: Keys of every item, and no others; None for all that its row has a value for.
+        required: Keys of every item, whichever others it has.
 
     Returns:
         Items with `image` (path), `label`, `participant_id`, and where present the other columns.

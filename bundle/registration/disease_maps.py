@@ -97,7 +97,7 @@ def complete_disease_maps(
 
 
 def find_fault(diagnostics: Mapping[str, Any], min_correlation: float, max_scaling: float) -> str | None:
-    """Return in one sentence why a registration with these fields of `Diagnostics` has failed; None when it has not."""
+    """Return why a registration, given by the fields of `Diagnostics`, has failed, in one sentence; None when it has not."""
     correlation, scale = diagnostics["correlation"], diagnostics["scale"]
     if not correlation >= min_correlation:  # NaN as well
         return f"the registered scans correlate with {correlation:.3f}, and min_correlation is {min_correlation:g}"

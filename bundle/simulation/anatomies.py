@@ -81,7 +81,7 @@ def load_anatomy(name: str, slab: tuple[int, int] | None = None) -> Anatomy:
 
     Parcels are the cortical areas of the HCP multi-modal parcellation (Glasser et al., Nature 2016,
     https://doi.org/10.1038/nature18933) in its volume version, each grown by `PARCEL_REACH` mm, so that it
-    takes in the cortex of brains that are folded otherwise, and what lies under and between its folds.
+    covers the cortex of brains that are folded otherwise, and what lies under and between its folds.
 
     Args:
         name: Key of `SOURCES`, with the suffix `-mirrored` for the brain with left and right exchanged.

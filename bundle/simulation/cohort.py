@@ -59,8 +59,8 @@ class Study(ABC):
 def find_cohort(dataset_dir: str | Path, simulate: Callable[..., Path]) -> Path:
     """Return the folder of a cohort; where there is none, simulate one.
 
-    A simulated cohort that exists is handed to `simulate` too, which refuses it when its settings differ. Any other cohort is
-    taken as it is.
+    `simulate` receives a simulated cohort that exists as well, and refuses it when its settings differ. Any other cohort stays as
+    it is.
 
     Args:
         dataset_dir: Folder of the cohort.

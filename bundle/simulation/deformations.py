@@ -46,7 +46,7 @@ def make_affine(spatial_size: Sequence[int], voxel_size: float, centre: Sequence
 def sample_at(image: torch.Tensor, positions: torch.Tensor, padding_mode: str = "zeros") -> torch.Tensor:
     """Read an image, (B, C, H, W[, D]), at voxel coordinates, (B, spatial_dims, H', W'[, D']), by multilinear interpolation.
 
-    Outside the image it is zero, or as at its border with the padding mode `border`.
+    Outside the image are zeros, or with the padding mode `border` the values at its border.
     """
     sizes = torch.tensor(image.shape[2:], dtype=torch.float32)
     scale = (2 / (sizes - 1)).reshape(1, -1, *[1] * (positions.ndim - 2))

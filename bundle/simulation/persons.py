@@ -34,7 +34,7 @@ SESSION_BIAS_DEVIATION = 0.01
 
 
 class State(NamedTuple):
-    """What a state looks like before the scanner adds its noise.
+    """A state before the scanner adds its noise.
 
     Attributes:
         image: Noise-free scan, scanner units, zero outside the brain, shape (H, W, D), float32.

@@ -85,7 +85,7 @@ def write_cohort(
     """Simulate and write all subjects, their tables and the description; an interrupted run is continued.
 
     The cohort is written into `<dataset_dir>.partial`, which becomes `dataset_dir` when it is complete. Subjects on the same
-    anatomy follow each other, so that one anatomy at a time is in memory. A `ValueError` when another process is writing it.
+    anatomy follow each other, so that one anatomy at a time is in memory.
 
     Args:
         dataset_dir: Folder of the cohort; it must not exist, except as an empty folder.
@@ -94,6 +94,10 @@ def write_cohort(
         settings: What determines the cohort.
         details: Further entries of the description.
         all_scans: Name of a further table with all scans, also those without a label.
+
+    Raises:
+        FileExistsError: When `dataset_dir` exists and is not empty.
+        ValueError: When another process is writing the cohort.
     """
     partial, lock = (dataset_dir.with_name(f"{dataset_dir.name}.partial{suffix}") for suffix in ("", ".lock"))
     check_writable(lock.parent, "dataset_dir")
