@@ -24,7 +24,7 @@ MANIFEST = "manifest.tsv"  # table of a cohort, one row a scan, where participan
 def write_atomically(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`, renamed to `path` when the block ends without an error.
 
-    The temporary name keeps every suffix (`.nii.gz`, `.tsv`), so that writers which look at the suffix work.
+    The temporary name keeps every suffix (`.nii.gz`, `.tsv`), on which some writers depend.
 
     Args:
         path: Final name of the file; its folder is made when absent.
@@ -109,7 +109,7 @@ def save_tensors(path: str | Path, content: Mapping[str, Any]) -> None:
     Raises:
         OSError: When the file cannot be written.
     """
-    buffer = io.BytesIO()  # a full disk is an OSError to Python, and a riddle to torch
+    buffer = io.BytesIO()  # on a full disk Python raises an OSError, torch something unclear
     torch.save(content, buffer)
     try:
         with write_atomically(path) as temporary:

@@ -36,10 +36,6 @@ def read_visits(labels: str | Path, exclusions: Exclusions) -> pd.DataFrame:
     Returns:
         One row a visit: participant_id, session_id, diagnosis, and where known age (years), sex (F or M), field_strength (T)
         and date.
-
-    Raises:
-        FileNotFoundError: When there is no such table.
-        ValueError: When a table lacks a column, or its rows contradict each other.
     """
     path = Path(labels).expanduser().resolve()
     if path.is_dir():
@@ -59,14 +55,9 @@ def read_visits(labels: str | Path, exclusions: Exclusions) -> pd.DataFrame:
 
 
 def find_sessions(scans: pd.DataFrame, visits: pd.DataFrame) -> pd.Series:
-    """Name the sessions of scans of which only the day is known, after the nearest visit.
+    """Return the session of each scan, NaN where it is unknown.
 
-    Args:
-        scans: Rows with participant_id, session_id (NaN where unknown) and date.
-        visits: Rows with participant_id, session_id and date.
-
-    Returns:
-        The session of each scan; NaN where no visit is within 90 days.
+    Where only the day of a scan is known, it is the session of the nearest visit within 90 days.
     """
     sessions, dates = scans["session_id"].copy(), pd.to_datetime(scans["date"], errors="coerce")
     known = dict(tuple(visits.dropna(subset="date").groupby("participant_id"))) if "date" in visits else {}
@@ -79,18 +70,10 @@ def find_sessions(scans: pd.DataFrame, visits: pd.DataFrame) -> pd.Series:
 
 
 def select_field_strength(scans: pd.DataFrame, field_strength: float | None, exclusions: Exclusions) -> pd.DataFrame:
-    """Keep the scans of one field strength, where field strengths are known at all.
+    """Keep the scans of one field strength in T (None: any), where field strengths are known at all; the column is dropped.
 
     They are read from the column `field_strength` if there is one, else from the `_scans.tsv` of a scan's session, else from
     the JSON file beside the scan. When none of the scans has one, all are kept.
-
-    Args:
-        scans: Rows with `image`, and perhaps `field_strength` in T.
-        field_strength: The wanted one in T; None for any.
-        exclusions: Notes what is excluded.
-
-    Returns:
-        The kept rows, without the column.
     """
     if field_strength is None:
         return scans.drop(columns="field_strength", errors="ignore")

@@ -7,21 +7,14 @@ from pathlib import Path
 import pandas as pd
 
 from bundle.cohorts.exclusions import Exclusions
+from bundle.data.manifest import read_labels
 
 SYNONYMS = {"NL": "CN", "DEMENTIA": "AD"}
 KINDS = {"SMC": "CN", "EMCI": "MCI", "LMCI": "MCI"}
 
 
 def check_number(classes: Sequence[object], num_classes: int | None) -> None:
-    """Refuse classes that are not as many as the network has.
-
-    Args:
-        classes: What each class is made of.
-        num_classes: Number of classes of the network, K; None for any.
-
-    Raises:
-        ValueError: When there are fewer than two, or another number.
-    """
+    """Refuse fewer than two classes, or other than the network has (None: any number): a `ValueError`."""
     if len(classes) < 2:
         raise ValueError(f"classes must list two groups or more, got {list(classes)}")
     if num_classes is not None and len(classes) != num_classes:
@@ -29,22 +22,10 @@ def check_number(classes: Sequence[object], num_classes: int | None) -> None:
 
 
 def label_values(scans: pd.DataFrame, column: str, classes: Sequence[Sequence[str]], exclusions: Exclusions) -> pd.DataFrame:
-    """Give each scan the class that lists its value, and exclude the scans of no class.
+    """Give each scan the class that lists its value of a column, an integer, and exclude the scans of no class.
 
     "Dementia" and AD are the same, "NL" and CN as well; "EMCI" and "LMCI" count as MCI and "SMC" as CN unless a class lists
-    them by name; of "MCI to Dementia" the later state counts. Case does not matter.
-
-    Args:
-        scans: Rows with the column.
-        column: Its name, such as `diagnosis`.
-        classes: The values of each class, in the order of the labels.
-        exclusions: Notes what is excluded.
-
-    Returns:
-        The labelled rows, `label` an integer.
-
-    Raises:
-        ValueError: When a value is in two classes.
+    them by name; of "MCI to Dementia" the later state counts. Case does not matter. A value in two classes is a `ValueError`.
     """
     labels: dict[str, int] = {}
     for label, values in enumerate(classes):
@@ -60,28 +41,9 @@ def label_values(scans: pd.DataFrame, column: str, classes: Sequence[Sequence[st
 
 
 def label_integers(scans: pd.DataFrame, path: str | Path, num_classes: int | None, exclusions: Exclusions) -> pd.DataFrame:
-    """Read labels that are integers already, and exclude the scans without one.
-
-    Args:
-        scans: Rows with `participant_id` and `label`, text.
-        path: Their table, for the message.
-        num_classes: Number of classes, K; None for any.
-        exclusions: Notes what is excluded.
-
-    Returns:
-        The labelled rows, `label` an integer.
-
-    Raises:
-        ValueError: When a label is no integer from 0 to K - 1.
-    """
+    """Read labels that are integers already, and exclude the scans without one; `path` is their table, for the message."""
     scans = exclusions.drop(scans, scans["label"].isna(), "without label")
-    good = scans["label"].str.fullmatch(r"\d+").astype(bool)
-    good &= pd.to_numeric(scans["label"].where(good)) < (num_classes or float("inf"))
-    if not good.all():
-        row = scans[~good].iloc[0]
-        accepted = f"integers from 0 to {num_classes - 1}" if num_classes else "integers from 0"
-        raise ValueError(f"{path} gives {row['participant_id']} the label {row['label']!r}: accepted are {accepted}")
-    return scans.assign(label=scans["label"].astype(int))
+    return scans.assign(label=read_labels(scans, path, num_classes))
 
 
 def name_classes(classes: Sequence[Sequence[str]]) -> list[str]:
@@ -90,18 +52,9 @@ def name_classes(classes: Sequence[Sequence[str]]) -> list[str]:
 
 
 def label_ages(scans: pd.DataFrame, classes: Sequence[Sequence[float]], exclusions: Exclusions) -> pd.DataFrame:
-    """Give each scan the class of its age, and exclude the ages of no class.
+    """Give each scan the class of its `age`, an integer, and exclude the ages of no class.
 
-    Args:
-        scans: Rows with `age`, years.
-        classes: First and last age of each class in years, both included, in the order of the labels.
-        exclusions: Notes what is excluded.
-
-    Returns:
-        The labelled rows, `label` an integer.
-
-    Raises:
-        ValueError: When a class is no range, or two overlap.
+    A class is its first and last age in years, both included.
     """
     check_ranges(classes)
     scans = exclusions.drop(scans, scans["age"].isna(), "without age")
@@ -113,14 +66,7 @@ def label_ages(scans: pd.DataFrame, classes: Sequence[Sequence[float]], exclusio
 
 
 def check_ranges(classes: Sequence[Sequence[float]]) -> None:
-    """Refuse ages that are no ranges.
-
-    Args:
-        classes: First and last age of each class, years.
-
-    Raises:
-        ValueError: When a class is no range, or two overlap.
-    """
+    """Refuse classes, first and last age in years, of which one is no range or two overlap: a `ValueError`."""
     for ages in classes:
         if isinstance(ages, str) or len(ages) != 2 or not ages[0] <= ages[1]:
             raise ValueError(f"classes must list first and last age of each class, such as [[45, 60], [70, 80]], got {ages}")

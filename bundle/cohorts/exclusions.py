@@ -21,26 +21,13 @@ class Exclusions:
         self.rows.append((str(participant), "n/a" if pd.isna(session) else str(session), reason))
 
     def drop(self, rows: pd.DataFrame, where: pd.Series, reason: str) -> pd.DataFrame:
-        """Exclude rows and note them.
-
-        Args:
-            rows: Table with `participant_id` and perhaps `session_id`.
-            where: True for the rows to exclude.
-            reason: Why, in a few words.
-
-        Returns:
-            The other rows, with a new index.
-        """
+        """Note the rows where `where` is True as excluded; return the others, with a new index."""
         for row in rows[where].to_dict("records"):
             self.add(row["participant_id"], row.get("session_id"), reason)
         return rows[~where].reset_index(drop=True)
 
     def check_any(self, scans: pd.DataFrame) -> None:
-        """Refuse a table of scans of which nothing is left.
-
-        Raises:
-            ValueError: When there is no row.
-        """
+        """Refuse a table of scans of which nothing is left: a `ValueError`."""
         if scans.empty:
             raise ValueError(f"{self.cohort} has no scan that can be used; excluded: {self}")
 

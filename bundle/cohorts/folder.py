@@ -11,9 +11,10 @@ from bundle.cohorts.layouts import find_folder, is_scan
 from bundle.cohorts.manifests import finish_manifest
 from bundle.cohorts.sessions import choose_sessions, find_converters, sort_sessions, split_converters, split_participants
 from bundle.cohorts.splits import Splitting
-from bundle.cohorts.tables import check_paths, check_splits, merge_repeats, read_columns, read_header, tidy_columns
-from bundle.data.manifest import NUMBERS, OTHERS, PATHS, check_pairs
+from bundle.cohorts.tables import merge_repeats, read_columns, read_header, tidy_columns
+from bundle.data.manifest import NUMBERS, OTHERS, PATHS, check_pairs, check_paths, check_splits
 
+COHORT = "folder"
 KNOWN = tuple(dict.fromkeys(("participant_id", "session_id", "label", "split", *PATHS, *NUMBERS, *OTHERS, "diagnosis")))
 
 
@@ -28,7 +29,6 @@ def read_folder(
     sessions: str = "all",
     splitting: Splitting | None = None,
     num_classes: int | None = None,
-    cohort: str = "folder",
 ) -> pd.DataFrame:
     """Read a folder whose table lists participants or scans.
 
@@ -45,7 +45,6 @@ def read_folder(
         sessions: "all" or "first" of each participant who does not change class.
         splitting: Splits participants when the table has no column `split`, or when it names a table; None for the default.
         num_classes: Number of classes of the network, for a check; None for none.
-        cohort: Name for the counts.
 
     Returns:
         The manifest, as of `bundle.data.read_manifest`: one row a scan.
@@ -54,7 +53,7 @@ def read_folder(
         FileNotFoundError: When the folder, the table or a file other than a scan is absent.
         ValueError: When the table is wrong, an option is unknown, or too few scans are left.
     """
-    folder, exclusions, splitting = find_folder(dataset_dir), Exclusions(cohort), splitting or Splitting()
+    folder, exclusions, splitting = find_folder(dataset_dir), Exclusions(COHORT), splitting or Splitting()
     path = folder / Path(table).expanduser()
     scans = _read_scans(path, columns or {}, [] if image_pattern else ["image"], exclusions)
     scans, names = _label(scans, path, classes, age_classes, num_classes, exclusions)

@@ -10,8 +10,8 @@ from bundle.cohorts.layouts import find_folder
 from bundle.cohorts.manifests import finish_manifest
 from bundle.cohorts.sessions import split_participants
 from bundle.cohorts.splits import Splitting
-from bundle.cohorts.tables import check_paths, check_splits, join_table, merge_repeats, read_columns, tidy_columns
-from bundle.data.manifest import PATHS
+from bundle.cohorts.tables import join_table, merge_repeats, read_columns, tidy_columns
+from bundle.data.manifest import PATHS, check_paths, check_splits
 
 COHORT = "HCP"
 CONTRASTS = ("T1w", "T2w")
@@ -36,7 +36,7 @@ def read_hcp(
 ) -> pd.DataFrame:
     """Read HCP: scans of healthy participants, and labels and masks where a table gives them.
 
-    Without labels all scans are of class 0: enough to look at the cohort and for inference; training needs two classes.
+    Without labels all scans are of class 0: enough for listing and for inference; training needs two classes.
 
     Args:
         dataset_dir: Folder that holds one folder a participant, such as 100307.

@@ -11,17 +11,10 @@ BLOCK = 1 << 16  # bytes of a file that are compared first
 
 
 def check_leakage(manifest: pd.DataFrame, contents: bool = True) -> None:
-    """Refuse a participant in two splits, and an image that is there twice.
+    """Refuse a participant in two splits, and an image that is there twice: a `ValueError`.
 
-    Images are the same when they are the same file, also by a link, or have the same bytes. Only files of the same size
-    are opened.
-
-    Args:
-        manifest: Rows with `participant_id`, `split` and `image`.
-        contents: Whether the files' contents are compared.
-
-    Raises:
-        ValueError: When one of these is found.
+    Images are the same when they are the same file, also by a link, or, with `contents`, have the same bytes. Only files of the
+    same size are opened.
     """
     torn = manifest.groupby("participant_id")["split"].unique()
     torn = torn[torn.map(len) > 1]

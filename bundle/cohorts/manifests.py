@@ -9,7 +9,7 @@ import pandas as pd
 from bundle.cohorts.exclusions import Exclusions
 from bundle.cohorts.leakage import check_leakage
 from bundle.data.manifest import SPLITS
-from bundle.files import write_atomically
+from bundle.files import write_table
 
 logger = logging.getLogger(__name__)
 COLUMNS = ("participant_id", "session_id", "label", "split", "image", "pair", "age", "sex", "diagnosis")
@@ -24,11 +24,8 @@ def finish_manifest(
     Args:
         scans: Rows with at least participant_id, label, split and image (absolute path).
         class_names: Name of each class, in the order of the labels.
-        exclusions: What was excluded.
+        exclusions: What was excluded; `attrs["exclusions"]` of the manifest lists it.
         single_class: Whether a cohort without some of the classes is accepted.
-
-    Returns:
-        One row a scan, sorted by participant; labels are integers, missing values NaN. `attrs["exclusions"]` lists exclusions.
 
     Raises:
         ValueError: When there is no scan, a class is missing in training or validation, or a scan or participant is on both sides
@@ -75,23 +72,15 @@ def write_manifest(manifest: pd.DataFrame, path: str | Path) -> Path:
         logger.info("%d scans\n%s", len(manifest), format_counts(count_scans(manifest, path.parent.name, []), {}))
     exclusions = pd.DataFrame(manifest.attrs.get(EXCLUSIONS, []), columns=["participant_id", "session_id", "reason"])
     for table, name in ((manifest, path), (exclusions, path.with_name(f"{path.stem}_exclusions.tsv"))):
-        with write_atomically(name) as temporary:
-            table.to_csv(temporary, sep="\t", index=False, na_rep="n/a")
+        write_table(name, table)
     logger.info("Wrote %s: to train on exactly these splits, give its folder as dataset_dir", path)
     return path
 
 
 def count_scans(manifest: pd.DataFrame, cohort: str, class_names: Sequence[str]) -> pd.DataFrame:
-    """Count participants and scans of each split and class.
+    """Count participants and scans of each split and class, one row for each and then one for all.
 
-    Args:
-        manifest: Rows with `participant_id`, `split` and `label`, perhaps `age` (years) and `sex`.
-        cohort: Name of the cohort.
-        class_names: Name of each class, in the order of the labels.
-
-    Returns:
-        One row for each split and class, then one for all: participants, scans, mean and standard deviation of age over
-        scans in years, participants by sex.
+    Ages are in years, mean and standard deviation over scans; sexes count participants.
     """
     parts = []
     for split in SPLITS:
@@ -112,12 +101,7 @@ def count_scans(manifest: pd.DataFrame, cohort: str, class_names: Sequence[str])
 
 
 def format_counts(counts: pd.DataFrame, excluded: Mapping[str, int]) -> str:
-    """Write counts, and what was excluded, as several lines of text.
-
-    Args:
-        counts: Table from `count_scans`.
-        excluded: Number of rows by reason.
-    """
+    """Write counts from `count_scans`, and the number of excluded rows by reason, as several lines of text."""
     lines = [counts.to_string(index=False, na_rep="n/a", float_format="%.1f")]
     lines += ["excluded:"] if excluded else ["excluded: nothing"]
     return "\n".join([*lines, *(f"  {number:6d}  {reason}" for reason, number in excluded.items())])

@@ -15,8 +15,8 @@ def split_converters(
 ) -> pd.DataFrame:
     """Keep converters for validation and test with a pair of scans each, and take one session, or all, of everyone else.
 
-    The history decides who converts and who returns, so that nobody counts as stable for want of a later scan. Converters
-    without a pair of scans are excluded, unless the splits come from a table.
+    Conversion and return come from the history, so that nobody counts as stable who lacks a later scan. Converters without a
+    pair of scans are excluded, unless the splits come from a table.
 
     Source: Bass et al., NeurIPS 2020, Sec. 4.3 (https://arxiv.org/abs/2006.08287), as in Baumgartner et al., CVPR 2018.
 
@@ -31,9 +31,6 @@ def split_converters(
     Returns:
         The rows with `split` and `pair`: the first scan of a converter's first class and the first of the last class name
         each other.
-
-    Raises:
-        ValueError: When nothing is left, or there is nobody to validate and test on.
     """
     scans = drop_reverters(sort_sessions(scans), history, exclusions)
     if splitting.table is None:
@@ -49,17 +46,7 @@ def split_converters(
 def split_participants(scans: pd.DataFrame, splitting: Splitting, sessions: str, exclusions: Exclusions) -> pd.DataFrame:
     """Split participants whose scans are not compared with each other, and take one session, or all, of each.
 
-    Args:
-        scans: Rows with participant_id and label, perhaps session_id.
-        splitting: Splits participants.
-        sessions: "first" or "all" of each participant.
-        exclusions: Notes what is excluded.
-
-    Returns:
-        The rows with `split`.
-
-    Raises:
-        ValueError: When nothing is left, or there are too few participants.
+    `sessions` is "first" or "all". A `ValueError` when nothing is left, or there are too few participants.
     """
     exclusions.check_any(scans)
     scans = choose_sessions(sort_sessions(scans).assign(split=""), sessions, exclusions)
@@ -68,14 +55,7 @@ def split_participants(scans: pd.DataFrame, splitting: Splitting, sessions: str,
 
 
 def sort_sessions(scans: pd.DataFrame) -> pd.DataFrame:
-    """Sort scans by participant and time: the number of the session, then age, then the session's name.
-
-    Args:
-        scans: Rows with `participant_id`, and perhaps `session_id` and `age` (years).
-
-    Returns:
-        The sorted rows, with a new index.
-    """
+    """Sort scans by participant and time, with a new index: the number of the session, then age, then the session's name."""
     nothing = pd.Series(np.nan, index=scans.index)
     sessions = scans.get("session_id", nothing)
     keys = scans[["participant_id"]].assign(
@@ -90,13 +70,7 @@ def sort_sessions(scans: pd.DataFrame) -> pd.DataFrame:
 def drop_reverters(scans: pd.DataFrame, history: pd.DataFrame, exclusions: Exclusions) -> pd.DataFrame:
     """Exclude participants whose class falls over time: which state their scans show is unclear.
 
-    Args:
-        scans: Rows with `participant_id`.
-        history: Rows with `participant_id`, `session_id` and `label` of all visits, those without a usable scan as well.
-        exclusions: Notes what is excluded.
-
-    Returns:
-        The other rows.
+    The history holds all visits, those without a usable scan as well.
     """
     history = sort_sessions(history)
     falls = history.groupby("participant_id")["label"].diff() < 0
@@ -107,13 +81,7 @@ def drop_reverters(scans: pd.DataFrame, history: pd.DataFrame, exclusions: Exclu
 def drop_unpaired(scans: pd.DataFrame, history: pd.DataFrame, exclusions: Exclusions) -> pd.DataFrame:
     """Exclude participants who change class but have usable scans of one class alone: they are neither stable nor a pair.
 
-    Args:
-        scans: Rows with `participant_id` and `label`.
-        history: The same of all visits, those without a usable scan as well.
-        exclusions: Notes what is excluded.
-
-    Returns:
-        The other rows.
+    The history holds all visits, those without a usable scan as well.
     """
     unpaired = find_converters(history) - find_converters(scans)
     return exclusions.drop(scans, scans["participant_id"].isin(unpaired), "of a converter without usable scans of both classes")
@@ -126,13 +94,9 @@ def find_converters(visits: pd.DataFrame) -> set[str]:
 
 
 def find_pairs(scans: pd.DataFrame) -> pd.Series:
-    """Find converters, and the first scan of their first and of their last class.
+    """Return for each row the session_id of the scan that it is compared with, NaN for rows in no pair.
 
-    Args:
-        scans: Rows sorted by participant and time, with `session_id` and a `label` that does not fall.
-
-    Returns:
-        For each row the session_id of the scan that it is compared with; NaN for rows that are in no pair.
+    A converter's first scan of the first class and of the last class are a pair; rows are sorted, and labels do not fall.
     """
     pairs = pd.Series(np.nan, index=scans.index, dtype=object)
     for _, rows in scans.groupby("participant_id"):
@@ -146,16 +110,7 @@ def find_pairs(scans: pd.DataFrame) -> pd.Series:
 def choose_sessions(scans: pd.DataFrame, sessions: str, exclusions: Exclusions) -> pd.DataFrame:
     """Take both scans of a pair in validation and test, and one session, or all, of every other participant.
 
-    Args:
-        scans: Rows sorted by participant and time, with `split` and perhaps `pair`.
-        sessions: "first" for the first session of a participant, "all" for every one.
-        exclusions: Notes what is excluded.
-
-    Returns:
-        The rows that are used; those of the training split are in no pair.
-
-    Raises:
-        ValueError: When `sessions` is another word.
+    Rows are sorted by participant and time; `sessions` is "first" or "all". Rows of the training split are in no pair.
     """
     if sessions not in SESSIONS:
         raise ValueError(f"sessions must be one of {', '.join(SESSIONS)}, got {sessions!r}")

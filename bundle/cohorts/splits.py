@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bundle.cohorts.tables import check_splits, read_columns
-from bundle.data.manifest import SPLITS
+from bundle.cohorts.tables import read_columns
+from bundle.data.manifest import SPLITS, check_splits
 
 HELD_OUT = ("converters", "everyone")
 

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from bundle.cohorts.exclusions import Exclusions
-from bundle.data.manifest import NUMBERS, PATHS, SPLITS, check_files, read_numbers
+from bundle.data.manifest import read_values
 
 SEPARATORS = {".tsv": "\t", ".csv": ",", ".txt": "\t"}
 MISSING = ("", "n/a", "N/A", "NA", "nan", "NaN", "None", "null")
@@ -15,25 +15,17 @@ SEXES = {"m": "M", "male": "M", "f": "F", "female": "F"}
 
 
 def read_header(path: str | Path) -> list[str]:
-    """Read the names of a table's columns.
-
-    Raises:
-        FileNotFoundError: When the file is absent.
-        ValueError: When it is no table.
-    """
+    """Read the names of a table's columns."""
     return [str(name) for name in _read(Path(path), nrows=0).columns]
 
 
 def read_columns(path: str | Path, columns: Mapping[str, Sequence[str]], required: Collection[str]) -> pd.DataFrame:
-    """Read some columns of a table as text, under names of our own.
+    """Read some columns of a table as text, under names of our own; missing values are NaN.
 
     Args:
         path: File, `.tsv` or `.csv`.
         columns: For each of our names the names that the file may use; the first that it has is taken.
         required: Those of our names that the file must have.
-
-    Returns:
-        The columns that are there; missing values are NaN.
 
     Raises:
         FileNotFoundError: When the file is absent.
@@ -54,20 +46,7 @@ def read_columns(path: str | Path, columns: Mapping[str, Sequence[str]], require
 
 
 def merge_repeats(table: pd.DataFrame, keys: Sequence[str], path: str | Path, exclusions: Exclusions) -> pd.DataFrame:
-    """Merge equal rows, and refuse rows that contradict each other.
-
-    Args:
-        table: Its rows.
-        keys: Columns that name a row.
-        path: Its file, for the message.
-        exclusions: Notes the merged rows.
-
-    Returns:
-        One row for each value of the keys.
-
-    Raises:
-        ValueError: When two rows with the same keys differ.
-    """
+    """Merge equal rows, and refuse rows of the same keys, read from `path`, that contradict each other: a `ValueError`."""
     table = exclusions.drop(table, table.duplicated(), "repeated row, merged")
     again = table[table.duplicated(list(keys), keep=False)]
     if len(again):
@@ -84,63 +63,18 @@ def read_sexes(column: pd.Series, codes: Mapping[str, str] = SEXES) -> pd.Series
 
 
 def tidy_columns(table: pd.DataFrame, path: str | Path) -> pd.DataFrame:
-    """Read the numbers and sexes of a table, and make its paths absolute.
-
-    Args:
-        table: Its rows, text.
-        path: Its file; paths are relative to its folder.
-
-    Returns:
-        The table; sexes under other names than "M" and "F" are NaN.
-
-    Raises:
-        ValueError: When a number is none.
-    """
-    folder = Path(path).resolve().parent
-    paths = {name: table[name].map(lambda value: str(folder / value), na_action="ignore") for name in PATHS if name in table}
-    table = table.assign(**paths, **{name: read_numbers(table, name, Path(path)) for name in NUMBERS if name in table})
+    """Return a table of text, read from `path`, with ages in numbers, absolute paths and sexes "M" and "F", others NaN."""
+    table = read_values(table, Path(path).resolve())
     return table.assign(sex=read_sexes(table["sex"])) if "sex" in table else table
-
-
-def check_paths(table: pd.DataFrame, path: Path) -> None:
-    """Refuse a table that names absent files.
-
-    Raises:
-        FileNotFoundError: When a file is absent.
-    """
-    check_files((value for name in PATHS if name in table for value in table[name].dropna()), path)
-
-
-def check_splits(scans: pd.DataFrame, path: str | Path) -> None:
-    """Refuse unknown splits.
-
-    Args:
-        scans: Rows with `participant_id` and `split`.
-        path: Their table, for the message.
-
-    Raises:
-        ValueError: When a split is another word than train, validation or test.
-    """
-    wrong = scans[~scans["split"].isin(SPLITS)]
-    if len(wrong):
-        row = wrong.iloc[0]
-        raise ValueError(f"{path} puts {row['participant_id']} in the split {row['split']!r}: accepted are {', '.join(SPLITS)}")
 
 
 def join_table(
     scans: pd.DataFrame, table: pd.DataFrame, keys: Sequence[str], exclusions: Exclusions, thing: str = "scan"
 ) -> pd.DataFrame:
-    """Join scans and the rows of a table.
+    """Join scans and the rows of a table that have the same keys; note scans without a row, and rows without a scan.
 
-    Args:
-        scans: Rows with participant_id and image.
-        table: Rows with the keys; its columns keep their names, those of scans of the same name end in `_found`.
-        keys: Columns that both have.
-        exclusions: Notes scans without a row, and rows without a scan.
-        thing: What a row without a scan lacks.
-
-    Returns:
-        The rows that both have.
+    Columns of the table keep their names, those of scans of the same name end in `_found`. `thing` is what a row without a scan
+    lacks.
     """
     joined = scans.merge(table, on=list(keys), how="outer", suffixes=("_found", ""), indicator="found")
     joined = exclusions.drop(joined, joined["found"] == "right_only", f"in the table, without a {thing}")

@@ -4,12 +4,11 @@ from bundle.data.intensities import RestoreIntensitiesd, ScaleForegroundd, Stand
 from bundle.data.manifest import datalist, fingerprint, read_manifest
 from bundle.data.resampling import ResampleToGrid, ResampleToGridd, redirect
 from bundle.data.samplers import BalancedBatchSampler
-from bundle.data.scans import CompleteImagesd, CompleteMaskd, LoadScan, LoadScand, check_mask
+from bundle.data.scans import CompleteImagesd, LoadScan, LoadScand, check_mask
 
 __all__ = [
     "BalancedBatchSampler",
     "CompleteImagesd",
-    "CompleteMaskd",
     "LoadScan",
     "LoadScand",
     "ResampleToGrid",

@@ -47,15 +47,12 @@ def list_voxels(shape: Sequence[int]) -> np.ndarray:
 
 
 def voxels_on_plane(affine: np.ndarray, shape: Sequence[int], height: float) -> np.ndarray:
-    """Return the voxels nearest to an axial plane, one in each column that the plane crosses.
+    """Return the voxels nearest to an axial plane, one in each column that the plane crosses, as indices of shape (3, N).
 
     Args:
         affine: Voxel to world matrix in mm (RAS), shape (4, 4); may be oblique.
         shape: Voxels along each axis of the volume.
         height: World z of the plane in mm.
-
-    Returns:
-        Voxel indices, shape (3, N).
     """
     axis = vertical_axis(affine)
     column = [size if other != axis else 1 for other, size in enumerate(shape)]

@@ -34,14 +34,11 @@ def read_manifest(dataset_dir: str | Path, num_classes: int | None = None) -> pd
     path = find_table(dataset_dir)
     manifest = read_table(path)
     _check_columns(manifest, path)
-    _check_splits(manifest, path)
-    manifest["label"] = _read_labels(manifest, path, num_classes)
-    for column in (name for name in NUMBERS if name in manifest):
-        manifest[column] = read_numbers(manifest, column, path)
-    for column in (name for name in PATHS if name in manifest):
-        manifest[column] = manifest[column].map(lambda value: str(path.parent / value), na_action="ignore")
+    check_splits(manifest, path)
+    manifest = read_values(manifest, path).assign(label=read_labels(manifest, path, num_classes))
+    _check_classes(manifest, path, num_classes)
     _check_repeats(manifest, path)
-    check_files((value for name in PATHS if name in manifest for value in manifest[name].dropna()), path)
+    check_paths(manifest, path)
     return check_pairs(manifest, path)
 
 
@@ -79,8 +76,8 @@ def datalist(
     Args:
         manifest: Table from `read_manifest`.
         split: "train", "validation" or "test".
-        keys: Keys that every item shall have, and no others; None for all that its row has a value for.
-        required: Keys that every item shall have whichever others it has.
+        keys: Keys of every item, and no others; None for all that its row has a value for.
+        required: Keys of every item, whichever others it has.
 
     Returns:
         Items with `image` (path), `label`, `participant_id`, and where present the other columns.
@@ -103,7 +100,7 @@ def datalist(
     return items if keys is None else [{key: item[key] for key in keys} for item in items]
 
 
-def check_files(paths: Iterable[str], source: Path) -> None:
+def check_files(paths: Iterable[str], source: str | Path) -> None:
     """Refuse a list of files of which some are absent.
 
     Args:
@@ -118,7 +115,20 @@ def check_files(paths: Iterable[str], source: Path) -> None:
         raise FileNotFoundError(f"{source} names {len(absent)} files that do not exist, the first is {absent[0]}")
 
 
-def check_pairs(manifest: pd.DataFrame, path: Path) -> pd.DataFrame:
+def check_paths(table: pd.DataFrame, path: str | Path) -> None:
+    """Refuse a table, read from `path`, that names absent files: a `FileNotFoundError`."""
+    check_files((value for name in PATHS if name in table for value in table[name].dropna()), path)
+
+
+def check_splits(table: pd.DataFrame, path: str | Path) -> None:
+    """Refuse a table, read from `path`, with a split other than train, validation and test: a `ValueError`."""
+    unknown = table[~table["split"].isin(SPLITS)]
+    if len(unknown):
+        row = unknown.iloc[0]
+        raise ValueError(f"{path} puts {row['participant_id']} in the split {row['split']!r}: accepted are {', '.join(SPLITS)}")
+
+
+def check_pairs(manifest: pd.DataFrame, path: str | Path) -> pd.DataFrame:
     """Refuse a pair of which one scan does not name the other.
 
     Args:
@@ -142,7 +152,33 @@ def check_pairs(manifest: pd.DataFrame, path: Path) -> pd.DataFrame:
     return manifest
 
 
-def read_numbers(manifest: pd.DataFrame, column: str, path: Path) -> pd.Series:
+def read_values(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Return a table of text, read from `path`, with ages in numbers and absolute paths; a `ValueError` when one is no number."""
+    paths = {name: table[name].map(lambda value: str(path.parent / value), na_action="ignore") for name in PATHS if name in table}
+    return table.assign(**paths, **{name: read_numbers(table, name, path) for name in NUMBERS if name in table})
+
+
+def read_labels(table: pd.DataFrame, path: str | Path, num_classes: int | None) -> pd.Series:
+    """Return the column `label` of a table, text without gaps, as integers.
+
+    Args:
+        table: Rows with `participant_id` and `label`.
+        path: Their table, for the message.
+        num_classes: Number of classes, K; None for any.
+
+    Raises:
+        ValueError: When a label is no integer from 0 to K - 1.
+    """
+    good = table["label"].str.fullmatch(r"\d+").astype(bool)
+    good &= pd.to_numeric(table["label"].where(good)) < (num_classes or float("inf"))
+    if not good.all():
+        row = table[~good].iloc[0]
+        accepted = f"integers from 0 to {num_classes - 1}" if num_classes else "integers from 0"
+        raise ValueError(f"{path} gives {row['participant_id']} the label {row['label']!r}: accepted are {accepted}")
+    return table["label"].astype(int)
+
+
+def read_numbers(manifest: pd.DataFrame, column: str, path: str | Path) -> pd.Series:
     """Return a column of a table as numbers.
 
     Args:
@@ -190,12 +226,18 @@ def _check_columns(manifest: pd.DataFrame, path: Path) -> None:
             raise ValueError(f"{path} gives {name} in line {empty[0] + 2} no {column}: accepted is a value in every row")
 
 
-def _check_splits(manifest: pd.DataFrame, path: Path) -> None:
-    """Refuse unknown splits and subjects that are in two of them."""
-    unknown = manifest[~manifest["split"].isin(SPLITS)]
-    if len(unknown):
-        row = unknown.iloc[0]
-        raise ValueError(f"{path} puts {row['participant_id']} in the split {row['split']!r}: accepted are {', '.join(SPLITS)}")
+def _check_classes(manifest: pd.DataFrame, path: Path, num_classes: int | None) -> None:
+    """Refuse a training or validation split, if there is one, without a scan of some class."""
+    count = num_classes or int(manifest["label"].max()) + 1
+    for split in ("train", "validation"):
+        shown = set(manifest.loc[manifest["split"] == split, "label"])
+        absent = [label for label in range(max(count, 2)) if label not in shown]
+        if shown and absent:
+            raise ValueError(f"{path} has no scan of class {absent[0]} in the split {split}: every class needs some")
+
+
+def _check_repeats(manifest: pd.DataFrame, path: Path) -> None:
+    """Refuse a subject in two splits, and a scan that is listed twice, by whatever path."""
     splits = manifest.groupby("participant_id")["split"].unique()
     torn = splits[splits.map(len) > 1]
     if len(torn):
@@ -203,32 +245,6 @@ def _check_splits(manifest: pd.DataFrame, path: Path) -> None:
             f"{path} puts {torn.index[0]} in the splits {' and '.join(sorted(torn.iloc[0]))} ({len(torn)} such subjects):"
             " all scans of a subject belong in one"
         )
-
-
-def _check_repeats(manifest: pd.DataFrame, path: Path) -> None:
-    """Refuse a scan that is listed twice, by whatever path."""
     repeated = manifest[manifest["image"].map(lambda image: Path(image).resolve()).duplicated()]
     if len(repeated):
         raise ValueError(f"{path} lists {repeated['image'].iloc[0]} more than once: one row a scan is accepted")
-
-
-def _read_labels(manifest: pd.DataFrame, path: Path, num_classes: int | None) -> list[int]:
-    """Return the labels as integers, all classes of which are in the training and in the validation split, if there is one."""
-    wrong = manifest[~manifest["label"].str.fullmatch(r"\d+")]
-    if len(wrong):
-        row = wrong.iloc[0]
-        raise ValueError(f"{path} gives {row['participant_id']} the label {row['label']!r}: accepted are integers from 0")
-    labels = manifest["label"].astype(int)
-    count = num_classes or int(labels.max()) + 1
-    if labels.max() >= count:
-        row = manifest.iloc[int(labels.to_numpy().argmax())]
-        raise ValueError(
-            f"{path} gives {row['participant_id']} the label {row['label']}: accepted with num_classes {count}"
-            f" are 0 to {count - 1}"
-        )
-    for split in ("train", "validation"):
-        shown = set(labels[manifest["split"] == split])
-        absent = [label for label in range(max(count, 2)) if label not in shown]
-        if shown and absent:
-            raise ValueError(f"{path} has no scan of class {absent[0]} in the split {split}: every class needs some")
-    return labels.tolist()

@@ -158,7 +158,7 @@ class ResampleToGrid(InvertibleTransform):
 
 
 def redirect(image: MetaTensor, affine: np.ndarray, shape: Sequence[int], transform: np.ndarray) -> MetaTensor:
-    """Let the inverse of `ResampleToGrid` lead to the grid of another scan of the same head, in one interpolation as before.
+    """Redirect the inverse of `ResampleToGrid` to the grid of another scan of the same head, in one interpolation as before.
 
     Args:
         image: Scan on the network's grid.

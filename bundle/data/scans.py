@@ -11,6 +11,7 @@ from monai.config import KeysCollection
 from monai.data import MetaTensor, NibabelReader
 from monai.transforms import MapTransform, Transform
 from monai.transforms.utility.array import EnsureChannelFirst
+from monai.utils import ensure_tuple_rep
 from torch import Tensor
 
 SUFFIXES = (".nii", ".nii.gz")
@@ -127,43 +128,27 @@ def check_mask(mask: Any, path: str | Path) -> None:
         raise ValueError(f"{path} is an empty mask: accepted is one that marks at least one voxel")
 
 
-class CompleteMaskd(MapTransform):
-    """Give scans of class 0 without a lesion mask an empty one, and refuse empty masks of other classes.
-
-    Args:
-        keys: keys of the masks.
-        reference: key of the scan, whose grid a mask has.
-    """
-
-    def __init__(self, keys: KeysCollection, reference: str = "image") -> None:
-        super().__init__(keys)
-        self.reference = reference
-
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Return `data` with a mask of the scan's shape."""
-        item = dict(data)
-        for key in self.keys:
-            if key not in item:
-                item[key] = torch.zeros_like(item[self.reference])
-            elif item["label"] > 0:
-                check_mask(item[key], name_of(item[key]))
-        return item
-
-
 class CompleteImagesd(Transform):
-    """Give scans without an image that others have one of zeros, so that all can be in one batch.
+    """Give scans without an image that others have one of zeros, and refuse an empty lesion mask of a diseased scan.
 
     Args:
         keys: keys of the images; there may be none.
-        reference: key of the scan, whose grid they have.
+        mask: which of them is the lesion mask, empty in scans of class 0 alone.
+        reference: key of the scan, whose grid the images have.
+
+    Raises:
+        ValueError: On a scan of another class whose mask is empty.
     """
 
-    def __init__(self, keys: Sequence[str], reference: str = "image") -> None:
+    def __init__(self, keys: Sequence[str], mask: str = "mask", reference: str = "image") -> None:
         self.keys = tuple(keys)
+        self.mask = mask
         self.reference = reference
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Return `data` with all images, absent ones zero and of the scan's shape."""
+        if self.mask in self.keys and self.mask in data and data["label"] > 0:
+            check_mask(data[self.mask], name_of(data[self.mask]))
         absent = [key for key in self.keys if key not in data]
         return {**data, **{key: torch.zeros_like(data[self.reference]) for key in absent}}
 
@@ -179,10 +164,7 @@ class LoadScand(MapTransform):
 
     def __init__(self, keys: KeysCollection, constant: bool | list[bool] = False, allow_missing_keys: bool = False) -> None:
         super().__init__(keys, allow_missing_keys)
-        flags = constant if isinstance(constant, list) else [constant] * len(self.keys)
-        if len(flags) != len(self.keys):
-            raise ValueError(f"constant must be one flag or one for each of the {len(self.keys)} keys, got {constant}")
-        self.loaders = [LoadScan(flag) for flag in flags]
+        self.loaders = [LoadScan(flag) for flag in ensure_tuple_rep(constant, len(self.keys))]
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Return `data` with the images instead of their paths."""

@@ -10,22 +10,12 @@ ITERATIONS = (50, 50, 50)  # for each resolution of the field
 
 
 def correct_bias(image: np.ndarray, brain: np.ndarray, spacing: np.ndarray) -> np.ndarray:
-    """Divide a scan by its bias field, which is estimated inside the brain on a shrunken image.
+    """Divide a scan, shape (X, Y, Z), by its bias field, which is estimated inside the brain on a shrunken image.
 
-    The mean intensity of the brain stays what it was.
+    The mean intensity of the brain stays what it was. `spacing` are the edges of a voxel in mm. A `ValueError` when the brain has
+    negative intensities, of which N4 has no logarithm.
 
     Source: Tustison et al., IEEE TMI 2010 (https://doi.org/10.1109/TMI.2010.2046908), N4, by SimpleITK.
-
-    Args:
-        image: Scan, shape (X, Y, Z).
-        brain: Where the field is estimated, same shape, bool.
-        spacing: Edges of a voxel in mm, shape (3,).
-
-    Returns:
-        Corrected scan, same shape, float32.
-
-    Raises:
-        ValueError: When the brain has negative intensities, of which N4 has no logarithm.
     """
     if image[brain].min() < 0:
         raise ValueError("the brain has negative intensities: set bias_correction to False for scans that are standardised")

@@ -57,17 +57,10 @@ def extract_brain(image: np.ndarray, threshold: float = 0.5) -> np.ndarray:
 
 @lru_cache(maxsize=2)
 def load_network(name: str) -> torch.jit.ScriptModule:
-    """Load one of deepbet's networks, after its checksum was compared.
+    """Load one of deepbet's networks onto the CPU, after its checksum was compared.
 
-    Args:
-        name: Key of `CHECKSUMS`.
-
-    Returns:
-        The network on the CPU; it maps (1, 1, X, Y, Z) to the probabilities of background and brain.
-
-    Raises:
-        FileNotFoundError: When deepbet is not installed.
-        ValueError: When the file is another than that of deepbet 1.0.2.
+    It maps (1, 1, X, Y, Z) to the probabilities of background and brain. A `FileNotFoundError` when deepbet is not installed, a
+    `ValueError` when the file is another than that of deepbet 1.0.2.
     """
     try:
         path = Path(str(importlib.metadata.distribution(PACKAGE).locate_file(f"data/models/{name}")))

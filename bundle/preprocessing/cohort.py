@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from bundle.files import check_writable, write_atomically, write_nifti, write_table
+from bundle.files import MANIFEST, check_writable, write_atomically, write_nifti, write_table
 from bundle.preprocessing.pictures import OVERVIEW, save_picture, write_overview
-from bundle.preprocessing.pipeline import PreparedScan, Settings, prepare_scan
+from bundle.preprocessing.pipeline import Settings, prepare_scan
 from bundle.preprocessing.quality_control import RejectedScan
 from bundle.preprocessing.sources import find_raw_scans
 from bundle.preprocessing.workers import run_in_processes
@@ -20,7 +20,6 @@ from bundle.records import compute_fingerprint, read_record, write_record
 
 VERSION = 1  # of the steps: another one makes all scans anew
 TABLE = "prepared.tsv"
-MANIFEST = "manifest.tsv"
 RECORD = "desc-prepared_T1w.json"
 ENDINGS = {
     "image": "desc-prepared_T1w.nii.gz",
@@ -138,7 +137,12 @@ def _prepare_and_write(raw_image: str, output_dir: Path, stem: str, settings: Se
         for path in (record, *files.values()):  # of other settings, or of a run that was killed
             path.unlink(missing_ok=True)
         prepared = prepare_scan(raw_image, settings)
-        _write_files(prepared, files)
+        write_nifti(files["image"], prepared.image, prepared.affine)
+        write_nifti(files["brain_mask"], prepared.brain_mask, prepared.affine)
+        with write_atomically(files["transform"]) as path:
+            header = "world of the raw scan to world of the prepared scan, mm (RAS)"
+            np.savetxt(path, prepared.transform, fmt="%.12g", header=header)
+        save_picture(prepared, files["picture"])
         measures = {name: round(value, 4) for name, value in prepared.measures.items()}
         seconds = {f"seconds_{step}": value for step, value in prepared.seconds.items()}
         total = round(sum(prepared.seconds.values()), 2)
@@ -153,12 +157,3 @@ def _prepare_and_write(raw_image: str, output_dir: Path, stem: str, settings: Se
     except Exception as error:  # whatever is wrong with a scan, the others are prepared
         text = " ".join(str(error).split()) or type(error).__name__
         return {"status": "failed", "message": text if raw_image in text else f"{raw_image}: {text}"}
-
-
-def _write_files(prepared: PreparedScan, files: dict[str, Path]) -> None:
-    write_nifti(files["image"], prepared.image, prepared.affine)
-    write_nifti(files["brain_mask"], prepared.brain_mask, prepared.affine)
-    with write_atomically(files["transform"]) as path:
-        header = "world of the raw scan to world of the prepared scan, mm (RAS)"
-        np.savetxt(path, prepared.transform, fmt="%.12g", header=header)
-    save_picture(prepared, files["picture"])

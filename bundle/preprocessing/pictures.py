@@ -16,12 +16,7 @@ OVERVIEW = "overview.html"
 
 
 def save_picture(prepared: PreparedScan, path: Path) -> None:
-    """Draw three slices with the border of the brain mask (red) and of the template's brain (blue).
-
-    Args:
-        prepared: The scan.
-        path: Name ending in `.png`.
-    """
+    """Draw three slices with the border of the brain mask (red) and of the template's brain (blue), as PNG."""
     template = resample_template(prepared.image.shape, float(prepared.affine[0, 0]), tuple(prepared.affine[:3, 3].tolist()))
     voxel = np.round((np.array(POINT) - prepared.affine[:3, 3]) / np.diag(prepared.affine)[:3]).astype(int)
     highest = np.percentile(prepared.image[prepared.brain_mask > 0], 99.5) if prepared.brain_mask.any() else 1.0
@@ -39,12 +34,7 @@ def save_picture(prepared: PreparedScan, path: Path) -> None:
 
 
 def write_overview(table: pd.DataFrame, path: Path) -> None:
-    """Write a page with the picture and the numbers of every scan, failed ones first.
-
-    Args:
-        table: Rows of `prepared.tsv`.
-        path: Name of the page, beside the table.
-    """
+    """Write a page with the picture and the numbers of every row of `prepared.tsv`, beside it, failed ones first."""
     environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
     rows = table.sort_values("status", key=lambda status: status != "failed", kind="stable").to_dict("records")
     rows = [{key: None if pd.isna(value) else value for key, value in row.items()} for row in rows]

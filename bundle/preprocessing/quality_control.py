@@ -31,13 +31,7 @@ class Limits(NamedTuple):
 
 
 class RejectedScan(ValueError):  # noqa: N818  # the scan is at fault
-    """A scan that fails a check.
-
-    Args:
-        reason: What was found and what is accepted.
-        measures: What was measured so far.
-        prepared: The prepared scan, if it came so far.
-    """
+    """A scan that fails a check: why, what was measured so far, and the prepared scan, if it came so far."""
 
     def __init__(self, reason: str, measures: dict[str, float], prepared: Any = None) -> None:
         super().__init__(reason)
@@ -46,15 +40,7 @@ class RejectedScan(ValueError):  # noqa: N818  # the scan is at fault
 
 
 def find_problem(measures: dict[str, float], limits: Limits) -> str | None:
-    """Compare what was measured with the limits.
-
-    Args:
-        measures: `brain_volume_ml`, `template_correlation`, `num_slices`, `smallest_scale`, `largest_scale`, as far as measured.
-        limits: What is accepted.
-
-    Returns:
-        One sentence about the first that is out of its limits; None when all are kept.
-    """
+    """Return one sentence about the first measure that is out of its limits; None when all that there are are kept."""
     low, high = limits.brain_volume
     smallest, largest = limits.scale
     infinity = float("inf")
@@ -73,12 +59,7 @@ def find_problem(measures: dict[str, float], limits: Limits) -> str | None:
 
 
 def correlate_with_template(image: np.ndarray, grid: Grid) -> float:
-    """Return the correlation of a prepared scan with the template inside the template's brain, both smoothed.
-
-    Args:
-        image: Prepared scan, background zero, shape of the grid.
-        grid: Where its voxels lie.
-    """
+    """Return the correlation of a prepared scan with the template inside the template's brain, both smoothed."""
     edge = float(grid.affine[0, 0])
     factor = max(COMPARED_EDGE / edge, 1.0)
     shape = tuple(int(size / factor) for size in grid.shape)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from bundle.cohorts.layouts import is_scan
 from bundle.data.manifest import PATHS, read_table
 from bundle.data.scans import SUFFIXES
-from bundle.files import TEMPORARY_PREFIX
+from bundle.files import MANIFEST, PARTICIPANTS
 
-TABLES = ("manifest.tsv", "participants.tsv")
 BIDS = ("sub-*/anat/*_T1w.nii*", "sub-*/ses-*/anat/*_T1w.nii*")
 CAPS = ("subjects/sub-*/ses-*/t1_linear/*_T1w.nii*",)
 ENTITY = re.compile(r"([a-zA-Z]+)-([0-9a-zA-Z]+)")
@@ -54,8 +54,8 @@ def find_raw_scans(dataset_dir: str | Path) -> pd.DataFrame:
 
 def _read_rows(source: Path) -> pd.DataFrame | None:
     """Return the rows of a table with the column image, if there is one."""
-    tables = [source] if source.suffix == ".tsv" else [source / name for name in TABLES if (source / name).is_file()]
-    for table in tables:
+    tables = [source] if source.suffix == ".tsv" else [source / MANIFEST, source / PARTICIPANTS]
+    for table in filter(Path.is_file, tables):
         rows = read_table(table)
         if "image" not in rows:
             continue
@@ -82,10 +82,8 @@ def _find_paths(folder: Path) -> list[Path]:
 
 
 def _is_scan(path: Path) -> bool:
-    """Tell whether a file may be a scan, and none that this bundle wrote."""
-    stem = path.name.removesuffix(".gz").removesuffix(".nii")
-    hidden = path.name.startswith(TEMPORARY_PREFIX) or stem.endswith(MADE)
-    return path.is_file() and path.name.endswith(SUFFIXES) and not hidden
+    """Check whether a file is a scan, and none that this bundle wrote."""
+    return is_scan(path) and not path.name.removesuffix(".gz").removesuffix(".nii").endswith(MADE)
 
 
 def _drop_crops(paths: list[Path]) -> list[Path]:

@@ -79,9 +79,6 @@ def register_to_template(image: np.ndarray, affine: np.ndarray, template: Templa
 
     Returns:
         Matrix from world points of the scan to those of the template, mm, shape (4, 4).
-
-    Raises:
-        ValueError: When the two cannot be compared.
     """
     brains = (template or load_template(), Template(image, affine))
     coarse, fine = ([_coarsen(brain, edge) for brain in brains] for edge in (SEARCH_EDGE, LEVELS[-1]))

@@ -18,21 +18,13 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ITK_GL
 
 
 def run_in_processes(function: Callable[..., Any], jobs: Sequence[tuple], num_workers: int) -> Iterator[tuple[int, Any]]:
-    """Call a function with the arguments of each job, in processes of one thread each.
+    """Call a function with the arguments of each job, in processes of one thread each; all of it can be pickled.
 
     A process that is killed, for its memory or by somebody, costs the job that it was at, and no other. This job is done once
-    more at the end, alone.
-
-    Args:
-        function: What is called; it and its arguments and results can be pickled.
-        jobs: Arguments of each call.
-        num_workers: Processes at a time.
+    more at the end, alone. An exception of the function ends it all.
 
     Yields:
         Number of the job, and its result, or None when its process was killed twice; in the order in which they are done.
-
-    Raises:
-        Exception: What the function raised.
     """
     killed = []
     for index, done, result in _run(function, dict(enumerate(jobs)), num_workers):

@@ -95,15 +95,7 @@ def subtract_scans(
 
 
 def check_sigmas(bias_sigma: float | None, smoothing: float) -> None:
-    """Refuse widths of Gaussians that are none.
-
-    Args:
-        bias_sigma: As in `subtract_scans`.
-        smoothing: As in `subtract_scans`.
-
-    Raises:
-        ValueError: When one is out of range.
-    """
+    """Refuse widths of Gaussians in mm, as of `subtract_scans`, that are out of range: a `ValueError`."""
     if bias_sigma is not None and bias_sigma <= 0:
         raise ValueError(f"bias_sigma must be above 0 mm, or null for no bias field, got {bias_sigma}")
     if smoothing < 0:
@@ -111,13 +103,7 @@ def check_sigmas(bias_sigma: float | None, smoothing: float) -> None:
 
 
 def smooth_inside(image: np.ndarray, inside: np.ndarray, sigma: float | np.ndarray) -> np.ndarray:
-    """Smooth an image by a Gaussian that reads only what is inside; zero outside.
-
-    Args:
-        image: Shape (X, Y, Z).
-        inside: Same shape, bool.
-        sigma: Standard deviation in voxels; 0 for none.
-    """
+    """Smooth an image, shape (X, Y, Z), by a Gaussian of `sigma` voxels that reads only what is inside; zero outside."""
     if not np.any(sigma):
         return image * inside
     weight = gaussian_filter(inside.astype(np.float32), sigma)

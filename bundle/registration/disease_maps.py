@@ -75,7 +75,7 @@ def complete_disease_maps(
     pairs = list_pairs(manifest, splits)
     if not pairs:
         return manifest
-    check_files((file for pair in pairs for row in pair for file in list_files(row)), Path("the manifest"))
+    check_files((file for pair in pairs for row in pair for file in list_files(row)), "the manifest")
     settings = {"registration": registration or Registration(), "bias_sigma": bias_sigma, "smoothing": smoothing}
     compute = partial(_compute_pair, cache_dir=Path(cache_dir), settings=settings)
     jobs = Parallel(n_jobs=max(1, num_workers), return_as="generator")(delayed(compute)(pair) for pair in pairs)
@@ -97,13 +97,7 @@ def complete_disease_maps(
 
 
 def find_fault(diagnostics: Mapping[str, Any], min_correlation: float, max_scaling: float) -> str | None:
-    """Return the reason why a registration has failed, one sentence; None when it has not.
-
-    Args:
-        diagnostics: The fields of `Diagnostics`.
-        min_correlation: Least correlation of the registered scans inside the brain.
-        max_scaling: Largest relative difference of the brains' edges.
-    """
+    """Return why a registration, given by the fields of `Diagnostics`, has failed, in one sentence; None when it has not."""
     correlation, scale = diagnostics["correlation"], diagnostics["scale"]
     if not correlation >= min_correlation:  # NaN as well
         return f"the registered scans correlate with {correlation:.3f}, and min_correlation is {min_correlation:g}"

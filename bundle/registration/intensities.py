@@ -14,27 +14,16 @@ LEAST_COVERAGE = 1e-6  # weight, relative to the largest, below which there is n
 def estimate_ratio(
     earlier: np.ndarray, later: np.ndarray, inside: np.ndarray, affine: np.ndarray, sigma: float | None
 ) -> np.ndarray:
-    """Estimate the smooth factor between two scans: the ratio of their gains and bias fields.
+    """Estimate the smooth factor between two scans, later / earlier: the ratio of their gains and bias fields, shape (X, Y, Z).
 
     The logarithm of the ratio is smoothed by a Gaussian over the voxels inside, weighted by the product of both intensities
     (noise in the logarithm grows where it is dark) and by Tukey's biweight of what is left, so that voxels in which the
-    anatomy changed do not count. What is left is smoothed again and added, round by round.
+    anatomy changed do not count. What is left is smoothed again and added, round by round. `sigma` is the Gaussian's standard
+    deviation in mm; None gives one factor for all voxels. A `ValueError` when less than half of the voxels inside have
+    positive intensities in both scans.
 
     Source: Lewis and Fox, NeuroImage 2004 (https://doi.org/10.1016/j.neuroimage.2004.07.014), differential bias correction,
     with a robust mean in place of the median filter.
-
-    Args:
-        earlier: Intensities, shape (X, Y, Z).
-        later: Intensities, same shape.
-        inside: Voxels that count, same shape, bool.
-        affine: Voxel to world matrix in mm, shape (4, 4).
-        sigma: Standard deviation of the Gaussian in mm; None for one factor for all voxels.
-
-    Returns:
-        Factor later / earlier, above 0, shape (X, Y, Z).
-
-    Raises:
-        ValueError: When less than half of the voxels inside have positive intensities in both scans.
     """
     logarithm, weight, positive = _compare(earlier, later, inside)
     field = np.full(earlier.shape, np.median(logarithm))

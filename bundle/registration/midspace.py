@@ -41,17 +41,9 @@ class Midspace(NamedTuple):
 def resample_to_midspace(earlier: Volume, later: Volume, transform: np.ndarray, bias_sigma: float | None) -> Midspace:
     """Resample two scans into their mid-space, and estimate the ratio of their intensities there.
 
-    Args:
-        earlier: One scan.
-        later: The other.
-        transform: From world points of `earlier` to those of `later`, mm (RAS), shape (4, 4).
-        bias_sigma: Smoothness of the ratio of the bias fields in mm; None where only the gain differs.
-
-    Returns:
-        The scans in mid-space.
-
-    Raises:
-        ValueError: When the brains do not overlap, or the scans have negative intensities.
+    `transform` leads from world points of the earlier scan to those of the later, mm (RAS), shape (4, 4); `bias_sigma` is the
+    smoothness of the ratio of the bias fields in mm, None where only the gain differs. A `ValueError` when the brains do not
+    overlap, or the scans have negative intensities.
     """
     half = halve(transform)
     scans, matrices = (earlier, later), (np.linalg.inv(half), half)
@@ -66,13 +58,7 @@ def resample_to_midspace(earlier: Volume, later: Volume, transform: np.ndarray, 
 
 
 def match_intensities(earlier: Volume, later: Volume, midspace: Midspace) -> tuple[Volume, Volume]:
-    """Return two scans on their own grids, with the matched intensities that they have in mid-space.
-
-    Args:
-        earlier: One scan.
-        later: The other.
-        midspace: Result of `resample_to_midspace` for them.
-    """
+    """Return two scans on their own grids, with the matched intensities that they have in their mid-space."""
     roots = []
     for scan, matrix in ((earlier, midspace.to_earlier), (later, midspace.to_later)):
         grid = Grid(scan.values.shape, scan.affine)
@@ -82,14 +68,9 @@ def match_intensities(earlier: Volume, later: Volume, midspace: Midspace) -> tup
 
 
 def place_midspace_grid(scans: Sequence[Volume], matrices: Sequence[np.ndarray]) -> Grid:
-    """Place a grid along the world's axes that holds the brains of all scans in mid-space.
+    """Place a grid along the world's axes that holds the brains of all scans in mid-space, its voxels as large as the smallest.
 
-    Args:
-        scans: Scans with their brains.
-        matrices: For each the matrix from world points of the mid-space to its own, mm, shape (4, 4).
-
-    Returns:
-        A grid whose voxels are cubes of the volume of the smallest voxel among the scans.
+    The matrices lead from world points of the mid-space to those of each scan, mm, shape (4, 4).
     """
     spacing = min(float(np.prod(voxel_sizes(scan.affine)) ** (1 / 3)) for scan in scans)
     corners = np.concatenate(list(map(_list_corners, scans, matrices)), axis=1)  # (3, 8 * scans)

@@ -35,15 +35,7 @@ def halve(matrix: np.ndarray) -> np.ndarray:
 
 
 def measure_motion(matrix: np.ndarray, point: np.ndarray) -> Motion:
-    """Measure rotation, translation and scale of a transform.
-
-    Args:
-        matrix: Transform of the world, shape (4, 4), mm.
-        point: Where the translation is measured, for example the centre of the brain, world coordinates in mm, shape (3,).
-
-    Returns:
-        The numbers.
-    """
+    """Measure rotation and scale of a transform of the world, shape (4, 4) in mm, and how far it moves a point."""
     rotation, _ = polar(matrix[:3, :3])
     angle = np.degrees(np.arccos(np.clip((np.trace(rotation) - 1) / 2, -1, 1)))
     shift = apply_affine(matrix, point) - point

@@ -61,12 +61,9 @@ def read_brain(image: str | Path, brain_mask: str | Path | None = None) -> Volum
 
 
 def fill_background(scan: Volume) -> Volume:
-    """Give the empty voxels around a brain the intensity of the nearest voxel of the brain.
+    """Give the empty voxels around a brain the intensity of the nearest voxel of the brain; a scalp is kept.
 
     Interpolation near the edge of a brain would otherwise read zeros that are no tissue.
-
-    Args:
-        scan: Scan; voxels outside the brain that are not zero (a scalp) are kept.
     """
     empty = ~scan.brain & (scan.values == 0)
     nearest = distance_transform_edt(~scan.brain, return_distances=False, return_indices=True)

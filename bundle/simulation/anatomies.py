@@ -77,18 +77,15 @@ def list_anatomies() -> list[str]:
 
 @lru_cache(maxsize=2)  # an original is at hand for its mirror image, and memory stays small
 def load_anatomy(name: str, slab: tuple[int, int] | None = None) -> Anatomy:
-    """Load an anatomy with its tissues, brain mask and parcels.
+    """Load an anatomy with its tissues, brain mask and parcels on the common 1 mm grid, or on an axial slab of it (z in mm).
 
     Parcels are the cortical areas of the HCP multi-modal parcellation (Glasser et al., Nature 2016,
     https://doi.org/10.1038/nature18933) in its volume version, each grown by `PARCEL_REACH` mm, so that it
-    takes in the cortex of brains that are folded otherwise, and what lies under and between its folds.
+    covers the cortex of brains that are folded otherwise, and what lies under and between its folds.
 
     Args:
         name: Key of `SOURCES`, with the suffix `-mirrored` for the brain with left and right exchanged.
         slab: Lowest and highest axial position in mm; None for the whole brain.
-
-    Returns:
-        The anatomy on the common 1 mm grid.
 
     Raises:
         ValueError: When the name is unknown.
@@ -145,15 +142,12 @@ def _find_package(package: str) -> Path | None:
 
 
 def read_template(package: str, path: str, slab: tuple[int, int] | None = None) -> np.ndarray:
-    """Read a 1 mm image in MNI space onto the common grid.
+    """Read a 1 mm image in MNI space from a package onto the common grid, float32, zero where the file has no voxels.
 
     Args:
         package: Importable package that holds the file.
         path: File inside the package.
         slab: Lowest and highest axial position in mm; None for the whole grid.
-
-    Returns:
-        Voxels, shape (X, Y, Z), float32, zero where the file has none.
 
     Raises:
         FileNotFoundError: When the package or the file is absent.

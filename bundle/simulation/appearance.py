@@ -41,16 +41,9 @@ class Appearance(NamedTuple):
 def draw_appearance(
     spatial_size: tuple[int, ...], voxel_size: float, generator: torch.Generator, levels: Sequence[float] = T2_LEVELS
 ) -> Appearance:
-    """Draw the appearance of a subject.
+    """Draw the appearance of a subject, from the same distribution for every anatomy.
 
-    Args:
-        spatial_size: Size of the image, H, W[, D].
-        voxel_size: Edge of a voxel in mm.
-        generator: Source of randomness.
-        levels: Mean intensities of CSF, grey and white matter: `T2_LEVELS` or `T1_LEVELS`.
-
-    Returns:
-        Appearance from the same distribution for every anatomy.
+    `levels` are the mean intensities of CSF, grey and white matter, `T2_LEVELS` or `T1_LEVELS`; `voxel_size` is in mm.
     """
     drawn = torch.tensor(levels) * (1 + LEVEL_DEVIATION * torch.randn(3, generator=generator))
     uniform = torch.rand(2, generator=generator)
@@ -63,30 +56,18 @@ def draw_appearance(
 
 
 def mix_tissues(tissues: torch.Tensor, appearance: Appearance, voxel_size: float) -> torch.Tensor:
-    """Mix an image from tissue fractions, as sharp as the appearance has it.
+    """Mix an image in scanner units, (B, 1, H, W[, D]), as sharp as the appearance has it; voxels in mm.
 
-    Args:
-        tissues: Fractions of CSF, grey and white matter, shape (B, 3, H, W[, D]).
-        appearance: The subject's appearance.
-        voxel_size: Edge of a voxel in mm.
-
-    Returns:
-        Image in scanner units, shape (B, 1, H, W[, D]).
+    The tissues are fractions of CSF, grey and white matter, shape (B, 3, H, W[, D]).
     """
     mixed = torch.einsum("bc...,c->b...", tissues, appearance.levels)[:, None]
     return sharpen(mixed, appearance.sharpness, SHARPNESS_SIGMA / voxel_size)
 
 
 def sharpen(image: torch.Tensor, sharpness: float, sigma: float) -> torch.Tensor:
-    """Add the image's difference from its blurred version (unsharp mask).
+    """Add the difference of an image, (B, C, H, W[, D]), from its blurred version (unsharp mask); never below 0.
 
-    Args:
-        image: Shape (B, C, H, W[, D]).
-        sharpness: Amount; 0 leaves the image unchanged, -1 gives the blurred image.
-        sigma: Standard deviation of the blur in voxels.
-
-    Returns:
-        Image of the same shape, never below 0.
+    Sharpness 0 leaves the image unchanged, -1 gives the blurred image; `sigma` is in voxels.
     """
     margin = int(4 * sigma) + 1
     padded = functional.pad(image, [margin] * 2 * (image.ndim - 2), mode="replicate")
@@ -96,16 +77,9 @@ def sharpen(image: torch.Tensor, sharpness: float, sigma: float) -> torch.Tensor
 
 
 def render(image: torch.Tensor, appearance: Appearance) -> torch.Tensor:
-    """Apply gamma and bias, without the noise.
+    """Apply gamma and bias, without the noise, to mixed tissues in scanner units, shape (1, 1, H, W[, D]).
 
     The change is made voxel by voxel, so that what differs between two images before differs in the same voxels after.
-
-    Args:
-        image: Mixed tissues in scanner units, shape (1, 1, H, W[, D]).
-        appearance: The subject's appearance.
-
-    Returns:
-        Image in scanner units, shape (1, 1, H, W[, D]).
     """
     brightest = appearance.levels.max()
     return brightest * (image / brightest) ** appearance.gamma * appearance.bias

@@ -45,15 +45,7 @@ class Atrophy(NamedTuple):
 
 
 def prepare_atrophy(anatomy: Anatomy, labels: np.ndarray) -> Atrophy:
-    """Compute the velocity fields of an anatomy and calibrate them.
-
-    Args:
-        anatomy: Brain on the whole 1 mm grid.
-        labels: Its regions, from `label_regions`.
-
-    Returns:
-        Fields of all regions and their response.
-    """
+    """Compute the velocity fields of an anatomy on the whole 1 mm grid, with regions from `label_regions`, and calibrate them."""
     indicators = measure_indicators(anatomy, labels)
     room = _measure_room(anatomy, labels)
     rates = [_compute_rate(indicator.numpy(), room, region) for indicator, region in zip(indicators, REGIONS, strict=True)]
@@ -77,11 +69,7 @@ def measure_indicators(anatomy: Anatomy, labels: np.ndarray) -> torch.Tensor:
 def solve_velocity(rate: torch.Tensor) -> torch.Tensor:
     """Find the curl-free velocity that has a given divergence, in a periodic box.
 
-    Args:
-        rate: Divergence, its mean over the box is removed, shape (H, W, D).
-
-    Returns:
-        Velocity in voxels, shape (3, H, W, D).
+    The rate, shape (H, W, D), loses its mean over the box; the velocity is in voxels, shape (3, H, W, D).
     """
     waves = torch.meshgrid(*[2 * torch.pi * torch.fft.fftfreq(size) for size in rate.shape], indexing="ij")
     square = torch.stack(waves).square().sum(dim=0)
@@ -100,11 +88,7 @@ def _find_weights(atrophy: Atrophy, log_ratios: np.ndarray) -> np.ndarray:
 
 
 def compute_pullback(atrophy: Atrophy, log_ratios: np.ndarray) -> torch.Tensor:
-    """Compute where in the anatomy each point of the changed brain comes from.
-
-    Args:
-        atrophy: Fields and response of the anatomy.
-        log_ratios: Wanted change of the regions, shape (R,).
+    """Compute where each point of a brain comes from whose regions changed by log volume ratios of shape (R,).
 
     Returns:
         Displacement in mm on the field grid, shape (1, 3, *FIELD_SHAPE).
@@ -115,14 +99,9 @@ def compute_pullback(atrophy: Atrophy, log_ratios: np.ndarray) -> torch.Tensor:
 
 
 def follow_pullback(displacement: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-    """Take positions in the changed brain back to the anatomy.
+    """Take world positions in the changed brain, mm, back to the anatomy, both of shape (1, 3, H, W, D).
 
-    Args:
-        displacement: From `compute_pullback`.
-        positions: World coordinates in mm, shape (1, 3, H, W, D).
-
-    Returns:
-        World coordinates in mm, same shape.
+    The displacement is that of `compute_pullback`.
     """
     voxels = (positions - torch.tensor(FIELD_ORIGIN).reshape(1, 3, 1, 1, 1)) / FIELD_SPACING
     return positions + sample_at(displacement, voxels, padding_mode="border")

@@ -37,18 +37,9 @@ class Brain(NamedTuple):
 
 @lru_cache(maxsize=2)  # an original is at hand for its mirror image, and memory stays small
 def prepare_brain(name: str, voxel_size: float) -> Brain:
-    """Prepare an anatomy for images of a voxel size.
+    """Prepare an anatomy, named as in `load_anatomy`, for images of a voxel size in mm, by which it is smoothed.
 
-    Args:
-        name: Name of the anatomy, see `load_anatomy`.
-        voxel_size: Edge of a voxel of the images in mm; the anatomy is smoothed accordingly.
-
-    Returns:
-        The brain; a mirrored one is the exact reflection of its original.
-
-    Raises:
-        ValueError: When the name is unknown.
-        FileNotFoundError: When the package that holds the anatomy is not installed.
+    A mirrored brain is the exact reflection of its original.
     """
     if name.endswith(MIRRORED):
         return _mirror(prepare_brain(name.removesuffix(MIRRORED), voxel_size), name)

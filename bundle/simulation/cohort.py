@@ -59,8 +59,8 @@ class Study(ABC):
 def find_cohort(dataset_dir: str | Path, simulate: Callable[..., Path]) -> Path:
     """Return the folder of a cohort; where there is none, simulate one.
 
-    A simulated cohort that exists is handed to `simulate` too, which refuses it when its settings differ. Any other cohort is
-    taken as it is.
+    `simulate` receives a simulated cohort that exists as well, and refuses it when its settings differ. Any other cohort stays as
+    it is.
 
     Args:
         dataset_dir: Folder of the cohort.
@@ -146,7 +146,7 @@ def plan_subjects(
     seen: Sequence[str] = (),
     unseen: Sequence[str] = (),
 ) -> pd.DataFrame:
-    """Plan who is in a cohort.
+    """Plan who is in a cohort, one row a subject.
 
     Args:
         draw: Draws the row of a subject, as `Study.plan_subject`.
@@ -154,9 +154,6 @@ def plan_subjects(
         seed: Seed of the cohort.
         seen: Anatomies of training, validation and test.
         unseen: Anatomies of the group `unseen`.
-
-    Returns:
-        One row a subject.
     """
     rows: list[dict[str, Any]] = []
     for number, group in enumerate(GROUPS):
@@ -167,11 +164,7 @@ def plan_subjects(
 
 
 def check_numbers(num_train: int, num_validation: int, num_test: int, num_unseen: int = 0) -> dict[str, int]:
-    """Name the group sizes by `GROUPS`.
-
-    Raises:
-        ValueError: When a number is negative or all are zero.
-    """
+    """Name the group sizes by `GROUPS`; a `ValueError` when one is negative or all are zero."""
     numbers = dict(zip(GROUPS, (num_train, num_validation, num_test, num_unseen), strict=True))
     if min(numbers.values()) < 0 or not any(numbers.values()):
         raise ValueError(f"the numbers of subjects must be 0 or more and not all 0, got {numbers}")

@@ -100,15 +100,7 @@ class ConversionStudy(Study):
 
 
 def draw_course(num_classes: int, random: np.random.Generator) -> np.ndarray:
-    """Draw a person's log volume ratios to the template in every class, shape (K, R).
-
-    Args:
-        num_classes: Number of classes, K.
-        random: Source of randomness.
-
-    Returns:
-        Ratios of the first class, around those of the template, and of each class after it.
-    """
+    """Draw a person's log volume ratios to the template in each of K classes, shape (K, R), around 0 in the first."""
     deviations = np.array([BASELINE_DEVIATION[structure] for structure in STRUCTURES])
     common, own = (np.clip(random.standard_normal((2, len(STRUCTURES))), -BASELINE_LIMIT, BASELINE_LIMIT) for _ in range(2))
     start = np.sqrt([0.7, 0.3])[:, None, None] * [common, own]

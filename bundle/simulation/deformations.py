@@ -16,16 +16,9 @@ MAX_DRAWS = 20
 def sample_smooth_noise(
     spatial_size: Sequence[int], num_channels: int, sigma: float, generator: torch.Generator | None = None
 ) -> torch.Tensor:
-    """Draw Gaussian noise smoothed by a Gaussian, scaled to a root mean square of 1 per channel.
+    """Draw Gaussian noise smoothed by a Gaussian of `sigma` voxels, scaled to a root mean square of 1 per channel.
 
-    Args:
-        spatial_size: Size of the grid, H, W[, D].
-        num_channels: Number of independent fields, C.
-        sigma: Standard deviation of the smoothing in voxels.
-        generator: Source of randomness.
-
-    Returns:
-        Smooth noise, shape (1, C, H, W[, D]), periodic at the border.
+    It has shape (1, C, H, W[, D]) and is periodic at the border.
     """
     noise = torch.randn((1, num_channels, *spatial_size), generator=generator)
     dims = tuple(range(2, noise.ndim))
@@ -51,15 +44,9 @@ def make_affine(spatial_size: Sequence[int], voxel_size: float, centre: Sequence
 
 
 def sample_at(image: torch.Tensor, positions: torch.Tensor, padding_mode: str = "zeros") -> torch.Tensor:
-    """Read an image at positions given in its voxel coordinates, by multilinear interpolation.
+    """Read an image, (B, C, H, W[, D]), at voxel coordinates, (B, spatial_dims, H', W'[, D']), by multilinear interpolation.
 
-    Args:
-        image: Shape (B, C, H, W[, D]).
-        positions: Voxel coordinates, shape (B, spatial_dims, H', W'[, D']).
-        padding_mode: What lies outside the image, `zeros` or `border`.
-
-    Returns:
-        Shape (B, C, H', W'[, D']).
+    Outside the image are zeros, or with the padding mode `border` the values at its border.
     """
     sizes = torch.tensor(image.shape[2:], dtype=torch.float32)
     scale = (2 / (sizes - 1)).reshape(1, -1, *[1] * (positions.ndim - 2))
@@ -77,14 +64,9 @@ def read_nearest(volume: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
 def integrate_velocity(velocity: torch.Tensor, num_steps: int = SQUARING_STEPS) -> torch.Tensor:
     """Integrate a stationary velocity field over unit time by scaling and squaring.
 
+    Velocity and displacement are in voxels, shape (B, spatial_dims, H, W[, D]).
+
     Source: Arsigny et al., MICCAI 2006 (https://doi.org/10.1007/11866565_113).
-
-    Args:
-        velocity: Velocity in voxels, shape (B, spatial_dims, H, W[, D]).
-        num_steps: Number of squarings.
-
-    Returns:
-        Displacement in voxels, shape (B, spatial_dims, H, W[, D]).
     """
     displacement, grid = velocity / 2**num_steps, make_grid(velocity.shape[2:])
     for _ in range(num_steps):
@@ -93,13 +75,9 @@ def integrate_velocity(velocity: torch.Tensor, num_steps: int = SQUARING_STEPS) 
 
 
 def compute_jacobian_determinant(displacement: torch.Tensor) -> torch.Tensor:
-    """Compute the local change of volume of x + u(x); values at or below 0 are folds.
+    """Compute the local change of volume of x + u(x), (B, H, W[, D]); values at or below 0 are folds.
 
-    Args:
-        displacement: Displacement u in voxels, shape (B, spatial_dims, H, W[, D]).
-
-    Returns:
-        Determinant, shape (B, H, W[, D]).
+    The displacement u is in voxels, shape (B, spatial_dims, H, W[, D]).
     """
     spatial_dims = displacement.shape[1]
     rows = [torch.stack(torch.gradient(displacement[:, i], dim=list(range(1, spatial_dims + 1))), dim=-1)
@@ -128,9 +106,6 @@ def draw_deformation(
 
     Returns:
         Displacement in voxels, shape (1, spatial_dims, H, W[, D]).
-
-    Raises:
-        RuntimeError: When no draw reaches the smallest Jacobian.
     """
     spatial_dims = len(spatial_size)
     grid = make_grid(spatial_size)

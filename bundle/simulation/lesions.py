@@ -64,23 +64,12 @@ class LesionStudy(Study):
 
 
 def simulate_subject(anatomy: Anatomy, spatial_size: Sequence[int], voxel_size: float, seed: int) -> PairedStates:
-    """Simulate a subject on an axial slice (two sizes) or in a volume (three sizes).
+    """Simulate a subject on an axial slice (two sizes) or in a volume (three sizes), with an edge of a voxel in mm.
 
     Everything is sampled once from the anatomy: the slice is fixed in the anatomy's space and bent inside its plane.
     Draws in which a parcel is too small or would hardly change are drawn again, whichever parcels the subject's
-    disease has, so that anatomy depends neither on the label nor on the set of parcels.
-
-    Args:
-        anatomy: Brain to start from.
-        spatial_size: Size of the image, H, W[, D].
-        voxel_size: Edge of a voxel in mm.
-        seed: Determines the subject.
-
-    Returns:
-        The subject.
-
-    Raises:
-        ValueError: When no draw shows all parcels.
+    disease has, so that anatomy depends neither on the label nor on the set of parcels. Without a draw that
+    shows all parcels, it raises a `ValueError`.
     """
     generator = torch.Generator().manual_seed(seed)
     for _ in range(MAX_DRAWS):

@@ -29,13 +29,7 @@ class PairedStates(NamedTuple):
 def list_files(row: dict, subject: PairedStates, parcel_names: Sequence[str]) -> SubjectFiles:
     """Name the files of a subject; `image` is the state of its label, and only diseased subjects have a mask.
 
-    Args:
-        row: The subject's row of the plan, with participant_id, label and parcels.
-        subject: The simulated subject.
-        parcel_names: Names of the labels 1, 2, ... of the parcel map.
-
-    Returns:
-        What is written of it.
+    The row of the plan has participant_id, label and parcels; `parcel_names` are those of the labels 1, 2, ... of the parcel map.
     """
     name, diseased = row["participant_id"], row["label"] == 1
     lesion = select_parcels(subject.parcel_map, row["parcels"], parcel_names)
@@ -56,18 +50,9 @@ def list_files(row: dict, subject: PairedStates, parcel_names: Sequence[str]) ->
 
 
 def select_parcels(parcel_map: np.ndarray, parcels: str, parcel_names: Sequence[str]) -> np.ndarray:
-    """Mark the voxels of a set of parcels.
+    """Mark the voxels of a set of parcels, such as `MT+OP1`, in a label map of any shape.
 
-    Args:
-        parcel_map: Label map of the parcels, any shape.
-        parcels: Names joined by `+`, for example `MT+OP1`.
-        parcel_names: Names of the labels 1, 2, ...
-
-    Returns:
-        Mask of the same shape, bool.
-
-    Raises:
-        ValueError: When a name is unknown.
+    `parcel_names` are the names of the labels 1, 2, ... of the map; an unknown one is a `ValueError`.
     """
     names = parcels.split("+")
     if not set(names) <= set(parcel_names):

@@ -15,22 +15,16 @@ LEAST_MEAN_EFFECT = 150.0  # scanner units, per parcel: about a tenth of the CSF
 
 
 def soften(parcel: np.ndarray, voxel_size: float, edge_width: float = EDGE_WIDTH) -> np.ndarray:
-    """Let a parcel fade in from its border inwards.
+    """Let a parcel, shape (H, W[, D]), bool, fade in from its border inwards.
 
-    Args:
-        parcel: Hard mask, shape (H, W[, D]), bool.
-        voxel_size: Edge of a voxel in mm.
-        edge_width: Distance from the border in mm at which the full value is reached.
-
-    Returns:
-        Weight in [0, 1], zero outside the parcel, shape (H, W[, D]), float32.
+    The weight, float32, reaches 1 at `edge_width` mm from the border and is zero outside; `voxel_size` is in mm.
     """
     distance = ndimage.distance_transform_edt(parcel) - 0.5  # voxels from the border to the voxel's centre
     return np.clip(distance * voxel_size / edge_width, 0, 1).astype(np.float32)
 
 
 def compute_weights(parcels: torch.Tensor, voxel_size: float, factor: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Compute lesion weights on a fine grid and average them to the grid of the image.
+    """Compute lesion weights from a label map on a fine grid and average them to the grid of the image.
 
     Args:
         parcels: Label map on the fine grid, shape (1, 1, H * factor, W * factor[, D * factor]).
@@ -56,13 +50,8 @@ def compute_weights(parcels: torch.Tensor, voxel_size: float, factor: int) -> tu
 def have_effect(parcel_map: torch.Tensor, effect: torch.Tensor, voxel_size: float) -> bool:
     """Check whether every parcel is large enough and changes the image enough to be seen.
 
-    Args:
-        parcel_map: Label map of the voxels that change, 1 MT, 2 OP1, 3 v23ab, 4 9a, shape (1, 1, H, W[, D]), uint8.
-        effect: Change of intensity, zero outside the parcels, same shape.
-        voxel_size: Edge of a voxel in mm.
-
-    Returns:
-        True when no parcel is smaller than `LEAST_EXTENT` or changes less than `LEAST_MEAN_EFFECT` on average.
+    No parcel may be smaller than `LEAST_EXTENT` or change less than `LEAST_MEAN_EFFECT` on average. The label map of what
+    changes and the effect, zero elsewhere, have shape (1, 1, H, W[, D]); `voxel_size` is in mm.
     """
     least_voxels = (LEAST_EXTENT / voxel_size) ** (effect.ndim - 2)
     for label in range(1, len(PARCELS) + 1):

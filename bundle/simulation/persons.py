@@ -34,7 +34,7 @@ SESSION_BIAS_DEVIATION = 0.01
 
 
 class State(NamedTuple):
-    """What a state looks like before the scanner adds its noise.
+    """A state before the scanner adds its noise.
 
     Attributes:
         image: Noise-free scan, scanner units, zero outside the brain, shape (H, W, D), float32.
@@ -70,14 +70,9 @@ class Person(NamedTuple):
 
 
 def check_field_of_view(spatial_size: Sequence[int], voxel_size: float) -> None:
-    """Refuse a field of view that does not hold the brain of a typical person with a voxel around it.
+    """Refuse a field of view that does not hold the brain of a typical person with a voxel around it: a `ValueError`.
 
-    Args:
-        spatial_size: Size of the images, H, W, D.
-        voxel_size: Edge of a voxel in mm.
-
-    Raises:
-        ValueError: When there are other than three sizes, or one is too small.
+    `spatial_size` is H, W, D; `voxel_size` is in mm.
     """
     if len(spatial_size) != 3:
         raise ValueError(f"spatial_size must have 3 entries (whole brains), got {list(spatial_size)}")
@@ -99,7 +94,7 @@ def draw_person(
     voxel_size: float,
     seed: int,
 ) -> Person:
-    """Draw persons until the brain of one is in the field of view and squeezed nowhere.
+    """Draw persons until the brain of one is in the field of view and squeezed nowhere; a `ValueError` when no draw fits.
 
     Args:
         brain: Anatomy to start from.
@@ -108,12 +103,6 @@ def draw_person(
         spatial_size: Size of the images, H, W, D.
         voxel_size: Edge of a voxel in mm.
         seed: Determines the person.
-
-    Returns:
-        The first person that fits.
-
-    Raises:
-        ValueError: When no draw fits.
     """
     for attempt in range(MAX_DRAWS):
         random = np.random.default_rng([seed, attempt])
@@ -164,12 +153,7 @@ def _compute_offset(brain: Brain) -> np.ndarray:
 
 
 def scan(state: State, person: Person, voxel_size: float) -> np.ndarray:
-    """Scan a state: a small bias field and noise of this session.
-
-    Args:
-        state: What is scanned.
-        person: Whose state it is.
-        voxel_size: Edge of a voxel in mm.
+    """Scan a state of a person with voxels in mm: a small bias field and noise of this session.
 
     Returns:
         Scan in scanner units, zero outside the brain and at least 1 inside, shape (H, W, D), int16.

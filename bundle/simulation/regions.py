@@ -26,17 +26,11 @@ VENTRICLE_CORE = ((2, 16), (-25, 15), (14, 26))  # mm; |x|, y and z of the bodie
 
 
 def label_regions(anatomy: Anatomy) -> np.ndarray:
-    """Label the regions of a whole brain.
+    """Label the regions of a whole brain, not mirrored, with the labels of `REGIONS`, shape (X, Y, Z), uint8.
 
     Hippocampus and amygdala are tissue inside the labels of HCPEx, lobes are grey matter near those of AAL. Lateral
     ventricles are the fluid in the depth of the brain that is connected with their bodies, outside the cortex of AAL and
     away from the midline where third ventricle and cisterns lie.
-
-    Args:
-        anatomy: Brain on the whole 1 mm grid, as it is in its file (not mirrored).
-
-    Returns:
-        Label map with the labels of `REGIONS`, shape (X, Y, Z), uint8.
     """
     labels = _label_lobes() * (anatomy.tissues[1] > 0.5)
     tissue = anatomy.tissues[0] < 0.5

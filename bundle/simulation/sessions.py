@@ -36,9 +36,6 @@ def list_files(
         sessions: The scans.
         change: What disease or age adds, scanner units, shape (H, W, D), float32; None when unknown.
         truth: Further values of the row in `participants.tsv`.
-
-    Returns:
-        What is written of the person.
     """
     name, images, scans = row["participant_id"], {}, []
     for session in sessions:

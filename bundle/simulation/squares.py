@@ -73,15 +73,7 @@ def plan_square(split: str, _anatomies: Sequence[str], key: tuple[int, int, int]
 
 
 def simulate_squares(spatial_size: Sequence[int], seed: int) -> PairedStates:
-    """Simulate noise and the effect of a square in either corner.
-
-    Args:
-        spatial_size: Size of the image, H, W[, D].
-        seed: Determines the subject.
-
-    Returns:
-        The subject; the parcel map has label 1 and 2 for the two corners.
-    """
+    """Simulate noise on H, W[, D] voxels and the effect of a square in either corner, labels 1 and 2 of the parcel map."""
     generator = torch.Generator().manual_seed(seed)
     sizes = np.array(spatial_size)
     sigma = NOISE_SIGMA * float(sizes.mean())

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from bundle.files import MANIFEST, PARTICIPANTS, check_writable, hold_folder, write_nifti
+from bundle.files import MANIFEST, PARTICIPANTS, check_writable, hold_folder, write_nifti, write_table
 from bundle.records import compute_fingerprint, read_record, write_record
 
 logger = logging.getLogger(__name__)
@@ -44,18 +44,9 @@ class SubjectFiles(NamedTuple):
 
 
 def is_written(dataset_dir: Path, settings: dict, ignored: Iterable[str] = ()) -> bool:
-    """Check whether a folder already holds the cohort.
+    """Check whether a folder already holds the cohort of these settings; False when the folder is absent or empty.
 
-    Args:
-        dataset_dir: Folder of the cohort.
-        settings: What determines the cohort.
-        ignored: Settings that may differ.
-
-    Returns:
-        True when the cohort was written with the same settings, False when the folder is absent or empty.
-
-    Raises:
-        ValueError: When the folder holds something else.
+    A `ValueError` when it holds something else. The settings `ignored` may differ.
     """
     description = dataset_dir / DESCRIPTION
     if not description.is_file():
@@ -146,7 +137,7 @@ def _write_subjects(
             for image, array in files.images.items():
                 write_nifti(folder / image, array, files.affine)
             for path, table in files.tables.items():
-                _write_table(table, folder / path)
+                write_table(folder / path, table)
             records[name] = write_record(paths[name], fingerprint, {"columns": files.columns, "scans": files.scans})
         bar.update()
 
@@ -164,18 +155,13 @@ def _write_subjects(
 def _write_tables(folder: Path, plan: pd.DataFrame, records: list[dict[str, Any]], all_scans: str | None) -> None:
     """Write the cohort's tables."""
     columns = pd.DataFrame([record["columns"] for record in records], index=plan.index)
-    _write_table(pd.concat([plan, columns], axis=1), folder / PARTICIPANTS)
+    write_table(folder / PARTICIPANTS, pd.concat([plan, columns], axis=1))
     scans = pd.DataFrame([scan for record in records for scan in record["scans"]])
     if len(scans):
         scans = scans.astype({"label": "Int64"})
-        _write_table(scans.dropna(subset="label"), folder / MANIFEST)
+        write_table(folder / MANIFEST, scans.dropna(subset="label"))
         if all_scans is not None:
-            _write_table(scans, folder / all_scans)
-
-
-def _write_table(table: pd.DataFrame, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    table.to_csv(path, sep="\t", index=False, na_rep="n/a")
+            write_table(folder / all_scans, scans)
 
 
 def compute_checksum(dataset_dir: Path) -> str:

@@ -49,7 +49,7 @@ def test_an_overlay_replaces_the_cohort_and_nothing_else(name: str) -> None:
 def test_every_option_of_a_reader_is_a_key_with_its_default(name: str) -> None:
     manifest = load(name, "train").get("manifest")
     options = inspect.signature(READERS[name]).parameters
-    assert set(manifest) == set(options) - {"cohort"} | {"_target_"}
+    assert set(manifest) == set(options) | {"_target_"}
     defaults = {key: json.loads(json.dumps(option.default)) for key, option in options.items() if key in PLAIN}
     if name == "adni_caps":
         defaults["layout"] = "caps"

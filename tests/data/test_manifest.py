@@ -117,7 +117,7 @@ def test_wrong_row_is_refused(tmp_path: Path, rows: tuple[str, ...], message: st
 
 def test_label_beyond_the_number_of_classes_is_refused(tmp_path: Path) -> None:
     rows = (*ROWS, "s6\t2\ttrain\tm.nii")
-    with pytest.raises(ValueError, match="gives s6 the label 2: accepted with num_classes 2 are 0 to 1"):
+    with pytest.raises(ValueError, match="gives s6 the label '2': accepted are integers from 0 to 1"):
         read_manifest(_write(tmp_path, *rows), num_classes=2)
 
 
