@@ -44,9 +44,7 @@ def scans(tmp_path: Path, spatial_dims: int) -> Path:
     return tmp_path / "scans"
 
 
-def test_numbers_are_those_of_the_command(
-    network: TrainedNetwork, changes: dict[str, Any], scans: Path, tmp_path: Path
-) -> None:
+def test_numbers_are_those_of_the_command(network: TrainedNetwork, changes: dict[str, Any], scans: Path, tmp_path: Path) -> None:
     settings = {"num_samples": 4, "mirror_axis": 0, "seed": 3}
     reference = scans / "sub-1.nii.gz"
     parser = ConfigParser()

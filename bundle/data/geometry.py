@@ -116,9 +116,7 @@ def resample(
     return total / int(fineness.prod())
 
 
-def transform_volume(
-    values: np.ndarray, affine: np.ndarray, grid: Grid, matrix: np.ndarray, mode: str = "bicubic"
-) -> np.ndarray:
+def transform_volume(values: np.ndarray, affine: np.ndarray, grid: Grid, matrix: np.ndarray, mode: str = "bicubic") -> np.ndarray:
     """Interpolate a volume on another grid through a transform of the world, without averaging.
 
     By SimpleITK: its cubic splines blur least, and intensities at the border are not mixed with the zeros beyond.

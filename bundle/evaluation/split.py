@@ -122,9 +122,7 @@ def name_splits(test: Sequence[Row], train: Sequence[Row]) -> list[str]:
     return ["seen" if row["anatomy"] in seen else "unseen" for row in test]
 
 
-def draw_references(
-    rows: Sequence[Row], splits: Sequence[str], num_classes: int, seed: int = 0
-) -> list[dict[int, int]]:
+def draw_references(rows: Sequence[Row], splits: Sequence[str], num_classes: int, seed: int = 0) -> list[dict[int, int]]:
     """Draw for each scan one reference scan of each other class, from its own split and of another participant.
 
     Returns for each entry the position of its reference scan by target class. The draws depend on `seed` and on who is in the

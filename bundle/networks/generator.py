@@ -24,9 +24,7 @@ class Decoder(nn.Module):
 
     class_conditional = False
 
-    def decode_with_shift(
-        self, content: Tensor, attribute: Tensor, labels: Tensor | None = None
-    ) -> tuple[Tensor, Tensor | None]:
+    def decode_with_shift(self, content: Tensor, attribute: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Return images as `forward` does, and the shift that moves the scan; None from a generator that moves nothing."""
         return self(content, attribute, labels), None
 
@@ -171,9 +169,7 @@ class DeformingGenerator(Decoder):
         """Return images in the range of the scan, shape (n * B, out_channels, H, W[, D])."""
         return self.move(content, self.draw_shift(content, attribute))
 
-    def decode_with_shift(
-        self, content: Tensor, attribute: Tensor, labels: Tensor | None = None
-    ) -> tuple[Tensor, Tensor | None]:
+    def decode_with_shift(self, content: Tensor, attribute: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Return images as `forward` does, and the shift of `draw_shift`."""
         shift = self.draw_shift(content, attribute)
         return self.move(content, shift), shift

@@ -33,9 +33,7 @@ class ICAM(nn.Module):
         self.generator = generator
         self.momentum = momentum
         self.class_attributes: Tensor  # running mean of the attributes of each class, (K, 1, H/16, W/16[, D/16])
-        self.register_buffer(
-            "class_attributes", torch.zeros(attribute_encoder.num_classes, *attribute_encoder.latent_shape)
-        )
+        self.register_buffer("class_attributes", torch.zeros(attribute_encoder.num_classes, *attribute_encoder.latent_shape))
 
     def encode(self, image: Tensor) -> Latents:
         """Encode images of shape (B, C, H, W[, D]) into content and attribute."""

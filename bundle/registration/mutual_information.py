@@ -67,9 +67,7 @@ class MutualInformation:
         edge = float(np.prod(images[0].GetSpacing()) ** (1 / 3))
         self.method.SetShrinkFactorsPerLevel([max(1, round(level / edge)) for level in levels])
         self.method.SetSmoothingSigmasPerLevel([level / 2 for level in levels])  # mm
-        self.method.SetOptimizerAsRegularStepGradientDescent(
-            FIRST_STEP, LAST_STEP, MAX_STEPS, gradientMagnitudeTolerance=1e-8
-        )
+        self.method.SetOptimizerAsRegularStepGradientDescent(FIRST_STEP, LAST_STEP, MAX_STEPS, gradientMagnitudeTolerance=1e-8)
         self.method.SetOptimizerScalesFromPhysicalShift()
         found = type(start)(start)
         self.method.SetInitialTransform(found, inPlace=True)

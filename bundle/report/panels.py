@@ -46,9 +46,7 @@ def choose_scans(scans: pd.DataFrame, split: str, direction: str, metric: str) -
     return [(int(row["scan"]), float(row[metric])) for _, row in rows.iloc[positions].iterrows()]
 
 
-def make_panel(
-    explainer: TranslatingExplainer, attribute: Tensor, index: int, target: int, score: float | None
-) -> Panel:
+def make_panel(explainer: TranslatingExplainer, attribute: Tensor, index: int, target: int, score: float | None) -> Panel:
     """Show a test scan, its truth, its translation to a class and its maps.
 
     `attribute` has the means of all test scans, shape (N, 1, H/16, W/16[, D/16]); the score is for the title.

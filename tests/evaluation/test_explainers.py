@@ -12,9 +12,7 @@ from tests.tiny_evaluation import build_explainer, build_post_hoc, build_split
 
 
 @pytest.mark.parametrize("spatial_dims", [2, 3])
-def test_maps_of_icam_are_those_of_its_evaluation_and_translations_are_scan_plus_map(
-    spatial_dims, make_cohort, make_network
-):
+def test_maps_of_icam_are_those_of_its_evaluation_and_translations_are_scan_plus_map(spatial_dims, make_cohort, make_network):
     cohort = make_cohort(spatial_dims)
     explainer = build_explainer(make_network(spatial_dims), cohort, num_samples=2)
     maps = explainer.make_maps([1, 3], 0)
@@ -23,9 +21,7 @@ def test_maps_of_icam_are_those_of_its_evaluation_and_translations_are_scan_plus
     made = explainer.translate([1, 3], 0)
     image = torch.stack([cohort.test[i]["image"] for i in (1, 3)])
     assert torch.allclose(made.translated - image, maps[explainer.translating], atol=1e-5)
-    assert torch.allclose(
-        made.translated - made.unchanged, maps["exemplar_reconstruction"], atol=1e-5
-    )
+    assert torch.allclose(made.translated - made.unchanged, maps["exemplar_reconstruction"], atol=1e-5)
 
 
 @pytest.mark.parametrize("source", ["prior", "training"])

@@ -73,9 +73,7 @@ def test_the_attribute_changes_every_part_of_the_image(network: ICAM, image: tor
     assert all(change[corner].max() > 1e-4 for corner in corners)
 
 
-def test_the_class_decides_the_image_and_may_be_given_as_shares(
-    network: ICAM, image: torch.Tensor, labels: torch.Tensor
-) -> None:
+def test_the_class_decides_the_image_and_may_be_given_as_shares(network: ICAM, image: torch.Tensor, labels: torch.Tensor) -> None:
     content, mean, _ = network.eval().encode(image)
     shares = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
     assert torch.equal(network.decode(content, mean, labels), network.decode(content, mean, shares))

@@ -131,9 +131,7 @@ def test_partners_are_a_permutation_to_other_classes(num_classes: int) -> None:
         assert (labels[partner] != labels).all()
 
 
-def test_the_cycle_returns_the_attribute_to_its_owner(
-    make_network, discriminators: Discriminators, image: torch.Tensor
-) -> None:
+def test_the_cycle_returns_the_attribute_to_its_owner(make_network, discriminators: Discriminators, image: torch.Tensor) -> None:
     network = make_network(num_classes=4)
     translation = Translation(network, discriminators, image, torch.arange(4))
     returned = translation.partner[translation.partner.argsort()]

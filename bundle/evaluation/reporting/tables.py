@@ -91,10 +91,7 @@ def _format_figures(group: pd.DataFrame, protocols: Mapping[str, str]) -> list[s
 
 
 def _spread(rows: pd.DataFrame, columns: pd.Series) -> pd.DataFrame:
-    cells = {
-        (row["method"], column): format_figure(row)
-        for (_, row), column in zip(rows.iterrows(), columns, strict=True)
-    }
+    cells = {(row["method"], column): format_figure(row) for (_, row), column in zip(rows.iterrows(), columns, strict=True)}
     methods, names = dict.fromkeys(rows["method"]), dict.fromkeys(columns)
     return pd.DataFrame([[cells.get((m, c), "") for c in names] for m in methods], index=list(methods), columns=list(names))
 
