@@ -5,6 +5,7 @@ set -euo pipefail
 extras=dev
 source "$(dirname "$0")/environment.sh"
 ruff check bundle scripts tests
+ruff format --check --quiet bundle scripts tests
 mypy
 lint-imports
 export OMP_NUM_THREADS=1 # of each of two processes

@@ -111,8 +111,8 @@ def test_what_is_not_accepted_is_refused_with_one_sentence(network: TrainedNetwo
         network.explain(path, target=5)
     with pytest.raises(ValueError, match=r"scan must be a NIfTI file, a nibabel image, or \(array, affine\), got list"):
         network.explain([1, 2])  # type: ignore[arg-type]
-    with pytest.raises(FileNotFoundError, match="checkpoint conversoin does not exist: give a file, or one of lesions"):
-        bundle.load("conversoin")
+    with pytest.raises(FileNotFoundError, match="checkpoint conversio does not exist: give a file, or one of lesions"):
+        bundle.load("conversio")
     with pytest.raises(FileNotFoundError, match="overlay volume does not exist"):
         bundle.load("conversion", overlays=["volume"])
 
