@@ -158,26 +158,18 @@ def test_unknown_field_strengths_count_when_others_are_known(make_bids, visits) 
 
 
 @pytest.mark.parametrize("layout", ["caps", "caps-uncropped"])
-def test_caps_takes_its_labels_from_bids(make_bids, visits, make_scan, tmp_path: Path, layout: str) -> None:
+def test_caps_takes_its_labels_from_bids(make_bids, visits, layouts, layout: str) -> None:
     bids = make_bids(visits, scans=False)
-    for person, months, _ in visits:
-        name = f"sub-ADNI{person}/ses-M{months:03d}"
-        for crop in ("desc-Crop_", ""):
-            file = f"{name.replace('/', '_')}_space-MNI152NLin2009cSym_{crop}res-1x1x1_T1w.nii.gz"
-            make_scan(tmp_path / "caps" / "subjects" / name / "t1_linear" / file)
-    manifest = read_adni(tmp_path / "caps", layout=layout, labels=bids)
+    manifest = read_adni(layouts.make_caps(visits), layout=layout, labels=bids)
     assert len(manifest) == 16 + 8
     assert all(("desc-Crop" in image) == (layout == "caps") for image in manifest["image"])
 
 
-def test_caps_takes_its_labels_from_a_table_with_short_sessions(visits, make_scan, write_table, tmp_path: Path) -> None:
-    for person, months, _ in visits:
-        name = f"sub-ADNI{person}/ses-M{months:03d}"
-        file = f"{name.replace('/', '_')}_space-MNI152NLin2009cSym_desc-Crop_res-1x1x1_T1w.nii.gz"
-        make_scan(tmp_path / "subjects" / name / "t1_linear" / file)
+def test_caps_takes_its_labels_from_a_table_with_short_sessions(visits, layouts, write_table) -> None:
+    folder = layouts.make_caps(visits, crops=["desc-Crop_"])
     rows = [f"sub-ADNI{person} ses-M{months:02d} {diagnosis} 71.5 F" for person, months, diagnosis in visits]
-    write_table(tmp_path / "labels.tsv", "participant_id session_id diagnosis age sex", *rows)
-    manifest = read_adni(tmp_path, layout="caps")
+    write_table(folder / "labels.tsv", "participant_id session_id diagnosis age sex", *rows)
+    manifest = read_adni(folder, layout="caps")
     assert len(manifest) == 16 + 8
     assert set(manifest["age"]) == {71.5} and set(manifest["session_id"]) == {"ses-M000", "ses-M024"}
 

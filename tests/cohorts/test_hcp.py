@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from tiny_layouts import TinyLayouts
 
 from bundle.cohorts import Splitting, read_hcp
 
@@ -11,12 +12,10 @@ HALVES = Splitting(fractions=(0.5, 0.25, 0.25))
 
 
 @pytest.fixture
-def cohort(tmp_path: Path, make_scan) -> Path:
+def cohort(layouts: TinyLayouts, make_scan) -> Path:
     """Eight participants with both contrasts and a brain mask, and one without T2w."""
-    folder = tmp_path / "hcp"
-    for person in PEOPLE:
-        for name in ("T1w_restore_brain", "T2w_restore_brain", "brainmask_fs"):
-            make_scan(folder / person / "MNINonLinear" / f"{name}.nii.gz")
+    folder = layouts.folder / "hcp"
+    assert layouts.make_hcp(8) == PEOPLE
     make_scan(folder / "999999" / "MNINonLinear" / "T1w_restore_brain.nii.gz")
     (folder / "notes").mkdir()
     return folder

@@ -5,6 +5,7 @@ from pathlib import Path
 import nibabel
 import pandas as pd
 import pytest
+from tiny_layouts import TinyLayouts
 
 from bundle.cohorts import Splitting, read_ukbiobank
 from bundle.cohorts.manifests import EXCLUSIONS
@@ -16,14 +17,10 @@ PEOPLE = [str(1000001 + index) for index in range(len(AGES))]
 
 
 @pytest.fixture
-def cohort(tmp_path: Path, make_zip, write_table) -> Path:
+def cohort(layouts: TinyLayouts) -> Path:
     """Four young and four old participants with an archive each."""
-    folder = tmp_path / "ukb"
-    for person in PEOPLE:
-        make_zip(folder / "bulk" / f"{person}_20252_2_0.zip", "T1/T1.nii.gz", "T1/T1_brain.nii.gz")
-    rows = [f"{person} {index % 2} {age - 9} {age} NA" for index, (person, age) in enumerate(zip(PEOPLE, AGES, strict=True))]
-    write_table(folder / "ukb12345.csv", HEADER, *rows)
-    return folder
+    assert layouts.make_ukbiobank(AGES) == PEOPLE
+    return layouts.folder / "ukb"
 
 
 def add_rows(cohort: Path, *rows: str) -> None:
