@@ -25,8 +25,9 @@ def load_network(network: Network, path: str | Path, device: torch.device | str 
 
     Raises:
         FileNotFoundError: When there is no such file.
-        ValueError: When the file is no checkpoint, or its weights are those of another architecture.
+        ValueError: When there is no such device, the file is no checkpoint, or its weights are those of another architecture.
     """
+    _check_device(device)
     weights = _read_weights(Path(path), device)
     shapes = [{name: tuple(weight.shape) for name, weight in state.items()} for state in (weights, network.state_dict())]
     found, accepted = (dict(sorted(side.items() - other.items())) for side, other in (shapes, shapes[::-1]))
@@ -38,6 +39,14 @@ def load_network(network: Network, path: str | Path, device: torch.device | str 
         )
     network.load_state_dict(weights, strict=True)
     return network.to(device).eval()
+
+
+def _check_device(device: torch.device | str) -> None:
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        accepted = ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
+        raise ValueError(f"device {device} is not available: accepted here are {', '.join(accepted)}") from error
 
 
 def hash_weights(network: nn.Module) -> str:

@@ -23,6 +23,10 @@ from bundle.inference.overview import draw_overview
 from bundle.inference.predictions import write_explanation
 from bundle.networks import ICAM
 
+SETTINGS = (  # keys of `configs/inference.yaml` that a call may change beside its arguments
+    "target_value", "reference_scan", "mirror_axis", "shift", "seed", "threshold", "reference", "chunk_size", "calibration",
+    "interval_level", "split", "num_workers", "bias_correction", "brain_extraction", "registration", "limits",
+)  # fmt: skip
 SHIPPED: dict[str, tuple[str, ...]] = {  # networks that come with the bundle, and the overlays that they were trained with
     "lesions": (),
     "conversion": ("volumes", "conversion"),
@@ -108,6 +112,10 @@ class TrainedNetwork:
         self.configs, self.changes = [str(path) for path in configs], changes
         self.network: ICAM = _get(self._parse({}), "network")
 
+    def __repr__(self) -> str:
+        encoder = self.network.attribute_encoder
+        return f"TrainedNetwork({encoder.num_classes} classes, grid {tuple(encoder.image_size)}, {self.changes['checkpoint']})"
+
     def explain(
         self, scan: Scan, num_samples: int = 50, target: int | None = None, prepare: bool = False, **settings: Any
     ) -> Explanation:
@@ -120,8 +128,8 @@ class TrainedNetwork:
             num_samples: attributes drawn for the maps.
             target: class that the scan is translated to; None for the most likely one that is not the predicted one.
             prepare: whether the scan is a whole head, which is brought to the network's space first; maps lie on its own grid.
-            settings: other keys of `configs/inference.yaml`, such as `reference_scan`, `target_value`, `mirror_axis`, `shift`,
-                `seed` or `calibration`.
+            settings: other keys of `configs/inference.yaml`, those of `SETTINGS`, such as `reference_scan`, `target_value`,
+                `mirror_axis`, `shift`, `seed` or `calibration`.
 
         Returns:
             Classes and maps.
@@ -132,7 +140,7 @@ class TrainedNetwork:
         """
         with tempfile.TemporaryDirectory() as folder:
             path = _as_file(scan, Path(folder))
-            parser = self._parse({**settings, "num_samples": num_samples, "target": target, "prepare": prepare}, path, folder)
+            parser = self._choose(num_samples, target, prepare, settings, path, folder)
             item = next(self._explain_all(parser))
             if FAILURE in item:
                 raise ValueError(item[FAILURE])
@@ -158,8 +166,7 @@ class TrainedNetwork:
             ValueError: When it holds no scan, or a setting is not accepted.
         """
         with tempfile.TemporaryDirectory() as output:
-            chosen = {**settings, "num_samples": num_samples, "target": target, "prepare": prepare}
-            for item in self._explain_all(self._parse(chosen, folder, output)):
+            for item in self._explain_all(self._choose(num_samples, target, prepare, settings, folder, output)):
                 if FAILURE in item:
                     warnings.warn(f"{item['scan']} is left out: {item[FAILURE]}", stacklevel=2)
                 else:
@@ -175,18 +182,30 @@ class TrainedNetwork:
                 item = attempt(postprocessing, {**item, Keys.PRED: decollate_batch(inferer(image, self.network))[0]})
             yield item
 
-    def _parse(self, settings: dict[str, Any], dataset_dir: str | Path = "", output_dir: str = "") -> ConfigParser:
-        """Return the configs with the settings of one call; the network is not loaded again."""
+    def _choose(
+        self, num_samples: int, target: int | None, prepare: bool, settings: dict[str, Any], scans: str | Path, folder: str
+    ) -> ConfigParser:
+        """Return the configs with the settings of one call, which are checked; the network is not loaded again."""
+        if not isinstance(num_samples, int) or isinstance(num_samples, bool) or num_samples < 2:
+            raise ValueError(f"num_samples must be a whole number of at least 2, for a variance, got {num_samples!r}")
+        if not isinstance(prepare, bool):
+            raise ValueError(f"prepare must be True or False, got {prepare!r}")
+        for key in settings:
+            if key.split("#")[0] not in SETTINGS:
+                near = difflib.get_close_matches(key, (*SETTINGS, "num_samples", "target", "prepare"), n=1)
+                hint = f"; did you mean {near[0]}?" if near else ""
+                raise ValueError(f"{key} is no setting of an explanation: accepted are {', '.join(SETTINGS)}{hint}")
+        for key, least in {"seed": 0, "chunk_size": 1}.items():
+            if key in settings and (type(settings[key]) is not int or settings[key] < least):
+                raise ValueError(f"{key} must be a whole number of at least {least}, got {settings[key]!r}")
+        chosen = {"num_samples": num_samples, "target": target, "prepare": prepare, **settings, "network": self.network}
+        return self._parse({**chosen, "dataset_dir": str(scans), "output_dir": folder})
+
+    def _parse(self, settings: dict[str, Any]) -> ConfigParser:
+        """Return the configs with changed keys."""
         parser = ConfigParser()
         parser.read_config(self.configs)
-        for key in [*self.changes, *settings]:
-            if key.split("#")[0] not in parser:
-                near = difflib.get_close_matches(key, parser.get(), n=1)
-                hint = f"; did you mean {near[0]}?" if near else ""
-                raise ValueError(f"{key} is no setting: accepted are the keys of {', '.join(self.configs)}{hint}")
-        parser.update({**self.changes, **settings, "dataset_dir": str(dataset_dir), "output_dir": str(output_dir)})
-        if hasattr(self, "network"):
-            parser.update({"network": self.network})
+        parser.update({**self.changes, **settings})
         return parser
 
 
@@ -205,8 +224,10 @@ def load(checkpoint: str | Path = "lesions", overlays: Sequence[str | Path] = ()
 
     Raises:
         FileNotFoundError: When there is no such network or overlay.
-        ValueError: When the checkpoint fits another architecture than the configs'.
+        ValueError: When the checkpoint fits another architecture than the configs', or there is no such device.
     """
+    if isinstance(overlays, str | Path):
+        raise ValueError(f"overlays must be a list, such as ['volumes'], got {overlays!r}")
     shipped = SHIPPED.get(str(checkpoint))
     path = Path(checkpoint) if shipped is None else MODELS / f"{'model' if checkpoint == 'lesions' else checkpoint}.pt"
     if not path.is_file():

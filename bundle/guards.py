@@ -136,7 +136,7 @@ class Renaming:
         if isinstance(value, str):
             value = re.sub(r"(?<=@)[\w#:]+", lambda match: self.rename(match[0]), value)
             for old, new in RENAMED_VALUES.get(path, {}).items():
-                value = re.sub(rf"\b{old}\b", new, value)
+                value = re.sub(rf"\b{old}\b", lambda match, new=new: self.say(match[0], new), value)
         return path, value
 
     def copy_overlay(self, file: str) -> str:

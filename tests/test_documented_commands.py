@@ -36,8 +36,9 @@ GUIDE = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in (
     "questions",
 ))]  # fmt: skip
 TINY: dict[str, Any] = {  # keys of the overlay, of which a command has those that its config has
-    "device": "cpu", "amp": False, "max_epochs": 2, "epoch_length": 1, "batch_size": 4, "classifier_batch_size": 4, "classifier_epochs": 0,
-    "warmup_epochs": 1, "warmup_iterations": 1, "simulated_cohort#num_train": 8, "simulated_cohort#num_validation": 4,
+    "device": "cpu", "amp": False, "max_epochs": 2, "epoch_length": 1, "batch_size": 4, "classifier_batch_size": 4,
+    "classifier_epochs": 0, "warmup_epochs": 1, "warmup_iterations": 1,
+    "simulated_cohort#num_train": 8, "simulated_cohort#num_validation": 4,
     "simulated_cohort#num_test": 4, "simulated_cohort#num_unseen": 0, "num_samples": 2, "num_resamples": 20, "num_steps": 3,
     "num_shap_samples": 3, "num_noisy_samples": 3, "num_references": 2, "occlusion_window": 64.0, "occlusion_stride": 64.0,
     "deletion_shares": [0.01, 0.1, 1.0], "deletion_scans": 2, "num_shuffles": 1, "randomisation_scans": 2, "translation_scans": 2,
@@ -46,7 +47,8 @@ TINY: dict[str, Any] = {  # keys of the overlay, of which a command has those th
     "limits#num_slices": 2, "only": ["icam", "resnet"], "seeds": [0], "num_jobs": 1,
 }  # fmt: skip
 SMALLER = {  # options of commands that are replaced by those of the overlay; processors without bfloat16 take minutes with amp
-    "amp", "max_epochs", "num_samples", "num_steps", "num_shap_samples", "num_noisy_samples", "occlusion_window", "occlusion_stride",
+    "amp", "max_epochs", "num_samples", "num_steps", "num_shap_samples", "num_noisy_samples", "occlusion_window",
+    "occlusion_stride",
     "deletion_scans", "randomisation_scans", "translation_scans",
 }  # fmt: skip
 RESULTS = {  # of an entry point: key of a folder, and files that are made in it

@@ -105,8 +105,16 @@ def test_a_scan_that_fails_is_left_out_with_a_warning(network: TrainedNetwork, s
 
 def test_what_is_not_accepted_is_refused_with_one_sentence(network: TrainedNetwork, scans: Path) -> None:
     path = scans / "sub-0.nii.gz"
-    with pytest.raises(ValueError, match="nun_samples is no setting: .*did you mean num_samples"):
+    with pytest.raises(ValueError, match="nun_samples is no setting of an explanation: .*did you mean num_samples"):
         network.explain(path, nun_samples=3)
+    for settings in ({"checkpoint": "other.pt"}, {"image_size": [64, 64]}, {"output_dir": "elsewhere"}):
+        with pytest.raises(ValueError, match="is no setting of an explanation: accepted are target_value, reference_scan"):
+            network.explain(path, **settings)
+    for settings in ({"num_samples": 0}, {"num_samples": 2.5}, {"seed": "x"}, {"chunk_size": 0}):
+        with pytest.raises(ValueError, match=f"{next(iter(settings))} must be a whole number of at least"):
+            network.explain(path, **settings)
+    with pytest.raises(ValueError, match="prepare must be True or False, got 'yes'"):
+        network.explain(path, prepare="yes")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="target must be a class, 0 to 1"):
         network.explain(path, target=5)
     with pytest.raises(ValueError, match=r"scan must be a NIfTI file, a nibabel image, or \(array, affine\), got list"):
@@ -115,6 +123,10 @@ def test_what_is_not_accepted_is_refused_with_one_sentence(network: TrainedNetwo
         bundle.load("conversio")
     with pytest.raises(FileNotFoundError, match="overlay volume does not exist"):
         bundle.load("conversion", overlays=["volume"])
+    with pytest.raises(ValueError, match=r"overlays must be a list, such as \['volumes'\], got 'volumes'"):
+        bundle.load("conversion", overlays="volumes")
+    with pytest.raises(ValueError, match="device gpu is not available: accepted here are cpu"):
+        bundle.load("lesions", device="gpu")
 
 
 @pytest.mark.parametrize("name", ["lesions", "conversion", "ageing"])

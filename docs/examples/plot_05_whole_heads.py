@@ -18,7 +18,9 @@ import numpy as np
 
 import bundle
 
-package = Path(importlib.util.find_spec("nimare").origin).parent
+if (found := importlib.util.find_spec("nimare")) is None:
+    raise SystemExit("this example needs the template of nimare: pip install --no-deps nimare")
+package = Path(found.origin).parent
 head = nibabel.load(package / "resources" / "templates" / "tpl-MNI152NLin6Asym_res-02_T1w.nii.gz")
 print(head.shape, "voxels of", head.header.get_zooms()[:3], "mm")
 

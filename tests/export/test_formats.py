@@ -37,6 +37,6 @@ def test_formats_that_cannot_be_written_are_refused(monkeypatch: pytest.MonkeyPa
     with pytest.raises(ValueError, match="got none"):
         check_formats([])
     monkeypatch.setattr("bundle.export.formats.ONNX_PACKAGES", ("onnx", "a_package_that_is_absent"))
-    with pytest.raises(ValueError, match="needs the package a_package_that_is_absent: pip install -r requirements-export.txt"):
+    with pytest.raises(ValueError, match="needs the package a_package_that_is_absent: pip install -c constraints.txt"):
         check_formats(list(FORMATS))
     check_formats(["torchscript", "torch_export"])
