@@ -18,6 +18,7 @@ from monai.utils.enums import CommonKeys as Keys
 
 from bundle import CONFIGS, MODELS
 from bundle.files import make_nifti
+from bundle.guards import read_configs
 from bundle.inference.datasets import FAILURE, attempt
 from bundle.inference.overview import draw_overview
 from bundle.inference.predictions import write_explanation
@@ -110,6 +111,7 @@ class TrainedNetwork:
 
     def __init__(self, configs: Sequence[str | Path], changes: dict[str, Any]) -> None:
         self.configs, self.changes = [str(path) for path in configs], changes
+        read_configs(self.configs)  # refuses overlays with unknown keys
         self.network: ICAM = _get(self._parse({}), "network")
 
     def __repr__(self) -> str:
@@ -203,8 +205,7 @@ class TrainedNetwork:
 
     def _parse(self, settings: dict[str, Any]) -> ConfigParser:
         """Return the configs with changed keys."""
-        parser = ConfigParser()
-        parser.read_config(self.configs)
+        parser = ConfigParser(ConfigParser.load_config_files(self.configs))
         parser.update({**self.changes, **settings})
         return parser
 

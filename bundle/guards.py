@@ -136,7 +136,8 @@ class Renaming:
         if isinstance(value, str):
             value = re.sub(r"(?<=@)[\w#:]+", lambda match: self.rename(match[0]), value)
             for old, new in RENAMED_VALUES.get(path, {}).items():
-                value = re.sub(rf"\b{old}\b", lambda match, new=new: self.say(match[0], new), value)
+                if re.search(rf"\b{old}\b", value):
+                    value = re.sub(rf"\b{old}\b", self.say(old, new), value)
         return path, value
 
     def copy_overlay(self, file: str) -> str:
@@ -176,7 +177,7 @@ def check_overrides(arguments: Sequence[str]) -> None:
     files = _find_files(arguments)
     if not files:
         return
-    parser = _read_files(files)
+    parser = read_configs(files)
     for _, key, value in _list_options(arguments):
         if key in OPTIONS:
             continue
@@ -203,19 +204,31 @@ def _find_files(arguments: Sequence[str]) -> list[str]:
     return [part.strip(" '\"") for part in texts[-1]] if texts else []
 
 
-def _read_files(files: Sequence[str]) -> ConfigParser:
-    """Read config files of which the later ones change the first; of other keys they may have those of other base configs."""
+def read_configs(files: Sequence[str]) -> ConfigParser:
+    """Read config files of which the later ones change the first.
+
+    Args:
+        files: config files; overlays may have keys of other base configs too, which the first does not need.
+
+    Raises:
+        ValueError: When an overlay is no table of keys, or has a key that no config has.
+    """
     known = set(ConfigParser.load_config_file(files[0]))
     if len(files) > 1:
         known |= {key.removeprefix("+") for base in BASES for key in ConfigParser.load_config_file(CONFIGS / f"{base}.yaml")}
     for file in files[1:]:
-        for key in ConfigParser.load_config_file(file):
+        content = ConfigParser.load_config_file(file)
+        if not isinstance(content, dict):
+            raise ValueError(f"{file} holds no keys: accepted is a YAML or JSON file of key: value")
+        for key in content:
             if key.removeprefix("+").split("#")[0] not in known:
                 raise ValueError(f"{file} has the key {key}, which no config has{_suggest(key, known)}")
     return ConfigParser(ConfigParser.load_config_files(list(files)))
 
 
 def _suggest(key: str, known: Iterable[object]) -> str:
+    if key.split("#")[0] in RENAMED:
+        return f"; it is called {RENAMED[key.split('#')[0]]} now"
     if key.split("#")[0] in GONE:
         return f"; in its place there is {GONE[key.split('#')[0]]}"
     near = difflib.get_close_matches(key.split("#")[0], [str(name) for name in known if not str(name).startswith("_")], n=1)

@@ -125,6 +125,13 @@ def test_what_is_not_accepted_is_refused_with_one_sentence(network: TrainedNetwo
         bundle.load("conversion", overlays=["volume"])
     with pytest.raises(ValueError, match=r"overlays must be a list, such as \['volumes'\], got 'volumes'"):
         bundle.load("conversion", overlays="volumes")
+    for content, message in (("num_sampels: 3", "did you mean num_samples"), ("checkpointing: true", "it is called activation_")):
+        (scans / "mine.yaml").write_text(content)
+        with pytest.raises(ValueError, match=f"mine.yaml has the key .*{message}"):
+            bundle.load("lesions", overlays=[scans / "mine.yaml"])
+    (scans / "mine.yaml").write_text("- 1")
+    with pytest.raises(ValueError, match="mine.yaml holds no keys"):
+        bundle.load("lesions", overlays=[scans / "mine.yaml"])
     with pytest.raises(ValueError, match="device gpu is not available: accepted here are cpu"):
         bundle.load("lesions", device="gpu")
 
