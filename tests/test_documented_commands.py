@@ -36,20 +36,22 @@ GUIDE = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in (
     "questions",
 ))]  # fmt: skip
 TINY: dict[str, Any] = {  # keys of the overlay, of which a command has those that its config has
-    "device": "cpu", "amp": False, "max_epochs": 2, "epoch_length": 1, "batch_size": 4, "classifier_batch_size": 4,
-    "classifier_epochs": 0, "warmup_epochs": 1, "warmup_iterations": 1,
-    "simulated_cohort#num_train": 8, "simulated_cohort#num_validation": 4,
-    "simulated_cohort#num_test": 4, "simulated_cohort#num_unseen": 0, "num_samples": 2, "num_resamples": 20, "num_steps": 3,
-    "num_shap_samples": 3, "num_noisy_samples": 3, "num_references": 2, "occlusion_window": 64.0, "occlusion_stride": 64.0,
+    "device": "cpu", "amp": False, "num_workers": 0, "max_epochs": 2, "epoch_length": 1, "val_interval": 1, "batch_size": 4,
+    "classifier_batch_size": 4, "classifier_epochs": 0, "warmup_epochs": 1, "warmup_iterations": 1,
+    "train#trainer#turns#critic_steps": 1, "train#trainer#turns#tuning_steps": 1,
+    "simulated_cohort#num_train": 4, "simulated_cohort#num_validation": 4, "simulated_cohort#num_test": 4,
+    "simulated_cohort#num_unseen": 0,
+    "num_samples": 2, "num_resamples": 20, "uncertainty#num_calibration": 4, "disease_maps#num_workers": 1,
+    "num_steps": 3, "num_shap_samples": 3, "num_noisy_samples": 3, "num_references": 2, "occlusion_window": 32.0,
+    "occlusion_stride": 32.0,
     "deletion_shares": [0.01, 0.1, 1.0], "deletion_scans": 2, "num_shuffles": 1, "randomisation_scans": 2, "translation_scans": 2,
-    "uncertainty#num_calibration": 4, "disease_maps#num_workers": 1, "brain_extraction": False, "bias_correction": False,
-    "registration": False, "voxel_size": 4.0, "limits#brain_volume": [0, 1e9], "limits#template_correlation": -1,
-    "limits#num_slices": 2, "only": ["icam", "resnet"], "seeds": [0], "num_jobs": 1,
+    "brain_extraction": False, "bias_correction": False, "registration": False, "voxel_size": 8.0,
+    "limits#brain_volume": [0, 1e9], "limits#template_correlation": -1, "limits#num_slices": 2,
+    "only": ["resnet"], "seeds": [0], "num_jobs": 1,
 }  # fmt: skip
 SMALLER = {  # options of commands that are replaced by those of the overlay; processors without bfloat16 take minutes with amp
-    "amp", "max_epochs", "num_samples", "num_steps", "num_shap_samples", "num_noisy_samples", "occlusion_window",
-    "occlusion_stride",
-    "deletion_scans", "randomisation_scans", "translation_scans",
+    "amp", "num_workers", "max_epochs", "val_interval", "num_samples", "num_steps", "num_shap_samples", "num_noisy_samples",
+    "occlusion_window", "occlusion_stride", "deletion_scans", "randomisation_scans", "translation_scans",
 }  # fmt: skip
 RESULTS = {  # of an entry point: key of a folder, and files that are made in it
     "training": ("ckpt_dir", ["model.pt", "state.pt", "train.csv"]),
@@ -136,7 +138,7 @@ class Workspace:
         if name in self.done:
             return
         command = COMMANDS[name]
-        for path in command.options.values():
+        for path in (path for key, path in command.options.items() if key != "output_dir"):
             self.make(path)
         for stem in command.stems if command.entry != "training" else ():
             self.make(f"output/baselines/{READS.get(stem)}/train/model.pt")
@@ -159,13 +161,14 @@ class Workspace:
         overlay = Path("overlays", "+".join([*command.stems, "tiny.yaml"]))
         if not overlay.exists():
             config = ConfigParser(ConfigParser.load_config_files(command.files))
-            keys = {key: value for key, value in TINY.items() if config.get(key) is not None}
+            keys = {key: value for key, value in TINY.items() if config.get(key, "absent") != "absent"}
             if "simulated_cohort#num_unseen" in keys:
                 keys["simulated_cohort#anatomies"] = ["mni152-09a-sym"]  # each takes ten seconds
             overlay.parent.mkdir(exist_ok=True)
             overlay.write_text(yaml.safe_dump(keys))
         options = {key: str(TINY[key]) if key in SMALLER else value for key, value in command.options.items()}
-        options |= {"config_file": str([*command.files, str(overlay)]), "logging_file": "False"}
+        files = sorted([*command.files, str(overlay)], key=lambda file: not file.startswith(("configs", "overlays")))
+        options |= {"config_file": str(files), "logging_file": "False"}  # the reader's own files are the last ones
         words = [command.entry, *(word for key, value in options.items() for word in (f"--{key}", value))]
         with self.monkeypatch.context() as patch:
             patch.setattr(sys, "argv", ["monai.bundle", "run", *words])
@@ -179,6 +182,9 @@ class Process:
 
     def __init__(self, words: Sequence[str], **_: Any) -> None:
         self.command = Command(*split_options(list(words[words.index("run") + 1 :])))
+
+    def terminate(self) -> None:
+        """It has ended."""
 
     def wait(self) -> int:
         self.workspace.execute(self.command)
@@ -240,7 +246,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
     logging.getLogger().setLevel(level)
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", COMMANDS, ids=lambda name: name[:80])
 def test_a_documented_command_runs_and_leaves_its_results(name: str, workspace: Workspace) -> None:
     workspace.run(name)
 

@@ -1,6 +1,3 @@
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -80,27 +77,3 @@ def test_weights_of_another_architecture_are_refused(parser):
     while cause.__cause__ is not None:
         cause = cause.__cause__
     assert "model.pt fits another architecture than the config's" in str(cause)
-
-
-@pytest.mark.slow
-def test_command_line_evaluates_and_reports_from_another_folder(tmp_path):
-    overlay = tmp_path / "overlay.yaml"
-    overlay.write_text(
-        (ROOT / "configs" / "squares.yaml")
-        .read_text()
-        .replace("num_train: 600", "num_train: 8")
-        .replace("num_validation: 60", "num_validation: 4")
-        .replace("num_test: 100", "num_test: 8")
-    )
-    files = [*(str(ROOT / "configs" / name) for name in EVALUATION), str(overlay)]
-    parser = read(*EVALUATION)
-    parser.update({"image_size": [64, 64]})
-    torch.save({"model": parser.get_parsed_content("network_def").state_dict()}, tmp_path / "model.pt")
-    settings = {"bundle_root": tmp_path, "checkpoint": tmp_path / "model.pt", "num_samples": 4, "num_resamples": 50}
-    for entry in ("evaluation", "report"):
-        command = [sys.executable, "-m", "monai.bundle", "run", entry, "--config_file", str(files)]
-        command += [part for key, value in settings.items() for part in (f"--{key}", str(value))]
-        environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-        subprocess.run(command, check=True, cwd=tmp_path, env=environment, capture_output=True)
-    assert (tmp_path / "output" / "eval" / "metrics.csv").is_file()
-    assert (tmp_path / "output" / "report" / "index.html").is_file()
