@@ -49,10 +49,11 @@ TINY: dict[str, Any] = {  # keys of the overlay, of which a command has those th
     "limits#brain_volume": [0, 1e9], "limits#template_correlation": -1, "limits#num_slices": 2,
     "only": ["resnet"], "seeds": [0], "num_jobs": 1,
 }  # fmt: skip
-SMALLER = {  # options of commands that are replaced by those of the overlay; processors without bfloat16 take minutes with amp
+REPLACED = (  # options of commands, by those of the overlay; processors without bfloat16 take minutes with amp
     "amp", "num_workers", "max_epochs", "val_interval", "num_samples", "num_steps", "num_shap_samples", "num_noisy_samples",
     "occlusion_window", "occlusion_stride", "deletion_scans", "randomisation_scans", "translation_scans",
-}  # fmt: skip
+)  # fmt: skip
+SMALLER = {key: TINY[key] for key in REPLACED} | {"test_participants": 2}
 RESULTS = {  # of an entry point: key of a folder, and files that are made in it
     "training": ("ckpt_dir", ["model.pt", "state.pt", "train.csv"]),
     "evaluation": ("explainer_dir", ["eval/metrics.csv", "eval/predictions.csv"]),
@@ -166,7 +167,7 @@ class Workspace:
                 keys["simulated_cohort#anatomies"] = ["mni152-09a-sym"]  # each takes ten seconds
             overlay.parent.mkdir(exist_ok=True)
             overlay.write_text(yaml.safe_dump(keys))
-        options = {key: str(TINY[key]) if key in SMALLER else value for key, value in command.options.items()}
+        options = {key: str(SMALLER.get(key, value)) for key, value in command.options.items()}
         files = sorted([*command.files, str(overlay)], key=lambda file: not file.startswith(("configs", "overlays")))
         options |= {"config_file": str(files), "logging_file": "False"}  # the reader's own files are the last ones
         words = [command.entry, *(word for key, value in options.items() for word in (f"--{key}", value))]
