@@ -42,17 +42,18 @@ TINY: dict[str, Any] = {  # keys of the overlay, of which a command has those th
     "simulated_cohort#num_train": 4, "simulated_cohort#num_validation": 4, "simulated_cohort#num_test": 4,
     "simulated_cohort#num_unseen": 0,
     "num_samples": 2, "num_resamples": 20, "uncertainty#num_calibration": 4, "disease_maps#num_workers": 1,
-    "num_steps": 3, "num_shap_samples": 3, "num_noisy_samples": 3, "num_references": 2, "occlusion_window": 32.0,
-    "occlusion_stride": 32.0,
+    "num_steps": 3, "num_shap_samples": 3, "num_noisy_samples": 3, "num_references": 2,
+    "occlusion_window": "$@pixdim * min(@image_size) / 2", "occlusion_stride": "$@pixdim * min(@image_size) / 2",
     "deletion_shares": [0.01, 0.1, 1.0], "deletion_scans": 2, "num_shuffles": 1, "randomisation_scans": 2, "translation_scans": 2,
     "brain_extraction": False, "bias_correction": False, "registration": False, "voxel_size": 8.0,
     "limits#brain_volume": [0, 1e9], "limits#template_correlation": -1, "limits#num_slices": 2,
     "only": ["resnet"], "seeds": [0], "num_jobs": 1,
 }  # fmt: skip
-SMALLER = {  # options of commands that are replaced by those of the overlay; processors without bfloat16 take minutes with amp
+REPLACED = (  # options of commands, by those of the overlay; processors without bfloat16 take minutes with amp
     "amp", "num_workers", "max_epochs", "val_interval", "num_samples", "num_steps", "num_shap_samples", "num_noisy_samples",
     "occlusion_window", "occlusion_stride", "deletion_scans", "randomisation_scans", "translation_scans",
-}  # fmt: skip
+)  # fmt: skip
+SMALLER = {key: TINY[key] for key in REPLACED} | {"test_participants": 2}
 RESULTS = {  # of an entry point: key of a folder, and files that are made in it
     "training": ("ckpt_dir", ["model.pt", "state.pt", "train.csv"]),
     "evaluation": ("explainer_dir", ["eval/metrics.csv", "eval/predictions.csv"]),
@@ -166,7 +167,7 @@ class Workspace:
                 keys["simulated_cohort#anatomies"] = ["mni152-09a-sym"]  # each takes ten seconds
             overlay.parent.mkdir(exist_ok=True)
             overlay.write_text(yaml.safe_dump(keys))
-        options = {key: str(TINY[key]) if key in SMALLER else value for key, value in command.options.items()}
+        options = {key: str(SMALLER.get(key, value)) for key, value in command.options.items()}
         files = sorted([*command.files, str(overlay)], key=lambda file: not file.startswith(("configs", "overlays")))
         options |= {"config_file": str(files), "logging_file": "False"}  # the reader's own files are the last ones
         words = [command.entry, *(word for key, value in options.items() for word in (f"--{key}", value))]
