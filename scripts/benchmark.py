@@ -59,7 +59,7 @@ def make_parser(configs: Sequence[str], changes: dict[str, Any]) -> ConfigParser
     labels = [index * 2 // count for index in range(count)]
     items = [{"image": torch.rand(1, *size) * 2 - 1, "label": label} for label in labels]
     parser.update({"train#dataset": Dataset(items), "train#dataloader#batch_sampler#labels": labels})
-    parser.update({"train#handlers": []})
+    parser.update({"train#own_handlers": []})
     parser.update({"generator_schedule": None, "discriminator_schedule": None})
     return parser
 

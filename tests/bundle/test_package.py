@@ -14,7 +14,7 @@ import pytest
 import torch
 from monai.bundle import download, load
 
-from scripts.package import LISTED, NAME, find_version, load_packed, pack, read_committed, write_zip
+from scripts.package import JSON_TWINS, LISTED, NAME, find_version, load_packed, make_json, pack, read_committed, write_zip
 
 ROOT = Path(__file__).parents[2]
 LOAD = """
@@ -174,6 +174,8 @@ class Payload:
 def test_a_checkpoint_that_runs_code_is_refused_and_does_not_run(repository: Path, tmp_path: Path) -> None:
     root = shutil.copytree(repository, tmp_path / "root")
     torch.save({"model": Payload(tmp_path / "ran")}, root / "models" / "model.pt")
+    for name, content in make_json({f"{twin}.yaml": (root / f"{twin}.yaml").read_bytes() for twin in JSON_TWINS}).items():
+        (root / name).write_bytes(content)
     with pytest.raises(ValueError, match=r"models/model\.pt cannot be used .*is damaged or no checkpoint"):
         load_packed(root, "models/model.pt", [])
     with pytest.raises(pickle.UnpicklingError):
