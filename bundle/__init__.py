@@ -18,7 +18,12 @@ _PACKAGE = Path(__file__).resolve().parent
 _ROOT = _PACKAGE.parent if (_PACKAGE.parent / "configs" / "train.yaml").is_file() else _PACKAGE  # checkout, or installed
 CONFIGS = _ROOT / "configs"  # YAML files of the bundle
 MODELS = _ROOT / "models"  # weights that come with it
-__all__ = ["CONFIGS", "MODELS", "Explanation", "TrainedNetwork", "load"]
+SHIPPED: dict[str, tuple[str, tuple[str, ...]]] = {  # networks of MODELS, and the overlays that they were trained with
+    "lesions": ("model.pt", ()),
+    "conversion": ("conversion.pt", ("volumes", "conversion")),
+    "ageing": ("ageing.pt", ("volumes", "ageing")),
+}
+__all__ = ["CONFIGS", "MODELS", "SHIPPED", "Explanation", "TrainedNetwork", "load"]
 
 
 def __getattr__(name: str) -> Any:

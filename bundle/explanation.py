@@ -1,6 +1,6 @@
 """Trained networks from Python: scans in, classes and attribution maps out, with the numbers of `configs/inference.yaml`."""
 
-import difflib
+import copy
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
@@ -16,23 +16,18 @@ from monai.bundle import ConfigParser
 from monai.data import MetaTensor, decollate_batch
 from monai.utils.enums import CommonKeys as Keys
 
-from bundle import CONFIGS, MODELS
+from bundle import CONFIGS, MODELS, SHIPPED
 from bundle.files import make_nifti
-from bundle.guards import read_configs
+from bundle.guards import find_cause, read_configs, suggest
 from bundle.inference.datasets import FAILURE, attempt
 from bundle.inference.overview import draw_overview
-from bundle.inference.predictions import write_explanation
+from bundle.inference.predictions import take_array, write_explanation
 from bundle.networks import ICAM
 
 SETTINGS = (  # keys of `configs/inference.yaml` that a call may change beside its arguments
     "target_value", "reference_scan", "mirror_axis", "shift", "seed", "threshold", "reference", "chunk_size", "calibration",
     "interval_level", "split", "num_workers", "bias_correction", "brain_extraction", "registration", "limits",
 )  # fmt: skip
-SHIPPED: dict[str, tuple[str, ...]] = {  # networks that come with the bundle, and the overlays that they were trained with
-    "lesions": (),
-    "conversion": ("volumes", "conversion"),
-    "ageing": ("volumes", "ageing"),
-}
 Scan = str | Path | nibabel.spatialimages.SpatialImage | tuple[np.ndarray, np.ndarray]
 
 
@@ -94,7 +89,7 @@ class Explanation:
 
     def _image(self, key: str) -> nibabel.Nifti1Image | None:
         image: MetaTensor | None = self.item.get(key)
-        return None if image is None else make_nifti(image.as_tensor()[0].float().numpy(), image.affine.numpy())
+        return None if image is None else make_nifti(*take_array(image))
 
 
 class TrainedNetwork:
@@ -110,8 +105,7 @@ class TrainedNetwork:
     """
 
     def __init__(self, configs: Sequence[str | Path], changes: dict[str, Any]) -> None:
-        self.configs, self.changes = [str(path) for path in configs], changes
-        read_configs(self.configs)  # refuses overlays with unknown keys
+        self._config, self.changes = read_configs([str(path) for path in configs]).get(), changes
         self.network: ICAM = _get(self._parse({}), "network")
 
     def __repr__(self) -> str:
@@ -188,24 +182,18 @@ class TrainedNetwork:
         self, num_samples: int, target: int | None, prepare: bool, settings: dict[str, Any], scans: str | Path, folder: str
     ) -> ConfigParser:
         """Return the configs with the settings of one call, which are checked; the network is not loaded again."""
-        if not isinstance(num_samples, int) or isinstance(num_samples, bool) or num_samples < 2:
-            raise ValueError(f"num_samples must be a whole number of at least 2, for a variance, got {num_samples!r}")
         if not isinstance(prepare, bool):
             raise ValueError(f"prepare must be True or False, got {prepare!r}")
         for key in settings:
             if key.split("#")[0] not in SETTINGS:
-                near = difflib.get_close_matches(key, (*SETTINGS, "num_samples", "target", "prepare"), n=1)
-                hint = f"; did you mean {near[0]}?" if near else ""
+                hint = suggest(key, (*SETTINGS, "num_samples", "target", "prepare"))
                 raise ValueError(f"{key} is no setting of an explanation: accepted are {', '.join(SETTINGS)}{hint}")
-        for key, least in {"seed": 0, "chunk_size": 1}.items():
-            if key in settings and (type(settings[key]) is not int or settings[key] < least):
-                raise ValueError(f"{key} must be a whole number of at least {least}, got {settings[key]!r}")
         chosen = {"num_samples": num_samples, "target": target, "prepare": prepare, **settings, "network": self.network}
         return self._parse({**chosen, "dataset_dir": str(scans), "output_dir": folder})
 
     def _parse(self, settings: dict[str, Any]) -> ConfigParser:
         """Return the configs with changed keys."""
-        parser = ConfigParser(ConfigParser.load_config_files(self.configs))
+        parser = ConfigParser(copy.deepcopy(self._config))
         parser.update({**self.changes, **settings})
         return parser
 
@@ -229,12 +217,12 @@ def load(checkpoint: str | Path = "lesions", overlays: Sequence[str | Path] = ()
     """
     if isinstance(overlays, str | Path):
         raise ValueError(f"overlays must be a list, such as ['volumes'], got {overlays!r}")
-    shipped = SHIPPED.get(str(checkpoint))
-    path = Path(checkpoint) if shipped is None else MODELS / f"{'model' if checkpoint == 'lesions' else checkpoint}.pt"
+    file, own = SHIPPED.get(str(checkpoint), (checkpoint, ()))
+    path = MODELS / file if str(checkpoint) in SHIPPED else Path(file)
     if not path.is_file():
         raise FileNotFoundError(f"checkpoint {checkpoint} does not exist: give a file, or one of {', '.join(SHIPPED)}")
     changes: dict[str, Any] = {"checkpoint": str(path)} | ({} if device is None else {"device": device})
-    return TrainedNetwork([CONFIGS / "inference.yaml", *map(_find_overlay, overlays or shipped or ())], changes)
+    return TrainedNetwork([CONFIGS / "inference.yaml", *map(_find_overlay, overlays or own)], changes)
 
 
 def _find_overlay(name: str | Path) -> Path:
@@ -269,7 +257,5 @@ def _get(parser: ConfigParser, key: str) -> Any:
     try:
         return parser.get_parsed_content(key)
     except RuntimeError as error:
-        cause: BaseException | None = error
-        while cause is not None and not isinstance(cause, ValueError | OSError):
-            cause = cause.__cause__
-        raise (cause or error) from None
+        cause = find_cause(error)
+        raise (cause if isinstance(cause, ValueError | OSError) else error) from None

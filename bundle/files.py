@@ -4,7 +4,7 @@ import gzip
 import io
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -65,6 +65,23 @@ def hold_folder(folder: str | Path, lock: str | Path, key: str) -> Iterator[None
         raise ValueError(
             f"{folder} is being written by another process: wait until it has ended, or give another {key}"
         ) from error
+
+
+def make_unique(names: Iterable[str], joint: str) -> list[str]:
+    """Return names with the joint and 2, 3, ... appended to those that came before.
+
+    Args:
+        names: Names, in this order.
+        joint: What comes before the number.
+    """
+    taken: dict[str, None] = {}
+    for name in names:
+        candidate, count = name, 1
+        while candidate in taken:
+            count += 1
+            candidate = f"{name}{joint}{count}"
+        taken[candidate] = None
+    return list(taken)
 
 
 def check_writable(folder: str | Path, key: str = "output_dir") -> None:

@@ -186,7 +186,7 @@ def check_overrides(arguments: Sequence[str]) -> None:
         if value in ("None", "null"):
             raise ValueError(f"--{key} {value} is ignored by MONAI: write null in a config file given after {files[-1]}")
         if key not in parser:
-            hint = _suggest(key, parser.get())
+            hint = suggest(key, parser.get())
             raise ValueError(f"{' and '.join(files)} has no key {key}{hint} (keys inside others are written outer#inner)")
 
 
@@ -222,17 +222,30 @@ def read_configs(files: Sequence[str]) -> ConfigParser:
             raise ValueError(f"{file} holds no keys: accepted is a YAML or JSON file of key: value")
         for key in content:
             if key.removeprefix("+").split("#")[0] not in known:
-                raise ValueError(f"{file} has the key {key}, which no config has{_suggest(key, known)}")
+                raise ValueError(f"{file} has the key {key}, which no config has{suggest(key, known)}")
     return ConfigParser(ConfigParser.load_config_files(list(files)))
 
 
-def _suggest(key: str, known: Iterable[object]) -> str:
+def suggest(key: str, known: Iterable[object]) -> str:
+    """Return the end of a sentence on an unknown key: its new name, or the nearest known one; empty where there is none.
+
+    Args:
+        key: the key, outer#inner.
+        known: keys that are accepted.
+    """
     if key.split("#")[0] in RENAMED:
         return f"; it is called {RENAMED[key.split('#')[0]]} now"
     if key.split("#")[0] in GONE:
         return f"; in its place there is {GONE[key.split('#')[0]]}"
     near = difflib.get_close_matches(key.split("#")[0], [str(name) for name in known if not str(name).startswith("_")], n=1)
     return f"; did you mean {near[0]}?" if near and near[0] != key else ""
+
+
+def find_cause(error: BaseException) -> BaseException:
+    """Return what an error was raised from: the first error of input among it and its causes, or else the last of them."""
+    while error.__cause__ is not None and not isinstance(error, ValueError | OSError):
+        error = error.__cause__
+    return error
 
 
 def show_error(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

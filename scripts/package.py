@@ -21,13 +21,11 @@ from pathlib import Path
 
 import yaml
 
+from bundle import SHIPPED
+
 ROOT = Path(__file__).resolve().parents[1]
 NAME = "brain_mri_feature_attribution"  # by the zoo's pattern; MONAI Label returns no map for names with "classification"
-NETWORKS: dict[str, list[str]] = {  # and the overlays of their architecture
-    "models/model.pt": [],
-    "models/conversion.pt": ["volumes", "conversion"],
-    "models/ageing.pt": ["volumes", "ageing"],
-}
+NETWORKS = {f"models/{file}": list(overlays) for file, overlays in SHIPPED.values()}  # and the overlays of their architecture
 LISTED = (
     "LICENSE", "CITATION.cff", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "large_files.yml", "pyproject.toml", "setup.py",
     "constraints.txt", "bundle", "configs", "docs", "scripts", *NETWORKS,

@@ -32,6 +32,14 @@ def make_scan(label: int, image: torch.Tensor | None = None, **fields: Any) -> S
     return Scan({}, label, torch.zeros(1, 2, 3) if image is None else image, **fields)
 
 
+def rows_of(labels: list[int], anatomies: list[str] | None = None) -> list[dict]:
+    anatomies = anatomies or ["one"] * len(labels)
+    return [
+        {"participant_id": f"sub-{i:04d}", "label": label, "anatomy": anatomy}
+        for i, (label, anatomy) in enumerate(zip(labels, anatomies, strict=True))
+    ]
+
+
 def build_split(cohort: Any, num_classes: int = 2, seed: int = 0, batch_size: int = 8) -> Split:
     return Split(cohort.test, num_classes, cohort.train, "tiny", seed, batch_size)
 

@@ -24,9 +24,14 @@ class AttributeSource(ABC):
         network: trained network.
         num_samples: number of draws, N.
         seed: seed of the draws.
+
+    Raises:
+        ValueError: When one of the numbers is none that can be drawn with.
     """
 
     def __init__(self, network: ICAM, num_samples: int = 50, seed: int = 0) -> None:
+        check_whole("num_samples", num_samples, 1)
+        check_whole("seed", seed, 0)
         self.network, self.num_samples, self.seed = network, num_samples, seed
         self._drawn: dict[int, Attributes] = {}
 
@@ -112,6 +117,21 @@ class TrainingSource(AttributeSource):
         order = torch.cat([torch.randperm(len(members), generator=generator) for _ in range(rounds)])[: self.num_samples]
         chosen = members[order].tolist()
         return encode_attributes(self.network, self.dataset, chosen, self.device, self.batch_size, self.augmentation)
+
+
+def check_whole(name: str, value: Any, least: int) -> None:
+    """Refuse a setting that is no whole number, or too small.
+
+    Args:
+        name: key of the setting, for the message.
+        value: what it was set to.
+        least: smallest accepted number.
+
+    Raises:
+        ValueError: When it is refused.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
 
 
 def encode_attributes(

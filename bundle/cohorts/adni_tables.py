@@ -9,6 +9,7 @@ from bundle.cohorts.exclusions import Exclusions
 from bundle.cohorts.layouts import name_participant, name_session, parse_months
 from bundle.cohorts.tables import merge_repeats, read_columns, read_header, tidy_columns
 from bundle.data.manifest import read_numbers
+from bundle.data.scans import strip_suffix
 
 FIELD_STRENGTH = ("field_strength", "MagneticFieldStrength", "magnetic_field_strength", "mri_field", "FLDSTRENG")
 TOLERANCE = 0.25  # T; scanners sold as 3 T report 2.89 to 3.0
@@ -142,7 +143,7 @@ def _read_scans_table(image: str) -> float:
 
 def _read_sidecar(image: str) -> float:
     """Return the field strength in T in the JSON file beside a scan; NaN when there is none."""
-    path = Path(image.removesuffix(".gz").removesuffix(".nii") + ".json")
+    path = Path(strip_suffix(image) + ".json")
     try:
         return float(json.loads(path.read_text())["MagneticFieldStrength"])
     except (OSError, ValueError, KeyError, TypeError):

@@ -19,6 +19,11 @@ BLOCK = 1 << 22  # bytes
 VOXEL_RANGE = (0.05, 20.0)  # mm, edge of a voxel
 
 
+def strip_suffix(name: str) -> str:
+    """Return the name or path of a NIfTI file without its suffix."""
+    return name.removesuffix(".gz").removesuffix(".nii")
+
+
 class LoadScan(Transform):
     """Read a NIfTI file with MONAI's reader, and refuse one that holds no scan in one sentence.
 

@@ -11,6 +11,7 @@ from tqdm import tqdm
 from bundle.data import check_mask, datalist
 from bundle.evaluation.scans import Row
 from bundle.evaluation.split import name_splits
+from bundle.guards import find_cause
 
 logger = logging.getLogger(__name__)
 
@@ -108,6 +109,5 @@ def list_validation(manifest: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _find_reason(error: BaseException) -> str:
     """Return the message of the first cause of an error, in one line."""
-    while error.__cause__ is not None and not isinstance(error, ValueError | OSError):
-        error = error.__cause__
+    error = find_cause(error)
     return " ".join(str(error).split()) or type(error).__name__

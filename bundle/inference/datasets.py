@@ -7,8 +7,8 @@ from typing import Any
 from monai.data import Dataset, MetaTensor
 
 from bundle.data.manifest import read_table
-from bundle.data.scans import SUFFIXES
-from bundle.files import TEMPORARY_PREFIX, find_table
+from bundle.data.scans import SUFFIXES, strip_suffix
+from bundle.files import TEMPORARY_PREFIX, find_table, make_unique
 from bundle.inference.postprocessing import IMAGES
 
 FAILURE = "failure"  # key of an item with the reason why its scan cannot be explained
@@ -110,11 +110,6 @@ def load_scan(path: str | Path | None, preprocessing: Callable[[Any], Any]) -> M
     return item["image"]
 
 
-def strip_suffix(name: str) -> str:
-    """Return the name of a NIfTI file without its suffix."""
-    return name.removesuffix(".gz").removesuffix(".nii")
-
-
 def _read_items(table: Path, split: str | None, required: bool) -> list[dict[str, str]] | None:
     """Return the scans that a table lists; None when it is not required to list any and has no column for them."""
     rows = read_table(table)
@@ -159,13 +154,8 @@ def _list_folder(folder: Path) -> list[Path]:
 
 def _name_scans(paths: Iterable[Path], folder: Path) -> list[str]:
     """Return paths relative to the folder, or bare names of files elsewhere, without suffixes; _2, _3, ... make them unique."""
-    taken: dict[str, None] = {}
+    names = []
     for path in paths:
         inside = path.is_relative_to(folder) and ".." not in path.parts
-        name = strip_suffix(str(path.relative_to(folder) if inside else path.name)).replace("_desc-prepared", "")
-        candidate, count = name, 1
-        while candidate in taken:
-            count += 1
-            candidate = f"{name}_{count}"
-        taken[candidate] = None
-    return list(taken)
+        names.append(strip_suffix(str(path.relative_to(folder) if inside else path.name)).replace("_desc-prepared", ""))
+    return make_unique(names, "_")

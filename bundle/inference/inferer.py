@@ -19,6 +19,7 @@ from bundle.attribution import (
     value_maps,
 )
 from bundle.attribution.conformal import ConformalIntervals
+from bundle.attribution.sources import check_whole
 from bundle.data.intensities import BACKGROUND
 from bundle.data.scans import without_metadata
 from bundle.networks import ICAM
@@ -143,9 +144,12 @@ class ICAMInferer(Inferer):
 
         Raises:
             ValueError: When the network has no classifier, the target is no class, a target age is given to a network without
-                regression, there are no such views, or intervals are those of other maps.
+                regression, there are no such views, numbers are too small, or intervals are those of other maps.
         """
         self.augmentation.check(len(network.attribute_encoder.image_size))
+        check_whole("chunk_size", self.chunk_size, 1)
+        if self.source.num_samples < 2:
+            raise ValueError(f"num_samples must be at least 2 for a variance, got {self.source.num_samples}")
         if network.attribute_encoder.classifier is None:
             raise ValueError("inference predicts classes, and this network has no classifier (classification is false)")
         num_classes = len(network.class_attributes)

@@ -12,8 +12,9 @@ from monai.transforms import Compose, Invertd
 from torch import Tensor
 
 from bundle.data.intensities import RestoreIntensitiesd
+from bundle.data.scans import strip_suffix
 from bundle.files import check_writable, write_nifti
-from bundle.inference.datasets import load_scan, strip_suffix
+from bundle.inference.datasets import load_scan
 from bundle.inference.overview import save_strip
 from bundle.networks import ICAM
 

@@ -4,8 +4,10 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from ignite.engine import Engine, Events
+from monai.data import MetaTensor
 from monai.utils.enums import CommonKeys as Keys
 
 from bundle.files import check_writable, write_atomically, write_nifti
@@ -93,6 +95,11 @@ class Predictions:
         return row | {key: result[key] for key in ("predicted_class", "target_class", *AGES) if key in result} | probabilities
 
 
+def take_array(image: MetaTensor) -> tuple[np.ndarray, np.ndarray]:
+    """Return an image of one channel, shape (1, H, W[, D]), as an array (H, W[, D]), single precision, with its affine."""
+    return image.as_tensor()[0].float().numpy(), image.affine.numpy()
+
+
 def write_explanation(item: dict[str, Any], output_dir: str | Path, overview: bool = True) -> list[Path]:
     """Write the maps of one scan, and its picture: all of them or none.
 
@@ -113,7 +120,7 @@ def write_explanation(item: dict[str, Any], output_dir: str | Path, overview: bo
         for key, ending in FILES.items():
             if key in item:
                 written.append(Path(f"{stem}_{ending}.nii.gz"))
-                write_nifti(written[-1], item[key].as_tensor()[0].float().numpy(), item[key].affine.numpy())
+                write_nifti(written[-1], *take_array(item[key]))
         if overview:
             written.append(Path(f"{stem}_overview.png"))
             save_overview(item[Keys.IMAGE], item["explanation"], item["result"], written[-1])

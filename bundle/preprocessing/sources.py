@@ -1,15 +1,14 @@
 """Which scans a folder, a table or a dataset (BIDS, Clinica CAPS) holds, and what the prepared ones are called."""
 
 import re
-from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 
 from bundle.cohorts.layouts import is_scan
 from bundle.data.manifest import PATHS, read_table
-from bundle.data.scans import SUFFIXES
-from bundle.files import MANIFEST, PARTICIPANTS
+from bundle.data.scans import SUFFIXES, strip_suffix
+from bundle.files import MANIFEST, PARTICIPANTS, make_unique
 
 BIDS = ("sub-*/anat/*_T1w.nii*", "sub-*/ses-*/anat/*_T1w.nii*")
 CAPS = ("subjects/sub-*/ses-*/t1_linear/*_T1w.nii*",)
@@ -48,7 +47,7 @@ def find_raw_scans(dataset_dir: str | Path) -> pd.DataFrame:
         rows = pd.DataFrame([_describe(path, folder) for path in paths])
     if rows.empty:
         raise ValueError(f"dataset_dir {source} holds no scan: accepted are files ending in {' or '.join(SUFFIXES)}")
-    rows["stem"] = _unique(_name(row) for row in rows.to_dict("records"))
+    rows["stem"] = make_unique((_name(row) for row in rows.to_dict("records")), "_copy-")
     return rows
 
 
@@ -83,7 +82,7 @@ def _find_paths(folder: Path) -> list[Path]:
 
 def _is_scan(path: Path) -> bool:
     """Check whether a file is a scan, and none that this bundle wrote."""
-    return is_scan(path) and not path.name.removesuffix(".gz").removesuffix(".nii").endswith(MADE)
+    return is_scan(path) and not strip_suffix(path.name).endswith(MADE)
 
 
 def _drop_crops(paths: list[Path]) -> list[Path]:
@@ -96,7 +95,7 @@ def _describe(path: Path, folder: Path) -> dict[str, str | None]:
     """Return participant and session of a scan, from the entities of its path or else from its whole name."""
     relative = path.relative_to(folder) if path.is_relative_to(folder) else Path(path.name)
     entities = dict(ENTITY.findall(str(relative)))
-    plain = re.sub("[^0-9a-zA-Z]", "", str(relative).removesuffix(".gz").removesuffix(".nii"))
+    plain = re.sub("[^0-9a-zA-Z]", "", strip_suffix(str(relative)))
     session = entities.get("ses")
     return {
         "participant_id": f"sub-{entities.get('sub', plain)}",
@@ -116,15 +115,3 @@ def _name(row: dict) -> str:
 
 def _clean(name: str) -> str:
     return re.sub("[^0-9a-zA-Z]", "", name) or "unnamed"
-
-
-def _unique(names: Iterable[str]) -> list[str]:
-    """Return the names, with _copy-2, _copy-3, ... appended to those that came before."""
-    taken: dict[str, None] = {}
-    for name in names:
-        candidate, count = name, 1
-        while candidate in taken:
-            count += 1
-            candidate = f"{name}_copy-{count}"
-        taken[candidate] = None
-    return list(taken)

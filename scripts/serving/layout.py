@@ -17,15 +17,13 @@ from pathlib import Path
 
 from monai.bundle import ConfigParser
 
+from bundle import CONFIGS, MODELS, SHIPPED
 from bundle.checkpoints import load_network
-from bundle.guards import check_overrides
+from bundle.guards import read_configs
 
 ROOT = Path(__file__).resolve().parents[2]
-CONFIGS = ROOT / "configs"
-MODELS: list[list[str | Path]] = [
-    ["lesions", ROOT / "models" / "model.pt"],
-    ["conversion", ROOT / "models" / "conversion.pt", CONFIGS / "volumes.yaml", CONFIGS / "conversion.yaml"],
-    ["ageing", ROOT / "models" / "ageing.pt", CONFIGS / "volumes.yaml", CONFIGS / "ageing.yaml"],
+NETWORKS: list[list[str | Path]] = [
+    [name, MODELS / file, *(CONFIGS / f"{overlay}.yaml" for overlay in overlays)] for name, (file, overlays) in SHIPPED.items()
 ]
 MARKER = ".icam-app"  # file by which an app is told from other folders
 
@@ -41,13 +39,13 @@ def merge_configs(overlays: Sequence[str | Path]) -> ConfigParser:
 
     Raises:
         FileNotFoundError: When there is no such file.
-        ValueError: When an overlay has a key that no stage has.
+        ValueError: When an overlay has a key that no config has.
     """
     for overlay in overlays:
         if not Path(overlay).is_file():
             raise FileNotFoundError(f"{overlay} does not exist: give the overlays that the network was trained with")
     files = [str(CONFIGS / "inference.yaml"), *map(str, overlays)]
-    check_overrides(["--config_file", str(files)])
+    read_configs(files)
     parser = ConfigParser()
     parser.read_config([*files, str(CONFIGS / "serving.yaml")])
     return parser
@@ -80,7 +78,7 @@ def lay_out_model(folder: Path, checkpoint: str | Path, overlays: Sequence[str |
     (folder / "configs" / "metadata.json").write_text(json.dumps(metadata, indent=4) + "\n")
 
 
-def lay_out_app(app: str | Path, models: Sequence[Sequence[str | Path]] = MODELS) -> None:
+def lay_out_app(app: str | Path, models: Sequence[Sequence[str | Path]] = NETWORKS) -> None:
     """Make the folder of the app; an earlier app is replaced when the new one is complete.
 
     Args:
@@ -124,7 +122,7 @@ def main() -> None:
     parser.add_argument("--model", nargs="+", action="append", metavar="NAME CHECKPOINT OVERLAY", help="network to serve")
     arguments = parser.parse_args()
     try:
-        lay_out_app(arguments.app, arguments.model or MODELS)
+        lay_out_app(arguments.app, arguments.model or NETWORKS)
     except (OSError, ValueError) as error:
         sys.exit(f"Error: {error}")
 

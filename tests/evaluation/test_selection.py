@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tiny_evaluation import rows_of
 
 from bundle.data import LoadScand
 from bundle.evaluation import ReadableScans, draw_participants
@@ -48,14 +49,6 @@ def test_a_scan_with_an_empty_brain_mask_is_left_out(tmp_path: Path) -> None:
     readable = ReadableScans(items, LoadScand(["image", "brain_mask"], constant=[False, True]))
     assert readable.items == items[1:]
     assert "mask-0.nii.gz is an empty mask" in readable.reasons[0]
-
-
-def rows_of(labels: list[int], anatomies: list[str] | None = None) -> list[dict]:
-    anatomies = anatomies or ["one"] * len(labels)
-    return [
-        {"participant_id": f"sub-{i:04d}", "label": label, "anatomy": anatomy}
-        for i, (label, anatomy) in enumerate(zip(labels, anatomies, strict=True))
-    ]
 
 
 def test_so_many_participants_of_seen_and_of_unseen_anatomies_are_drawn_with_all_their_scans():

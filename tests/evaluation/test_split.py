@@ -1,15 +1,8 @@
 import pytest
 from monai.data import Dataset
+from tiny_evaluation import rows_of
 
 from bundle.evaluation.split import Split, draw_references, find_changed_labels, find_pairs, name_splits
-
-
-def rows_of(labels: list[int], anatomies: list[str] | None = None) -> list[dict]:
-    anatomies = anatomies or ["one"] * len(labels)
-    return [
-        {"participant_id": f"sub-{i:04d}", "label": label, "anatomy": anatomy}
-        for i, (label, anatomy) in enumerate(zip(labels, anatomies, strict=True))
-    ]
 
 
 def test_a_scan_is_unseen_when_its_anatomy_is_in_no_training_row():

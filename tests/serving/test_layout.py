@@ -55,7 +55,7 @@ def test_a_request_sets_the_number_of_samples_as_monai_label_does_it(app: Path):
 
 
 def test_an_app_replaces_an_earlier_app_and_nothing_else(tmp_path: Path):
-    lesions = layout.MODELS[:1]
+    lesions = layout.NETWORKS[:1]
     layout.lay_out_app(tmp_path / "app", lesions)
     (tmp_path / "app" / "left").touch()
     layout.lay_out_app(tmp_path / "app", lesions)
