@@ -17,7 +17,7 @@ from monai.data import MetaTensor, decollate_batch
 from monai.utils.enums import CommonKeys as Keys
 
 from bundle import CONFIGS, MODELS, SHIPPED
-from bundle.files import make_nifti
+from bundle.files import check_writable, make_nifti
 from bundle.guards import find_cause, read_configs, suggest
 from bundle.inference.datasets import FAILURE, attempt
 from bundle.inference.overview import draw_overview
@@ -45,7 +45,7 @@ class Explanation:
     def __init__(self, item: dict[str, Any], scan: nibabel.spatialimages.SpatialImage) -> None:
         self.item, self.scan, self.name = item, scan, str(item["name"])
         result = item["result"]
-        self.probabilities: np.ndarray = np.asarray(result["probabilities"])  # of the classes, shape (K,)
+        self.probabilities: np.ndarray = np.asarray(result["probabilities"])  # of the classes in order, 0 control, shape (K,)
         self.predicted_class: int = result["predicted_class"]
         self.target_class: int = result["target_class"]  # class that the scan is translated to
         self.predicted_age: float | None = result.get("predicted_age")  # years; of networks with regression
@@ -81,6 +81,7 @@ class Explanation:
         Raises:
             OSError: When they cannot be written; then none of them is left.
         """
+        check_writable(output_dir)
         return write_explanation(self.item, output_dir, overview)
 
     def __repr__(self) -> str:
@@ -134,12 +135,14 @@ class TrainedNetwork:
             FileNotFoundError: When there is no such file.
             ValueError: When the scan is not what the network takes, or a setting is not accepted.
         """
+        if isinstance(scan, str | Path) and Path(scan).is_dir():
+            raise ValueError(f"{scan} is a folder: explain takes one scan, explain_folder all scans of a folder")
         with tempfile.TemporaryDirectory() as folder:
             path = _as_file(scan, Path(folder))
             parser = self._choose(num_samples, target, prepare, settings, path, folder)
             item = next(self._explain_all(parser))
             if FAILURE in item:
-                raise ValueError(item[FAILURE])
+                raise ValueError(item[FAILURE].replace(str(path), str(scan) if path == scan else "the scan"))
             return Explanation(item, _as_image(nibabel.load(path) if isinstance(scan, str | Path) else scan))
 
     def explain_folder(
@@ -248,8 +251,10 @@ def _as_image(scan: Any) -> nibabel.spatialimages.SpatialImage:
         return scan
     if not isinstance(scan, tuple) or len(scan) != 2:
         raise ValueError(f"scan must be a NIfTI file, a nibabel image, or (array, affine), got {type(scan).__name__}")
-    array = np.asarray(scan[0])
-    return nibabel.Nifti1Image(array if array.dtype in (np.float32, np.float64) else array.astype(np.float32), scan[1])
+    array, affine = np.asarray(scan[0]), np.asarray(scan[1])
+    if affine.shape != (4, 4) or not np.issubdtype(affine.dtype, np.number):
+        raise ValueError(f"the affine must be a 4x4 matrix from voxels to mm, got shape {affine.shape} of {affine.dtype}")
+    return nibabel.Nifti1Image(array if array.dtype in (np.float32, np.float64) else array.astype(np.float32), affine)
 
 
 def _get(parser: ConfigParser, key: str) -> Any:

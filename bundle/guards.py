@@ -1,4 +1,4 @@
-"""What stands between a mistake on the command line and a page of traceback."""
+"""Checks of the command line of `python -m monai.bundle`: unknown keys, names of earlier versions, errors as one sentence."""
 
 import atexit
 import difflib
@@ -164,7 +164,7 @@ class Renaming:
 
 
 def check_overrides(arguments: Sequence[str]) -> None:
-    """Check that every `--key value` changes a key that the config files have.
+    """Check that the run, and the key of every `--key value`, stand in the config files.
 
     MONAI adds a mistyped key to the config without a word, and the run goes on with the old value.
 
@@ -172,12 +172,15 @@ def check_overrides(arguments: Sequence[str]) -> None:
         arguments: command line of `python -m monai.bundle`.
 
     Raises:
-        ValueError: When a key is not in the config, or a value would not be read as it is meant.
+        ValueError: When a run or a key is not in the config, or a value would not be read as it is meant.
     """
     files = _find_files(arguments)
     if not files:
         return
     parser = read_configs(files)
+    run = next(iter(arguments[1:]), "--") if arguments[0] == "run" else "--"
+    if not run.startswith("--") and run not in parser:
+        raise ValueError(f"{' and '.join(files)} has no run {run}{suggest(run, parser.get())}")
     for _, key, value in _list_options(arguments):
         if key in OPTIONS:
             continue

@@ -1,4 +1,4 @@
-"""Work that is done is not done again: a record beside its results says what they were made from."""
+"""Records beside results, of what they were made from: finished work is not done again."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Named results that travel between the modules."""
+"""Return types that several modules share."""
 
 from typing import NamedTuple
 

@@ -119,6 +119,16 @@ def test_what_is_not_accepted_is_refused_with_one_sentence(network: TrainedNetwo
         network.explain(path, target=5)
     with pytest.raises(ValueError, match=r"scan must be a NIfTI file, a nibabel image, or \(array, affine\), got list"):
         network.explain([1, 2])  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="scans is a folder: explain takes one scan, explain_folder all scans of a folder"):
+        network.explain(scans)
+    for affine in (None, np.eye(3)):
+        with pytest.raises(ValueError, match="the affine must be a 4x4 matrix from voxels to mm, got"):
+            network.explain((np.ones((8, 8, 8)), affine))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="^the scan is constant"):
+        network.explain((np.ones((8, 8, 8)), np.eye(4)))
+    (scans / "file").touch()
+    with pytest.raises(OSError, match="file cannot be written to"):
+        network.explain(path, 2).save(scans / "file")
     with pytest.raises(FileNotFoundError, match="checkpoint conversio does not exist: give a file, or one of lesions"):
         bundle.load("conversio")
     with pytest.raises(FileNotFoundError, match="overlay volume does not exist"):

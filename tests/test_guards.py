@@ -36,6 +36,11 @@ def test_unknown_keys_are_named(key: str) -> None:
         check_overrides([*FILES, f"--{key}", "3"])
 
 
+def test_an_unknown_run_is_named() -> None:
+    with pytest.raises(ValueError, match=r"has no run trainning; did you mean training\?"):
+        check_overrides(["run", "trainning", *FILES[2:]])
+
+
 def shown(capsys: pytest.CaptureFixture) -> str:
     show_error(*sys.exc_info())
     return capsys.readouterr().err
