@@ -8,6 +8,12 @@ from bundle.networks import ICAM, AttributeEncoder, ContentEncoder, DeformingGen
 SIZES = {2: (32, 48), 3: (32, 16, 32)}
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with files of slow tests, so that none of them is left to one of two processes in the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(autouse=True)
 def seed() -> None:
     """Make every test repeatable."""

@@ -1,4 +1,4 @@
-"""The whole way of a newcomer, with the default cohort and a training cut to seconds."""
+"""The whole way of a newcomer, with a small cohort of lesions and a training cut to seconds."""
 
 import os
 import subprocess
@@ -8,6 +8,9 @@ import nibabel
 import pandas as pd
 import pytest
 
+from bundle.simulation import LesionStudy, simulate_cohort
+from bundle.simulation.storage import DESCRIPTION
+
 ROOT = Path(__file__).parents[1]
 BUDGET = ["--max_epochs", "3", "--epoch_length", "10", "--warmup_epochs", "1", "--warmup_iterations", "5"]
 
@@ -15,8 +18,11 @@ BUDGET = ["--max_epochs", "3", "--epoch_length", "10", "--warmup_epochs", "1", "
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_quickstart_ends_with_tables_maps_and_a_report(tmp_path: Path) -> None:
+    cohort = simulate_cohort(tmp_path / "lesions", LesionStudy(), (96, 112), 2.0, 16, 8, 8, 4, anatomies=["mni152-09a-sym"])
+    (cohort / DESCRIPTION).unlink()  # it is taken as it is
     command = ["bash", "scripts/quickstart.sh", *BUDGET]
-    run = subprocess.run(command, cwd=ROOT, env=os.environ | {"OUTPUT": str(tmp_path)}, capture_output=True, text=True)
+    environment = os.environ | {"OUTPUT": str(tmp_path), "DATA": str(cohort)}
+    run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
     history = pd.read_csv(tmp_path / "train" / "train.csv")
     assert history["reconstruction_l1"].iloc[-1] < history["reconstruction_l1"].iloc[0]

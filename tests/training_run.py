@@ -1,11 +1,17 @@
 """A training by the committed config on a tiny cohort, as users start one."""
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import fire
 import pandas as pd
+import pytest
+from monai.bundle import run as run_bundle
+from monai.utils import set_determinism
 
 ROOT = Path(__file__).parents[1]
 TINY = {
@@ -46,6 +52,23 @@ class Run:
         self.output = process.communicate()[0]
         self.status = process.returncode
         return self.output
+
+    def refuse(self) -> str:
+        """Start it in this process and return the error that it ends with."""
+        argv, hook, errors = sys.argv, sys.excepthook, io.StringIO()
+        sys.argv = ["monai.bundle", *self.command[3:], "--logging_file", "False"]
+        try:
+            with contextlib.chdir(ROOT), contextlib.redirect_stderr(errors):
+                try:
+                    fire.Fire({"run": run_bundle}, sys.argv[1:])
+                except Exception:
+                    sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]  # there is an error
+                else:
+                    pytest.fail("it was not refused")
+        finally:
+            sys.argv, sys.excepthook = argv, hook
+            set_determinism(None)
+        return errors.getvalue()
 
     @property
     def table(self) -> pd.DataFrame:

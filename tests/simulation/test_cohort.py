@@ -18,6 +18,7 @@ from bundle.simulation.anatomies import PARCELS
 from bundle.simulation.cohort import find_cohort, simulate_cohort
 from bundle.simulation.lesions import LesionStudy
 from bundle.simulation.paired_states import select_parcels
+from bundle.simulation.squares import simulate_squares_cohort
 from bundle.simulation.storage import compute_checksum
 
 SMALL = {
@@ -137,8 +138,8 @@ def test_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.slow
 def test_killed_simulation_leaves_nothing_under_the_final_name(tmp_path: Path) -> None:
-    sizes = "(96, 112), 2.0, 1000, 100, 100"
-    code = f"from bundle.simulation import *; simulate_cohort({str(tmp_path / 'cohort')!r}, LesionStudy(), {sizes})"
+    call = f"simulate_squares_cohort({str(tmp_path / 'cohort')!r}, (96, 112), 10000, 100, 100)"
+    code = f"from bundle.simulation.squares import simulate_squares_cohort; {call}"
     process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL, cwd=Path(__file__).parents[2])
     partial = tmp_path / "cohort.partial"
     limit = time.monotonic() + 120
@@ -147,7 +148,7 @@ def test_killed_simulation_leaves_nothing_under_the_final_name(tmp_path: Path) -
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert partial.exists() and not (tmp_path / "cohort").exists()
-    simulate_cohort(tmp_path / "cohort", **SMALL)
+    simulate_squares_cohort(tmp_path / "cohort", (16, 16), 4, 2, 2)
     assert not partial.exists() and json.loads((tmp_path / "cohort" / storage.DESCRIPTION).read_text())
 
 

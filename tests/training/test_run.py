@@ -94,8 +94,7 @@ def test_a_finished_run_is_found_and_left_as_it_is(uninterrupted: Run) -> None:
 )
 def test_a_mistake_gets_one_sentence(uninterrupted: Run, folder: Path, keys: dict, sentence: str) -> None:
     run = Run(folder, "uninterrupted", **keys)
-    output = run.finish()
-    assert run.status != 0
+    output = run.refuse()
     assert sentence.format(state=run.train_dir / "state.pt") in output
     assert "Traceback" not in output
 
@@ -103,8 +102,7 @@ def test_a_mistake_gets_one_sentence(uninterrupted: Run, folder: Path, keys: dic
 def test_two_trainings_in_one_folder_are_refused(uninterrupted: Run, folder: Path) -> None:
     run = Run(folder, "uninterrupted")
     with FileLock(run.train_dir / LOCK):
-        output = run.finish()
-    assert run.status != 0
+        output = run.refuse()
     assert f"Error: {run.train_dir} is being written by another process" in output
     assert "another ckpt_dir" in output
 
