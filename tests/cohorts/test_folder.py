@@ -139,7 +139,7 @@ def test_written_pairs_are_read_back(longitudinal: Path, tmp_path: Path) -> None
         ({"classes": None}, "gives p0 the label 'Control': accepted are integers from 0"),
         ({"classes": [["control"], ["case"]]}, "folder has no scan of class 1 case in the split train|too few"),
         ({"table": "absent.csv"}, "absent.csv does not exist"),
-        ({"table": "scans/s0.nii.gz"}, "s0.nii.gz is no table: accepted are files ending in .tsv or .csv"),
+        ({"table": "scans/s0.nii.gz"}, "s0.nii.gz is no table: accepted are files ending in .tsv, .csv"),
         ({"columns": {**COLUMNS, "age": "Group"}}, "gives p0 the age 'Control': accepted are numbers"),
     ],
 )

@@ -51,7 +51,7 @@ def test_table_lists_the_scans(tmp_path: Path, as_file: bool) -> None:
 
 
 def test_empty_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"holds no scan: accepted are files ending in \.nii or \.nii\.gz"):
+    with pytest.raises(ValueError, match=r"holds no scan: accepted are files ending in \.nii, \.nii\.gz"):
         find_scans(tmp_path)
 
 

@@ -37,7 +37,7 @@ def test_caps_layout_gives_each_scan_once(tmp_path: Path) -> None:
     start = "subjects/sub-ADNI002S0295/ses-M000/t1_linear/sub-ADNI002S0295_ses-M000_space-MNI152NLin2009cSym"
     touch(tmp_path, f"{start}_desc-Crop_res-1x1x1_T1w.nii.gz", f"{start}_res-1x1x1_T1w.nii.gz", "subjects/other.nii.gz")
     found = find_raw_scans(tmp_path)
-    assert found["stem"].tolist() == ["sub-ADNI002S0295/ses-M000/anat/sub-ADNI002S0295_ses-M000"]
+    assert found["stem"].tolist() == [f"sub-ADNI002S0295/ses-M000/anat/{Path(start).name}_res-1x1x1"]
     assert "Crop" not in found["raw_image"][0]
 
 
@@ -45,9 +45,9 @@ def test_any_folder_gives_all_scans_but_our_own_files(tmp_path: Path) -> None:
     touch(tmp_path, "ch2.nii.gz", "b/T1.nii", "b/T1.nii.gz", "b/notes.txt", "out/sub-1_desc-prepared_T1w.nii.gz")
     touch(tmp_path, "out/ch2_fa_mean.nii.gz")
     found = find_raw_scans(tmp_path)
-    assert found["participant_id"].tolist() == ["sub-bT1", "sub-bT1", "sub-ch2"]
-    assert found["stem"].tolist() == ["sub-bT1/anat/sub-bT1", "sub-bT1/anat/sub-bT1_copy-2", "sub-ch2/anat/sub-ch2"]
-    assert find_raw_scans(tmp_path / "ch2.nii.gz")["stem"].tolist() == ["sub-ch2/anat/sub-ch2"]
+    assert found["participant_id"].tolist() == ["b/T1", "b/T1", "ch2"]
+    assert found["stem"].tolist() == ["b/T1", "b/T1_2", "ch2"]
+    assert find_raw_scans(tmp_path / "ch2.nii.gz")["stem"].tolist() == ["ch2"]
 
 
 def test_a_table_carries_its_columns_over_but_no_paths(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_a_table_carries_its_columns_over_but_no_paths(tmp_path: Path) -> None:
     found = find_raw_scans(tmp_path)
     assert list(found) == ["participant_id", "session_id", "label", "split", "age", "raw_image", "stem"]
     assert found["raw_image"].tolist() == [str(tmp_path / "x/a.nii"), "/y/b.nii"]
-    assert found["stem"].tolist() == ["sub-ab/ses-1/anat/sub-ab_ses-1", "sub-2/anat/sub-2"]
+    assert found["stem"].tolist() == ["sub-ab/ses-1/anat/sub-ab_ses-1_a", "sub-2/anat/sub-2_b"]
     assert find_raw_scans(tmp_path / "manifest.tsv").equals(found)
 
 
