@@ -158,7 +158,7 @@ class Discovery:
                     reason = f"not named {pattern}" if here else f"not where {name} has its scans"
                 if reason is None:
                     found.append(path)
-                else:
+                elif path.suffix.lower() not in TABLE_SUFFIXES:  # read by others
                     self.leave_out(reason, _join(relative, file), reason in DOUBTFUL)
         crops = _find_crops(found) if known == CAPS and layout is None else set()
         for path in sorted(crops):

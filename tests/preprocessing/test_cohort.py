@@ -97,6 +97,15 @@ def test_bad_scans_are_listed_with_a_sentence_and_the_others_done(save_blob: Sav
     assert table.loc["small", "brain_volume_ml"] < 40
 
 
+def test_a_link_that_leads_nowhere_fails_alone(save_blob: Save, plain: Settings, tmp_path: Path) -> None:
+    save_blob(tmp_path / "raw" / "a.nii.gz")
+    (tmp_path / "raw" / "b.nii.gz").symlink_to("nowhere")
+    CohortPreprocessing(tmp_path / "raw", tmp_path / "out", plain, 0).run()
+    table = read(tmp_path / "out").set_index("participant_id")
+    assert table["status"].to_dict() == {"a": "done", "b": "failed"}
+    assert "b.nii.gz is a link to a file that is not there: fetch it" in table.loc["b", "message"]
+
+
 def test_a_scan_unlike_the_template_is_refused_but_shown(save_blob: Save, plain: Settings, tmp_path: Path) -> None:
     save_blob(tmp_path / "raw" / "blob.nii.gz")
     strict = replace(plain, limits=plain.limits._replace(template_correlation=0.9))

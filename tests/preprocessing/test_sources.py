@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from bundle.preprocessing import find_raw_scans
+from bundle.preprocessing.sources import keep_stems
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -78,3 +79,41 @@ def test_what_holds_no_scan_is_refused(tmp_path: Path) -> None:
     (tmp_path / "manifest.tsv").write_text("participant_id\timage\nsub-1\tx.nii\nsub-2\tn/a\n")
     with pytest.raises(ValueError, match="names no image in line 3"):
         find_raw_scans(tmp_path)
+
+
+def test_prepared_scans_carry_the_names_of_the_raw_ones(tmp_path: Path) -> None:
+    names = [
+        "chris_t1.nii",
+        "Study #1/a b.nii.gz",
+        "x/sub-S1_T1w.nii.gz",
+        "x/sub-S1_desc-original_T1w.nii.gz",
+        "x/._sub-S1_T1w.nii.gz",
+    ]
+    touch(tmp_path, *names)
+    stems = find_raw_scans(tmp_path)["stem"].tolist()
+    assert stems == ["Study #1/a b", "chris_t1", "x/sub-S1", "x/sub-S1_desc-original"]
+
+
+def test_links_have_their_own_names(tmp_path: Path) -> None:
+    touch(tmp_path, ".annex/SHA256-key")
+    (tmp_path / "sub-01_T1w.nii.gz").symlink_to(".annex/SHA256-key")
+    for source in (tmp_path, tmp_path / "sub-01_T1w.nii.gz"):
+        found = find_raw_scans(source)
+        assert found["stem"].tolist() == ["sub-01"] and found["raw_image"].tolist() == [str(tmp_path / "sub-01_T1w.nii.gz")]
+
+
+def test_scans_of_a_table_are_told_apart_by_their_participants(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(
+        "participant_id;session_id;image\n100307;;/a/T1.nii\n100408;ses-2;/b/T1.nii\nchris;NA;/c/chris_t1.nii\n"
+    )
+    assert find_raw_scans(tmp_path / "t.csv")["stem"].tolist() == [
+        "sub-100307/anat/sub-100307_T1", "sub-100408/ses-2/anat/sub-100408_ses-2_T1", "sub-chris/anat/chris_t1"]  # fmt: skip
+
+
+def test_what_an_earlier_version_prepared_keeps_its_name(tmp_path: Path) -> None:
+    touch(tmp_path, "raw/chris_t1.nii", "raw/new.nii")
+    row = f"sub-christ1/anat/sub-christ1_desc-prepared_T1w.nii.gz\t{tmp_path / 'raw/chris_t1.nii'}\tdone\n"
+    (tmp_path / "prepared.tsv").write_text(f"image\traw_image\tstatus\n{row}n/a\t{tmp_path / 'raw/new.nii'}\tfailed\n")
+    found = keep_stems(find_raw_scans(tmp_path / "raw"), tmp_path / "prepared.tsv")
+    assert found["stem"].tolist() == ["sub-christ1/anat/sub-christ1", "new"]
+    assert keep_stems(found, tmp_path / "absent.tsv").equals(found)
