@@ -207,7 +207,7 @@ def _read(path: str | Path, kept: Sequence[int] = (), rows: bool = True) -> list
         except UnicodeError:
             continue
         except csv.Error as error:
-            raise ValueError(f"{path} is no table ({error}): are its quotation marks closed?") from error
+            raise ValueError(f"{path} is no table ({error}): accepted are files of text, such as CSV in UTF-8") from error
         if not found:
             raise ValueError(f"{path} is empty: accepted are a header and one row a scan or participant")
         if rows and not marked and encoding != ENCODINGS[0]:
@@ -220,7 +220,7 @@ def _check_lines(lines: Iterable[str]) -> Iterator[str]:
     """Yield lines of text, and refuse what is no text."""
     for line in lines:
         if "\0" in line:
-            raise csv.Error("it holds bytes that are no text; save it as CSV, in UTF-8")
+            raise csv.Error("it holds bytes that are no text")
         yield line
 
 
@@ -243,10 +243,14 @@ def _parse(lines: Iterator[str], path: Path, kept: Sequence[int], all_rows: bool
     yield before, header
     if not all_rows:
         return
-    reader = csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=True)
+    taken: list[str] = []  # lines of a row
+    reader = csv.reader(_note(lines, taken), delimiter=separator, skipinitialspace=True)
     short: list[int] = []
     for cells in reader:
         line = before + reader.line_num
+        if len(taken) > 1 or len(cells) < len(header):
+            _check_quotes(taken, separator, path, line)
+        taken.clear()
         if not any(_clean(cell) for cell in cells):
             continue
         if any(_clean(cell) for cell in cells[len(header) :]):
@@ -261,6 +265,22 @@ def _parse(lines: Iterator[str], path: Path, kept: Sequence[int], all_rows: bool
     if short and kept:
         logger.warning("%s has %d rows with fewer cells than columns (first: line %d): the last ones count as missing", path,
                        len(short), short[0])  # fmt: skip
+
+
+def _note(lines: Iterable[str], taken: list[str]) -> Iterator[str]:
+    """Yield lines, and add each to a list."""
+    for line in lines:
+        taken.append(line)
+        yield line
+
+
+def _check_quotes(lines: Sequence[str], separator: str, path: Path, line: int) -> None:
+    """Refuse a row of several lines, or of few cells, whose quotation marks are not those around cells: they hide others."""
+    try:
+        list(csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=True))
+    except csv.Error as error:
+        start = line - len(lines) + 1
+        raise ValueError(f"{path} has a quotation mark in line {start} that is not closed ({error}): accepted are two") from error
 
 
 def _find_separator(header: str, path: Path) -> str:

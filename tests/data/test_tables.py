@@ -84,6 +84,12 @@ def test_a_repeated_column_is_not_used_and_harms_nobody(tmp_path: Path, caplog) 
     assert list(table) == ["id"] and "has 2 columns called age" in caplog.text
 
 
+def test_quotation_marks_within_cells_harm_nobody(tmp_path: Path) -> None:
+    path = write(tmp_path, 'a\tnote\n1\t5" disk\n2\t"so" called\n3\t"two\nlines"\n 4\t"x" \n')
+    assert read_table(path).to_numpy().tolist() == [["1", '5" disk'], ["2", "so called"], ["3", "two\nlines"], ["4", "x"]]
+    assert find_line(path, 3) == 6
+
+
 def test_one_column_may_be_read_under_two_names(tmp_path: Path) -> None:
     table = read_table(write(tmp_path, "id,group\n1,AD\n", "t.csv"), {"label": ("group",), "diagnosis": ("group",)}, others=False)
     assert table.to_dict("list") == {"label": ["AD"], "diagnosis": ["AD"]}
@@ -100,8 +106,9 @@ def test_short_rows_end_in_missing_values_with_a_warning(tmp_path: Path, caplog)
         (b"a,b\n1,2,3\n", "t.csv", "has 3 cells in line 2, but 2 columns"),
         (b"a,b\n", "t.csv", "t.csv has no rows: accepted are a header"),
         (b"\n\n", "t.csv", "t.csv is empty"),
-        (b'a,b\n"1,2\n', "t.csv", "are its quotation marks closed"),
-        (b"PK\x03\x04\x00\x00a\x00,", "t.csv", "bytes that are no text; save it as CSV"),
+        (b'a,b\n3,4\n"1,2\n', "t.csv", "has a quotation mark in line 3 that is not closed"),
+        (b'a,b\n"1,2\n3,4\n5," 6"\n7,8\n', "t.csv", "has a quotation mark in line 2 that is not closed"),
+        (b"PK\x03\x04\x00\x00a\x00,", "t.csv", "bytes that are no text.: accepted are files of text, such as CSV in UTF-8"),
         (b"a,b\n1,2\n", "t.xlsx", "is no table: accepted are files ending in .tsv, .csv, .txt, .tab"),
         (b"\xff\xfea\x00,\x00\xd8", "t.csv", "cannot be read as utf-16"),
     ],
