@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 TEMPORARY_PREFIX = ".partial-"
 PARTICIPANTS = "participants.tsv"  # table of a cohort, one row a participant or a scan
 MANIFEST = "manifest.tsv"  # table of a cohort, one row a scan, where participants have several
+TABLE_SUFFIXES = (".tsv", ".csv", ".txt", ".tab")
 
 
 @contextmanager
@@ -103,17 +104,32 @@ def check_writable(folder: str | Path, key: str = "output_dir") -> None:
         raise OSError(f"{folder} cannot be written to ({reason}): give another {key}") from error
 
 
+def locate(path: str | Path) -> Path:
+    """Return the absolute path of a file under its own name: links in the path of its folder are followed, the file's is not.
+
+    Scans and tables may be links into a store, such as that of DataLad, in which files have other names.
+    """
+    path = Path(path).expanduser().absolute()
+    return path.parent.resolve() / path.name if path.name not in ("", "..") else path.resolve()
+
+
 def find_table(dataset_dir: str | Path) -> Path:
     """Return the path of a cohort's table with one row a scan: `manifest.tsv` if there is one, else `participants.tsv`.
 
+    Either may end in `.csv`, `.txt` or `.tab` as well, where there is none that ends in `.tsv`.
+
     Args:
-        dataset_dir: Folder of the cohort; it need not exist.
+        dataset_dir: Folder of the cohort, or the table itself; it need not exist.
 
     Returns:
         Path of the table, which need not exist either.
     """
-    folder = Path(dataset_dir).expanduser().resolve()
-    return folder / (MANIFEST if (folder / MANIFEST).is_file() else PARTICIPANTS)
+    source = locate(dataset_dir)
+    if source.is_file() and source.suffix.lower() in TABLE_SUFFIXES:
+        return source
+    folder = source.resolve()
+    names = [Path(name).with_suffix(suffix) for name in (MANIFEST, PARTICIPANTS) for suffix in TABLE_SUFFIXES]
+    return folder / next((name for name in names if os.path.lexists(folder / name)), PARTICIPANTS)
 
 
 def save_tensors(path: str | Path, content: Mapping[str, Any]) -> None:

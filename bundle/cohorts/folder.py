@@ -7,12 +7,15 @@ import pandas as pd
 
 from bundle.cohorts.classes import check_number, label_ages, label_integers, label_values, name_classes
 from bundle.cohorts.exclusions import Exclusions
-from bundle.cohorts.layouts import find_folder, is_scan
+from bundle.cohorts.layouts import find_folder
 from bundle.cohorts.manifests import finish_manifest
 from bundle.cohorts.sessions import choose_sessions, find_converters, sort_sessions, split_converters, split_participants
 from bundle.cohorts.splits import Splitting
-from bundle.cohorts.tables import merge_repeats, read_columns, read_header, tidy_columns
-from bundle.data.manifest import NUMBERS, OTHERS, PATHS, check_pairs, check_paths, check_splits
+from bundle.cohorts.tables import merge_repeats, read_columns, tidy_columns
+from bundle.data.discovery import DEAD, MAPS, find_reason, is_dead
+from bundle.data.manifest import NUMBERS, OTHERS, PATHS, check_pairs, check_paths, read_splits
+from bundle.data.tables import find_name, name_person, read_header, show_columns
+from bundle.files import locate
 
 COHORT = "folder"
 KNOWN = tuple(dict.fromkeys(("participant_id", "session_id", "label", "split", *PATHS, *NUMBERS, *OTHERS, "diagnosis")))
@@ -34,7 +37,7 @@ def read_folder(
 
     Args:
         dataset_dir: Folder.
-        table: TSV or CSV in it, or elsewhere.
+        table: Table in it, or elsewhere.
         columns: The table's name for each column of the manifest that it has under another name, such as
             {participant_id: Subject, label: Group, image: T1}.
         classes: Values of the column `label` in each class, such as [[control], [patient]]; None when it holds integers.
@@ -54,16 +57,16 @@ def read_folder(
         ValueError: When the table is wrong, an option is unknown, or too few scans are left.
     """
     folder, exclusions, splitting = find_folder(dataset_dir), Exclusions(COHORT), splitting or Splitting()
-    path = folder / Path(table).expanduser()
-    scans = _read_scans(path, columns or {}, [] if image_pattern else ["image"], exclusions)
+    path = locate(folder / Path(table).expanduser())
+    required = [*([] if image_pattern else ["image"]), *(["age"] if age_classes is not None else [])]
+    scans = _read_scans(path, columns or {}, required, splitting.table is None, exclusions)
     scans, names = _label(scans, path, classes, age_classes, num_classes, exclusions)
     history = scans
     scans = _find_images(scans, folder, path, image_pattern, exclusions)
     if age_classes is not None:  # a scan shows its age, whatever other ages there are
         history = scans
     if "split" in scans and splitting.table is None:
-        check_splits(scans, path)
-        scans = choose_sessions(sort_sessions(_part_pairs(scans)), sessions, exclusions)
+        scans = choose_sessions(sort_sessions(_part_pairs(read_splits(scans, path))), sessions, exclusions)
     elif find_converters(history) and "session_id" in scans:
         scans = split_converters(scans, history, splitting, held_out, sessions, exclusions)
     else:
@@ -71,19 +74,24 @@ def read_folder(
     return finish_manifest(scans, names, exclusions)
 
 
-def _read_scans(path: Path, columns: Mapping[str, str], required: Sequence[str], exclusions: Exclusions) -> pd.DataFrame:
-    """Read the rows of the table under the manifest's names."""
+def _read_scans(
+    path: Path, columns: Mapping[str, str], required: Sequence[str], splitting: bool, exclusions: Exclusions
+) -> pd.DataFrame:
+    """Read the rows of the table under the manifest's names.
+
+    Ages must be readable where classes are made of them, or splits (`splitting`, and the table has none).
+    """
     if unknown := [name for name in columns if name not in KNOWN]:
         raise ValueError(f"columns names {unknown[0]}, which a manifest does not have: accepted are {', '.join(KNOWN)}")
     header = read_header(path)
-    if absent := [name for name in columns.values() if name not in header]:
-        raise ValueError(f"{path} lacks the column {absent[0]}, which columns names: it has {', '.join(header[:12])}")
+    if absent := [name for name in columns.values() if find_name(header, [name]) is None]:
+        raise ValueError(f"{path} lacks the column {absent[0]}, which columns names: it has {show_columns(header)}")
     aliases = {name: [columns.get(name, name)] for name in KNOWN}
-    scans = read_columns(path, aliases, ["participant_id", *required])
+    scans = read_columns(path, aliases, ["participant_id", *(name for name in required if name != "age")])
     scans = exclusions.drop(scans, scans["participant_id"].isna(), "without participant")
     keys = [name for name in ("participant_id", "session_id", "image") if name in scans]
     scans = merge_repeats(scans, keys, path, exclusions)
-    tidy = tidy_columns(check_pairs(scans, path), path)
+    tidy = tidy_columns(check_pairs(scans, path), path, strict="age" in required or (splitting and "split" not in scans))
     return tidy.assign(sex=tidy["sex"].fillna(scans["sex"])) if "sex" in scans else tidy
 
 
@@ -91,6 +99,7 @@ def _find_images(scans: pd.DataFrame, folder: Path, path: Path, pattern: str | N
     """Find the scan of each row, and exclude rows without one; other files must be there."""
     if pattern is not None:
         scans = scans.assign(image=[_find_image(folder, pattern, row) for row in scans.to_dict("records")])
+    scans = exclusions.drop(scans, scans["image"].map(lambda image: not pd.isna(image) and is_dead(image)).astype(bool), DEAD)
     there = scans["image"].map(lambda image: not pd.isna(image) and Path(image).is_file()).astype(bool)
     scans = exclusions.drop(scans, ~there, "in the table, without a scan")
     check_paths(scans, path)
@@ -98,16 +107,21 @@ def _find_images(scans: pd.DataFrame, folder: Path, path: Path, pattern: str | N
 
 
 def _find_image(folder: Path, pattern: str, row: Mapping[str, object]) -> str | None:
-    """Return the only scan that a pattern finds for a row."""
-    try:
-        name = pattern.format(**row)
-    except (KeyError, IndexError, ValueError) as error:
-        raise ValueError(f"image_pattern {pattern} names {error}: accepted in braces are columns of the table") from error
-    found = [path for path in sorted(folder.glob(name)) if is_scan(path)]
-    if len(found) > 1:
-        names = f"{found[0].name} and {found[1].name}"
-        raise ValueError(f"image_pattern finds {len(found)} scans for {row['participant_id']}, {names}: accepted is one")
-    return str(found[0]) if found else None
+    """Return the only scan that a pattern finds for a row, by the participant's name with or else without `sub-`."""
+    person = name_person(row["participant_id"])
+    for name in dict.fromkeys([str(row["participant_id"]), person, f"sub-{person}"]):
+        try:
+            wanted = pattern.format(**{**row, "participant_id": name})
+        except (KeyError, IndexError, ValueError) as error:
+            raise ValueError(f"image_pattern {pattern} names {error}: accepted in braces are columns of the table") from error
+        found = [path for path in sorted(folder.glob(wanted)) if find_reason(path.name, MAPS) is None and not path.is_dir()]
+        found = [path for path in found if not path.name.startswith(".")]
+        if len(found) > 1:
+            names = f"{found[0].name} and {found[1].name}"
+            raise ValueError(f"image_pattern finds {len(found)} scans for {row['participant_id']}, {names}: accepted is one")
+        if found:
+            return str(found[0])
+    return None
 
 
 def _label(

@@ -11,7 +11,8 @@ from bundle.cohorts.manifests import finish_manifest
 from bundle.cohorts.sessions import split_participants
 from bundle.cohorts.splits import Splitting
 from bundle.cohorts.tables import join_table, merge_repeats, read_columns, tidy_columns
-from bundle.data.manifest import PATHS, check_paths, check_splits
+from bundle.data.discovery import DEAD, is_dead
+from bundle.data.manifest import PATHS, check_paths, read_splits
 
 COHORT = "HCP"
 CONTRASTS = ("T1w", "T2w")
@@ -60,6 +61,7 @@ def read_hcp(
     folder, exclusions, splitting = find_folder(dataset_dir), Exclusions(COHORT), splitting or Splitting()
     scans = _find_scans(folder, scan.replace("{contrast}", contrast), brain_mask)
     scans = scans.assign(label=0) if labels is None else _join_table(scans, Path(labels).expanduser(), num_classes, exclusions)
+    scans = exclusions.drop(scans, scans["image"].map(is_dead), DEAD)
     scans = exclusions.drop(scans, ~scans["image"].map(lambda path: Path(path).is_file()), f"without {contrast} scan")
     exclusions.check_any(scans)
     if "split" not in scans or splitting.table is not None:
@@ -83,12 +85,12 @@ def _find_scans(folder: Path, scan: str, brain_mask: str | None) -> pd.DataFrame
 def _join_table(scans: pd.DataFrame, path: Path, num_classes: int | None, exclusions: Exclusions) -> pd.DataFrame:
     """Add the table's columns; its files take the place of those that were found."""
     table = merge_repeats(read_columns(path, COLUMNS, ["participant_id"]), ["participant_id"], path, exclusions)
-    table = tidy_columns(table, path)
+    table = tidy_columns(table, path, strict="split" not in table)
     check_paths(table, path)
     joined = join_table(scans, table, ["participant_id"], exclusions, thing="folder")
     for name in (name for name in ("image", "brain_mask") if f"{name}_found" in joined):
         joined[name] = joined[name].fillna(joined.pop(f"{name}_found"))
     joined = joined.assign(label=joined.get("label", pd.Series("0", index=joined.index)))
     if "split" in joined:
-        check_splits(joined, path)
+        joined = read_splits(joined, path)
     return label_integers(joined, path, num_classes, exclusions)

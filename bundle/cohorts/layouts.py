@@ -1,25 +1,27 @@
 """Where the scans of a cohort lie: its folder, BIDS, Clinica's CAPS, and names with participant and session."""
 
+import fnmatch
+import os
 import re
-from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 
 from bundle.cohorts.exclusions import Exclusions
-from bundle.data.scans import SUFFIXES
-from bundle.files import TEMPORARY_PREFIX
+from bundle.data.discovery import BIDS, CAPS, DEAD, MAPS, Discovery, is_dead
 
 COLUMNS = ("participant_id", "session_id", "image")
 ADNI_PARTICIPANT = re.compile(r"(?<!\d)(\d{3})_S_(\d{4,5})(?!\d)|sub-ADNI(\d{3})S(\d{4,5})(?!\d)")
 ADNI_SESSION = re.compile(r"(?<![A-Za-z0-9])(ses-M\d+|m\d{2,3}|bl|sc)(?![A-Za-z0-9])", re.IGNORECASE)
-BASELINES = ("bl", "sc", "scmri", "screening", "baseline")
+BASELINES = ("bl", "baseline")
+SCREENINGS = ("sc", "scmri", "screening")  # their scans are the baseline's; as visits they are others
 DATE = re.compile(r"(?<!\d)(\d{4}-\d{2}-\d{2})(?!\d)")
-LAYOUTS = {  # glob pattern of participants' folders, path from a session's folder to the scan's, glob pattern of scans
-    "bids": ("sub-*", "anat", "*_T1w.nii*"),
-    "caps": ("subjects/sub-*", "t1_linear", "*_space-MNI152NLin2009cSym_desc-Crop_res-1x1x1_T1w.nii*"),
-    "caps-uncropped": ("subjects/sub-*", "t1_linear", "*_space-MNI152NLin2009cSym_res-1x1x1_T1w.nii*"),
+LAYOUTS = {  # layout, and glob pattern of a scan's name
+    "bids": (BIDS, "*_T1w.*"),
+    "caps": (CAPS, "*_space-MNI152NLin2009cSym_desc-Crop_res-1x1x1_T1w.*"),
+    "caps-uncropped": (CAPS, "*_space-MNI152NLin2009cSym_res-1x1x1_T1w.*"),
 }
+PLACES = {"BIDS": "sub-*/[ses-*/]anat", "CAPS": "subjects/sub-*/ses-*/t1_linear"}
 
 
 def find_folder(dataset_dir: str | Path) -> Path:
@@ -49,59 +51,61 @@ def find_scans(dataset_dir: Path, layout: str, scan: str | None, exclusions: Exc
     Raises:
         ValueError: When the layout is unknown or the folder holds no scan of it.
     """
+    discovery = Discovery(dataset_dir)
     if layout == "flat":
-        scans = _find_flat(dataset_dir, scan or "*", exclusions)
-        looked_for = f"{scan or '*.nii.gz'} with names like 002_S_0295 or sub-ADNI002S0295"
+        paths, looked_for = discovery.find(None), f"{scan or '*.nii.gz'} with names like 002_S_0295 or sub-ADNI002S0295"
+        scans = _describe_flat([path for path in paths if fnmatch.fnmatch(path.name, scan or "*")], dataset_dir, exclusions)
     elif layout not in LAYOUTS:
         raise ValueError(f"layout must be one of {', '.join(LAYOUTS)} or flat, got {layout!r}")
     else:
-        subjects, folder, pattern = LAYOUTS[layout]
-        looked_for = f"{subjects}/[ses-*/]{folder}/{scan or pattern}"
-        scans = pd.DataFrame(_find_in_sessions(dataset_dir, subjects, folder, scan or pattern), columns=COLUMNS)
+        own, pattern = LAYOUTS[layout]
+        looked_for = f"{PLACES[own.name]}/{scan or pattern}"
+        scans = pd.DataFrame(map(_describe, discovery.find(None, MAPS, own, scan or pattern)), columns=COLUMNS)
+    discovery.log()
     if scans.empty:
         raise ValueError(f"{dataset_dir} holds no scan of the layout {layout}: looked for {looked_for}")
+    scans = exclusions.drop(scans, scans["image"].map(is_dead), DEAD)
     scans = scans.assign(length=scans["image"].map(len)).sort_values(["participant_id", "session_id", "length", "image"])
     named = scans["session_id"].notna() | (layout != "flat")
     again = scans.duplicated(["participant_id", "session_id"]) & named
     return exclusions.drop(scans.drop(columns="length"), again, "another scan of the same session")
 
 
-def _find_in_sessions(dataset_dir: Path, subjects: str, folder: str, pattern: str) -> Iterable[tuple[str, str | None, str]]:
-    """Yield participant, session and path of the scans in folders of participants, with or without sessions."""
-    for subject in sorted(dataset_dir.glob(subjects)):
-        for session in [subject, *sorted(subject.glob("ses-*"))]:
-            for path in sorted((session / folder).glob(pattern)):
-                if is_scan(path):
-                    yield subject.name, None if session == subject else session.name, str(path)
+def _describe(path: Path) -> tuple[str, str | None, str]:
+    """Return participant, session and path of a scan in folders of participants, with or without sessions."""
+    session = path.parent.parent.name
+    return (session, None, str(path)) if session.startswith("sub-") else (path.parent.parent.parent.name, session, str(path))
 
 
-def _find_flat(dataset_dir: Path, pattern: str, exclusions: Exclusions) -> pd.DataFrame:
+def _describe_flat(paths: list[Path], dataset_dir: Path, exclusions: Exclusions) -> pd.DataFrame:
     """Return the scans with ADNI's identifiers in their path, with its session or else its date."""
     rows = []
-    for path in sorted(filter(is_scan, dataset_dir.rglob(pattern))):
-        text = str(path.relative_to(dataset_dir))
+    for path in paths:
+        text = os.path.relpath(path, dataset_dir)
         participants, sessions, dates = ADNI_PARTICIPANT.findall(text), ADNI_SESSION.findall(text), DATE.findall(text)
         if not participants:
             exclusions.add(text, None, "without an ADNI identifier in the name")
             continue
-        session = name_session(sessions[-1]) if sessions else None
+        session = sessions[-1] if sessions else None
+        session = "bl" if session and session.lower() in SCREENINGS else session
         participant = name_participant("_S_".join(filter(None, participants[-1])))
-        rows.append((participant, session, str(path), dates[-1] if dates else None))
+        rows.append((participant, session and name_session(session), str(path), dates[-1] if dates else None))
     return pd.DataFrame(rows, columns=[*COLUMNS, "date"], dtype=object)
 
 
 def name_participant(identifier: str) -> str:
     """Return the BIDS name of an ADNI participant, such as sub-ADNI002S0295 for 002_S_0295; BIDS names stay as they are."""
-    return identifier if identifier.startswith("sub-") else f"sub-ADNI{identifier.replace('_', '')}"
+    found = re.fullmatch(r"(?:sub-)?(?:ADNI)?(\d{3})_?S_?(\d{4,5})", identifier)
+    return f"sub-ADNI{found[1]}S{found[2]}" if found else identifier
 
 
 def parse_months(session: object) -> float:
-    """Return the number at the end of a session's name, such as 12 months for ses-M012, ses-M12 and m12; NaN when there is none.
+    """Return the months since baseline of an ADNI visit, such as 12 for ses-M012, ses-M12, m12 and ses-12; 0 for bl; else NaN.
 
-    "bl" and "sc" (screening) are month 0.
+    Codes of other kinds, such as y1, v05, uns1, sc and 4_bl, are no months since baseline.
     """
     name = "" if pd.isna(session) else str(session).lower().removeprefix("ses-")
-    found = re.search(r"(\d+)$", name)
+    found = re.fullmatch(r"m?(\d+)", name)
     return 0.0 if name in BASELINES else float(found[1]) if found else float("nan")
 
 
@@ -109,8 +113,3 @@ def name_session(code: str) -> str:
     """Return the BIDS name of an ADNI visit, such as ses-M012 for m12 and ses-M000 for bl; others stay as they are."""
     months = parse_months(code)
     return code if months != months else f"ses-M{int(months):03d}"
-
-
-def is_scan(path: Path) -> bool:
-    """Check whether a path is a NIfTI file that is no leftover of an interrupted run."""
-    return path.name.endswith(SUFFIXES) and not path.name.startswith((TEMPORARY_PREFIX, "._")) and path.is_file()

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from bundle.data.manifest import find_torn
+
 BLOCK = 1 << 16  # bytes of a file that are compared first
 
 
@@ -16,13 +18,8 @@ def check_leakage(manifest: pd.DataFrame, contents: bool = True) -> None:
     Images are the same when they are the same file, also by a link, or, with `contents`, have the same bytes. Only files of the
     same size are opened.
     """
-    torn = manifest.groupby("participant_id")["split"].unique()
-    torn = torn[torn.map(len) > 1]
-    if len(torn):
-        raise ValueError(
-            f"{torn.index[0]} is in the splits {' and '.join(sorted(torn.iloc[0]))} ({len(torn)} such participants):"
-            " all scans of a participant belong in one"
-        )
+    if torn := find_torn(manifest):
+        raise ValueError(f"the cohort has {torn}: all scans of a subject belong in one")
     same = _find_same([Path(path) for path in manifest["image"]], Path.resolve)
     if contents and not same:
         same = [[Path(path) for path in manifest["image"]]]

@@ -1,13 +1,17 @@
 """The sessions of participants: their order, pairs of converters, and which are used, in which split."""
 
+import logging
+
 import numpy as np
 import pandas as pd
 
 from bundle.cohorts.exclusions import Exclusions
-from bundle.cohorts.layouts import parse_months
+from bundle.cohorts.layouts import BASELINES, SCREENINGS
 from bundle.cohorts.splits import Splitting
 
 SESSIONS = ("first", "all")
+
+logger = logging.getLogger(__name__)
 
 
 def split_converters(
@@ -55,16 +59,34 @@ def split_participants(scans: pd.DataFrame, splitting: Splitting, sessions: str,
 
 
 def sort_sessions(scans: pd.DataFrame) -> pd.DataFrame:
-    """Sort scans by participant and time, with a new index: the number of the session, then age, then the session's name."""
+    """Sort scans by participant and time, with a new index: the number of the session, then age, then the session's name.
+
+    Numbers count where all sessions are of one kind, such as M00 and M12, or ses-1 and ses-2, beside bl; else by age alone.
+    """
     nothing = pd.Series(np.nan, index=scans.index)
     sessions = scans.get("session_id", nothing)
     keys = scans[["participant_id"]].assign(
-        months=sessions.map(parse_months).astype(float),
+        number=number_sessions(sessions),
         age=scans.get("age", nothing).astype(float),
         session=sessions.fillna("").astype(str),
         image=scans.get("image", sessions).fillna("").astype(str),
     )
     return scans.loc[keys.sort_values(list(keys)).index].reset_index(drop=True)
+
+
+def number_sessions(sessions: pd.Series) -> pd.Series:
+    """Return the number at the end of each session's name, 0 for a baseline and -1 for a screening.
+
+    It is NaN for all, with a warning, when there are numbers of several kinds.
+    """
+    names = sessions.astype("string").str.lower().str.removeprefix("ses-")
+    parts = names.str.extract(r"^(.*?)(\d+)$")
+    kinds = parts[0].replace("m", "").dropna().unique()
+    if len(kinds) > 1:
+        logger.warning("sessions are named in several ways (%s): they are ordered by age, then name", ", ".join(
+            sessions[parts[0].replace("m", "") == kind].iloc[0] for kind in kinds))  # fmt: skip
+        return pd.Series(np.nan, index=sessions.index)
+    return parts[1].astype(float).mask(names.isin(BASELINES), 0.0).mask(names.isin(SCREENINGS), -1.0)
 
 
 def drop_reverters(scans: pd.DataFrame, history: pd.DataFrame, exclusions: Exclusions) -> pd.DataFrame:

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from bundle.cohorts.tables import read_columns
-from bundle.data.manifest import SPLITS, check_splits
+from bundle.data.manifest import SPLITS, read_splits
+from bundle.data.tables import name_person
 
 HELD_OUT = ("converters", "everyone")
 
@@ -68,7 +69,7 @@ class Splitting:
         if held_out not in HELD_OUT:
             raise ValueError(f"held_out must be one of {' or '.join(HELD_OUT)}, got {held_out!r}")
         if self.table is not None:
-            return scans["participant_id"].map(_read_splits(self.table))
+            return scans["participant_id"].map(name_person).map(_read_splits(self.table))
         participants = _describe_participants(scans, self.age_bin)
         kept_apart = participants.index.isin(list(converters))
         splits = dict(self._spread(participants[kept_apart], training=False))
@@ -117,9 +118,8 @@ class Splitting:
 def _read_splits(path: str | Path) -> dict[str, str]:
     """Read the split of each participant from a table; several rows of a participant must agree."""
     columns = {"participant_id": ["participant_id", "PTID", "eid"], "split": ["split"]}
-    rows = read_columns(path, columns, required=list(columns))
-    check_splits(rows, path)
-    rows = rows.drop_duplicates()
+    rows = read_splits(read_columns(path, columns, required=list(columns)), path)
+    rows = rows.assign(participant_id=rows["participant_id"].map(name_person, na_action="ignore")).drop_duplicates()
     torn = rows[rows["participant_id"].duplicated()]
     if len(torn):
         raise ValueError(f"{path} puts {torn['participant_id'].iloc[0]} in two splits: all scans of a participant belong in one")

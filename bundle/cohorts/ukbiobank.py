@@ -1,6 +1,5 @@
 """Reader of UK Biobank, https://www.ukbiobank.ac.uk."""
 
-import os
 import re
 import zipfile
 import zlib
@@ -16,10 +15,11 @@ from bundle.cohorts.layouts import find_folder
 from bundle.cohorts.manifests import finish_manifest
 from bundle.cohorts.sessions import split_participants
 from bundle.cohorts.splits import Splitting
-from bundle.cohorts.tables import SEPARATORS, join_table, merge_repeats, read_columns, read_header, read_sexes
-from bundle.data.manifest import read_numbers
-from bundle.data.scans import SUFFIXES
-from bundle.files import write_atomically
+from bundle.cohorts.tables import join_table, merge_repeats, read_columns, read_sexes
+from bundle.data.discovery import Discovery
+from bundle.data.scans import has_suffix
+from bundle.data.tables import find_name, read_ages, read_header
+from bundle.files import TABLE_SUFFIXES, write_atomically
 
 COHORT = "UK Biobank"
 BULK_NAME = re.compile(r"^(\d+)_(\d+)_(\d+)_(\d+)(?:\.zip)?$")
@@ -67,7 +67,7 @@ def read_ukbiobank(
     check_number(classes, num_classes)
     check_ranges(classes)
     path = PurePosixPath(scan)
-    if path.is_absolute() or ".." in path.parts or not scan.endswith(SUFFIXES):
+    if path.is_absolute() or ".." in path.parts or not has_suffix(scan):
         raise ValueError(f"scan must be the path of a NIfTI file inside the archives, such as T1/T1.nii.gz, got {scan}")
     folder, exclusions = find_folder(dataset_dir), Exclusions(COHORT)
     target = Path(extract_dir).expanduser().resolve() if extract_dir else folder / "extracted"
@@ -95,13 +95,14 @@ def _find_bulks(dataset_dir: Path, field: str, scan: str, extract_dir: Path) -> 
 
     A folder comes before an archive of the same name; extracted scans are no archives.
     """
-    found = []
-    for root, folders, files in os.walk(dataset_dir):
+    found, discovery = [], Discovery(dataset_dir)
+    for relative, folders, files in discovery.walk():
         for name in [*folders, *files]:
             match = BULK_NAME.match(name)
             if match and match[2] == field and (name in folders or name.endswith(".zip")):
-                found.append((match[1], int(match[3]), name.endswith(".zip"), str(Path(root) / name)))
-        folders[:] = sorted(name for name in folders if not BULK_NAME.match(name) and Path(root) / name != extract_dir)
+                found.append((match[1], int(match[3]), name.endswith(".zip"), str(dataset_dir / relative / name)))
+        folders[:] = [name for name in folders if not BULK_NAME.match(name) and dataset_dir / relative / name != extract_dir]
+    discovery.log()
     rows = []
     for participant, instance, packed, bulk in sorted(found):
         image = extract_dir / Path(bulk).stem / scan if packed else Path(bulk) / scan
@@ -111,12 +112,22 @@ def _find_bulks(dataset_dir: Path, field: str, scan: str, extract_dir: Path) -> 
 
 def _find_table(folder: Path) -> Path:
     """Return the table of a folder that has a column eid."""
-    tables = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in SEPARATORS and path.is_file()]
-    tables = [path for path in tables if set(PARTICIPANT) & set(read_header(path))]
+    tables = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in TABLE_SUFFIXES and path.is_file()]
+    tables = [path for path in tables if not path.name.startswith(".") and _has_participants(path)]
     if len(tables) != 1:
         found = ", ".join(path.name for path in tables) or "none"
-        raise ValueError(f"{folder} must hold one .csv or .tsv with a column eid, found {found}: name the one to use as table")
+        raise ValueError(
+            f"{folder} must hold one table (.csv, .tsv) with a column eid, found {found}: name the one to use as table"
+        )
     return tables[0]
+
+
+def _has_participants(path: Path) -> bool:
+    """Check whether a file is a table with a column eid."""
+    try:
+        return find_name(read_header(path), PARTICIPANT) is not None
+    except ValueError:
+        return False
 
 
 def _read_visits(path: Path, exclusions: Exclusions) -> pd.DataFrame:
@@ -125,8 +136,8 @@ def _read_visits(path: Path, exclusions: Exclusions) -> pd.DataFrame:
     columns = {"participant_id": PARTICIPANT, "sex": SEX, **ages}
     rows = merge_repeats(read_columns(path, columns, ["participant_id", "ses-2"]), ["participant_id"], path, exclusions)
     for session in (name for name in ages if name in rows):
-        rows[session] = read_numbers(rows, session, path)
-    rows["sex"] = read_sexes(rows["sex"], SEXES) if "sex" in rows else None
+        rows[session] = read_ages(rows, session, path)
+    rows["sex"] = read_sexes(rows["sex"], path, SEXES) if "sex" in rows else None
     sessions = [name for name in ages if name in rows]
     visits = rows.melt(["participant_id", "sex"], sessions, var_name="session_id", value_name="age")
     return visits.reset_index(drop=True)

@@ -1,27 +1,35 @@
 """The table of a cohort: which scans there are, of which class, in which split."""
 
 import hashlib
+import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from bundle.data.discovery import is_dead
+from bundle.data.scans import has_suffix
+from bundle.data.tables import find_line, name_person, read_ages, read_table, show_columns
 from bundle.files import find_table
 
-MISSING = ("n/a", "")
 SPLITS = ("train", "validation", "test")
 REQUIRED = ("participant_id", "label", "split", "image")
 PATHS = ("image", "mask", "brain_mask", "effect", "parcel_map", "control_image", "disease_image", "disease_map", "regions")
 NUMBERS = ("age", "target_age")  # years
 OTHERS = ("anatomy", "parcels", "session_id", "sex", "pair", "diagnosis")
+NAMES = {name: (name,) for name in (*REQUIRED, *PATHS[1:], *NUMBERS, *OTHERS)}
+
+logger = logging.getLogger(__name__)
 
 
 def read_manifest(dataset_dir: str | Path, num_classes: int | None = None) -> pd.DataFrame:
     """Read and check the table of a cohort with one row a scan: `manifest.tsv` if there is one, else `participants.tsv`.
 
+    An age that cannot be read counts as missing, with a warning: where ages are needed, a scan without one is refused.
+
     Args:
-        dataset_dir: Folder of the cohort.
+        dataset_dir: Folder of the cohort, or its table.
         num_classes: Number of classes, K; None to take it from the largest label.
 
     Returns:
@@ -32,9 +40,13 @@ def read_manifest(dataset_dir: str | Path, num_classes: int | None = None) -> pd
         ValueError: When the table lacks a column, or a row is wrong, contradicts another or repeats it.
     """
     path = find_table(dataset_dir)
-    manifest = read_table(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"dataset_dir {path.parent} does not exist: give a folder that holds {path.name}")
+    if not path.exists() and not path.is_symlink():
+        raise FileNotFoundError(f"{path} does not exist: dataset_dir must be a folder that holds {path.name}")
+    manifest = read_table(path, NAMES)
     _check_columns(manifest, path)
-    check_splits(manifest, path)
+    manifest = read_splits(manifest, path)
     manifest = read_values(manifest, path).assign(label=read_labels(manifest, path, num_classes))
     _check_classes(manifest, path, num_classes)
     _check_repeats(manifest, path)
@@ -42,30 +54,39 @@ def read_manifest(dataset_dir: str | Path, num_classes: int | None = None) -> pd
     return check_pairs(manifest, path)
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """Read a tab-separated table as text.
+def read_listed(source: Path, table: Path | None = None, required: bool = False) -> tuple[Path, pd.DataFrame] | None:
+    """Read the table that lists the scans of a folder, or is itself given.
 
     Args:
-        path: Its file.
+        source: Folder, table or scan.
+        table: Table of a folder; None for its manifest or table of participants.
+        required: Whether a folder's table must list scans.
 
     Returns:
-        The table; missing values ("n/a" or nothing) are NaN.
+        Path of the table, and its rows with the column `image`, as text. None for a scan, a folder without table, and one
+        whose table has no such column; of the last there is a warning.
 
     Raises:
-        FileNotFoundError: When the folder or the file is absent.
-        ValueError: When the file is no such table or has no row.
+        ValueError: When a given or required table has no column `image`.
     """
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"dataset_dir {path.parent} does not exist: give a folder that holds {path.name}")
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist: dataset_dir must be a folder that holds {path.name}")
-    try:
-        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (ValueError, OSError) as error:  # pandas' ParserError and EmptyDataError are ValueErrors
-        raise ValueError(f"{path} is no tab-separated table ({error}): accepted are a header and one row a scan") from error
-    if table.empty:
-        raise ValueError(f"{path} has no rows: accepted are a header and one row a scan")
-    return table.mask(table.isin(MISSING))
+    path = (table or find_table(source)) if source.is_dir() else source
+    if has_suffix(path) or not (path.exists() or path.is_symlink()):
+        return None
+    rows = read_table(path, NAMES)
+    if "image" in rows:
+        return path, rows
+    reason = f"lacks the column image: its columns are {show_columns(list(rows))}"
+    if required or not source.is_dir():
+        raise ValueError(f"{path} {reason}")
+    logger.warning("%s is not used, as it %s; scans are looked for in its folder", path, reason)
+    return None
+
+
+def check_images(rows: pd.DataFrame, path: Path) -> None:
+    """Refuse rows of a table, read from `path`, of which one names no image: a `ValueError`."""
+    if rows["image"].isna().any():
+        line = find_line(path, int(rows.index[rows["image"].isna()][0]))
+        raise ValueError(f"{path} names no image in line {line}: accepted is a path in every row")
 
 
 def datalist(
@@ -111,6 +132,8 @@ def check_files(paths: Iterable[str], source: str | Path) -> None:
         FileNotFoundError: When a file is absent; the message has the first and their number.
     """
     absent = [path for path in paths if not Path(path).is_file()]
+    if dead := [path for path in absent if is_dead(path)]:
+        raise FileNotFoundError(f"{source} names {len(dead)} links to files that are not there (first: {dead[0]}): fetch them")
     if absent:
         raise FileNotFoundError(f"{source} names {len(absent)} files that do not exist, the first is {absent[0]}")
 
@@ -120,12 +143,14 @@ def check_paths(table: pd.DataFrame, path: str | Path) -> None:
     check_files((value for name in PATHS if name in table for value in table[name].dropna()), path)
 
 
-def check_splits(table: pd.DataFrame, path: str | Path) -> None:
-    """Refuse a table, read from `path`, with a split other than train, validation and test: a `ValueError`."""
-    unknown = table[~table["split"].isin(SPLITS)]
+def read_splits(table: pd.DataFrame, path: str | Path) -> pd.DataFrame:
+    """Return a table, read from `path`, with splits in lower case; others than train, validation and test: a `ValueError`."""
+    splits = table["split"].str.lower()
+    unknown = table[~splits.isin(SPLITS)]
     if len(unknown):
         row = unknown.iloc[0]
         raise ValueError(f"{path} puts {row['participant_id']} in the split {row['split']!r}: accepted are {', '.join(SPLITS)}")
+    return table.assign(split=splits)
 
 
 def check_pairs(manifest: pd.DataFrame, path: str | Path) -> pd.DataFrame:
@@ -152,10 +177,13 @@ def check_pairs(manifest: pd.DataFrame, path: str | Path) -> pd.DataFrame:
     return manifest
 
 
-def read_values(table: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """Return a table of text, read from `path`, with ages in numbers and absolute paths; a `ValueError` when one is no number."""
+def read_values(table: pd.DataFrame, path: Path, strict: bool = False) -> pd.DataFrame:
+    """Return a table of text, read from `path`, with ages in numbers and absolute paths.
+
+    An age that cannot be read is a `ValueError` with `strict`, else missing, with a warning.
+    """
     paths = {name: table[name].map(lambda value: str(path.parent / value), na_action="ignore") for name in PATHS if name in table}
-    return table.assign(**paths, **{name: read_numbers(table, name, path) for name in NUMBERS if name in table})
+    return table.assign(**paths, **{name: read_ages(table, name, path, strict) for name in NUMBERS if name in table})
 
 
 def read_labels(table: pd.DataFrame, path: str | Path, num_classes: int | None) -> pd.Series:
@@ -169,35 +197,25 @@ def read_labels(table: pd.DataFrame, path: str | Path, num_classes: int | None) 
     Raises:
         ValueError: When a label is no integer from 0 to K - 1.
     """
-    good = table["label"].str.fullmatch(r"\d+").astype(bool)
-    good &= pd.to_numeric(table["label"].where(good)) < (num_classes or float("inf"))
+    whole = table["label"].str.replace(r"[.,]0+$", "", regex=True)  # as R and Excel write integers
+    good = whole.str.fullmatch(r"\d+").astype(bool)
+    good &= pd.to_numeric(whole.where(good)) < (num_classes or float("inf"))
     if not good.all():
         row = table[~good].iloc[0]
         accepted = f"integers from 0 to {num_classes - 1}" if num_classes else "integers from 0"
         raise ValueError(f"{path} gives {row['participant_id']} the label {row['label']!r}: accepted are {accepted}")
-    return table["label"].astype(int)
+    return whole.astype(int)
 
 
-def read_numbers(manifest: pd.DataFrame, column: str, path: str | Path) -> pd.Series:
-    """Return a column of a table as numbers.
-
-    Args:
-        manifest: Rows with `participant_id`.
-        column: Name of the column.
-        path: Their table, for the message.
-
-    Returns:
-        The numbers; missing ones are NaN.
-
-    Raises:
-        ValueError: When a value is no number.
-    """
-    numbers = pd.to_numeric(manifest[column], errors="coerce")
-    wrong = manifest[numbers.isna() & manifest[column].notna()]
-    if len(wrong):
-        row = wrong.iloc[0]
-        raise ValueError(f"{path} gives {row['participant_id']} the {column} {row[column]!r}: accepted are numbers")
-    return numbers.astype(float)
+def find_torn(manifest: pd.DataFrame) -> str:
+    """Return who is in two splits, for a message; empty when nobody is. The participants sub-01 and 01 are the same."""
+    people = manifest["participant_id"].map(name_person)
+    splits = manifest.groupby(people)["split"].unique()
+    torn = splits[splits.map(len) > 1]
+    if torn.empty:
+        return ""
+    name = manifest.loc[people == torn.index[0], "participant_id"].iloc[0]
+    return f"{name} in the splits {' and '.join(sorted(torn.iloc[0]))} ({len(torn)} such subjects)"
 
 
 def fingerprint(manifest: pd.DataFrame) -> str:
@@ -218,12 +236,14 @@ def fingerprint(manifest: pd.DataFrame) -> str:
 def _check_columns(manifest: pd.DataFrame, path: Path) -> None:
     """Refuse a table without a required column or value."""
     if absent := [name for name in REQUIRED if name not in manifest]:
-        raise ValueError(f"{path} lacks the column {absent[0]}: required are {', '.join(REQUIRED)} (tab-separated)")
+        shown = show_columns(list(manifest))
+        raise ValueError(f"{path} lacks the column {absent[0]}: required are {', '.join(REQUIRED)}; its columns are {shown}")
     for column in REQUIRED:
         empty = manifest[column].isna().to_numpy().nonzero()[0]
         if len(empty):
             name = manifest.fillna({"participant_id": "the scan"})["participant_id"].iloc[empty[0]]
-            raise ValueError(f"{path} gives {name} in line {empty[0] + 2} no {column}: accepted is a value in every row")
+            line = find_line(path, int(empty[0]))
+            raise ValueError(f"{path} gives {name} in line {line} no {column}: accepted is a value in every row")
 
 
 def _check_classes(manifest: pd.DataFrame, path: Path, num_classes: int | None) -> None:
@@ -238,13 +258,8 @@ def _check_classes(manifest: pd.DataFrame, path: Path, num_classes: int | None) 
 
 def _check_repeats(manifest: pd.DataFrame, path: Path) -> None:
     """Refuse a subject in two splits, and a scan that is listed twice, by whatever path."""
-    splits = manifest.groupby("participant_id")["split"].unique()
-    torn = splits[splits.map(len) > 1]
-    if len(torn):
-        raise ValueError(
-            f"{path} puts {torn.index[0]} in the splits {' and '.join(sorted(torn.iloc[0]))} ({len(torn)} such subjects):"
-            " all scans of a subject belong in one"
-        )
+    if torn := find_torn(manifest):
+        raise ValueError(f"{path} puts {torn}: all scans of a subject belong in one")
     repeated = manifest[manifest["image"].map(lambda image: Path(image).resolve()).duplicated()]
     if len(repeated):
         raise ValueError(f"{path} lists {repeated['image'].iloc[0]} more than once: one row a scan is accepted")

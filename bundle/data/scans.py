@@ -14,14 +14,22 @@ from monai.transforms.utility.array import EnsureChannelFirst
 from monai.utils import ensure_tuple_rep
 from torch import Tensor
 
-SUFFIXES = (".nii", ".nii.gz")
+SUFFIXES = (".nii", ".nii.gz", ".mgz", ".mgh", ".img", ".hdr", ".mnc", ".nrrd")  # in any case; .img and .hdr are one scan
 BLOCK = 1 << 22  # bytes
 VOXEL_RANGE = (0.05, 20.0)  # mm, edge of a voxel
 
 
+def has_suffix(name: str | Path) -> bool:
+    """Return whether a name or path ends like a file of a scan, in lower or upper case."""
+    return str(name).lower().endswith(SUFFIXES)
+
+
 def strip_suffix(name: str) -> str:
-    """Return the name or path of a NIfTI file without its suffix."""
-    return name.removesuffix(".gz").removesuffix(".nii")
+    """Return the name or path of a scan without its suffix, in lower or upper case; another name as it is."""
+    for suffix in sorted(SUFFIXES, key=len, reverse=True):
+        if name.lower().endswith(suffix):
+            return name[: -len(suffix)]
+    return name
 
 
 class LoadScan(Transform):

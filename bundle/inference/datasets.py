@@ -1,59 +1,59 @@
 """Which scans to explain, and reading them such that a bad one does not stop the others."""
 
-from collections.abc import Callable, Iterable, Sequence
+import logging
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from monai.data import Dataset, MetaTensor
 
-from bundle.data.manifest import read_table
-from bundle.data.scans import SUFFIXES, strip_suffix
-from bundle.files import TEMPORARY_PREFIX, find_table, make_unique
-from bundle.inference.postprocessing import IMAGES
+from bundle.data.discovery import DEAD, find_scan_files, find_source, is_dead
+from bundle.data.manifest import SPLITS, check_images, read_listed
+from bundle.data.scans import strip_suffix
+from bundle.files import make_unique
 
 FAILURE = "failure"  # key of an item with the reason why its scan cannot be explained
 PREPARED = "prepared.tsv"  # table of a cohort that configs/prepare.yaml made
-OUTPUTS = (*IMAGES, "interpolation")  # endings of the files we write
-NO_SCANS = ("mask", "dseg")  # words in the names of masks and label maps
+
+logger = logging.getLogger(__name__)
 
 
-def find_scans(dataset_dir: str | Path, split: str | None = None) -> list[dict[str, str]]:
+def find_scans(dataset_dir: str | Path, split: str | None = None, suffix: str | None = "T1w") -> list[dict[str, str]]:
     """List the scans of a folder or a table, or a single one.
 
-    A folder that holds `prepared.tsv`, `manifest.tsv` or `participants.tsv`, or a file ending in `.tsv`, is read as a table with
-    the column `image` (paths relative to the table). Of another folder all NIfTI files are taken, at any depth, except those
-    that this bundle writes, and masks and label maps, by their names (`mask`, `dseg`). The same holds for a folder whose table
-    has no such column, as that of a BIDS dataset.
+    A folder that holds `prepared.tsv`, or else `manifest.tsv` or `participants.tsv` (or `.csv`, `.txt`, `.tab`), and a file of
+    such an ending, is read as a table with the column `image` (paths relative to the table). Where a folder's table has no such
+    column, as that of a BIDS dataset, a warning says so, and the scans of the folder are taken, as of a folder without table:
+    see `bundle.data.discovery`. What is left out is logged.
 
     Args:
-        dataset_dir: folder, table or NIfTI file.
+        dataset_dir: folder, table or scan.
         split: value of the table's column `split` to take; None for all rows.
+        suffix: contrast that is taken of a BIDS or CAPS dataset; None, or "all", for every scan.
 
     Returns:
-        Items with `image` and `scan` (the path; of prepared scans that of the raw scan) and `name`, unique, which mirrors the
-        folder's structure; prepared scans have `raw_image` and `transform` as well, failed ones `failure`.
+        Items with `image` and `scan` (the path; of prepared scans that of the raw scan) and `name`, unique, which is that of the
+        scan and mirrors the folder's structure; prepared scans have `raw_image` and `transform` as well, failed ones `failure`.
 
     Raises:
         FileNotFoundError: When there is no such folder, table or file.
         ValueError: When there is no scan in it, or the table lacks a column or value.
     """
-    source = Path(dataset_dir).expanduser().resolve()
+    source = find_source(dataset_dir)
     folder = source if source.is_dir() else source.parent
-    if not source.is_dir() and not source.name.endswith((".tsv", *SUFFIXES)):
-        raise FileNotFoundError(f"dataset_dir {source} does not exist: give a folder of NIfTI files or a .tsv table")
-    table = source
-    if source.is_dir():
-        table = source / PREPARED if (source / PREPARED).is_file() else find_table(source)
-    items = None
-    if table.suffix == ".tsv" and (table == source or table.is_file()):
-        items = _read_items(table, split, required=table == source or split is not None)
-    if items is None:
-        paths = _list_folder(source) if source.is_dir() else [source]
-        items = [{"image": str(path), "scan": str(path)} for path in paths]
-    if not items:
-        raise ValueError(f"dataset_dir {source} holds no scan: accepted are files ending in {' or '.join(SUFFIXES)}")
-    names = _name_scans([Path(item["image"]) for item in items], folder)
-    return [{**item, "name": name} for item, name in zip(items, names, strict=True)]
+    listed = read_listed(source, folder / PREPARED if (folder / PREPARED).is_file() else None, required=split is not None)
+    if listed is None and split is not None:
+        raise ValueError(f"dataset_dir {source} has no table: split takes rows of one")
+    if listed is not None:
+        items = _list_rows(*listed, split)
+    else:
+        items = [{"image": str(path)} for path in (find_scan_files(source, suffix) if source.is_dir() else [source])]
+    items = [{"scan": item.get("raw_image", item["image"]), **item} for item in items]
+    for item in items:
+        if FAILURE not in item and is_dead(item["image"]):
+            item[FAILURE] = f"{item['image']} is a {DEAD}"
+    return [{**item, "name": name} for item, name in zip(items, _name_scans(items, folder), strict=True)]
 
 
 def attempt(transform: Callable[[Any], Any], item: dict[str, Any]) -> dict[str, Any]:
@@ -110,52 +110,47 @@ def load_scan(path: str | Path | None, preprocessing: Callable[[Any], Any]) -> M
     return item["image"]
 
 
-def _read_items(table: Path, split: str | None, required: bool) -> list[dict[str, str]] | None:
-    """Return the scans that a table lists; None when it is not required to list any and has no column for them."""
-    rows = read_table(table)
-    if not required and "image" not in rows:
-        return None
-    needed = ["image"] if split is None else ["image", "split"]
-    if absent := [name for name in needed if name not in rows]:
-        raise ValueError(f"{table} lacks the column {absent[0]}: required here are {', '.join(needed)} (tab-separated)")
+def _list_rows(table: Path, rows: pd.DataFrame, split: str | None) -> list[dict[str, str]]:
+    """Return the scans that a table lists, those of one split or all."""
     if split is not None:
-        rows = rows[rows["split"] == split]
-        if rows.empty:
-            raise ValueError(f"{table} has no row whose split is {split}")
+        rows = _select_split(table, rows, split)
+    failed = rows.get("status", pd.Series(index=rows.index, dtype=object)) == "failed"  # when they were prepared
+    check_images(rows[~failed], table)
     items = []
-    records = rows.astype(object).where(rows.notna(), None).to_dict("records")
-    for index, row in zip(rows.index, records, strict=True):
-        if row.get("status") == "failed":  # when it was prepared
-            raw = str(row.get("raw_image"))
-            items.append({"image": raw, "scan": raw, FAILURE: str(row.get("message"))})
+    for row in rows.astype(object).where(rows.notna(), None).to_dict("records"):
+        if row.get("status") == "failed":
+            items.append({"image": str(row.get("raw_image")), FAILURE: str(row.get("message"))})
             continue
-        if row["image"] is None:
-            raise ValueError(f"{table} names no image in line {index + 2}: accepted is a path in every row")
         item = {"image": str(table.parent / str(row["image"]))}
         if row.get("raw_image") and row.get("transform"):  # the way back to the raw scan
             item |= {key: str(table.parent / str(row[key])) for key in ("raw_image", "transform")}
-        items.append({**item, "scan": item.get("raw_image", item["image"])})
+        items.append(item)
     return items
 
 
-def _list_folder(folder: Path) -> list[Path]:
-    """Return the NIfTI files below a folder in the order of their names, without masks and our own outputs."""
-    endings = tuple(f"_{output}{suffix}" for output in OUTPUTS for suffix in SUFFIXES)
-    return sorted(
-        path
-        for path in folder.rglob("*.nii*")
-        if path.is_file()
-        and path.name.endswith(SUFFIXES)
-        and not path.name.endswith(endings)
-        and not any(word in path.name for word in NO_SCANS)
-        and not path.name.startswith(TEMPORARY_PREFIX)
-    )
+def _select_split(table: Path, rows: pd.DataFrame, split: str) -> pd.DataFrame:
+    """Return the rows of a split, in whatever case it is written; others than the usual splits are counted in a warning."""
+    if "split" not in rows:
+        raise ValueError(f"{table} lacks the column split: required here are image, split")
+    splits = rows["split"].astype("string").str.lower().fillna("n/a")
+    unknown = rows[~splits.isin([*SPLITS, split.lower()])]
+    if len(unknown):
+        logger.warning("%s: %d rows are left out, as their split is none of %s (first: %r)", table, len(unknown),
+                       ", ".join(SPLITS), unknown["split"].iloc[0])  # fmt: skip
+    if not (splits == split.lower()).any():
+        raise ValueError(f"{table} has no row whose split is {split}")
+    return rows[splits == split.lower()]
 
 
-def _name_scans(paths: Iterable[Path], folder: Path) -> list[str]:
-    """Return paths relative to the folder, or bare names of files elsewhere, without suffixes; _2, _3, ... make them unique."""
+def _name_scans(items: Sequence[dict[str, str]], folder: Path) -> list[str]:
+    """Return a name for each scan: its own, below the path of its folder relative to `folder`, or alone for files elsewhere.
+
+    Prepared scans have the names of their raw ones. Repeated names end in _2, _3, ...
+    """
     names = []
-    for path in paths:
+    for item in items:
+        path = Path(item["image"])
+        path = path.with_name(Path(item.get("raw_image", item["image"])).name)
         inside = path.is_relative_to(folder) and ".." not in path.parts
         names.append(strip_suffix(str(path.relative_to(folder) if inside else path.name)).replace("_desc-prepared", ""))
     return make_unique(names, "_")

@@ -10,9 +10,9 @@ from monai.data import MetaTensor
 from monai.transforms import Transform
 from monai.utils.enums import CommonKeys as Keys
 
+from bundle.data.discovery import IMAGES
 from bundle.data.resampling import redirect
 
-IMAGES = ("fa_mean", "fa_variance", "fa_low", "fa_high", "translated", "fa_exemplar", "fa_value", "translated_value")
 AGES = ("predicted_age", "translated_age")  # years
 
 

@@ -10,10 +10,11 @@ from ignite.engine import Engine, Events
 from monai.data import MetaTensor
 from monai.utils.enums import CommonKeys as Keys
 
+from bundle.data.discovery import IMAGES
 from bundle.files import check_writable, write_atomically, write_nifti
 from bundle.inference.datasets import FAILURE
 from bundle.inference.overview import save_overview
-from bundle.inference.postprocessing import AGES, IMAGES
+from bundle.inference.postprocessing import AGES
 
 FILES = {Keys.PRED: "fa_mean"} | {key: key for key in IMAGES if key != "fa_mean"}
 

@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from bundle.data.discovery import DEAD, is_dead
 from bundle.files import MANIFEST, check_writable, write_atomically, write_nifti, write_table
 from bundle.preprocessing.pictures import OVERVIEW, save_picture, write_overview
 from bundle.preprocessing.pipeline import Settings, prepare_scan
 from bundle.preprocessing.quality_control import RejectedScan
-from bundle.preprocessing.sources import find_raw_scans
+from bundle.preprocessing.sources import find_raw_scans, keep_stems
 from bundle.preprocessing.workers import run_in_processes
 from bundle.records import compute_fingerprint, read_record, write_record
 
@@ -37,24 +38,31 @@ logger = logging.getLogger(__name__)
 class CohortPreprocessing:
     """Prepare all scans of a folder, table or dataset, each once, and list how it went.
 
-    Below `output_dir`, for each scan `sub-*/[ses-*/]anat/*_desc-prepared_T1w.nii.gz`, its brain mask, the transform from the
-    raw scan, a picture and a record; for all `prepared.tsv`, `overview.html`, and when the source has labels and splits
-    `manifest.tsv`, with the scans that are done. A scan that is done and has not changed is not done again.
+    Below `output_dir`, for each scan NAME, where `find_raw_scans` places it, `NAME_desc-prepared_T1w.nii.gz`, its brain mask,
+    the transform from the raw scan, a picture and a record; for all `prepared.tsv`, `overview.html`, and when the source has
+    labels and splits `manifest.tsv`, with the scans that are done. A scan that is done and has not changed is not done again.
+    Scans that an earlier version prepared keep the names that it gave them.
 
     Args:
         dataset_dir: NIfTI file, folder or table, as in `find_raw_scans`.
         output_dir: folder to write to.
         settings: what is done to a scan.
         num_workers: processes, each with one thread; 0 for none beside this one.
+        scan_suffix: contrast that is taken of a BIDS or CAPS dataset; None, or "all", for every scan.
 
     Raises:
         ValueError: When `num_workers` is below 0.
     """
 
     def __init__(
-        self, dataset_dir: str | Path, output_dir: str | Path, settings: Settings | None = None, num_workers: int = 1
+        self,
+        dataset_dir: str | Path,
+        output_dir: str | Path,
+        settings: Settings | None = None,
+        num_workers: int = 1,
+        scan_suffix: str | None = "T1w",
     ) -> None:
-        self.dataset_dir = dataset_dir
+        self.dataset_dir, self.scan_suffix = dataset_dir, scan_suffix
         self.output_dir = Path(output_dir).expanduser().resolve()
         self.settings = settings or Settings()
         self.num_workers = num_workers
@@ -73,7 +81,7 @@ class CohortPreprocessing:
             OSError: When nothing can be written to `output_dir`.
             ValueError: When there is no scan in it.
         """
-        scans = find_raw_scans(self.dataset_dir).to_dict("records")
+        scans = keep_stems(find_raw_scans(self.dataset_dir, self.scan_suffix), self.output_dir / TABLE).to_dict("records")
         check_writable(self.output_dir)
         self.rows = {}
         with tqdm(total=len(scans), desc="preparing scans", unit="scan") as bar:
@@ -127,6 +135,8 @@ class CohortPreprocessing:
 
 def _prepare_and_write(raw_image: str, output_dir: Path, stem: str, settings: Settings) -> dict[str, Any]:
     """Prepare one scan, unless that was done before, and return the columns of its row; `stem` is the path of its files."""
+    if is_dead(raw_image):
+        return {"status": "failed", "message": f"{raw_image} is a {DEAD}"}
     names = {column: f"{stem}_{ending}" for column, ending in ENDINGS.items()}
     files = {column: output_dir / name for column, name in names.items()}
     record = output_dir / f"{stem}_{RECORD}"

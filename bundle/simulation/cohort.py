@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import pandas as pd
 
-from bundle.files import PARTICIPANTS, find_table
+from bundle.files import PARTICIPANTS, TABLE_SUFFIXES, find_table
 from bundle.simulation.anatomies import list_anatomies, list_missing_packages
 from bundle.simulation.storage import DESCRIPTION, SubjectFiles, is_written, write_cohort
 
@@ -63,7 +63,7 @@ def find_cohort(dataset_dir: str | Path, simulate: Callable[..., Path]) -> Path:
     it is.
 
     Args:
-        dataset_dir: Folder of the cohort.
+        dataset_dir: Folder of the cohort, or its table.
         simulate: Writes a cohort into the folder `dataset_dir`, or finds it written.
 
     Returns:
@@ -71,7 +71,7 @@ def find_cohort(dataset_dir: str | Path, simulate: Callable[..., Path]) -> Path:
 
     Raises:
         FileNotFoundError: When the folder holds something, but no cohort.
-        ValueError: When it holds a simulated cohort with other settings.
+        ValueError: When it holds a simulated cohort with other settings, or is a file that is no table.
     """
     folder = Path(dataset_dir).expanduser()
     if find_table(folder).is_file():
@@ -82,6 +82,8 @@ def find_cohort(dataset_dir: str | Path, simulate: Callable[..., Path]) -> Path:
         raise FileNotFoundError(
             f"dataset_dir {folder} holds files but no {PARTICIPANTS}: give a cohort with that table, or a new folder"
         )
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"dataset_dir {folder} is no folder and no table ({', '.join(TABLE_SUFFIXES)}): give a cohort")
     logger.warning("No cohort in %s: simulating one there", folder)
     return simulate(dataset_dir=folder)
 

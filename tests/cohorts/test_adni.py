@@ -9,6 +9,7 @@ import pytest
 from bundle.cohorts import Splitting, read_adni, write_manifest
 from bundle.cohorts.manifests import EXCLUSIONS
 from bundle.data import read_manifest
+from bundle.data.discovery import DEAD
 from bundle.preprocessing.sources import find_raw_scans
 
 HALVES = Splitting(fractions=(0.5, 0.25, 0.25))
@@ -279,3 +280,70 @@ def test_a_folder_without_labels_is_refused(make_bids, visits, tmp_path: Path, m
     make_scan(tmp_path / "bare" / "sub-1" / "ses-M000" / "anat" / "sub-1_ses-M000_T1w.nii.gz")
     with pytest.raises(FileNotFoundError, match="holds no labels: accepted as labels are a BIDS folder"):
         read_adni(tmp_path / "bare")
+
+
+@pytest.mark.parametrize("form", ["%m/%d/%Y", "%d.%m.%Y"])
+def test_days_in_the_formats_of_excel_are_read(make_bids, visits, write_adnimerge, tmp_path: Path, form: str) -> None:
+    table = write_adnimerge(tmp_path / "ADNIMERGE.csv", visits)
+    rows = pd.read_csv(table)
+    for name in ("EXAMDATE", "EXAMDATE_bl"):
+        rows[name] = pd.to_datetime(rows[name]).dt.strftime(form)
+    rows.to_csv(table, index=False)
+    manifest = read_adni(make_bids(visits), labels=table)
+    assert rows_of(manifest, "030S0001")["age"].tolist() == pytest.approx([68.5, 68.5 + 730 / 365.25])
+
+
+@pytest.mark.parametrize("code", ["y1", "uns1", "v21"])
+def test_codes_that_are_no_months_have_the_month_of_their_day(
+    make_bids, visits, write_adnimerge, tmp_path: Path, code: str
+) -> None:
+    table = write_adnimerge(tmp_path / "ADNIMERGE.csv", visits)
+    table.write_text(table.read_text().replace(",m24,", f",{code},"))
+    assert rows_of(read_adni(make_bids(visits), labels=table), "030S0001")["pair"].tolist() == ["ses-M024", "ses-M000"]
+
+
+def test_codes_that_are_no_months_are_left_out_by_name_where_there_is_no_day(layouts, visits, write_table) -> None:
+    folder = layouts.make_caps(visits)
+    names = {0: "bl", 6: "m06", 12: "M12", 24: "y1", 36: "4_bl"}
+    rows = [f"{person.replace('S', '_S_')} {names[months]} {diagnosis}" for person, months, diagnosis in visits]
+    write_table(folder / "labels.tsv", "participant_id session_id diagnosis", *rows)
+    manifest = read_adni(folder, layout="caps", held_out="everyone", splitting=HALVES)
+    assert reasons(manifest)["visit y1, which is no month since baseline"] == 4
+    assert reasons(manifest)["visit 4_bl, which is no month since baseline"] == 4
+    assert reasons(manifest)["scan without a row in the table"] == 8
+
+
+def test_a_screening_beside_a_baseline_is_left_out_and_its_scan_is_the_baselines(
+    visits, make_scan, write_adnimerge, tmp_path
+) -> None:
+    for person, months, _ in visits:
+        make_scan(tmp_path / "scans" / f"{person.replace('S', '_S_')}_{f'm{months:02d}' if months else 'sc'}.nii.gz")
+    table = write_adnimerge(tmp_path / "ADNIMERGE.csv", visits)
+    table.write_text(table.read_text() + "1,030_S_0001,sc,2009-12-20,2010-01-15,68.5,Female,LMCI,MCI,25,3 Tesla MRI\n")
+    manifest = read_adni(tmp_path, layout="flat")
+    assert rows_of(manifest, "030S0001")["session_id"].tolist() == ["ses-M000", "ses-M024"]
+    assert reasons(manifest)["visit sc, which is no month since baseline"] == 1
+
+
+def test_dead_links_and_hidden_files_among_scans_are_left_out_by_name(make_bids, visits) -> None:
+    folder = make_bids(visits)
+    scan = folder / "sub-ADNI000S1000/ses-M000/anat/sub-ADNI000S1000_ses-M000_T1w.nii.gz"
+    scan.unlink()
+    scan.symlink_to("nowhere")
+    (scan.parent / f"._{scan.name}").write_bytes(b"x")
+    manifest = read_adni(folder)
+    assert ("sub-ADNI000S1000", "ses-M000", DEAD) in manifest.attrs[EXCLUSIONS]
+    assert rows_of(manifest, "000S1000")["session_id"].tolist() == ["ses-M012"]
+
+
+def test_participants_without_prefix_are_joined(make_bids, visits) -> None:
+    folder = make_bids(visits)
+    table = folder / "participants.tsv"
+    table.write_text(table.read_text().replace("sub-", ""))
+    assert set(read_adni(folder)["sex"]) == {"F", "M"}
+
+
+def test_missing_field_strengths_of_adni_are_no_field_strengths(make_bids, visits, write_adnimerge, tmp_path: Path) -> None:
+    table = write_adnimerge(tmp_path / "ADNIMERGE.csv", visits)
+    table.write_text(table.read_text().replace("3 Tesla MRI", "-4", 1))
+    assert reasons(read_adni(make_bids(visits), labels=table))["of unknown field strength"] == 1

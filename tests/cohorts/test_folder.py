@@ -9,6 +9,7 @@ import pytest
 from bundle.cohorts import Splitting, read_folder, write_manifest
 from bundle.cohorts.manifests import EXCLUSIONS
 from bundle.data import read_manifest
+from bundle.data.discovery import DEAD
 from bundle.simulation.squares import simulate_squares_cohort
 
 HALVES = Splitting(fractions=(0.5, 0.25, 0.25))
@@ -139,7 +140,7 @@ def test_written_pairs_are_read_back(longitudinal: Path, tmp_path: Path) -> None
         ({"classes": None}, "gives p0 the label 'Control': accepted are integers from 0"),
         ({"classes": [["control"], ["case"]]}, "folder has no scan of class 1 case in the split train|too few"),
         ({"table": "absent.csv"}, "absent.csv does not exist"),
-        ({"table": "scans/s0.nii.gz"}, "s0.nii.gz is no table: accepted are files ending in .tsv or .csv"),
+        ({"table": "scans/s0.nii.gz"}, "s0.nii.gz is no table: accepted are files ending in .tsv, .csv"),
         ({"columns": {**COLUMNS, "age": "Group"}}, "gives p0 the age 'Control': accepted are numbers"),
     ],
 )
@@ -152,3 +153,45 @@ def test_the_same_scan_of_two_participants_is_refused(cohort: Path) -> None:
     (cohort / "scans" / "s3.nii.gz").write_bytes((cohort / "scans" / "s0.nii.gz").read_bytes())
     with pytest.raises(ValueError, match=r"s0.nii.gz of p0 \(.*\) and .*s3.nii.gz of p3 \(.*\) are the same image"):
         read(cohort)
+
+
+def test_participants_are_found_with_and_without_their_prefix(cohort: Path, make_scan) -> None:
+    for index in range(8):
+        make_scan(cohort / f"sub-p{index}" / "anat" / f"sub-p{index}_T1w.nii.gz")
+        (cohort / f"sub-p{index}" / "anat" / f"._sub-p{index}_T1w.nii.gz").touch()
+    columns = {name: column for name, column in COLUMNS.items() if name != "image"}
+    for pattern in ("{participant_id}/anat/*_T1w.nii.gz", "sub-{participant_id}/anat/*"):
+        assert len(read(cohort, columns=columns, image_pattern=pattern)) == 8
+
+
+def test_splits_of_a_table_hold_with_and_without_prefix(cohort: Path, write_table) -> None:
+    rows = [f"sub-p{index} {['train', 'validation', 'test', 'Train'][index // 2]}" for index in range(8)]
+    table = write_table(cohort / "splits.csv", "participant_id split", *rows)
+    assert sorted(read(cohort, splitting=Splitting(table=table))["split"]) == ["test"] * 2 + ["train"] * 4 + ["validation"] * 2
+
+
+@pytest.mark.parametrize("used", ["stratification", "classes", "nothing"])
+def test_a_bad_age_is_refused_where_ages_are_used(cohort: Path, used: str, caplog) -> None:
+    table, splits = cohort / "people.csv", ["split", *["train"] * 4, *["validation"] * 4]
+    lines = table.read_text().replace(",50,", ",old,").splitlines()
+    if used == "nothing":
+        lines = [f"{line},{split}" for line, split in zip(lines, splits, strict=True)]
+    table.write_text("\n".join(lines))
+    options = {"age_classes": [[50, 52], [54, 60]]} if used == "classes" else {}
+    if used == "nothing":
+        assert read(cohort, **options)["age"].isna().sum() == 1 and "count as missing (first: 'old' of p0)" in caplog.text
+    else:
+        with pytest.raises(ValueError, match="people.csv gives p0 the age 'old': accepted are numbers"):
+            read(cohort, **options)
+
+
+def test_a_dead_link_is_left_out_by_name(cohort: Path) -> None:
+    (cohort / "scans" / "s0.nii.gz").unlink()
+    (cohort / "scans" / "s0.nii.gz").symlink_to("nowhere")
+    assert read(cohort).attrs[EXCLUSIONS] == [("p0", "n/a", DEAD)]
+
+
+def test_a_table_of_excel_in_german_is_read(cohort: Path) -> None:
+    table = cohort / "people.csv"
+    table.write_bytes(table.read_text().replace(",", ";").replace(";50;", ";50,5;").encode("utf-16"))
+    assert read(cohort).set_index("participant_id")["age"]["p0"] == 50.5

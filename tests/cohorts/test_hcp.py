@@ -6,6 +6,8 @@ import pytest
 from tiny_layouts import TinyLayouts
 
 from bundle.cohorts import Splitting, read_hcp
+from bundle.cohorts.manifests import EXCLUSIONS
+from bundle.data.discovery import DEAD
 
 PEOPLE = [str(100307 + index) for index in range(8)]
 HALVES = Splitting(fractions=(0.5, 0.25, 0.25))
@@ -76,3 +78,13 @@ def test_errors_say_what_is_accepted(cohort: Path, tmp_path: Path) -> None:
         read_hcp(cohort, scan="T1w/absent.nii.gz")
     with pytest.raises(FileNotFoundError, match="dataset_dir .* does not exist"):
         read_hcp(tmp_path / "absent")
+
+
+def test_labels_with_prefix_and_dead_links(cohort: Path, write_table, tmp_path: Path) -> None:
+    scan = cohort / PEOPLE[0] / "MNINonLinear" / "T2w_restore_brain.nii.gz"
+    scan.unlink()
+    scan.symlink_to("nowhere")
+    rows = [f"sub-{person} {index % 2} train" for index, person in enumerate(PEOPLE)]
+    manifest = read_hcp(cohort, labels=write_table(tmp_path / "labels.tsv", "participant_id label split", *rows))
+    assert manifest["participant_id"].tolist() == PEOPLE[1:]
+    assert (PEOPLE[0], "n/a", DEAD) in manifest.attrs[EXCLUSIONS]

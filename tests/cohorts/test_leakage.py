@@ -24,8 +24,10 @@ def test_files_of_one_size_and_different_bytes_are_accepted(manifest: pd.DataFra
 
 
 def test_a_participant_in_two_splits_is_refused(manifest: pd.DataFrame) -> None:
-    with pytest.raises(ValueError, match=r"a is in the splits test and train \(1 such participants\)"):
+    with pytest.raises(ValueError, match=r"the cohort has a in the splits test and train \(1 such subjects\)"):
         check_leakage(manifest.assign(participant_id=[*"abca"]))
+    with pytest.raises(ValueError, match="the cohort has a in the splits test and train"):
+        check_leakage(manifest.assign(participant_id=["a", "b", "c", "sub-a"]))
 
 
 def test_the_same_path_twice_is_refused(manifest: pd.DataFrame) -> None:

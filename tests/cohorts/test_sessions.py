@@ -20,6 +20,12 @@ def test_sessions_without_numbers_are_sorted_by_age() -> None:
     assert sort_sessions(scans)["session_id"].tolist() == ["post", "again"]
 
 
+def test_sessions_of_several_kinds_are_sorted_by_age_with_a_warning(caplog) -> None:
+    scans = visits(("a", "y1", 1), ("a", "m12", 0), ("a", "bl", 0)).assign(age=[73.0, 71.0, 70.0])
+    assert sort_sessions(scans)["session_id"].tolist() == ["bl", "m12", "y1"]
+    assert "sessions are named in several ways (y1, m12)" in caplog.text
+
+
 def test_a_pair_is_the_first_scan_of_each_class() -> None:
     scans = sort_sessions(visits(*[("a", f"m{12 * i:02d}", int(i > 1)) for i in range(4)], ("b", "bl", 1), ("b", "m12", 1)))
     assert find_pairs(scans).fillna("").tolist() == ["m24", "", "m00", "", "", ""]

@@ -25,10 +25,10 @@ def test_the_first_of_several_names_is_taken(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "t.csv is no table with the separator ','"),
+        ("", "t.csv is empty: accepted are a header"),
         ("PTID,age\n", "t.csv has no rows"),
         ("id,age\n1,2\n", r"t.csv lacks the column PTID or participant_id \(participant_id\): its columns are id, age"),
-        ("PTID\tage\n1\t2\n", r"t.csv lacks the column PTID or participant_id"),
+        ("PTID age\n1 2\n", r"t.csv lacks the column PTID or participant_id \(participant_id\): its columns are PTID age"),
     ],
 )
 def test_wrong_tables_are_refused(tmp_path: Path, text: str, message: str) -> None:

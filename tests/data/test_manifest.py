@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from bundle.data import datalist, fingerprint, read_manifest
@@ -170,3 +171,65 @@ def test_a_fingerprint_tells_who_is_trained_and_validated_on_and_not_in_what_ord
     exchanged = ["s5" + ROWS[1][2:], "s2" + ROWS[3][2:]]  # as many of each class and split
     assert take(ROWS[0], ROWS[2], *exchanged) != own
     assert take(ROWS[0].replace("\t0", "\t1"), ROWS[1].replace("\t1", "\t0"), *ROWS[2:]) != own
+
+
+def _write_as(folder: Path, name: str, separator: str, encoding: str = "utf-8", header: str = HEADER) -> Path:
+    _write(folder, *ROWS)
+    text = (folder / "participants.tsv").read_text().replace(HEADER, header).replace("\t", separator)
+    (folder / "participants.tsv").unlink()
+    (folder / name).write_bytes(text.encode(encoding))
+    return folder
+
+
+@pytest.mark.parametrize("name", ["participants.tsv", "participants.csv", "manifest.txt", "participants.tab"])
+@pytest.mark.parametrize(("separator", "encoding"), [("\t", "utf-8"), (";", "utf-8-sig"), (" , ", "utf-16"), ("\t ", "cp1252")])
+def test_tables_of_any_usual_kind_are_cohorts(tmp_path: Path, name: str, separator: str, encoding: str) -> None:
+    header = "Participant_ID\tLabel\tsplit\tImage"
+    manifest = read_manifest(_write_as(tmp_path, name, separator, encoding, header))
+    assert manifest[["participant_id", "label", "split"]].to_numpy().tolist() == [
+        ["s1", 0, "train"], ["s2", 1, "train"], ["s3", 0, "validation"], ["s5", 1, "validation"], ["s4", 1, "test"]]  # fmt: skip
+    assert manifest["image"].tolist() == [str(tmp_path / f"{name}.nii") for name in "abced"]
+    pd.testing.assert_frame_equal(read_manifest(tmp_path / name), manifest)  # the table itself
+
+
+def test_splits_in_another_case_and_labels_with_decimals_are_what_they_mean(tmp_path: Path) -> None:
+    rows = ("s1\t0.0\tTrain \ta.nii", "s2\t1.0\tTRAIN\tb.nii")
+    assert read_manifest(_write(tmp_path, *rows))[["label", "split"]].to_numpy().tolist() == [[0, "train"], [1, "train"]]
+    with pytest.raises(ValueError, match="gives s2 the label '1.5'"):
+        read_manifest(_write(tmp_path, rows[0], rows[1].replace("1.0", "1.5")))
+
+
+def test_a_bad_age_harms_nobody_who_does_not_need_it(tmp_path: Path, caplog) -> None:
+    rows = ("s1\t0\ttrain\ta.nii\told", "s2\t1\ttrain\tb.nii\t89+")
+    manifest = read_manifest(_write(tmp_path, *rows, header=f"{HEADER}\tage"))
+    assert manifest["age"].tolist()[1] == 89 and pd.isna(manifest["age"][0])
+    assert "1 values of age that count as missing (first: 'old' of s1)" in caplog.text
+    assert [item["label"] for item in datalist(manifest, "train", ["label", "image"])] == [0, 1]
+    with pytest.raises(ValueError, match="gives s1 in the split train no age, which is needed here"):
+        datalist(manifest, "train", ["label", "image", "age"])
+
+
+def test_a_participant_with_and_without_prefix_is_one(tmp_path: Path) -> None:
+    rows = (*ROWS[:2], "sub-s1\t0\ttest\tc.nii")
+    with pytest.raises(ValueError, match=r"puts s1 in the splits test and train \(1 such subjects\)"):
+        read_manifest(_write(tmp_path, *rows))
+
+
+def test_lines_are_counted_as_in_the_file(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="gives s2 in line 4 no label"):
+        read_manifest(_write(tmp_path, ROWS[0], "", "s2\tNA\ttrain\tb.nii"))
+
+
+def test_links_to_scans_that_are_not_there_are_named_as_such(tmp_path: Path) -> None:
+    _write(tmp_path, *ROWS, absent=("b.nii",))
+    (tmp_path / "b.nii").symlink_to(".git/annex/x")
+    with pytest.raises(FileNotFoundError, match=r"names 1 links to files that are not there \(first: \S+/b\.nii\): fetch them"):
+        read_manifest(tmp_path)
+
+
+def test_a_table_that_is_a_link_names_files_beside_the_link(tmp_path: Path) -> None:
+    _write(tmp_path, *ROWS)
+    (tmp_path / "store").mkdir()
+    (tmp_path / "participants.tsv").rename(tmp_path / "store" / "key.tsv")
+    (tmp_path / "participants.tsv").symlink_to("store/key.tsv")
+    assert read_manifest(tmp_path)["image"][0] == str(tmp_path / "a.nii")

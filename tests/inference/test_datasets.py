@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from bundle.inference import find_scans, load_scan
+from bundle.inference.datasets import FAILURE
 
 
 def _touch(path: Path) -> Path:
@@ -51,7 +52,7 @@ def test_table_lists_the_scans(tmp_path: Path, as_file: bool) -> None:
 
 
 def test_empty_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"holds no scan: accepted are files ending in \.nii or \.nii\.gz"):
+    with pytest.raises(ValueError, match=r"holds no scan: accepted are files ending in \.nii, \.nii\.gz"):
         find_scans(tmp_path)
 
 
@@ -91,3 +92,49 @@ def test_load_scan_says_what_is_wrong(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"scan\.nii is bad"):
         load_scan(tmp_path / "scan.nii", refuse)
     assert load_scan(None, refuse) is None
+
+
+def test_a_table_that_is_not_used_is_said_so(tmp_path: Path, caplog) -> None:
+    (tmp_path / "participants.tsv").write_text("participant_id\tage\nsub-1\t70\n")
+    _touch(tmp_path / "a.nii")
+    assert [item["name"] for item in find_scans(tmp_path)] == ["a"]
+    assert "participants.tsv is not used, as it lacks the column image: its columns are participant_id, age" in caplog.text
+
+
+@pytest.mark.parametrize("text", ["participant_id;image\ns1;a.nii\n", "participant_id,Image\ns1, a.nii \n"])
+def test_tables_of_other_kinds_are_used(tmp_path: Path, text: str) -> None:
+    _touch(tmp_path / "a.nii")
+    _touch(tmp_path / "left_out_by_the_table.nii")
+    (tmp_path / "participants.tsv").write_text(text)
+    assert [item["name"] for item in find_scans(tmp_path)] == ["a"]
+
+
+def test_a_split_is_taken_in_whatever_case_it_is_written_and_others_are_counted(tmp_path: Path, caplog) -> None:
+    rows = "a.nii\ttrain \nb.nii\tTrain\nc.nii\ttest\nd.nii\tn/a\ne.nii\ttrian\n"
+    (tmp_path / "list.tsv").write_text(f"image\tsplit\n{rows}")
+    assert [item["name"] for item in find_scans(tmp_path / "list.tsv", "train")] == ["a", "b"]
+    assert "2 rows are left out, as their split is none of train, validation, test" in caplog.text
+    with pytest.raises(ValueError, match="no table: split takes rows of one"):
+        find_scans(_touch(tmp_path / "x" / "a.nii").parent, "train")
+
+
+@pytest.mark.parametrize("listed", [False, True])
+def test_a_link_that_leads_nowhere_is_a_failed_scan_and_links_have_their_own_names(tmp_path: Path, listed: bool) -> None:
+    _touch(tmp_path / ".git" / "annex" / "SHA256-key")
+    for name, target in (("a_T1w.nii.gz", ".git/annex/SHA256-key"), ("b_T1w.nii.gz", ".git/annex/absent")):
+        (tmp_path / name).symlink_to(target)
+    if listed:
+        (tmp_path / "participants.tsv").write_text("image\na_T1w.nii.gz\nb_T1w.nii.gz\n")
+    good, bad = find_scans(tmp_path)
+    assert good == {"image": str(tmp_path / "a_T1w.nii.gz"), "scan": str(tmp_path / "a_T1w.nii.gz"), "name": "a_T1w"}
+    assert bad["name"] == "b_T1w" and "b_T1w.nii.gz is a link to a file that is not there: fetch it" in bad[FAILURE]
+    assert [item["name"] for item in find_scans(tmp_path / "a_T1w.nii.gz")] == ["a_T1w"]
+
+
+def test_prepared_scans_have_the_names_of_their_raw_ones(tmp_path: Path) -> None:
+    rows = [
+        "x/chris_t1_desc-prepared_T1w.nii.gz\t/raw/x/chris_t1.nii\tx/t.txt",
+        "sub-1/anat/sub-1_desc-prepared_T1w.nii.gz\t/r/b.nii\tt",
+    ]
+    (tmp_path / "prepared.tsv").write_text("image\traw_image\ttransform\n" + "\n".join(rows) + "\n")
+    assert [item["name"] for item in find_scans(tmp_path)] == ["x/chris_t1", "sub-1/anat/b"]

@@ -79,7 +79,7 @@ def test_one_command_prepares_and_explains(make_parser: Make, tmp_path: Path, sp
     table = pd.read_csv(tmp_path / "output" / "predictions.csv").set_index("scan")
     assert table["status"].to_dict() == {str(raw): "done", str(tmp_path / "scans/broken.nii.gz"): "failed"}
     assert "cannot be read as NIfTI" in table.loc[str(tmp_path / "scans/broken.nii.gz"), "reason"]
-    image = load(tmp_path / "output/sub-raw/anat/sub-raw_T1w_fa_mean.nii.gz")
+    image = load(tmp_path / "output/raw_fa_mean.nii.gz")
     assert image.shape == load(raw).shape
     np.testing.assert_array_equal(image.affine, load(raw).affine)
     assert image.get_fdata().any()
@@ -110,7 +110,7 @@ def test_absent_raw_scan_costs_this_scan_only(make_parser: Make, tmp_path: Path)
     paths[0].unlink()
     with pytest.raises(SystemExit, match="1 of 2 scans failed.*keep the raw scan where it was"):
         run(make_parser())
-    assert load(tmp_path / "output/sub-b/anat/sub-b_T1w_fa_mean.nii.gz").shape == load(paths[1]).shape
+    assert load(tmp_path / "output/b_fa_mean.nii.gz").shape == load(paths[1]).shape
 
 
 def test_a_single_file_is_a_scan(tmp_path: Path) -> None:
@@ -139,14 +139,14 @@ def test_raw_oblique_head_to_maps_on_its_own_grid(make_parser: Make, tmp_path: P
         with pytest.raises(SystemExit, match="1 of 2 scans failed"):
             run(make_parser(spatial_dims, **settings))
         for ending in ("fa_mean", "fa_variance", "translated"):
-            image = load(tmp_path / "output" / "sub-head" / "anat" / f"sub-head_T1w_{ending}.nii.gz")
+            image = load(tmp_path / "output" / f"head_{ending}.nii.gz")
             assert image.shape == raw.shape
             np.testing.assert_array_equal(image.affine, raw.affine)
             assert np.count_nonzero(image.get_fdata()) > 2000
     rows = pd.read_csv(tmp_path / "output" / "prepared" / "prepared.tsv", sep="\t").set_index("participant_id")
-    assert rows.loc["sub-slab", "status"] == "failed"
-    assert 1500 < rows.loc["sub-head", "brain_volume_ml"] < 2300
-    found = np.loadtxt(tmp_path / "output" / "prepared" / rows.loc["sub-head", "transform"])
+    assert rows.loc["slab", "status"] == "failed"
+    assert 1500 < rows.loc["head", "brain_volume_ml"] < 2300
+    found = np.loadtxt(tmp_path / "output" / "prepared" / rows.loc["head", "transform"])
     points = np.array([[60, -20, 20], [-60, -20, 20], [0, -95, 0], [0, 65, 10], [0, -20, 75.0]])
     error = nibabel.affines.apply_affine(found @ world, points) - points
     assert np.linalg.norm(error, axis=1).max() < 5  # mm, between two averages of brains

@@ -59,7 +59,7 @@ def test_what_is_done_is_not_done_again(save_blob: Save, plain: Settings, tmp_pa
     assert states(tmp_path / "out") == first
     assert (tmp_path / "out" / "prepared.tsv").read_bytes() == table
     save_blob(tmp_path / "raw" / "b.nii.gz", radius=50.0)
-    next((tmp_path / "out" / "sub-a").rglob("*_xfm.txt")).unlink()
+    (tmp_path / "out" / "a_from-raw_to-prepared_xfm.txt").unlink()
     CohortPreprocessing(tmp_path / "raw", tmp_path / "out", plain, 0).run()
     assert all(states(tmp_path / "out")[path] != state for path, state in first.items())
     second = states(tmp_path / "out")
@@ -74,7 +74,7 @@ def test_bad_scans_are_listed_with_a_sentence_and_the_others_done(save_blob: Sav
     (raw / "broken.nii.gz").write_bytes(b"no image")
     whole = save_blob(raw / "cut.nii.gz").read_bytes()
     (raw / "cut.nii.gz").write_bytes(whole[: len(whole) // 2])
-    arrays = {"film": np.ones((9, 9, 9, 2)), "constant": np.full((9, 9, 9), 3.0), "nan": np.full((9, 9, 9), np.nan),
+    arrays = {"film": np.ones((9, 9, 9, 2)), "constant": np.full((9, 9, 9), 3.0), "infinite": np.full((9, 9, 9), np.nan),
               "slice": np.random.default_rng(0).random((30, 30))}  # fmt: skip
     for name, array in arrays.items():
         nibabel.save(nibabel.Nifti1Image(array.astype(np.float32), np.diag([2.0, 2, 2, 1])), raw / f"{name}.nii.gz")
@@ -86,15 +86,24 @@ def test_bad_scans_are_listed_with_a_sentence_and_the_others_done(save_blob: Sav
         run.finish()
     table = read(tmp_path / "out").set_index("participant_id")
     sentences = {"broken": "cannot be read as NIfTI", "cut": "cannot be read as NIfTI", "film": "accepted is one scan of shape",
-                 "constant": "is constant", "nan": "NaN or infinite", "slice": "only volumes of shape (X, Y, Z)",
+                 "constant": "is constant", "infinite": "NaN or infinite", "slice": "only volumes of shape (X, Y, Z)",
                  "unknown": "left and right are unknown", "small": "shows a brain of 34 ml: accepted are 100"}  # fmt: skip
     for name, sentence in sentences.items():
-        assert table.loc[f"sub-{name}", "status"] == "failed"
-        assert sentence in table.loc[f"sub-{name}", "message"]
-        assert str(raw / f"{name}.nii.gz") in table.loc[f"sub-{name}", "message"]
-    assert table.loc["sub-good", "status"] == "done"
-    assert [path.parts[-3] for path in (tmp_path / "out").rglob("*_T1w.nii.gz")] == ["sub-good"]
-    assert table.loc["sub-small", "brain_volume_ml"] < 40
+        assert table.loc[name, "status"] == "failed"
+        assert sentence in table.loc[name, "message"]
+        assert str(raw / f"{name}.nii.gz") in table.loc[name, "message"]
+    assert table.loc["good", "status"] == "done"
+    assert [path.name for path in (tmp_path / "out").rglob("*_T1w.nii.gz")] == ["good_desc-prepared_T1w.nii.gz"]
+    assert table.loc["small", "brain_volume_ml"] < 40
+
+
+def test_a_link_that_leads_nowhere_fails_alone(save_blob: Save, plain: Settings, tmp_path: Path) -> None:
+    save_blob(tmp_path / "raw" / "a.nii.gz")
+    (tmp_path / "raw" / "b.nii.gz").symlink_to("nowhere")
+    CohortPreprocessing(tmp_path / "raw", tmp_path / "out", plain, 0).run()
+    table = read(tmp_path / "out").set_index("participant_id")
+    assert table["status"].to_dict() == {"a": "done", "b": "failed"}
+    assert "b.nii.gz is a link to a file that is not there: fetch it" in table.loc["b", "message"]
 
 
 def test_a_scan_unlike_the_template_is_refused_but_shown(save_blob: Save, plain: Settings, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from bundle.preprocessing import find_raw_scans
+from bundle.preprocessing.sources import keep_stems
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -37,7 +38,7 @@ def test_caps_layout_gives_each_scan_once(tmp_path: Path) -> None:
     start = "subjects/sub-ADNI002S0295/ses-M000/t1_linear/sub-ADNI002S0295_ses-M000_space-MNI152NLin2009cSym"
     touch(tmp_path, f"{start}_desc-Crop_res-1x1x1_T1w.nii.gz", f"{start}_res-1x1x1_T1w.nii.gz", "subjects/other.nii.gz")
     found = find_raw_scans(tmp_path)
-    assert found["stem"].tolist() == ["sub-ADNI002S0295/ses-M000/anat/sub-ADNI002S0295_ses-M000"]
+    assert found["stem"].tolist() == [f"sub-ADNI002S0295/ses-M000/anat/{Path(start).name}_res-1x1x1"]
     assert "Crop" not in found["raw_image"][0]
 
 
@@ -45,9 +46,9 @@ def test_any_folder_gives_all_scans_but_our_own_files(tmp_path: Path) -> None:
     touch(tmp_path, "ch2.nii.gz", "b/T1.nii", "b/T1.nii.gz", "b/notes.txt", "out/sub-1_desc-prepared_T1w.nii.gz")
     touch(tmp_path, "out/ch2_fa_mean.nii.gz")
     found = find_raw_scans(tmp_path)
-    assert found["participant_id"].tolist() == ["sub-bT1", "sub-bT1", "sub-ch2"]
-    assert found["stem"].tolist() == ["sub-bT1/anat/sub-bT1", "sub-bT1/anat/sub-bT1_copy-2", "sub-ch2/anat/sub-ch2"]
-    assert find_raw_scans(tmp_path / "ch2.nii.gz")["stem"].tolist() == ["sub-ch2/anat/sub-ch2"]
+    assert found["participant_id"].tolist() == ["b/T1", "b/T1", "ch2"]
+    assert found["stem"].tolist() == ["b/T1", "b/T1_2", "ch2"]
+    assert find_raw_scans(tmp_path / "ch2.nii.gz")["stem"].tolist() == ["ch2"]
 
 
 def test_a_table_carries_its_columns_over_but_no_paths(tmp_path: Path) -> None:
@@ -57,7 +58,7 @@ def test_a_table_carries_its_columns_over_but_no_paths(tmp_path: Path) -> None:
     found = find_raw_scans(tmp_path)
     assert list(found) == ["participant_id", "session_id", "label", "split", "age", "raw_image", "stem"]
     assert found["raw_image"].tolist() == [str(tmp_path / "x/a.nii"), "/y/b.nii"]
-    assert found["stem"].tolist() == ["sub-ab/ses-1/anat/sub-ab_ses-1", "sub-2/anat/sub-2"]
+    assert found["stem"].tolist() == ["sub-ab/ses-1/anat/sub-ab_ses-1_a", "sub-2/anat/sub-2_b"]
     assert find_raw_scans(tmp_path / "manifest.tsv").equals(found)
 
 
@@ -78,3 +79,41 @@ def test_what_holds_no_scan_is_refused(tmp_path: Path) -> None:
     (tmp_path / "manifest.tsv").write_text("participant_id\timage\nsub-1\tx.nii\nsub-2\tn/a\n")
     with pytest.raises(ValueError, match="names no image in line 3"):
         find_raw_scans(tmp_path)
+
+
+def test_prepared_scans_carry_the_names_of_the_raw_ones(tmp_path: Path) -> None:
+    names = [
+        "chris_t1.nii",
+        "Study #1/a b.nii.gz",
+        "x/sub-S1_T1w.nii.gz",
+        "x/sub-S1_desc-original_T1w.nii.gz",
+        "x/._sub-S1_T1w.nii.gz",
+    ]
+    touch(tmp_path, *names)
+    stems = find_raw_scans(tmp_path)["stem"].tolist()
+    assert stems == ["Study #1/a b", "chris_t1", "x/sub-S1", "x/sub-S1_desc-original"]
+
+
+def test_links_have_their_own_names(tmp_path: Path) -> None:
+    touch(tmp_path, ".annex/SHA256-key")
+    (tmp_path / "sub-01_T1w.nii.gz").symlink_to(".annex/SHA256-key")
+    for source in (tmp_path, tmp_path / "sub-01_T1w.nii.gz"):
+        found = find_raw_scans(source)
+        assert found["stem"].tolist() == ["sub-01"] and found["raw_image"].tolist() == [str(tmp_path / "sub-01_T1w.nii.gz")]
+
+
+def test_scans_of_a_table_are_told_apart_by_their_participants(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(
+        "participant_id;session_id;image\n100307;;/a/T1.nii\n100408;ses-2;/b/T1.nii\nchris;NA;/c/chris_t1.nii\n"
+    )
+    assert find_raw_scans(tmp_path / "t.csv")["stem"].tolist() == [
+        "sub-100307/anat/sub-100307_T1", "sub-100408/ses-2/anat/sub-100408_ses-2_T1", "sub-chris/anat/chris_t1"]  # fmt: skip
+
+
+def test_what_an_earlier_version_prepared_keeps_its_name(tmp_path: Path) -> None:
+    touch(tmp_path, "raw/chris_t1.nii", "raw/new.nii")
+    row = f"sub-christ1/anat/sub-christ1_desc-prepared_T1w.nii.gz\t{tmp_path / 'raw/chris_t1.nii'}\tdone\n"
+    (tmp_path / "prepared.tsv").write_text(f"image\traw_image\tstatus\n{row}n/a\t{tmp_path / 'raw/new.nii'}\tfailed\n")
+    found = keep_stems(find_raw_scans(tmp_path / "raw"), tmp_path / "prepared.tsv")
+    assert found["stem"].tolist() == ["sub-christ1/anat/sub-christ1", "new"]
+    assert keep_stems(found, tmp_path / "absent.tsv").equals(found)

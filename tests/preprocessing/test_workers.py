@@ -67,8 +67,8 @@ def test_a_scan_that_kills_its_process_fails_alone_and_those_behind_it_are_done(
     run = CohortPreprocessing(tmp_path / "raw", tmp_path / "out", settings, num_workers=1)
     run.run()
     table = pd.read_csv(tmp_path / "out" / "prepared.tsv", sep="\t").set_index("participant_id")
-    assert table["status"].to_dict() == {"sub-a": "done", "sub-b": "failed", "sub-c": "done", "sub-d": "done"}
-    assert "b.nii.gz: its process was killed twice" in table.loc["sub-b", "message"]
+    assert table["status"].to_dict() == {"a": "done", "b": "failed", "c": "done", "d": "done"}
+    assert "b.nii.gz: its process was killed twice" in table.loc["b", "message"]
     with pytest.raises(SystemExit, match="1 of 4 scans failed, the others are done"):
         run.finish()
 

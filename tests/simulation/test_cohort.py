@@ -164,10 +164,14 @@ def test_cohort_with_either_table_is_taken_as_it_is(tmp_path: Path, table: str) 
 
 
 def test_folder_without_a_table_is_refused_and_a_new_one_filled(tmp_path: Path) -> None:
-    (tmp_path / "thesis.txt").write_text("mine")
+    (tmp_path / "thesis.pdf").write_text("mine")
     with pytest.raises(FileNotFoundError, match="holds files but no participants.tsv"):
         find_cohort(tmp_path, refuse)
     assert find_cohort(tmp_path / "new", lambda dataset_dir: dataset_dir) == tmp_path / "new"
+    with pytest.raises(ValueError, match=r"is no folder and no table \(\.tsv, \.csv, \.txt, \.tab\): give a cohort"):
+        find_cohort(tmp_path / "thesis.pdf", refuse)
+    (tmp_path / "people.csv").write_text("participant_id\n")
+    assert find_cohort(tmp_path / "people.csv", refuse) == tmp_path / "people.csv"
 
 
 def test_simulated_cohort_is_checked_by_its_simulation(tmp_path: Path) -> None:

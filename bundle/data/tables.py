@@ -1,0 +1,303 @@
+"""The one reader of tables, as people have them: of any usual encoding, separator, word for a missing value, age and date."""
+
+import codecs
+import csv
+import logging
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from bundle.files import TABLE_SUFFIXES
+
+MISSING = ("", "n/a", "na", "n.a.", "nan", "null", "-", "--", ".", "<na>", "#n/a", "#na", "#null!", "#value!", "#div/0!",
+           "#ref!", "#name?", "#num!")  # in any case; of R, Excel, SAS, pandas and BIDS  # fmt: skip
+MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+ENCODINGS = ("utf-8", "cp1252", "latin-1")  # of tables without a mark, the first that fits
+SEPARATORS = ("\t", ";", ",")
+OLDEST = 130.0  # years
+BOUND = re.compile(r"(?:>=?|≥)\s*(\d+(?:[.,]\d+)?)|(\d+(?:[.,]\d+)?)\s*\+")  # an age that hides a higher one: >89, 89+
+DATES = ("%Y-%m-%d", "%Y/%m/%d", "%Y%m%d", "%m/%d/%Y", "%d/%m/%Y", "%m/%d/%y", "%d/%m/%y", "%d.%m.%Y", "%d.%m.%y", "%d-%b-%Y",
+         "%d-%b-%y", "%m-%d-%Y", "%d-%m-%Y")  # fmt: skip
+TIME = re.compile(r"[T ]\d{1,2}:\d{2}.*$")  # what may follow a date
+
+logger = logging.getLogger(__name__)
+
+
+def read_table(path: str | Path, names: Mapping[str, Sequence[str]] | None = None, others: bool = True) -> pd.DataFrame:
+    """Read a table as text: header and rows, separated by tabs, semicolons or commas.
+
+    The separator is read off the header. Tables are UTF-8, or UTF-16 with its mark; others are read as Latin-1 with a warning.
+    Blanks around cells are taken off, empty rows and columns left out.
+
+    Args:
+        path: File ending in `.tsv`, `.csv`, `.txt` or `.tab`.
+        names: Names of our own, for each the names that the table may use in its place; the first that it has is taken, in
+            whatever case, and with blanks for underscores, where that is unambiguous.
+        others: Whether further columns are kept.
+
+    Returns:
+        The table; missing values are NaN.
+
+    Raises:
+        FileNotFoundError: When there is no such file.
+        ValueError: When it is no such table, a row has more cells than the header, or there is no row.
+    """
+    ((_, header),) = _read(path, rows=False)
+    found = {name: find_name(header, aliases, path) for name, aliases in (names or {}).items()}
+    pairs = [(name, column) for name, column in found.items() if column is not None]
+    if others:  # at their places
+        ours = {column: name for name, column in pairs}
+        pairs = [(ours.get(column, column), column) for column in header if column]
+    for column in dict.fromkeys(column for _, column in pairs if header.count(column) > 1):
+        logger.warning("%s has %d columns called %s: none of them is used", path, header.count(column), column)
+    pairs = [(name, column) for name, column in pairs if header.count(column) == 1]
+    _, *rows = _read(path, [header.index(column) for _, column in pairs])
+    if not rows:
+        raise ValueError(f"{path} has no rows: accepted are a header and one row a scan or participant")
+    columns = {name: [cells[i] for _, cells in rows] for i, (name, _) in enumerate(pairs)}
+    return pd.DataFrame(columns, index=range(len(rows)), dtype=str)
+
+
+def read_header(path: str | Path) -> list[str]:
+    """Read the names of a table's columns."""
+    ((_, header),) = _read(path, rows=False)
+    return [name for name in header if name]
+
+
+def find_name(header: Sequence[str], aliases: Sequence[str], path: str | Path | None = None) -> str | None:
+    """Return the first of several names that a header has.
+
+    Args:
+        header: Names of a table's columns.
+        aliases: Names that are looked for: as they are written, then in any case and with blanks for underscores.
+        path: File of the table, for a warning where several columns fit a name; None for no warning.
+    """
+    for alias in aliases:
+        if alias in header:
+            return alias
+    for alias in aliases:
+        found = list(dict.fromkeys(name for name in header if _fold(name) == _fold(alias)))
+        if len(found) == 1:
+            return found[0]
+        if found and path is not None:
+            logger.warning("%s has the columns %s: none of them is taken for %s", path, " and ".join(found), alias)
+    return None
+
+
+def find_line(path: str | Path, position: int) -> int:
+    """Return the line, from 1, in which a row of a table ends; `position` is its index in what `read_table` returns."""
+    return _read(path, [])[1 + position][0]
+
+
+def show_columns(names: Sequence[str]) -> str:
+    """Return the names of a table's columns for a message, at most twelve."""
+    return ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+
+
+def name_person(identifier: object) -> str:
+    """Return the name by which a participant is recognised in another table: sub-01 and 01 are the same."""
+    return str(identifier).removeprefix("sub-")
+
+
+def read_ages(table: pd.DataFrame, column: str, path: str | Path, strict: bool = True) -> pd.Series:
+    """Return a column of text as ages in years.
+
+    A decimal comma is accepted. Where ages above a bound are hidden, as in "89+" and ">89", the bound counts, with a warning.
+
+    Args:
+        table: Rows with `participant_id`.
+        column: Name of the column.
+        path: Their file, for messages.
+        strict: Whether an age that cannot be read is refused; else it counts as missing, with a warning.
+
+    Returns:
+        The ages; missing ones are NaN.
+
+    Raises:
+        ValueError: When one cannot be read, with `strict`.
+    """
+    text = table[column].astype("string").str.strip()
+    bounds = text.str.extract(f"^(?:{BOUND.pattern})$")
+    bound = bounds[0].fillna(bounds[1])
+    points = bound.fillna(text).str.replace(r"^([+-]?\d+),(\d+)$", r"\1.\2", regex=True)
+    numbers = pd.to_numeric(points, errors="coerce").astype(float)
+    numbers = numbers.where(numbers.between(0, OLDEST))
+    if bound.notna().any():
+        first = table.loc[bound.notna()].iloc[0]
+        logger.warning("%s hides %d values of %s (first: %s of %s): the bound counts", path, bound.notna().sum(), column,
+                       first[column], first["participant_id"])  # fmt: skip
+    wrong = table[numbers.isna() & text.notna()]
+    if len(wrong):
+        row, accepted = wrong.iloc[0], f"accepted are numbers from 0 to {OLDEST:g}, in years"
+        if strict:
+            raise ValueError(f"{path} gives {row['participant_id']} the {column} {row[column]!r}: {accepted}")
+        logger.warning("%s has %d values of %s that count as missing (first: %r of %s): %s", path, len(wrong), column,
+                       row[column], row["participant_id"], accepted)  # fmt: skip
+    return numbers
+
+
+def read_dates(table: pd.DataFrame, columns: Sequence[str], path: str | Path) -> pd.DataFrame:
+    """Return columns of text as dates, in the one format that fits all of their values.
+
+    Args:
+        table: Rows with `participant_id`.
+        columns: Names of the columns, which have the same format.
+        path: Their file, for messages.
+
+    Returns:
+        The dates; missing ones are NaT.
+
+    Raises:
+        ValueError: When a value is no date, or day and month cannot be told apart.
+    """
+    text = pd.concat([table[name].astype("string").str.replace(TIME, "", regex=True).str.strip() for name in columns])
+    distinct = text.dropna().drop_duplicates()
+    every = [pd.to_datetime(distinct, format=form, errors="coerce") for form in DATES]
+    readings = [dates for dates in every if dates.notna().all()]
+    if len(distinct) and not readings:
+        best = max(every, key=lambda dates: dates.notna().sum())
+        _refuse_date(table, columns, distinct[best.isna()].iloc[0], path, "it is none, or of another format than the others")
+    for other in readings[1:]:
+        if not other.equals(readings[0]):
+            value = distinct[other != readings[0]].iloc[0]
+            _refuse_date(table, columns, value, path, "day and month cannot be told apart, as no day is above 12")
+    known = dict(zip(distinct, readings[0], strict=True)) if readings else {}
+    dates = [table[name].astype("string").str.replace(TIME, "", regex=True).str.strip().map(known) for name in columns]
+    return pd.DataFrame({name: pd.to_datetime(column) for name, column in zip(columns, dates, strict=True)}, index=table.index)
+
+
+def _refuse_date(table: pd.DataFrame, columns: Sequence[str], value: str, path: str | Path, reason: str) -> None:
+    """Raise a `ValueError` that names the first row with a value."""
+    for column in columns:
+        where = table[column].astype("string").str.contains(value, regex=False).fillna(False).astype(bool)
+        if where.any():
+            row = table[where].iloc[0]
+            raise ValueError(
+                f"{path} gives {row['participant_id']} the {column} {row[column]!r}: {reason}; write it as 2010-06-09"
+            )
+
+
+def _fold(name: str) -> str:
+    return re.sub(r"[\s_]+", "_", name.strip()).casefold()
+
+
+def _read(path: str | Path, kept: Sequence[int] = (), rows: bool = True) -> list[tuple[int, list]]:
+    """Read the lines of a table that are not empty: number, and cells of some columns; of the header all.
+
+    Args:
+        path: Its file.
+        kept: Positions of the columns.
+        rows: Whether more than the header is read.
+    """
+    path = Path(path)
+    if not path.is_file():
+        dead = "is a link to a file that is not there" if path.is_symlink() else "does not exist"
+        raise FileNotFoundError(f"{path} {dead}: give a table ending in {', '.join(TABLE_SUFFIXES)}")
+    if path.suffix.lower() not in TABLE_SUFFIXES:
+        raise ValueError(f"{path} is no table: accepted are files ending in {', '.join(TABLE_SUFFIXES)}")
+    with path.open("rb") as file:
+        start = file.read(4)
+    marked = [encoding for mark, encoding in MARKS if start.startswith(mark)]
+    for encoding in marked or ENCODINGS:
+        try:
+            with path.open(encoding=encoding, newline="") as file:
+                found = list(_parse(_check_lines(file), path, kept, rows))
+        except UnicodeError:
+            continue
+        except csv.Error as error:
+            raise ValueError(f"{path} is no table ({error}): accepted are files of text, such as CSV in UTF-8") from error
+        if not found:
+            raise ValueError(f"{path} is empty: accepted are a header and one row a scan or participant")
+        if rows and not marked and encoding != ENCODINGS[0]:
+            logger.warning("%s is not UTF-8 and read as %s: look at letters such as ä, or save it as UTF-8", path, encoding)
+        return found
+    raise ValueError(f"{path} cannot be read as {marked[0]}, which its first bytes announce: save it as UTF-8")
+
+
+def _check_lines(lines: Iterable[str]) -> Iterator[str]:
+    """Yield lines of text, and refuse what is no text."""
+    for line in lines:
+        if "\0" in line:
+            raise csv.Error("it holds bytes that are no text")
+        yield line
+
+
+def _parse(lines: Iterator[str], path: Path, kept: Sequence[int], all_rows: bool) -> Iterator[tuple[int, list]]:
+    """Yield number and cells of each line that is not empty; those of the header first, all of them.
+
+    pandas fills short rows up in silence, takes the first column for row names where rows are longer than the header, and does
+    not count lines.
+    """
+    before, first = 1, next(lines, "")
+    while first and not first.strip():
+        before, first = before + 1, next(lines, "")
+    if announced := re.fullmatch(r'"?sep=(.)"?\s*', first):  # Excel's own line
+        separator, before, first = announced[1], before + 1, next(lines, "")
+    else:
+        separator = _find_separator(first, path)
+    if not first.strip():
+        return
+    header = [_clean(cell) for cell in next(csv.reader([first], delimiter=separator, skipinitialspace=True))]
+    yield before, header
+    if not all_rows:
+        return
+    taken: list[str] = []  # lines of a row
+    reader = csv.reader(_note(lines, taken), delimiter=separator, skipinitialspace=True)
+    short: list[int] = []
+    for cells in reader:
+        line = before + reader.line_num
+        if len(taken) > 1 or len(cells) < len(header):
+            _check_quotes(taken, separator, path, line)
+        taken.clear()
+        if not any(_clean(cell) for cell in cells):
+            continue
+        if any(_clean(cell) for cell in cells[len(header) :]):
+            raise ValueError(
+                f"{path} has {len(cells)} cells in line {line}, but {len(header)} columns: accepted is a name for each"
+                f" column, and quotation marks around cells that hold {separator!r}"
+            )
+        if len(cells) < len(header):
+            short.append(line)
+            cells += [""] * (len(header) - len(cells))
+        yield line, [_read_cell(cells[index]) for index in kept]
+    if short and kept:
+        logger.warning("%s has %d rows with fewer cells than columns (first: line %d): the last ones count as missing", path,
+                       len(short), short[0])  # fmt: skip
+
+
+def _note(lines: Iterable[str], taken: list[str]) -> Iterator[str]:
+    """Yield lines, and add each to a list."""
+    for line in lines:
+        taken.append(line)
+        yield line
+
+
+def _check_quotes(lines: Sequence[str], separator: str, path: Path, line: int) -> None:
+    """Refuse a row of several lines, or of few cells, whose quotation marks are not those around cells: they hide others."""
+    try:
+        list(csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=True))
+    except csv.Error as error:
+        start = line - len(lines) + 1
+        raise ValueError(f"{path} has a quotation mark in line {start} that is not closed ({error}): accepted are two") from error
+
+
+def _find_separator(header: str, path: Path) -> str:
+    """Return the separator of a header: a tab where it has one, else semicolon or comma, whichever makes more columns."""
+    counts = {mark: len(next(csv.reader([header], delimiter=mark), [])) for mark in SEPARATORS}
+    if counts["\t"] > 1:
+        return "\t"
+    best = max(SEPARATORS, key=lambda mark: counts[mark])
+    return best if counts[best] > 1 else ("," if path.suffix.lower() == ".csv" else "\t")
+
+
+def _read_cell(cell: str) -> str | None:
+    """Return the text of a cell, None where it is missing; "None" is Python's word, "none" may be a value."""
+    text = _clean(cell)
+    return None if text.lower() in MISSING or text == "None" else text
+
+
+def _clean(cell: str) -> str:
+    """Return a cell without blanks and invisible marks around it."""
+    return cell.strip().strip("\ufeff\u200b").strip()
