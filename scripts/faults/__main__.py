@@ -1,6 +1,6 @@
 """Faults on purpose, and what they cost: a row for each, in a CSV and in docs/reliability.md.
 
-Usage: python -m scripts.faults [--minutes 90] [--share 1.0] [--seed 0] [--only WORD ...] [--output docs/reliability.csv]
+Usage: PYTHONPATH=scripts python -m faults [--minutes 90] [--share 1.0] [--seed 0] [--only WORD ...] [--output FILE]
 """
 
 import argparse
@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from scripts.faults.damage import damage_checkpoints, damage_headers, damage_scans, damage_tables
-from scripts.faults.hostile import MANY, follow_hostile_table, list_many, open_trapped_checkpoint
-from scripts.faults.kills import Row, can_mount, fill_disk, kill_at_random, run_twice, run_undisturbed
-from scripts.faults.runs import list_tasks, make_inputs
+from faults.damage import damage_checkpoints, damage_headers, damage_scans, damage_tables
+from faults.hostile import MANY, follow_hostile_table, list_many, open_trapped_checkpoint
+from faults.kills import Row, can_mount, fill_disk, kill_at_random, run_twice, run_undisturbed
+from faults.runs import list_tasks, make_inputs
 
 KILLS = {"training": 60, "inference": 60, "preparation": 40, "simulation": 20, "packing": 10, "benchmark": 10}
 DRAWS = {"headers": 5000, "tables": 5000, "checkpoints": 1000, "scans": 1000}
@@ -88,8 +88,11 @@ def main() -> None:
                 csv.writer(file).writerows([Row._fields, *rows])
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    sys.exit(f"{sum(row.good < row.tried for row in rows)} rows have a fault that ended as it must not" if any(
-        row.good < row.tried for row in rows) else 0)
+    sys.exit(
+        f"{sum(row.good < row.tried for row in rows)} rows have a fault that ended as it must not"
+        if any(row.good < row.tried for row in rows)
+        else 0
+    )
 
 
 if __name__ == "__main__":

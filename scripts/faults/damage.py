@@ -3,7 +3,7 @@
 import logging
 import struct
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from pathlib import Path
 
 import nibabel
@@ -16,21 +16,25 @@ from monai.bundle import ConfigParser
 from bundle import CONFIGS
 from bundle.checkpoints import load_network
 from bundle.data import read_manifest
+from bundle.data.manifest import SPLITS
 from bundle.data.scans import LoadScan
 from bundle.inference import find_scans
-from scripts.faults.kills import Row
-from scripts.faults.runs import limit_memory
+from faults.kills import Row
+from faults.runs import limit_memory
 
 REFUSALS = (ValueError, OSError)
 FIELDS = {  # of a NIfTI-1 header: position and format
     "dim": (40, "8h"), "datatype": (70, "h"), "bitpix": (72, "h"), "pixdim": (76, "8f"), "vox_offset": (108, "f"),
-    "scl_slope": (112, "f"), "scl_inter": (116, "f"), "xyzt_units": (123, "B"), "qform_code": (252, "h"), "sform_code": (254, "h"),
-    "quatern": (256, "3f"), "qoffset": (268, "3f"), "srow": (280, "12f"), "magic": (344, "4s"), "sizeof_hdr": (0, "i"),
+    "scl_slope": (112, "f"), "scl_inter": (116, "f"), "xyzt_units": (123, "B"), "qform_code": (252, "h"),
+    "sform_code": (254, "h"), "quatern": (256, "3f"), "qoffset": (268, "3f"), "srow": (280, "12f"), "magic": (344, "4s"),
+    "sizeof_hdr": (0, "i"),
 }  # fmt: skip
 RANGES = {"h": (-(2**15), 2**15 - 1), "B": (0, 255), "i": (-(2**31), 2**31 - 1)}
 REQUIRED_COLUMNS = ("participant_id", "label", "split", "image", "age")
-CELLS = ("sub-1", "0", "1", "2", "train", "test", "n/a", "NA", "", " ", "89+", "1e400", "-1", "1,5", "6/9/2010", '"', "0x1F", "1.nii",
-         "../1.nii", "/", "nowhere.nii", "\u00fc", "\x00", "pair", "session_id", "mask", "sex", " label", "Image")  # fmt: skip
+CELLS = (
+    "sub-1", "0", "1", "2", "train", "test", "n/a", "NA", "", " ", "89+", "1e400", "-1", "1,5", "6/9/2010", '"', "0x1F", "1.nii",
+    "../1.nii", "/", "nowhere.nii", "\u00fc", "\x00", "pair", "session_id", "mask", "sex", " label", "Image",
+)  # fmt: skip
 
 
 class Tally:
@@ -45,7 +49,7 @@ class Tally:
         try:
             outcome = read()
         except REFUSALS as error:
-            outcome = "refused" if str(error) and "\n" not in str(error) else "refused without a sentence"
+            outcome = "refused" if str(error) and "\n" not in str(error) else f"no sentence: {error!r}"
         except Exception as error:
             outcome = f"{type(error).__name__}: {error}"
         self.counts[outcome if outcome in ("refused", "read", "equal") else "wrong"] += 1
@@ -101,7 +105,7 @@ def damage_tables(folder: Path, count: int, number: int) -> Row:
     rows = [list(REQUIRED_COLUMNS)]
     for index in range(6):
         nibabel.save(nibabel.Nifti1Image(np.ones((4, 4, 4), np.float32), np.eye(4)), folder / f"{index}.nii")
-        rows.append([f"sub-{index}", str(index % 2), ("train", "validation", "test")[index // 2], f"{index}.nii", f"{60 + index}"])
+        rows.append([f"sub-{index}", str(index % 2), SPLITS[index // 2], f"{index}.nii", f"{60 + index}"])
     places = st.tuples(st.integers(0, len(rows) - 1), st.integers(0, len(rows[0])))
     changes = st.dictionaries(places, st.one_of(st.sampled_from(CELLS), st.text(max_size=6)), max_size=3)
     encodings = st.sampled_from(("utf-8", "utf-16", "latin-1", "utf-8-sig", "cp1252"))
@@ -116,8 +120,8 @@ def damage_tables(folder: Path, count: int, number: int) -> Row:
                 lines[line][column : column + 1] = [cell]
             drawn = "\n".join(separator.join(line) for line in [*lines, ""]).encode(encoding, errors="replace")
         path.write_bytes(drawn)
-        tally.take(lambda: read_manifest(folder) is None or "read")  # type: ignore[return-value]
-        tally.take(lambda: find_scans(path) is None or "read")  # type: ignore[return-value]
+        tally.take(lambda: _describe(read_manifest(folder)))
+        tally.take(lambda: _describe(find_scans(path)))
 
     read()
     return tally.make_row("table with drawn content", "cohorts and lists of scans")
@@ -201,6 +205,10 @@ def _examples(count: int, number: int) -> Callable[[Callable], Callable]:
         max_examples=count, database=None, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
     )
     return lambda function: seed(number)(chosen(function))
+
+
+def _describe(rows: Sized) -> str:
+    return "read" if len(rows) else "neither refused nor read"
 
 
 def _read_scan(load: LoadScan, path: Path) -> str:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from bundle.inference import find_scans
 from bundle.preprocessing.sources import find_raw_scans
-from scripts.faults.kills import Row
-from scripts.faults.runs import RAW, call, explain, run
+from faults.kills import Row
+from faults.runs import RAW, call, explain, run
 
 MANY = 20_000  # files
 
@@ -41,7 +41,7 @@ def open_trapped_checkpoint(inputs: Path, folder: Path) -> Row:
     for path in (plain, zipped):
         ending = call(lambda path=path: explain(inputs, folder / "maps", checkpoint=path), folder / "trap.log")  # type: ignore[misc]
         if ending.status == 0 or not ending.is_sentence:
-            problems.append(ending.text.strip().splitlines()[-1])
+            problems.append(ending.reason)
     if sprung.exists() or (folder.parent / "sprung").exists():
         problems.append("its code was run")
     return Row("checkpoint with code", "inference", 2, 2 - len(problems), problems[0] if problems else "refused in one sentence")
@@ -73,7 +73,7 @@ def follow_hostile_table(inputs: Path, folder: Path) -> Row:
             tried += 1
             strays = [path for path in _list_files(folder) - before if output not in (path, *path.parents)]
             if strays or not ending.is_sentence:
-                problems.append(f"{name[:20]!r}: {strays[:1] or ending.text.strip().splitlines()[-1:]}")
+                problems.append(f"{name[:20]!r}: {strays[:1] or ending.reason}")
     return Row("table with names and paths out of the folder", "inference, preparation", tried, tried - len(problems),
                problems[0] if problems else "nothing written outside output_dir")  # fmt: skip
 
@@ -94,7 +94,9 @@ def list_many(folder: Path, number: int = MANY) -> Row:
     found = [len(find_scans(folder)), len(find_raw_scans(folder))]
     seconds = time.monotonic() - begin
     good = sum(count == number // 2 for count in found)
-    return Row(f"folder of {number:,} files", "inference, preparation", 2, good, f"{found[0]:,} scans listed; {seconds / 2:.1f} s each")
+    return Row(
+        f"folder of {number:,} files", "inference, preparation", 2, good, f"{found[0]:,} scans listed; {seconds / 2:.1f} s each"
+    )
 
 
 def _prepare(_inputs: Path, output: Path, dataset_dir: Path) -> None:

@@ -1,6 +1,5 @@
 """Runs that are killed, run out of disk or meet another: what they leave, and whether they go on."""
 
-import os
 import subprocess
 import time
 from collections.abc import Iterator
@@ -10,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from scripts.faults.runs import Ending, Process, Task, call, find_finished, find_torn, hash_results
+from faults.runs import Ending, Process, Task, call, find_finished, find_torn, hash_results
 
 SHARES = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)  # of the results' size that a disk has room for
 ROOM = 64_000_000  # bytes, for everything
@@ -71,7 +70,8 @@ def kill_at_random(task: Task, reference: Reference, folder: Path, count: int, r
     """
     kills, restarts, problems = 0, 0, []
     while kills < count and time.monotonic() < until:
-        output, finished, done = folder / f"killed-{restarts}", {}, False
+        output, done = folder / f"killed-{restarts}", False
+        finished: dict[str, int] = {}
         restarts += 1
         while not done:
             last = kills >= count or time.monotonic() > until
@@ -84,11 +84,17 @@ def kill_at_random(task: Task, reference: Reference, folder: Path, count: int, r
             problems += [f"{name} was lost or made again" for name, written in finished.items() if now.get(name) != written]
             finished = now
             if done and ending.status:
-                problems.append(ending.text.strip().splitlines()[-1])
-        if hash_results(output, task.equal) != reference.results:
-            problems.append("results differ from those of the undisturbed run")
+                problems.append(ending.reason)
+        problems += find_differences(output, task, reference)
     return Row("kill -9 at a random time", task.name, kills, kills - len(problems),
                problems[0] if problems else f"{restarts} runs, equal to the undisturbed one")  # fmt: skip
+
+
+def find_differences(output: Path, task: Task, reference: Reference) -> list[str]:
+    """Return the first difference of results from those of the undisturbed run, if there is one."""
+    found = hash_results(output, task.equal)
+    names = sorted(name for name in found.keys() | reference.results.keys() if found.get(name) != reference.results.get(name))
+    return [f"{len(names)} results differ from those of the undisturbed run, the first is {names[0]}"] if names else []
 
 
 def fill_disk(task: Task, reference: Reference, folder: Path) -> Iterator[Row]:
@@ -109,8 +115,9 @@ def fill_disk(task: Task, reference: Reference, folder: Path) -> Iterator[Row]:
             problems += _find_problems(ending, disk / "output", f"disk of {share:.0%}")
             subprocess.run(["mount", "-o", f"remount,size={reference.size + ROOM}", disk], check=True)
             again = call(lambda disk=disk: task.work(disk / "output"), folder / "disk.log")  # type: ignore[misc]
-            if again.status or hash_results(disk / "output", task.equal) != reference.results:
-                problems.append(f"did not go on with room: {again.text.strip().splitlines()[-1:]}")
+            if again.status:
+                problems.append(f"did not go on with room: {again.reason}")
+            problems += find_differences(disk / "output", task, reference)
     yield _summarise("disk full", task.name, len(SHARES), problems, "one sentence; went on with room to equal results")
     with mount_disk(folder / "disk", ROOM) as disk:
         subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
@@ -152,13 +159,12 @@ def run_twice(task: Task, reference: Reference, folder: Path) -> Row:
     output, problems = folder / "twice", []
     processes = [Process(lambda: task.work(output), folder / f"twice-{number}.log") for number in range(2)]
     endings = [process.wait() for process in processes]
-    problems += [ending.text.strip().splitlines()[-1] for ending in endings if not ending.is_sentence]
+    problems += [ending.reason for ending in endings if not ending.is_sentence]
     problems += find_torn(output)
     refused = sum(ending.status != 0 for ending in endings)
     if refused == 2:
         problems.append("both were refused")
-    if hash_results(output, task.equal) != reference.results:
-        problems.append("results differ from those of the undisturbed run")
+    problems += find_differences(output, task, reference)
     return _summarise("two runs at once in one folder", task.name, 1, problems, ["both ended", "one was refused"][refused % 2])
 
 
@@ -168,14 +174,9 @@ def _find_problems(ending: Ending, output: Path, name: str) -> list[str]:
     if ending.status == 0:
         problems.append(f"{name}: ended with status 0")
     if not ending.is_sentence:
-        problems.append(f"{name}: {ending.text.strip().splitlines()[-1] if ending.text.strip() else 'said nothing'}")
+        problems.append(f"{name}: {ending.reason}")
     return problems
 
 
 def _summarise(fault: str, where: str, tried: int, problems: list[str], good: str) -> Row:
     return Row(fault, where, tried, max(tried - len(problems), 0), problems[0] if problems else good)
-
-
-def count_open(folder: Path) -> int:
-    """Return the number of temporary files below a folder."""
-    return sum(name.startswith(".partial-") for _, _, names in os.walk(folder) for name in names)

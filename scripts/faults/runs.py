@@ -14,21 +14,22 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import fire
 import nibabel
 import numpy as np
+import package
 import pandas as pd
 import torch
+import yaml
 from monai.bundle import run as run_bundle
 
 from bundle import CONFIGS
 from bundle.files import TEMPORARY_PREFIX
 from bundle.simulation import simulate_squares_cohort
-from scripts import package
 
 ROOT = Path(__file__).resolve().parents[2]
 MEMORY_LIMIT = 6e9  # bytes, of a process's resident memory
@@ -62,6 +63,12 @@ class Ending(NamedTuple):
         """Whether it ended by itself, without a traceback, within its memory."""
         return self.status >= 0 and "Traceback (most recent call last)" not in self.text and self.memory < MEMORY_LIMIT
 
+    @property
+    def reason(self) -> str:
+        """What it said last of an error, or else at all."""
+        lines = self.text.strip().splitlines() or [f"status {self.status} without a word"]
+        return next((line for line in reversed(lines) if "Error" in line), lines[-1])
+
 
 class Task(NamedTuple):
     """A command whose result does not depend on when it was cut.
@@ -94,6 +101,8 @@ class Process:
         self.number = os.fork()
         if self.number == 0:
             os._exit(_work(work, log))
+        with suppress(OSError):  # it has done so itself
+            os.setpgid(self.number, self.number)
 
     def kill_after(self, seconds: float) -> Ending:
         """Kill it, and what it started, after so many seconds, unless it has ended."""
@@ -123,7 +132,8 @@ def call(work: Callable[[], object], log: Path) -> Ending:
 
 def _work(work: Callable[[], object], log: Path) -> int:
     """Do a piece of work as the main program of this process; return its exit status."""
-    os.setsid()
+    with suppress(OSError):
+        os.setpgid(0, 0)
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(file, 1)
     os.dup2(file, 2)
@@ -162,8 +172,8 @@ def make_inputs(folder: Path, num_scans: int = 12) -> None:
     """Make what the tasks read: a cohort of squares, a trained network, scans and raw heads."""
     os.chdir(ROOT)
     simulate_squares_cohort(folder / "squares", (32, 32), num_train=16, num_validation=8, num_test=8)
-    sizes = "".join(f"simulated_cohort#{name}: {size}\n" for name, size in (("num_train", 16), ("num_validation", 8), ("num_test", 8)))
-    (folder / "squares32.yaml").write_text(f"image_size: [32, 32]\n{sizes}")
+    numbers = {f"simulated_cohort#num_{split}": size for split, size in (("train", 16), ("validation", 8), ("test", 8))}
+    (folder / "squares32.yaml").write_text(yaml.safe_dump({"image_size": [32, 32]} | numbers))
     ending = call(lambda: train(folder, folder / "trained"), folder / "trained.log")
     if ending.status:
         raise RuntimeError(f"the training of the tiny network failed:\n{ending.text}")
@@ -195,6 +205,13 @@ def explain(folder: Path, output: Path, **options: object) -> None:
     run("run", ["inference", "squares"], output_dir=output, overviews=False, batch_size=2, **chosen)
 
 
+def simulate(output: Path) -> None:
+    """Simulate squares in volumes."""
+    sizes = {"simulated_cohort__num_train": 24, "simulated_cohort__num_validation": 8, "simulated_cohort__num_test": 8}
+    grid = {"spatial_dims": 3, "image_size": "[64, 64, 64]"}
+    run("listing", ["train", "squares"], dataset_dir=output / "cohort", output_dir=output, **grid, **sizes)
+
+
 def list_tasks(folder: Path) -> list[Task]:
     """Return the commands that are cut.
 
@@ -207,7 +224,7 @@ def list_tasks(folder: Path) -> list[Task]:
         Task("inference", lambda output: explain(folder, output), maps),
         Task("preparation", lambda output: run("run", ["prepare"], dataset_dir=folder / "heads", output_dir=output, **RAW),
              ("*_desc-prepared_T1w.nii.gz",)),
-        Task("simulation", lambda output: simulate_squares_cohort(output / "cohort", (64, 64, 64), 24, 8, 8), ("*.nii.gz",)),
+        Task("simulation", lambda output: simulate(output), ("cohort/*.nii.gz",)),
         Task("packing", lambda output: package.pack(ROOT, output), ("*.zip",)),
         Task("benchmark", lambda output: run_benchmark(folder, output), ("*/model.pt",), ("comparison.csv", "figures.csv")),
     ]  # fmt: skip
@@ -237,7 +254,10 @@ def find_torn(folder: Path) -> list[str]:
 
 def walk(folder: Path) -> Iterator[Path]:
     """Yield the files below a folder that stand under a final name."""
-    yield from (path for path in sorted(folder.rglob("*")) if path.is_file() and not path.name.startswith(TEMPORARY_PREFIX))
+    for path in sorted(folder.rglob("*")):
+        partial = path.name.startswith(TEMPORARY_PREFIX) or any(part.endswith(".partial") for part in path.parts)
+        if path.is_file() and not partial:
+            yield path
 
 
 def find_finished(folder: Path, patterns: tuple[str, ...]) -> dict[str, int]:
