@@ -4,6 +4,7 @@ import gzip
 import io
 import os
 import tempfile
+import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -166,6 +167,9 @@ def load_tensors(path: str | Path, device: torch.device | str, remedy: str) -> A
         ValueError: When the file is damaged, or holds something else.
     """
     try:
+        with zipfile.ZipFile(path) as archive:  # torch does not compare the checksums
+            if damaged := archive.testzip():
+                raise ValueError(f"the checksum of {damaged} is wrong")
         return torch.load(path, map_location=device, weights_only=True)
     except Exception as error:  # pickle, zipfile and torch each raise their own
         raise ValueError(f"{path} is damaged or no checkpoint: {remedy}") from error

@@ -2,6 +2,7 @@
 
 import atexit
 import difflib
+import errno
 import os
 import re
 import shutil
@@ -48,6 +49,7 @@ RENAMED = {  # keys of version 0.1, accepted until 0.3, and their names
 RENAMED_VALUES = {"attribute_source": {"bank": "training"}, "uncertainty#attribute_sources": {"bank": "training"}}
 RENAMED_RUNS = {"examination": "faithfulness"}
 GONE = {"stages": "phases, a list that ends with the phase of the whole objective, as in train.yaml"}  # old keys of another form
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 COPIES = "icam-renamed-"  # folder of copies of overlays, with new names
 
 
@@ -263,7 +265,10 @@ def show_error(kind: type[BaseException], error: BaseException, trace: Traceback
     while cause and not _is_meant_for_users(cause):
         cause = cause.__cause__ or cause.__context__
     if cause and not os.environ.get(TRACEBACK_VARIABLE):
-        print(f"Error: {cause}", file=sys.stderr)
+        if isinstance(cause, OSError) and cause.errno in DISK_ERRORS and cause.filename:
+            print(f"Error: {cause.filename}: {str(cause.strerror).lower()}", file=sys.stderr)
+        else:
+            print(f"Error: {cause}", file=sys.stderr)
     else:
         sys.__excepthook__(kind, error, trace)
 
@@ -272,6 +277,8 @@ def _is_meant_for_users(error: BaseException) -> bool:
     """Return whether this package raised an error itself, or it comes from a file that the package read."""
     if not isinstance(error, ValueError | OSError):
         return False
+    if isinstance(error, OSError) and error.errno in DISK_ERRORS:  # whoever wrote
+        return True
     trace, files = error.__traceback__, []
     while trace is not None:
         files.append(Path(trace.tb_frame.f_code.co_filename).resolve())
