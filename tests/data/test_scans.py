@@ -65,7 +65,7 @@ def test_absent_or_other_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"none\.nii does not exist"):
         LoadScan()(tmp_path / "none.nii")
     (tmp_path / "scan.png").touch()
-    with pytest.raises(ValueError, match=r"scan.png is no NIfTI file: accepted are names ending in \.nii or \.nii\.gz"):
+    with pytest.raises(ValueError, match=r"scan.png is no scan that can be read: accepted are names ending in \.nii, \.nii\.gz, .*, \.nrrd"):
         LoadScan()(tmp_path / "scan.png")
 
 
