@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 
 
 class CachedScans(CacheDataset):
-    """MONAI's CacheDataset, which logs what is doubtful about the scans once, each kind with the number of scans.
+    """MONAI's CacheDataset, which logs what is doubtful about the scans once, each kind with the number of files.
 
     Args:
         data: entries of a data list.
@@ -39,13 +39,13 @@ def summarise_warnings(warnings: Sequence[tuple[str, str]], count: int) -> list[
     """Put warnings of many scans into one sentence a kind.
 
     Args:
-        warnings: Names of scans, and sentences that begin with their kind and a colon.
+        warnings: Names of files, and sentences that begin with their kind and a colon.
         count: Scans that there are.
 
     Returns:
-        For each kind the number of scans, and the first of them with its sentence.
+        For each kind the number of files, and the first of them with its sentence.
     """
     kinds: dict[str, list[tuple[str, str]]] = {}
     for name, sentence in sorted(warnings):
         kinds.setdefault(sentence.split(":")[0], []).append((name, sentence))
-    return [f"{len(found)} of {count} scans, such as {found[0][0]}: {found[0][1]}" for found in kinds.values()]
+    return [f"{len(dict(found))} files of {count} scans, such as {': '.join(found[0])}" for found in kinds.values()]
