@@ -148,7 +148,7 @@ def test_nrrd_claims_no_memory_and_holds_one_volume(tmp_path: Path) -> None:
     path = write_nrrd(tmp_path / "claims.nrrd", "30000 30000 30000", SPACE)
     with pytest.raises(ValueError, match=r"has shape \(30000, 30000, 30000\): accepted are at most 1e\+08 voxels"):
         LoadScan()(path)
-    path = write_nrrd(tmp_path / "one.nrrd", "2 3 4 1", f"{SPACE} none")
+    path = write_nrrd(tmp_path / "one.nrrd", "2 3 4 1", f"{SPACE} none\nkinds: domain domain domain list")
     image = LoadScan(brain=False)(path)
     np.testing.assert_array_equal(image[0].numpy(), np.arange(24).reshape(4, 3, 2).T)
     np.testing.assert_array_equal(image.affine.numpy(), np.diag([1.0, 2.0, 3.0, 1.0]))
