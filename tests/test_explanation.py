@@ -1,5 +1,6 @@
 """The Python interface gives what `configs/inference.yaml` gives."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -154,9 +155,7 @@ def test_networks_of_the_bundle_are_loaded_with_their_overlays(name: str) -> Non
 
 
 @pytest.mark.parametrize("code", [0, 2])
-def test_maps_have_the_forms_of_an_image_and_doubts_about_it_are_warned_of(
-    network: TrainedNetwork, scans: Path, code: int
-) -> None:
+def test_maps_have_the_forms_of_their_scan_and_doubts_are_warned_of(network: TrainedNetwork, scans: Path, code: int) -> None:
     image = nibabel.load(scans / "sub-0.nii.gz")
     image.set_qform(image.affine, 3)
     image.set_sform(image.affine, code)
@@ -169,7 +168,5 @@ def test_maps_have_the_forms_of_an_image_and_doubts_about_it_are_warned_of(
         assert any("sform and qform differ" in str(warning.message) for warning in caught) == (code > 0)
         assert any("sform and qform differ" in sentence for sentence in explanation.warnings) == (code > 0)
         for read in ("get_sform", "get_qform"):
-            found, expected = (
-                getattr(each, read)(coded=True) for each in (explanation.fa_mean, nibabel.load(scans / "forms.nii.gz"))
-            )
+            found, expected = (getattr(each, read)(coded=True) for each in (explanation.fa_mean, explanation.scan))
             np.testing.assert_equal(found, expected)
