@@ -10,10 +10,13 @@ from torch import Tensor, nn
 from bundle.files import load_tensors
 
 Network = TypeVar("Network", bound=nn.Module)
+PREFIXES = ("module.", "_orig_mod.")  # of DataParallel, and of torch.compile
 
 
 def load_network(network: Network, path: str | Path, device: torch.device | str = "cpu") -> Network:
     """Load weights into a network: all of them, and nothing but tensors is unpickled.
+
+    The prefix of weights that a parallel or compiled network has saved is taken off.
 
     Args:
         network: network of the checkpoint's architecture.
@@ -25,7 +28,8 @@ def load_network(network: Network, path: str | Path, device: torch.device | str 
 
     Raises:
         FileNotFoundError: When there is no such file.
-        ValueError: When there is no such device, the file is no checkpoint, or its weights are those of another architecture.
+        ValueError: When there is no such device, the file is no checkpoint, its weights are those of another architecture, or
+            some are NaN or infinite.
     """
     _check_device(device)
     weights = _read_weights(Path(path), device)
@@ -71,4 +75,9 @@ def _read_weights(path: Path, device: torch.device | str) -> dict[str, Tensor]:
     weights = content.get("model", content) if isinstance(content, dict) else None
     if not isinstance(weights, dict) or not weights or not all(isinstance(item, Tensor) for item in weights.values()):
         raise ValueError(f"{path} holds no weights: {accepted}")
+    for prefix in PREFIXES:
+        if all(name.startswith(prefix) for name in weights):
+            weights = {name.removeprefix(prefix): weight for name, weight in weights.items()}
+    if broken := [name for name, weight in weights.items() if not torch.isfinite(weight).all()]:
+        raise ValueError(f"{path} holds NaN or infinite weights in {len(broken)} tensors, such as {broken[0]}: train anew")
     return weights

@@ -17,6 +17,8 @@ from monai.data import MetaTensor, decollate_batch
 from monai.utils.enums import CommonKeys as Keys
 
 from bundle import CONFIGS, MODELS, SHIPPED
+from bundle.data.headers import WARNINGS_KEY
+from bundle.data.scans import open_scan
 from bundle.files import check_writable, make_nifti
 from bundle.guards import find_cause, read_configs, suggest
 from bundle.inference.datasets import FAILURE, attempt
@@ -50,6 +52,7 @@ class Explanation:
         self.target_class: int = result["target_class"]  # class that the scan is translated to
         self.predicted_age: float | None = result.get("predicted_age")  # years; of networks with regression
         self.translated_age: float | None = result.get("translated_age")  # years, regressed from `translated_value`
+        self.warnings: list[str] = list(item[Keys.IMAGE].meta.get(WARNINGS_KEY, []))  # on the scan
         self.fa_mean = self._image(Keys.PRED)
         self.fa_variance = self._image("fa_variance")
         self.fa_low, self.fa_high = self._image("fa_low"), self._image("fa_high")  # ends of the conformal intervals
@@ -121,7 +124,7 @@ class TrainedNetwork:
         Source: Bass et al., NeurIPS 2020, Sec. 3.2 (https://arxiv.org/abs/2006.08287).
 
         Args:
-            scan: NIfTI file, nibabel image, or array of shape (H, W[, D]) with its affine (4, 4) in mm.
+            scan: file, nibabel image, or array of shape (H, W[, D]) with its affine (4, 4) in mm.
             num_samples: attributes drawn for the maps.
             target: class that the scan is translated to; None for the most likely one that is not the predicted one.
             prepare: whether the scan is a whole head, which is brought to the network's space first; maps lie on its own grid.
@@ -142,8 +145,8 @@ class TrainedNetwork:
             parser = self._choose(num_samples, target, prepare, settings, path, folder)
             item = next(self._explain_all(parser))
             if FAILURE in item:
-                raise ValueError(item[FAILURE].replace(str(path), str(scan) if path == scan else "the scan"))
-            return Explanation(item, _as_image(nibabel.load(path) if isinstance(scan, str | Path) else scan))
+                raise ValueError(item[FAILURE].replace(str(path), str(scan) if isinstance(scan, str | Path) else "the scan"))
+            return _warn(Explanation(item, open_scan(path) if isinstance(scan, str | Path) else _as_image(scan)))
 
     def explain_folder(
         self, folder: str | Path, num_samples: int = 50, target: int | None = None, prepare: bool = False, **settings: Any
@@ -151,7 +154,7 @@ class TrainedNetwork:
         """Explain the scans of a folder or table one by one; a scan that fails is left out with a warning that says why.
 
         Args:
-            folder: folder of NIfTI files at any depth, or a table with the column `image`.
+            folder: folder of scans at any depth, or a table with the column `image`.
             num_samples: as in `explain`.
             target: as in `explain`.
             prepare: as in `explain`.
@@ -169,7 +172,7 @@ class TrainedNetwork:
                 if FAILURE in item:
                     warnings.warn(f"{item['scan']} is left out: {item[FAILURE]}", stacklevel=2)
                 else:
-                    yield Explanation(item, _as_image(nibabel.load(item["scan"])))
+                    yield _warn(Explanation(item, open_scan(item["scan"])))
 
     def _explain_all(self, parser: ConfigParser) -> Iterator[dict[str, Any]]:
         """Yield every scan of the config after its postprocessing, or with the reason of its failure."""
@@ -226,6 +229,13 @@ def load(checkpoint: str | Path = "lesions", overlays: Sequence[str | Path] = ()
         raise FileNotFoundError(f"checkpoint {checkpoint} does not exist: give a file, or one of {', '.join(SHIPPED)}")
     changes: dict[str, Any] = {"checkpoint": str(path)} | ({} if device is None else {"device": device})
     return TrainedNetwork([CONFIGS / "inference.yaml", *map(_find_overlay, overlays or own)], changes)
+
+
+def _warn(explanation: Explanation) -> Explanation:
+    """Warn of what is doubtful about a scan, and return its explanation."""
+    for sentence in explanation.warnings:
+        warnings.warn(f"{explanation.name}: {sentence}", stacklevel=3)
+    return explanation
 
 
 def _find_overlay(name: str | Path) -> Path:

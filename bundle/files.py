@@ -175,27 +175,33 @@ def load_tensors(path: str | Path, device: torch.device | str, remedy: str) -> A
         raise ValueError(f"{path} is damaged or no checkpoint: {remedy}") from error
 
 
-def make_nifti(array: np.ndarray, affine: np.ndarray) -> nibabel.Nifti1Image:
+def make_nifti(array: np.ndarray, affine: np.ndarray, fields: Mapping[str, np.ndarray] | None = None) -> nibabel.Nifti1Image:
     """Return an array as a NIfTI image in mm.
 
     Args:
         array: Image, shape (H, W, D); its dtype is kept.
         affine: Voxel to world matrix in mm (RAS), shape (4, 4).
+        fields: Header fields of another image on the same voxels, so that both forms and their codes are the same; they count
+            where they give this affine.
     """
     image = nibabel.Nifti1Image(array, affine)
     image.header.set_xyzt_units("mm")
-    return image
+    header = image.header.copy()
+    for name, values in (fields or {}).items():
+        header[name] = [*values, *header[name][len(values) :]] if header[name].shape else values[0]
+    return nibabel.Nifti1Image(array, affine, header) if np.allclose(header.get_best_affine(), affine, atol=1e-4) else image
 
 
-def write_nifti(path: str | Path, array: np.ndarray, affine: np.ndarray) -> None:
+def write_nifti(path: str | Path, array: np.ndarray, affine: np.ndarray, fields: Mapping[str, np.ndarray] | None = None) -> None:
     """Write an array as NIfTI, the same bytes for the same array.
 
     Args:
         path: Name ending in `.nii.gz`.
         array: Image, shape (H, W, D); its dtype is kept.
         affine: Voxel to world matrix in mm (RAS), shape (4, 4).
+        fields: As in `make_nifti`.
     """
-    compressed = gzip.compress(make_nifti(array, affine).to_bytes(), compresslevel=1, mtime=0)
+    compressed = gzip.compress(make_nifti(array, affine, fields).to_bytes(), compresslevel=1, mtime=0)
     with write_atomically(path) as temporary:
         temporary.write_bytes(compressed)
 

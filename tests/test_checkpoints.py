@@ -69,3 +69,19 @@ def test_hash_of_the_weights_tells_networks_apart() -> None:
     with torch.no_grad():
         second[0].bias += 1e-6
     assert hash_weights(first) != hash_weights(second)
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod."])
+def test_prefixes_of_parallel_and_compiled_networks_are_taken_off(tmp_path: Path, prefix: str) -> None:
+    trained = _network()
+    state = {f"{prefix}{name}": weight for name, weight in trained.state_dict().items()}
+    network = load_network(_network(), _save({"model": state}, tmp_path))
+    assert hash_weights(network) == hash_weights(trained)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_refused(tmp_path: Path, value: float) -> None:
+    state = _network().state_dict()
+    state["0.weight"][0, 0] = value
+    with pytest.raises(ValueError, match=r"model\.pt holds NaN or infinite weights in 1 tensors, such as 0\.weight: train anew"):
+        load_network(_network(), _save({"model": state}, tmp_path))

@@ -1,5 +1,6 @@
 """The Python interface gives what `configs/inference.yaml` gives."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -151,3 +152,21 @@ def test_networks_of_the_bundle_are_loaded_with_their_overlays(name: str) -> Non
     encoder = bundle.load(name, device="cpu").network.attribute_encoder
     assert len(encoder.image_size) == (2 if name == "lesions" else 3)
     assert (encoder.regressor is not None) == (name == "ageing")
+
+
+@pytest.mark.parametrize("code", [0, 2])
+def test_maps_have_the_forms_of_their_scan_and_doubts_are_warned_of(network: TrainedNetwork, scans: Path, code: int) -> None:
+    image = nibabel.load(scans / "sub-0.nii.gz")
+    image.set_qform(image.affine, 3)
+    image.set_sform(image.affine, code)
+    image.set_qform(image.affine * np.array([[1.1], [1.1], [1.1], [1]]), 3, update_affine=True)
+    nibabel.save(image, scans / "forms.nii.gz")
+    for scan in (scans / "forms.nii.gz", nibabel.load(scans / "forms.nii.gz")):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            explanation = network.explain(scan, 2)
+        assert any("sform and qform differ" in str(warning.message) for warning in caught) == (code > 0)
+        assert any("sform and qform differ" in sentence for sentence in explanation.warnings) == (code > 0)
+        for read in ("get_sform", "get_qform"):
+            found, expected = (getattr(each, read)(coded=True) for each in (explanation.fa_mean, explanation.scan))
+            np.testing.assert_equal(found, expected)

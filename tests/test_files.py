@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bundle.files import check_writable, write_atomically, write_nifti, write_table
+from bundle.files import check_writable, make_nifti, write_atomically, write_nifti, write_table
 
 
 def test_file_appears_only_when_the_block_ends(tmp_path: Path) -> None:
@@ -60,3 +60,18 @@ def test_nifti_keeps_voxels_dtype_and_affine_in_the_same_bytes(tmp_path: Path, d
     np.testing.assert_allclose(image.affine, affine)
     assert image.get_data_dtype() == dtype
     assert (tmp_path / "first.nii.gz").read_bytes() == (tmp_path / "second.nii.gz").read_bytes()
+
+
+def test_fields_of_another_header_give_its_forms_and_codes_where_they_give_the_affine() -> None:
+    affine = np.diag([2.0, 2.0, 2.0, 1.0])
+    fields = {
+        "pixdim": np.array([1.0, 2, 2, 2]),
+        "sform_code": np.zeros(1),
+        "qform_code": np.full(1, 3.0),
+        "qoffset_x": np.zeros(1),
+    }
+    kept, ignored = make_nifti(np.ones((4, 6, 1)), affine, fields), make_nifti(np.ones((4, 6, 1)), affine * 2, fields)
+    assert [kept.get_sform(coded=True)[1], kept.get_qform(coded=True)[1]] == [0, 3]
+    np.testing.assert_array_equal(kept.affine, affine)
+    np.testing.assert_array_equal(ignored.affine, affine * 2)
+    assert [ignored.get_sform(coded=True)[1], ignored.get_qform(coded=True)[1]] == [2, 0]

@@ -1,5 +1,6 @@
 """Scans: their tables, their files, their grids and intensities, and their order in training."""
 
+from bundle.data.caches import CachedScans
 from bundle.data.intensities import RestoreIntensitiesd, ScaleForegroundd, StandardiseValued
 from bundle.data.manifest import datalist, fingerprint, read_manifest
 from bundle.data.resampling import ResampleToGrid, ResampleToGridd, redirect
@@ -8,6 +9,7 @@ from bundle.data.scans import CompleteImagesd, LoadScan, LoadScand, check_mask
 
 __all__ = [
     "BalancedBatchSampler",
+    "CachedScans",
     "CompleteImagesd",
     "LoadScan",
     "LoadScand",

@@ -58,7 +58,8 @@ def voxels_on_plane(affine: np.ndarray, shape: Sequence[int], height: float) -> 
     column = [size if other != axis else 1 for other, size in enumerate(shape)]
     voxels = list_voxels(column).reshape(3, -1)
     steps = (height - to_world(affine, voxels)[VERTICAL]) / affine[VERTICAL, axis]
-    voxels[axis] = np.floor(steps + 0.5).astype(int)
+    upper, lower = np.floor(steps + 0.5), np.ceil(steps - 0.5)  # differ where the plane is halfway between two voxels
+    voxels[axis] = (upper if affine[VERTICAL, axis] > 0 else lower).astype(int)  # the higher one in the world
     return voxels[:, (voxels[axis] >= 0) & (voxels[axis] < shape[axis])]
 
 

@@ -21,6 +21,7 @@ from bundle.data.geometry import (
     vertical_axis,
     voxels_on_plane,
 )
+from bundle.data.headers import WARNINGS_KEY
 from bundle.data.scans import name_of
 
 
@@ -81,7 +82,10 @@ class ResampleToGrid(InvertibleTransform):
         anchor = image if reference is None else reference
         _check_same_grid(image, anchor)
         affine = _affine_of(image)
-        new_affine = self._place(affine, _as_volume(anchor)[0], name_of(anchor))
+        try:
+            new_affine = self._place(affine, _as_volume(anchor)[0], name_of(anchor))
+        except ValueError as error:  # a doubtful header is likely to be why
+            raise ValueError("; ".join([str(error), *anchor.meta.get(WARNINGS_KEY, [])])) from error
         new_shape = (*self.spatial_size, 1)[:3]
         values = resample(_as_volume(image), affine, new_affine, new_shape, mode or self.mode)
         output = MetaTensor(torch.from_numpy(values).view(1, *self.spatial_size).to(image.dtype), meta=dict(image.meta))
@@ -111,8 +115,8 @@ class ResampleToGrid(InvertibleTransform):
     def _place(self, affine: np.ndarray, anchor: np.ndarray, name: str) -> np.ndarray:
         """Return the affine of the network's grid around the brain in `anchor`, shape (X, Y, Z)."""
         shape, axis = anchor.shape, vertical_axis(affine)
-        directions, voxels = np.diag([*self.pixdim, 1.0][:3]), list_voxels(shape).reshape(3, -1)
-        level = None  # world z that the grid is kept at
+        directions = np.diag([*self.pixdim, 1.0][:3])
+        voxels, level = None, None  # all voxels, or those of a plane and its world z
         takes_volumes = len(self.spatial_size) == 3
         if 1 in shape and (takes_volumes or shape[axis] != 1):
             accepted = "a volume with more than one voxel along each axis"
@@ -157,7 +161,9 @@ class ResampleToGrid(InvertibleTransform):
         return restored
 
 
-def redirect(image: MetaTensor, affine: np.ndarray, shape: Sequence[int], transform: np.ndarray) -> MetaTensor:
+def redirect(
+    image: MetaTensor, affine: np.ndarray, shape: Sequence[int], transform: np.ndarray, meta: Mapping[str, Any] | None = None
+) -> MetaTensor:
     """Redirect the inverse of `ResampleToGrid` to the grid of another scan of the same head, in one interpolation as before.
 
     Args:
@@ -165,6 +171,7 @@ def redirect(image: MetaTensor, affine: np.ndarray, shape: Sequence[int], transf
         affine: Voxel to world matrix of the other scan in mm (RAS), shape (4, 4).
         shape: Its voxels along each axis.
         transform: Matrix from world points of the other scan to those of `image`, mm, shape (4, 4).
+        meta: Metadata of the result; None for those of `image`.
 
     Returns:
         The same scan with another trace.
@@ -178,7 +185,7 @@ def redirect(image: MetaTensor, affine: np.ndarray, shape: Sequence[int], transf
         raise ValueError(f"{name_of(image)} carries no trace of ResampleToGrid: its maps cannot be brought to another grid")
     matrices = {"affine": torch.from_numpy(transform @ affine), "written_affine": torch.from_numpy(affine)}
     own[-1] |= {"orig_size": tuple(shape), "extra_info": {**own[-1]["extra_info"], **matrices}}
-    return MetaTensor(image.as_tensor(), meta=dict(image.meta), applied_operations=operations)
+    return MetaTensor(image.as_tensor(), meta=dict(image.meta if meta is None else meta), applied_operations=operations)
 
 
 class ResampleToGridd(MapTransform, InvertibleTransform):
@@ -250,9 +257,12 @@ def _directions_in_slice(affine: np.ndarray, pixdim: Sequence[float]) -> np.ndar
     return np.stack([*steps, columns[VERTICAL]], axis=1)
 
 
-def _centre_of_brain(image: np.ndarray, voxels: np.ndarray, name: str) -> np.ndarray:
-    """Return the centre of mass, in voxel coordinates (3,), of those `voxels` (3, N) that are not zero."""
-    brain = voxels[:, image[*voxels] != 0]
-    if not brain.shape[1]:
+def _centre_of_brain(image: np.ndarray, voxels: np.ndarray | None, name: str) -> np.ndarray:
+    """Return the centre of mass, in voxel coordinates (3,), of those `voxels` (3, N), or of all, that are not zero."""
+    brain = np.zeros(image.shape, dtype=bool)
+    where = (...,) if voxels is None else tuple(voxels)
+    brain[where] = image[where] != 0
+    counts = [brain.sum(axis=tuple({0, 1, 2} - {axis})) for axis in range(3)]  # of voxels, at each position along an axis
+    if not counts[0].any():
         raise ValueError(f"{name} shows no brain in the slice that the network takes: all its voxels are zero")
-    return brain.mean(axis=1)
+    return np.array([count @ np.arange(len(count)) / count.sum() for count in counts])

@@ -3,20 +3,30 @@
 import gzip
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple
 
+import nibabel
 import numpy as np
 import torch
 from monai.config import KeysCollection
-from monai.data import MetaTensor, NibabelReader
+from monai.data import MetaTensor
 from monai.transforms import MapTransform, Transform
-from monai.transforms.utility.array import EnsureChannelFirst
 from monai.utils import ensure_tuple_rep
+from nibabel.spatialimages import SpatialImage
 from torch import Tensor
 
-SUFFIXES = (".nii", ".nii.gz", ".mgz", ".mgh", ".img", ".hdr", ".mnc", ".nrrd")  # in any case; .img and .hdr are one scan
+from bundle.data.headers import WARNINGS_KEY, Placement, pack_fields, place
+from bundle.data.nrrd import open_nrrd
+from bundle.data.plausibility import find_doubts
+
+FORMATS = {  # of a scan, by the ending of its name, in any case; .img and .hdr are one scan
+    ".nii": "NIfTI", ".nii.gz": "NIfTI", ".mgz": "MGH", ".mgh": "MGH", ".img": "NIfTI or Analyze", ".hdr": "NIfTI or Analyze",
+    ".mnc": "MINC", ".nrrd": "NRRD",
+}  # fmt: skip
+SUFFIXES = tuple(FORMATS)
+COMPRESSED = (".gz", ".mgz")
+MAX_VOXELS = 1e8  # of a scan; larger ones are refused by their header, before anything is unpacked
 BLOCK = 1 << 22  # bytes
-VOXEL_RANGE = (0.05, 20.0)  # mm, edge of a voxel
 
 
 def has_suffix(name: str | Path) -> bool:
@@ -33,88 +43,178 @@ def strip_suffix(name: str) -> str:
 
 
 class LoadScan(Transform):
-    """Read a NIfTI file with MONAI's reader, and refuse one that holds no scan in one sentence.
+    """Read a scan of any format, and refuse a file that holds none in one sentence.
+
+    Where it lies is what nibabel says, see `bundle.data.headers`. What is doubtful, about that or about a scan that does not look
+    like a brain without skull, stands in the metadata under `warnings`.
 
     Args:
         constant: whether all voxels may be equal, as in an empty mask.
+        brain: whether a brain without skull with background zero is expected; masks and whole heads are none.
+        max_voxels: voxels above which a file is refused by its header.
 
     Raises:
         FileNotFoundError: On a file that does not exist.
-        ValueError: On one that is no NIfTI image, not a single scan, or whose intensities are not finite or all equal.
+        ValueError: On one that is no image, not a single scan, too large, or whose intensities are not finite or all equal.
     """
 
-    def __init__(self, constant: bool = False) -> None:
-        self.constant = constant
-        self.reader = NibabelReader()
-        self.channel_first = EnsureChannelFirst(channel_dim="no_channel")
+    def __init__(self, constant: bool = False, brain: bool | None = None, max_voxels: float = MAX_VOXELS) -> None:
+        self.constant, self.max_voxels = constant, max_voxels
+        self.brain = not constant if brain is None else brain
 
     def __call__(self, path: str | Path) -> MetaTensor:
-        """Return the image of a file of shape (H, W), (H, W, 1) or (H, W, D): shape (1, H, W[, D]), float32, with metadata."""
-        array, meta = self._read(Path(path))
-        _check_scan(array, path, self.constant)
-        meta["filename_or_obj"] = str(path)
-        image = MetaTensor.ensure_torch_and_prune_meta(array.astype(np.float32), meta, simple_keys=True)
-        _check_affine(image.affine.numpy(), path)
-        return cast(MetaTensor, self.channel_first(image))
+        """Return the image of a file of shape (H, W), (H, W, 1) or (H, W, D): shape (1, H, W[, D]), float32, with metadata.
 
-    def _read(self, path: Path) -> tuple[np.ndarray, dict]:
-        """Return array and metadata of a NIfTI file."""
-        if not path.is_file():
-            raise FileNotFoundError(f"{path} does not exist: give a NIfTI file")
-        if not path.name.endswith(SUFFIXES):
-            raise ValueError(f"{path} is no NIfTI file: accepted are names ending in {' or '.join(SUFFIXES)}")
-        try:
-            if path.name.endswith(".gz"):  # to the checksum, which comes last and which nibabel does not reach
-                with gzip.open(path) as file:
-                    while file.read(BLOCK):
-                        pass
-            return self.reader.get_data(self.reader.read(path))
-        except Exception as error:  # nibabel, gzip, zlib and NumPy each raise their own
-            raise ValueError(f"{path} cannot be read as NIfTI ({str(error).splitlines()[0]}): is it complete?") from error
+        Further axes of one voxel are dropped.
+        """
+        image = open_scan(path, self.max_voxels)
+        placement = place(image, path)
+        array = _read_intensities(image, path, self.constant)
+        warnings = placement.warnings + (find_doubts(array, placement.affine) if self.brain else [])
+        meta = {
+            "filename_or_obj": str(path),
+            "original_affine": torch.from_numpy(placement.affine.copy()),
+            "original_channel_dim": "no_channel",
+            "spatial_shape": np.array(array.shape),
+            "space": "RAS",
+            **pack_fields(placement.fields),
+            **({WARNINGS_KEY: warnings} if warnings else {}),
+        }
+        return MetaTensor(torch.from_numpy(array[None]), affine=torch.from_numpy(placement.affine), meta=meta)
 
 
-def read_volume(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
+class StoredVolume(NamedTuple):
+    """A volume as it is in its file.
+
+    Attributes:
+        values: intensities, shape (X, Y, Z), float32.
+        placement: where it lies, with what is doubtful about it.
+    """
+
+    values: np.ndarray
+    placement: Placement
+
+    @property
+    def affine(self) -> np.ndarray:
+        """Voxel to world matrix in mm (RAS), shape (4, 4)."""
+        return self.placement.affine
+
+
+def read_volume(path: str | Path, max_voxels: float = MAX_VOXELS) -> StoredVolume:
     """Read a scan of three dimensions.
 
     Args:
-        path: NIfTI file of shape (X, Y, Z).
-
-    Returns:
-        Intensities, shape (X, Y, Z), float32, and voxel to world matrix in mm (RAS), shape (4, 4).
+        path: File of shape (X, Y, Z); further axes of one voxel are dropped.
+        max_voxels: Voxels above which it is refused by its header.
 
     Raises:
         FileNotFoundError: When there is no such file.
         ValueError: When it holds no volume.
     """
-    scan = LoadScan()(path)
-    if scan.ndim != 4:
-        raise ValueError(f"{path} has shape {tuple(scan.shape[1:])}: only volumes of shape (X, Y, Z) are accepted here")
-    return scan.numpy()[0], scan.affine.numpy().astype(np.float64)
+    image = open_scan(path, max_voxels)
+    if len(shape := shape_of(image)) != 3:
+        raise ValueError(f"{path} has shape {shape}: only volumes of shape (X, Y, Z) are accepted here")
+    placement = place(image, path)
+    return StoredVolume(_read_intensities(image, path, constant=False), placement)
 
 
-def _check_scan(array: np.ndarray, path: str | Path, constant: bool) -> None:
-    """Refuse an array that is not one scan of finite intensities."""
-    if array.ndim not in (2, 3) or 0 in array.shape:
-        raise ValueError(f"{path} has shape {array.shape}: accepted is one scan of shape (H, W), (H, W, 1) or (H, W, D)")
-    if not np.issubdtype(array.dtype, np.number) or np.iscomplexobj(array):
-        raise ValueError(f"{path} holds values of type {array.dtype}: accepted are real numbers")
+def open_scan(path: str | Path, max_voxels: float = MAX_VOXELS) -> SpatialImage:
+    """Read the header of a scan; its voxels are read when an array is made of them.
+
+    Args:
+        path: File with an ending of `SUFFIXES`.
+        max_voxels: Voxels above which it is refused.
+
+    Returns:
+        An image of nibabel, whatever the format.
+
+    Raises:
+        FileNotFoundError: When there is no such file.
+        ValueError: When it is no image of one scan of real numbers, or too large.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist: give the file of a scan")
+    if not has_suffix(path):
+        raise ValueError(f"{path} is no scan that can be read: accepted are names ending in {', '.join(SUFFIXES)}")
+    try:
+        image: Any = open_nrrd(path) if path.name.lower().endswith(".nrrd") else nibabel.load(path)
+    except Exception as error:  # nibabel, gzip, zlib, NumPy and SimpleITK each raise their own
+        raise ValueError(_describe_failure(path, _find_damage(path) or error)) from error
+    if not isinstance(image, SpatialImage) or image.affine is None:
+        raise ValueError(f"{path} holds no image of voxels ({type(image).__name__}): accepted is a scan")
+    shape = shape_of(image)
+    if len(shape) not in (2, 3) or min(shape) < 1:
+        raise ValueError(f"{path} has shape {shape}: accepted is one scan of shape (H, W), (H, W, 1) or (H, W, D)")
+    if np.prod(shape, dtype=float) > max_voxels:
+        raise ValueError(f"{path} has shape {shape}: accepted are at most {max_voxels:g} voxels (max_voxels)")
+    kind = np.dtype(image.get_data_dtype())
+    if not np.issubdtype(kind, np.number) or np.issubdtype(kind, np.complexfloating):
+        raise ValueError(f"{path} holds values of type {kind}: accepted are real numbers")
+    return image
+
+
+def shape_of(image: SpatialImage) -> tuple[int, ...]:
+    """Return the voxels of an image along each axis, without axes of one voxel after the third."""
+    shape = tuple(int(size) for size in image.shape)
+    while len(shape) > 3 and shape[-1] == 1:
+        shape = shape[:-1]
+    return shape
+
+
+def _read_intensities(image: SpatialImage, path: str | Path, constant: bool) -> np.ndarray:
+    """Return the intensities of an image, single precision, finite and with contrast."""
+    try:
+        if str(path).lower().endswith(COMPRESSED):
+            _check_compressed(image, path)
+        stored = np.asarray(image.dataobj).reshape(shape_of(image))
+    except Exception as error:
+        raise ValueError(_describe_failure(Path(path), error)) from error
+    with np.errstate(over="ignore", invalid="ignore"):
+        array = stored.astype(np.float32)
     if not np.isfinite(array).all():
+        if np.isfinite(stored).all():
+            raise ValueError(f"{path} holds values up to {np.abs(stored).max():.3g}: accepted are at most 3.4e38 (32 bits)")
         raise ValueError(f"{path} holds {np.count_nonzero(~np.isfinite(array))} NaN or infinite values: accepted are finite ones")
     if not constant and array.min() == array.max():
         raise ValueError(f"{path} is constant (all voxels are {array.flat[0]:g}): accepted is a scan with contrast")
+    return array
 
 
-def _check_affine(affine: np.ndarray, path: str | Path) -> None:
-    """Refuse an affine that has no finite inverse, or voxels of a size that no scanner has."""
-    low, high = VOXEL_RANGE
-    if affine.shape != (4, 4) or not np.isfinite(affine).all() or np.linalg.matrix_rank(affine) < 4:
-        raise ValueError(f"{path} has the affine {affine.tolist()}: accepted is an invertible 4x4 matrix in mm")
-    spacing = np.linalg.norm(affine[:3, :3], axis=0)
-    if spacing.min() < low or spacing.max() > high:
-        raise ValueError(
-            f"{path} has voxels of {' x '.join(f'{size:g}' for size in spacing)} mm: accepted are {low:g} to {high:g} mm;"
-            " is its header in mm?"
-        )
+def _check_compressed(image: Any, path: str | Path) -> None:
+    """Unpack a file to its checksum, which comes last and which nibabel does not reach, in little memory.
+
+    Raises:
+        ValueError: When the file holds less or more than its header says.
+    """
+    claimed = int(np.prod(image.shape, dtype=float)) * np.dtype(image.get_data_dtype()).itemsize + int(image.dataobj.offset)
+    count = 0
+    with gzip.open(path) as file:
+        while count <= claimed + BLOCK and (block := file.read(BLOCK)):
+            count += len(block)
+    if not claimed <= count <= claimed + BLOCK:
+        raise ValueError(f"its header says {claimed} bytes, it holds {'more' if count > claimed else count}")
+
+
+def _find_damage(path: Path) -> Exception | None:
+    """Return why the first block of a compressed file cannot be unpacked, which nibabel does not say; None when it can."""
+    try:
+        if path.name.lower().endswith(COMPRESSED):
+            with gzip.open(path) as file:
+                file.read(BLOCK)
+    except Exception as error:
+        return error
+    return None
+
+
+def _describe_failure(path: Path, error: Exception) -> str:
+    """Return a sentence on a file that could not be read."""
+    suffix = next(suffix for suffix in sorted(SUFFIXES, key=len, reverse=True) if path.name.lower().endswith(suffix))
+    if isinstance(error, ImportError) and suffix == ".mnc":
+        return f"{path} is of MINC 2, which needs the package h5py: pip install h5py, or convert the file to NIfTI (mnc2nii)"
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    reason = lines[-1] if suffix == ".nrrd" else lines[0]  # SimpleITK begins with its own source code
+    return f"{path} cannot be read as {FORMATS[suffix]} ({reason}): is it complete?"
 
 
 def name_of(image: MetaTensor) -> str:
@@ -171,13 +271,23 @@ class LoadScand(MapTransform):
 
     Args:
         keys: keys of the paths.
-        constant: whether all voxels may be equal, for all keys or one a key.
+        constant: whether all voxels may be equal, for all keys or one a key; where they may not, a brain is expected.
         allow_missing_keys: whether keys may be absent.
+        max_voxels: voxels above which a file is refused by its header.
+        check_brains: whether brains that do not look like one without skull carry a warning.
     """
 
-    def __init__(self, keys: KeysCollection, constant: bool | list[bool] = False, allow_missing_keys: bool = False) -> None:
+    def __init__(
+        self,
+        keys: KeysCollection,
+        constant: bool | list[bool] = False,
+        allow_missing_keys: bool = False,
+        max_voxels: float = MAX_VOXELS,
+        check_brains: bool = True,
+    ) -> None:
         super().__init__(keys, allow_missing_keys)
-        self.loaders = [LoadScan(flag) for flag in ensure_tuple_rep(constant, len(self.keys))]
+        flags = ensure_tuple_rep(constant, len(self.keys))
+        self.loaders = [LoadScan(flag, check_brains and not flag, max_voxels) for flag in flags]
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Return `data` with the images instead of their paths."""

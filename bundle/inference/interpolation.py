@@ -11,11 +11,13 @@ from monai.networks.utils import eval_mode
 from monai.transforms import Compose, Invertd
 from torch import Tensor
 
+from bundle.data.headers import unpack_fields
 from bundle.data.intensities import RestoreIntensitiesd
 from bundle.data.scans import strip_suffix
 from bundle.files import check_writable, write_nifti
 from bundle.inference.datasets import load_scan
 from bundle.inference.overview import save_strip
+from bundle.inference.postprocessing import check_finite
 from bundle.networks import ICAM
 
 
@@ -110,17 +112,18 @@ class Interpolation:
         check_writable(self.output_dir)
         source = load_scan(self.source_scan, self.preprocessing)
         if source is None:
-            raise ValueError("source_scan is null: give the NIfTI file to start from")
+            raise ValueError("source_scan is null: give the scan to start from")
         other = load_scan(self.target_scan, self.preprocessing)
         target = self.target if other is None else other.as_tensor().to(self.device)
         result = walk(self.network, source.as_tensor().to(self.device), target, self.num_steps, self.content)
+        check_finite(result._asdict(), str(self.source_scan))
         stem = f"{self.output_dir / strip_suffix(Path(str(self.source_scan)).name)}_interpolation"
         images = MetaTensor(result.images.cpu().clone().flatten(0, 1))  # (S, H, W[, D])
         item: dict[Hashable, Any] = RestoreIntensitiesd("walk")({"image": source, "walk": images})
         restored = Invertd("walk", self.preprocessing, "image", nearest_interp=False)(item)["walk"]
         array = restored.as_tensor().numpy()
         array = array.reshape(array.shape[0], *(*array.shape[1:], 1)[:3])
-        write_nifti(f"{stem}.nii.gz", np.moveaxis(array, 0, -1), restored.affine.numpy())
+        write_nifti(f"{stem}.nii.gz", np.moveaxis(array, 0, -1), restored.affine.numpy(), unpack_fields(restored.meta))
         best = result.probabilities.max(dim=1)
         titles = [f"class {label}, p = {p:.2f}" for p, label in zip(best.values.tolist(), best.indices.tolist(), strict=True)]
         save_strip(result.images, titles, f"{stem}.png")

@@ -4,14 +4,17 @@ from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
 
-import nibabel
 import numpy as np
+import torch
 from monai.data import MetaTensor
 from monai.transforms import Transform
 from monai.utils.enums import CommonKeys as Keys
+from torch import Tensor
 
 from bundle.data.discovery import IMAGES
+from bundle.data.headers import FIELDS_KEY, WARNINGS_KEY, pack_fields, place
 from bundle.data.resampling import redirect
+from bundle.data.scans import name_of, open_scan, shape_of
 
 AGES = ("predicted_age", "translated_age")  # years
 
@@ -22,13 +25,14 @@ class SplitExplanationd(Transform):
     `pred` becomes the mean FA map alone, of one channel, as viewers expect; `fa_variance`, `translated` and, where there
     are any, `fa_low`, `fa_high`, `fa_exemplar`, `fa_value` and `translated_value` stand beside it; `result` holds classes,
     probabilities and ages as plain numbers; `explanation` keeps the answer on the network's grid. Images are MetaTensors, which
-    `Invertd` needs.
+    `Invertd` needs. An answer with a value that is NaN or infinite is refused.
     """
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Return an item with the keys above, from one with the answer of `ICAMInferer` for one scan under `pred`."""
         item = dict(data)
         explanation = item.pop(Keys.PRED)
+        check_finite(explanation, name_of(item[Keys.IMAGE]))
         probabilities = [float(value) for value in explanation["probabilities"]]
         item["explanation"] = explanation
         item["result"] = {
@@ -41,10 +45,28 @@ class SplitExplanationd(Transform):
         return item | {Keys.PRED if key == "fa_mean" else key: image for key, image in images.items()}
 
 
+def check_finite(answer: Mapping[str, Tensor | float], scan: str) -> None:
+    """Refuse an answer of the network that holds no numbers.
+
+    Args:
+        answer: Parts of the answer by their names.
+        scan: Name of the scan, for the message.
+
+    Raises:
+        ValueError: When a part holds NaN or infinite values.
+    """
+    wrong = [name for name, part in answer.items() if not torch.isfinite(torch.as_tensor(part)).all()]
+    if wrong:
+        raise ValueError(
+            f"{scan} gets NaN or infinite values in {', '.join(wrong)}, and no map is written: the intensities of the scan or the"
+            " weights of the network are out of range"
+        )
+
+
 class AimAtRawScand(Transform):
     """Let `Invertd` bring the maps of a prepared scan to the grid of the raw scan, in one interpolation.
 
-    Scans that do not come with `raw_image` (NIfTI file) and `transform` (text file of a matrix from the world of the raw scan
+    Scans that do not come with `raw_image` (file) and `transform` (text file of a matrix from the world of the raw scan
     to that of the prepared one) are left as they are, and their maps lie on their own grid.
 
     Args:
@@ -64,7 +86,8 @@ class AimAtRawScand(Transform):
         if "raw_image" not in item or "transform" not in item:
             return item
         try:
-            raw: Any = nibabel.load(item["raw_image"])
+            raw = open_scan(item["raw_image"])
+            placement = place(raw, item["raw_image"])
             transform = np.loadtxt(item["transform"])
         except Exception as error:  # nibabel, gzip and NumPy each raise their own
             raise ValueError(
@@ -72,5 +95,8 @@ class AimAtRawScand(Transform):
             ) from error
         if transform.shape != (4, 4) or not np.isfinite(transform).all():
             raise ValueError(f"{Path(item['transform'])} holds no matrix of 4 x 4 numbers")
-        item[self.key] = redirect(item[self.key], np.asarray(raw.affine, dtype=np.float64), raw.shape, transform)
+        meta = {key: value for key, value in item[self.key].meta.items() if key != FIELDS_KEY} | pack_fields(placement.fields)
+        if placement.warnings:
+            meta[WARNINGS_KEY] = [*placement.warnings, *meta.get(WARNINGS_KEY, [])]
+        item[self.key] = redirect(item[self.key], placement.affine, shape_of(raw), transform, meta)
         return item

@@ -11,6 +11,7 @@ from monai.data import MetaTensor
 from monai.utils.enums import CommonKeys as Keys
 
 from bundle.data.discovery import IMAGES
+from bundle.data.headers import unpack_fields
 from bundle.files import check_writable, write_atomically, write_nifti
 from bundle.inference.datasets import FAILURE
 from bundle.inference.overview import save_overview
@@ -96,9 +97,9 @@ class Predictions:
         return row | {key: result[key] for key in ("predicted_class", "target_class", *AGES) if key in result} | probabilities
 
 
-def take_array(image: MetaTensor) -> tuple[np.ndarray, np.ndarray]:
-    """Return an image of one channel, shape (1, H, W[, D]), as an array (H, W[, D]), single precision, with its affine."""
-    return image.as_tensor()[0].float().numpy(), image.affine.numpy()
+def take_array(image: MetaTensor) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+    """Return an image (1, H, W[, D]) as an array (H, W[, D]), single precision, with affine and header fields of its scan."""
+    return image.as_tensor()[0].float().numpy(), image.affine.numpy(), unpack_fields(image.meta)
 
 
 def write_explanation(item: dict[str, Any], output_dir: str | Path, overview: bool = True) -> list[Path]:

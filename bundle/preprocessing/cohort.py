@@ -19,7 +19,7 @@ from bundle.preprocessing.sources import find_raw_scans, keep_stems
 from bundle.preprocessing.workers import run_in_processes
 from bundle.records import compute_fingerprint, read_record, write_record
 
-VERSION = 1  # of the steps: another one makes all scans anew
+VERSION = 2  # of the steps: another one makes all scans anew
 TABLE = "prepared.tsv"
 RECORD = "desc-prepared_T1w.json"
 ENDINGS = {
@@ -89,6 +89,8 @@ class CohortPreprocessing:
                 self.rows[index] = scans[index] | outcome
                 if outcome["status"] == "failed":
                     logger.warning("%s is left out: %s", scans[index]["raw_image"], outcome["message"])
+                elif outcome["warning"]:
+                    logger.warning("%s: %s", scans[index]["raw_image"], outcome["warning"])
                 write_table(self.output_dir / TABLE, self.table())
                 bar.update()
         write_overview(self.table(), self.output_dir / OVERVIEW)
@@ -98,7 +100,7 @@ class CohortPreprocessing:
     def table(self) -> pd.DataFrame:
         """Return the table of what is done so far, one row a scan in the order of the source."""
         rows = pd.DataFrame([self.rows[index] for index in sorted(self.rows)]).drop(columns="stem")
-        last = ["image", "brain_mask", "raw_image", "transform", "picture", "status", "message", *MEASURES, "seconds"]
+        last = ["image", "brain_mask", "raw_image", "transform", "picture", "status", "message", "warning", *MEASURES, "seconds"]
         return rows.reindex(columns=[*(name for name in rows if name not in last and not name.startswith("seconds_")), *last,
                                      *(name for name in rows if name.startswith("seconds_"))])  # fmt: skip
 
@@ -129,7 +131,7 @@ class CohortPreprocessing:
         table = self.table()
         (self.output_dir / MANIFEST).unlink(missing_ok=True)
         if set(NEEDED) <= set(table):
-            dropped = ["picture", "status", "message", *(name for name in table if name.startswith("seconds"))]
+            dropped = ["picture", "status", "message", "warning", *(name for name in table if name.startswith("seconds"))]
             write_table(self.output_dir / MANIFEST, table[table["status"] == "done"].drop(columns=dropped))
 
 
@@ -156,7 +158,8 @@ def _prepare_and_write(raw_image: str, output_dir: Path, stem: str, settings: Se
         measures = {name: round(value, 4) for name, value in prepared.measures.items()}
         seconds = {f"seconds_{step}": value for step, value in prepared.seconds.items()}
         total = round(sum(prepared.seconds.values()), 2)
-        columns = {"status": "done", **names, **measures, "seconds": total, **seconds}
+        warning = "; ".join(prepared.warnings) or None
+        columns = {"status": "done", "warning": warning, **names, **measures, "seconds": total, **seconds}
         write_record(record, fingerprint, {"RawSources": [raw_image], "SkullStripped": True, "columns": columns})
         return columns
     except RejectedScan as error:

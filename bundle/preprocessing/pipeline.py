@@ -1,17 +1,18 @@
 """Preprocessing of one raw scan."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import nibabel
 import numpy as np
 from nibabel.affines import voxel_sizes
 
 from bundle.data.geometry import resample
+from bundle.data.plausibility import find_odd_intensities, measure_volume
 from bundle.data.scans import read_volume
 from bundle.preprocessing.bias_correction import correct_bias
 from bundle.preprocessing.brain_extraction import extract_brain
@@ -59,6 +60,7 @@ class PreparedScan(NamedTuple):
         transform: Matrix from world points of the raw scan to those of the prepared one, mm, shape (4, 4).
         measures: Numbers for the checks, by column of the table.
         seconds: Time of each step.
+        warnings: Sentences on what is doubtful about the raw scan.
     """
 
     image: np.ndarray
@@ -67,13 +69,14 @@ class PreparedScan(NamedTuple):
     transform: np.ndarray
     measures: dict[str, float]
     seconds: dict[str, float]
+    warnings: Sequence[str] = ()
 
 
 def prepare_scan(path: str | Path, settings: Settings) -> PreparedScan:
     """Prepare one scan.
 
     Args:
-        path: NIfTI file of one T1-weighted volume.
+        path: File of one T1-weighted volume.
         settings: What is done to it.
 
     Returns:
@@ -87,13 +90,14 @@ def prepare_scan(path: str | Path, settings: Settings) -> PreparedScan:
     measures: dict[str, float] = {}
     seconds: dict[str, float] = {}
     with _measure_time(seconds, "reading"):
-        image, affine = _read_canonical(path, settings.limits.unknown_orientation)
+        image, affine, warnings = _read_canonical(path, settings.limits.unknown_orientation)
         measures["num_slices"] = min(image.shape)
         _check_limits(path, measures, settings.limits)
     with _measure_time(seconds, "brain_extraction"):
         brain = extract_brain(image) if settings.brain_extraction else image != 0
-        measures["brain_volume_ml"] = float(brain.sum() * abs(np.linalg.det(affine[:3, :3])) / 1000)
+        measures["brain_volume_ml"] = measure_volume(brain, affine)
         _check_limits(path, measures, settings.limits)
+        warnings = [*warnings, *find_odd_intensities(image * brain)]
     with _measure_time(seconds, "bias_correction"):
         if settings.bias_correction:
             image = correct_bias(image, brain, voxel_sizes(affine))
@@ -112,22 +116,21 @@ def prepare_scan(path: str | Path, settings: Settings) -> PreparedScan:
         if settings.clip_percentile is not None and mask.any():
             values = np.minimum(values, np.float32(np.percentile(values[mask], settings.clip_percentile)))
         measures["template_correlation"] = correlate_with_template(values, grid)
-    prepared = PreparedScan(values, mask.astype(np.uint8), grid.affine, transform, measures, seconds)
+    prepared = PreparedScan(values, mask.astype(np.uint8), grid.affine, transform, measures, seconds, warnings)
     _check_limits(path, measures, settings.limits, prepared)
     return prepared
 
 
-def _read_canonical(path: str | Path, unknown_orientation: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Read a scan with its voxel axes along right, anterior and superior as well as its affine allows."""
-    volume = nibabel.Nifti1Image(*read_volume(path))
-    header: Any = nibabel.load(path).header
-    if not unknown_orientation and not (int(header["sform_code"]) or int(header["qform_code"])):
+def _read_canonical(path: str | Path, unknown_orientation: bool) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Read a scan with its voxel axes along right, anterior and superior as well as its affine allows, and what is doubtful."""
+    values, placement = read_volume(path)
+    if not unknown_orientation and not placement.oriented:
         raise ValueError(
-            f"{path} has neither sform nor qform, so that left and right are unknown: write its orientation into the header,"
+            f"{path} does not say in its header where left and right are: write its orientation into the header,"
             " or give --limits#unknown_orientation True"
         )
-    canonical = nibabel.as_closest_canonical(volume)
-    return np.ascontiguousarray(canonical.dataobj), canonical.affine
+    canonical = nibabel.as_closest_canonical(nibabel.Nifti1Image(values, placement.affine))
+    return np.ascontiguousarray(canonical.dataobj), canonical.affine, placement.warnings
 
 
 def straighten(affine: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from bundle.data.geometry import Grid, resample
+from bundle.data.plausibility import BRAIN_VOLUME
 from bundle.preprocessing.template import resample_template
 
 SMOOTHING = 2.0  # mm, standard deviation of the Gaussian before scan and template are compared
@@ -23,7 +24,7 @@ class Limits(NamedTuple):
         unknown_orientation: Whether scans are taken whose header leaves open where left and right are.
     """
 
-    brain_volume: tuple[float, float] = (800.0, 2400.0)
+    brain_volume: tuple[float, float] = BRAIN_VOLUME
     template_correlation: float = 0.6
     num_slices: int = 20
     scale: tuple[float, float] = (0.7, 1.4)

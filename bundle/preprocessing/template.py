@@ -12,6 +12,7 @@ import SimpleITK as sitk  # noqa: N813 (its own documentation's name)
 from nibabel.affines import apply_affine, voxel_sizes
 
 from bundle.data.geometry import Grid, resample, to_sitk
+from bundle.data.scans import open_scan
 from bundle.registration.mutual_information import MutualInformation, to_matrix
 
 PATH = "datasets/data/mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz"  # inside nilearn: MNI152 average without skull
@@ -39,7 +40,7 @@ class Template(NamedTuple):
 @lru_cache(maxsize=1)
 def load_template() -> Template:
     """Read the MNI152 average that comes with nilearn (Fonov et al., NeuroImage 2011), 1 mm, without skull."""
-    image = nibabel.as_closest_canonical(nibabel.load(Path(nilearn.__file__).parent / PATH))
+    image = nibabel.as_closest_canonical(open_scan(Path(nilearn.__file__).parent / PATH))
     return Template(np.asarray(image.dataobj, dtype=np.float32), image.affine)
 
 

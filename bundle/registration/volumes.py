@@ -1,5 +1,6 @@
 """A scan with the brain in it."""
 
+import logging
 from pathlib import Path
 from typing import NamedTuple
 
@@ -7,10 +8,13 @@ import numpy as np
 from nibabel.affines import voxel_sizes
 from scipy.ndimage import distance_transform_edt
 
+from bundle.data.plausibility import find_doubts
 from bundle.data.scans import LoadScan, check_mask, read_volume
 
 MAX_SHEAR = 1e-3  # of the cosine between two voxel axes; more is no rotation
 MAX_GRID_DIFFERENCE = 1e-3  # mm
+
+logger = logging.getLogger(__name__)
 
 
 class Volume(NamedTuple):
@@ -31,8 +35,8 @@ def read_brain(image: str | Path, brain_mask: str | Path | None = None) -> Volum
     """Read a scan and its brain mask.
 
     Args:
-        image: NIfTI file of shape (X, Y, Z).
-        brain_mask: NIfTI file on the same grid, not zero inside the brain; None to take where the scan is not zero.
+        image: file of shape (X, Y, Z).
+        brain_mask: file on the same grid, not zero inside the brain; None to take where the scan is not zero.
 
     Returns:
         The scan.
@@ -41,13 +45,17 @@ def read_brain(image: str | Path, brain_mask: str | Path | None = None) -> Volum
         FileNotFoundError: When a file is absent.
         ValueError: When a file holds no volume, its voxel axes are sheared, or the mask is empty or on another grid.
     """
-    values, affine = read_volume(image)
+    values, placement = read_volume(image)
+    affine = placement.affine
     if 1 in values.shape:
         raise ValueError(f"{image} has shape {values.shape}: accepted are volumes with several voxels along each axis")
     directions = affine[:3, :3] / voxel_sizes(affine)
     shear = np.abs(directions.T @ directions - np.eye(3)).max()
     if shear > MAX_SHEAR:
         raise ValueError(f"{image} has sheared voxel axes (cosine {shear:.3g}): accepted are axes at right angles")
+    doubts = placement.warnings + (find_doubts(values, affine) if brain_mask is None else [])
+    for doubt in doubts:
+        logger.warning("%s: %s", image, doubt)
     if brain_mask is None:
         return Volume(values, affine, values != 0)
     mask = LoadScan(constant=True)(brain_mask)

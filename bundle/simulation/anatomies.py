@@ -10,6 +10,7 @@ import numpy as np
 from nibabel.orientations import aff2axcodes
 from scipy import ndimage
 
+from bundle.data.scans import open_scan
 from bundle.simulation.tissues import compute_tissue_fractions, estimate_tissue_peaks
 
 MIRRORED = "-mirrored"
@@ -161,7 +162,7 @@ def read_template(package: str, path: str, slab: tuple[int, int] | None = None) 
     folder = _find_package(package)
     if folder is None or not (folder / path).is_file():
         raise FileNotFoundError(f"{path} of the package {package} is absent: pip install it (requirements files)")
-    image = nibabel.as_closest_canonical(nibabel.load(folder / path))
+    image = nibabel.as_closest_canonical(open_scan(folder / path))
     if aff2axcodes(image.affine) != ("R", "A", "S") or not np.allclose(np.diag(image.affine)[:3], 1):
         raise ValueError(f"{folder / path} must have 1 mm voxels along the axes of MNI space")
     voxels = np.asarray(image.dataobj, dtype=np.float32)

@@ -9,8 +9,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import nibabel
-import numpy as np
 from fastapi import HTTPException
 from monailabel.interfaces.app import MONAILabelApp
 from monailabel.interfaces.exception import MONAILabelException
@@ -19,6 +17,7 @@ from monailabel.tasks.infer.bundle import BundleInferTask
 from monailabel.utils.others.generic import device_map
 
 from bundle.files import write_nifti
+from bundle.inference.predictions import take_array
 
 BAD_REQUEST, SERVER_ERROR = 400, 500
 SETTINGS = ("device", "map", "num_samples", "target")
@@ -48,7 +47,7 @@ class ExplanationTask(BundleInferTask):
             Transforms that take items with the key `image`.
 
         Raises:
-            ValueError: When a setting is not what is accepted, or the scan is too large.
+            ValueError: When a setting is not what is accepted.
         """
         for key in ("device", *self.displayable_configs):
             data[key] = _take_first(data[key])
@@ -57,7 +56,6 @@ class ExplanationTask(BundleInferTask):
         _check_number("num_samples", data["num_samples"], 2, self.bundle_config["max_samples"])
         if data["target"] is not None:
             _check_number("target", data["target"], 0, self.bundle_config["num_classes"] - 1)
-        _check_size(data["image"], self.bundle_config["max_voxels"])
         return super().pre_transforms(data)
 
     def writer(self, data: dict[str, Any], extension: str | None = None, dtype: str | None = None) -> tuple[str, dict[str, Any]]:
@@ -75,7 +73,7 @@ class ExplanationTask(BundleInferTask):
         image = images[data["map"]]
         handle, path = tempfile.mkstemp(suffix=".nii.gz")  # MONAI Label removes it when it is sent
         os.close(handle)
-        write_nifti(path, image.as_tensor()[0].float().numpy(), image.affine.numpy())
+        write_nifti(path, *take_array(image))
         return path, {**data["result"], "map": data["map"]}
 
     def _get_network(self, device: str, data: dict[str, Any] | None) -> Any:
@@ -158,13 +156,3 @@ def _check_number(name: str, value: Any, least: int, most: int) -> None:
     """Refuse what is no whole number of a range."""
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         raise ValueError(f"{name} must be a whole number, {least} to {most}, got {value!r}")
-
-
-def _check_size(path: str, max_voxels: float) -> None:
-    """Refuse a scan whose header says that it is too large; a header that cannot be read is refused later."""
-    try:
-        shape = nibabel.load(path).shape  # type: ignore[attr-defined]  # no voxel is read
-    except Exception:  # nibabel, gzip and zlib each raise their own
-        return
-    if np.prod(shape, dtype=float) > max_voxels:
-        raise ValueError(f"{path} has shape {shape}: accepted are at most {max_voxels:g} voxels")

@@ -87,7 +87,8 @@ def test_bad_scans_are_listed_with_a_sentence_and_the_others_done(save_blob: Sav
     table = read(tmp_path / "out").set_index("participant_id")
     sentences = {"broken": "cannot be read as NIfTI", "cut": "cannot be read as NIfTI", "film": "accepted is one scan of shape",
                  "constant": "is constant", "infinite": "NaN or infinite", "slice": "only volumes of shape (X, Y, Z)",
-                 "unknown": "left and right are unknown", "small": "shows a brain of 34 ml: accepted are 100"}  # fmt: skip
+                 "unknown": "does not say in its header where left and right are",
+                 "small": "shows a brain of 34 ml: accepted are 100"}  # fmt: skip
     for name, sentence in sentences.items():
         assert table.loc[name, "status"] == "failed"
         assert sentence in table.loc[name, "message"]

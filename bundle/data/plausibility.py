@@ -1,0 +1,91 @@
+"""Whether an image looks like what a network takes: a brain without skull, background zero."""
+
+import numpy as np
+
+BRAIN_VOLUME = (800.0, 2400.0)  # ml, of a brain with its fluid
+LOOSE = (0.5, 1.25)  # multiples of these limits; scans of children, and of brains scaled to a template, keep to them
+MAX_SLICE_AREA = 350.0  # cm^2, of a brain in an axial slice
+MIN_BACKGROUND = 0.05  # share of the voxels; a brain that fills its box leaves a fifth
+MAX_NEGATIVE = 0.05  # of the 99th percentile, how far the first one may be below zero; splines overshoot a little
+MAX_EQUAL = 0.6  # share of the foreground that may equal the next voxel; of a label image nearly all of it does
+REMEDY = "whole heads are prepared by --prepare True in inference, and by configs/prepare.yaml for a training"
+
+
+def find_doubts(image: np.ndarray, affine: np.ndarray) -> list[str]:
+    """Look for signs that an image is no brain without skull with background zero.
+
+    Args:
+        image: Intensities, shape (H, W), (H, W, 1) or (H, W, D).
+        affine: Voxel to world matrix in mm, shape (4, 4).
+
+    Returns:
+        A sentence for each doubt, which starts with its kind and a colon; none for a brain.
+    """
+    doubt = _doubt_background(image != 0, affine)
+    return [*([] if doubt is None else [doubt]), *find_odd_intensities(image)]
+
+
+def find_odd_intensities(image: np.ndarray) -> list[str]:
+    """Look for signs that the intensities of an image are not those of a scanner, of whatever part of a head it shows.
+
+    Args:
+        image: Intensities, background zero, any shape.
+
+    Returns:
+        A sentence for each doubt, as in `find_doubts`.
+    """
+    found = (doubt(image, image != 0) for doubt in (_doubt_sign, _doubt_labels))
+    return [doubt for doubt in found if doubt is not None]
+
+
+def measure_volume(mask: np.ndarray, affine: np.ndarray) -> float:
+    """Return the volume in ml of a mask, shape (X, Y, Z), with its voxel to world matrix in mm."""
+    return float(np.count_nonzero(mask) * abs(np.linalg.det(affine[:3, :3])) / 1000)
+
+
+def _doubt_background(foreground: np.ndarray, affine: np.ndarray) -> str | None:
+    """Doubt a foreground that is larger or smaller than a brain."""
+    background = 1 - float(foreground.mean())
+    if background < MIN_BACKGROUND:
+        return (
+            f"background is not zero: only {background:.1%} of the voxels are 0, as in a whole head or in standardised"
+            f" intensities; {REMEDY}"
+        )
+    if foreground.ndim == 3 and 1 not in foreground.shape:
+        low, high = BRAIN_VOLUME[0] * LOOSE[0], BRAIN_VOLUME[1] * LOOSE[1]
+        volume = measure_volume(foreground, affine)
+        if not low <= volume <= high:
+            return f"volume is no brain's: {volume:.0f} ml are not zero, expected are {low:g} to {high:g} ml; {REMEDY}"
+        return None
+    wide = [axis for axis in range(foreground.ndim) if foreground.shape[axis] > 1]
+    area = int(np.count_nonzero(foreground)) * float(np.prod(np.linalg.norm(affine[:3, wide], axis=0))) / 100
+    if area > MAX_SLICE_AREA:
+        return f"area is no brain's: {area:.0f} cm2 of the slice are not zero, expected are {MAX_SLICE_AREA:g} at most; {REMEDY}"
+    return None
+
+
+def _doubt_sign(image: np.ndarray, foreground: np.ndarray) -> str | None:
+    """Doubt intensities below zero."""
+    if image.min() >= 0:
+        return None
+    low, high = (float(value) for value in np.percentile(image[foreground], (1, 99)))
+    if low >= -MAX_NEGATIVE * high:
+        return None
+    return (
+        f"intensities are negative: a hundredth of what is not zero lies below {low:.3g}, as in standardised scans (z-scores);"
+        " the network must have been trained on such scans"
+    )
+
+
+def _doubt_labels(image: np.ndarray, foreground: np.ndarray) -> str | None:
+    """Doubt whole numbers that neighbours share."""
+    values = image[foreground]
+    if not (values == np.rint(values)).all():
+        return None
+    equal = float((image[1:] == image[:-1])[foreground[1:]].mean()) if foreground[1:].any() else 0.0
+    if equal <= MAX_EQUAL:
+        return None
+    return (
+        f"intensities are labels: {len(np.unique(values))} different whole numbers, and {equal:.0%} of the voxels equal the next"
+        " one, as in a mask or segmentation"
+    )

@@ -1,0 +1,70 @@
+"""Whether an image looks like a brain without skull."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from bundle.data.plausibility import find_doubts, find_odd_intensities, measure_volume
+
+EDGE = 4.0  # mm
+AFFINE = np.diag([EDGE, EDGE, EDGE, 1.0])
+RANDOM = np.random.default_rng(0)
+
+
+def make_brain(spatial_dims: int) -> np.ndarray:
+    """Return an ellipsoid of 1200 ml, or an ellipse of 180 cm2, of noisy tissue in a field of view of 200 mm."""
+    radii = (60, 75, 64)[:spatial_dims]
+    axes = np.meshgrid(*[(np.arange(50) - 24.5) * EDGE] * spatial_dims, indexing="ij")
+    inside = sum((axis / radius) ** 2 for axis, radius in zip(axes, radii, strict=True)) < 1
+    return np.float32(inside * RANDOM.normal(600, 60, inside.shape))
+
+
+def test_a_brain_raises_no_doubt(spatial_dims: int) -> None:
+    brain = make_brain(spatial_dims)
+    assert find_doubts(brain, AFFINE) == []
+    assert find_doubts(np.rint(brain), AFFINE) == []  # as scanners store it
+    assert find_doubts(brain - 20 * (brain == 0) * (RANDOM.random(brain.shape) < 0.02), AFFINE) == []  # splines overshoot
+
+
+def test_a_brain_that_fills_its_box_raises_no_doubt(spatial_dims: int) -> None:
+    brain = make_brain(spatial_dims)
+    box = tuple(slice(where.min(), where.max() + 1) for where in np.nonzero(brain))
+    assert find_doubts(brain[box], AFFINE) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "kind"),
+    [
+        (lambda brain: brain + np.abs(RANDOM.normal(3, 2, brain.shape)), "background is not zero"),
+        (lambda brain: (brain - brain.mean()) / brain.std(), "background is not zero"),
+        (lambda brain: (brain - brain.mean()) / brain.std(), "intensities are negative"),
+        (lambda brain: np.where(brain != 0, (brain - 600) / 60, 0), "intensities are negative"),
+        (lambda brain: (brain > 0).astype(np.float32), "intensities are labels"),
+        (lambda brain: (1 + np.arange(50) // 5 % 3) * (brain > 0), "intensities are labels"),
+    ],
+)
+def test_what_is_no_brain_is_named(spatial_dims: int, change: Callable[[np.ndarray], np.ndarray], kind: str) -> None:
+    assert kind in [doubt.split(":")[0] for doubt in find_doubts(change(make_brain(spatial_dims)), AFFINE)]
+
+
+@pytest.mark.parametrize(("scale", "doubtful"), [(0.5, True), (0.8, False), (1.3, False), (1.5, True)])
+def test_volumes_of_brains_are_kept_to_loosely(scale: float, doubtful: bool) -> None:
+    doubts = find_doubts(make_brain(3), np.diag([*[EDGE * scale] * 3, 1.0]))
+    assert [doubt.split(":")[0] for doubt in doubts] == ["volume is no brain's"] * doubtful
+
+
+@pytest.mark.parametrize("shape", [(50, 50), (50, 1, 50), (50, 50, 1)])
+def test_a_slice_larger_than_a_brain_is_named(shape: tuple[int, ...]) -> None:
+    brain = make_brain(2).reshape(shape)
+    assert find_doubts(brain, AFFINE) == []
+    (doubt,) = find_doubts(brain, np.diag([1.6 * EDGE] * 3 + [1.0]))
+    assert doubt.startswith("area is no brain's: 36") and "expected are 350 at most" in doubt
+
+
+def test_volume_is_in_millilitres() -> None:
+    assert measure_volume(np.ones((10, 10, 10)), np.diag([1.0, 2.0, -3.0, 1.0])) == pytest.approx(6.0)
+
+
+def test_intensities_of_a_whole_head_are_no_doubt() -> None:
+    assert find_odd_intensities(RANDOM.integers(0, 900, (20, 20, 20)).astype(np.float32)) == []
