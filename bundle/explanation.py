@@ -18,7 +18,7 @@ from monai.utils.enums import CommonKeys as Keys
 
 from bundle import CONFIGS, MODELS, SHIPPED
 from bundle.files import check_writable, make_nifti
-from bundle.guards import find_cause, read_configs, suggest
+from bundle.guards import find_cause, is_path, quote, read_configs, suggest
 from bundle.inference.datasets import FAILURE, attempt
 from bundle.inference.overview import draw_overview
 from bundle.inference.predictions import take_array, write_explanation
@@ -197,7 +197,10 @@ class TrainedNetwork:
     def _parse(self, settings: dict[str, Any]) -> ConfigParser:
         """Return the configs with changed keys."""
         parser = ConfigParser(copy.deepcopy(self._config))
-        parser.update({**self.changes, **settings})
+        changes = {**self.changes, **settings}
+        parser.update(
+            {key: quote(value) if is_path(key) and isinstance(value, str | Path) else value for key, value in changes.items()}
+        )
         return parser
 
 

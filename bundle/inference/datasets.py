@@ -8,10 +8,11 @@ from monai.data import Dataset, MetaTensor
 
 from bundle.data.manifest import read_table
 from bundle.data.scans import SUFFIXES, strip_suffix
-from bundle.files import TEMPORARY_PREFIX, find_table, make_unique
+from bundle.files import TEMPORARY_PREFIX, find_table, make_unique, unescape_name
 from bundle.inference.postprocessing import IMAGES
 
 FAILURE = "failure"  # key of an item with the reason why its scan cannot be explained
+DONE = "done"  # key of an item whose scan was explained by an earlier run
 PREPARED = "prepared.tsv"  # table of a cohort that configs/prepare.yaml made
 OUTPUTS = (*IMAGES, "interpolation")  # endings of the files we write
 NO_SCANS = ("mask", "dseg")  # words in the names of masks and label maps
@@ -59,11 +60,13 @@ def find_scans(dataset_dir: str | Path, split: str | None = None) -> list[dict[s
 def attempt(transform: Callable[[Any], Any], item: dict[str, Any]) -> dict[str, Any]:
     """Return a transformed item; when the transform fails, or has failed before, the item with the reason under `failure`.
 
+    An item that is done stays as it is.
+
     Args:
         transform: dictionary transform.
         item: item of a data list.
     """
-    if FAILURE in item:
+    if FAILURE in item or DONE in item:
         return item
     try:
         return transform(item)
@@ -80,13 +83,17 @@ class ScanDataset(Dataset):
     Args:
         data: items from `find_scans`.
         transform: the preprocessing.
+
+    Attributes:
+        done: positions of scans that an earlier run has explained; they are not read, and have the key `done`.
     """
 
     def __init__(self, data: Sequence[dict[str, Any]], transform: Callable[[Any], Any]) -> None:
         super().__init__(data, transform)
+        self.done: set[int] = set()
 
     def _transform(self, index: int) -> dict[str, Any]:
-        return attempt(self.transform, dict(self.data[index]))
+        return attempt(self.transform, self.data[index] | ({DONE: True} if index in self.done else {}))
 
 
 def load_scan(path: str | Path | None, preprocessing: Callable[[Any], Any]) -> MetaTensor | None:
@@ -131,9 +138,9 @@ def _read_items(table: Path, split: str | None, required: bool) -> list[dict[str
             continue
         if row["image"] is None:
             raise ValueError(f"{table} names no image in line {index + 2}: accepted is a path in every row")
-        item = {"image": str(table.parent / str(row["image"]))}
+        item = {"image": unescape_name(str(table.parent / str(row["image"])))}
         if row.get("raw_image") and row.get("transform"):  # the way back to the raw scan
-            item |= {key: str(table.parent / str(row[key])) for key in ("raw_image", "transform")}
+            item |= {key: unescape_name(str(table.parent / str(row[key]))) for key in ("raw_image", "transform")}
         items.append({**item, "scan": item.get("raw_image", item["image"])})
     return items
 
