@@ -198,9 +198,8 @@ class TrainedNetwork:
         """Return the configs with changed keys."""
         parser = ConfigParser(copy.deepcopy(self._config))
         changes = {**self.changes, **settings}
-        parser.update(
-            {key: quote(value) if is_path(key) and isinstance(value, str | Path) else value for key, value in changes.items()}
-        )
+        names = {key: quote(value) for key, value in changes.items() if is_path(key) and isinstance(value, str | Path)}
+        parser.update(changes | names)
         return parser
 
 

@@ -84,7 +84,7 @@ def remove_leftovers(paths: Iterable[str | Path]) -> None:
 
 
 def escape_name(name: str) -> str:
-    """Return a file's name or path as text that can be written as UTF-8: bytes that are none become `\\xNN`.
+    r"""Return a file's name or path as text that can be written as UTF-8: bytes that are none become `\xNN`.
 
     Args:
         name: The name, as Python has it: other bytes are lone surrogates.
@@ -100,8 +100,8 @@ def unescape_name(name: str) -> str:
     """
     if "\\x" not in name or Path(name).exists():
         return name
-    raw = re.sub(rb"\\x([89a-f][0-9a-f])", lambda match: bytes.fromhex(match[1].decode()), name.encode())
-    return os.fsdecode(raw) if os.path.exists(raw) else name
+    raw = os.fsdecode(re.sub(rb"\\x([89a-f][0-9a-f])", lambda match: bytes.fromhex(match[1].decode()), name.encode()))
+    return raw if Path(raw).exists() else name
 
 
 def make_unique(names: Iterable[str], joint: str) -> list[str]:

@@ -182,11 +182,11 @@ class Renaming:
         return path, value
 
     def quote(self, path: str, value: Any) -> Any:
-        """Return a value such that a name stays one: Fire takes 100307 for a number, and both Fire and MONAI read a # as their own.
+        """Return a value such that a name stays one: Fire takes 100307 for a number, and it and MONAI read a # as their own.
 
         Names are those of files and folders, and whatever is a text in the config.
         """
-        default = self.config[path] if path in self.config else None
+        default = self.config.get(path)
         is_text = isinstance(default, str) and not default.startswith(MARKS)
         if not isinstance(value, str) or not (is_text or is_path(path)) or value in ("None", "null"):
             return value
@@ -323,7 +323,7 @@ def show_error(kind: type[BaseException], error: BaseException, trace: Traceback
         SystemExit: After Ctrl-C, for the exit status.
     """
     if issubclass(kind, KeyboardInterrupt) and not os.environ.get(TRACEBACK_VARIABLE):
-        signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPT_STATUS))  # while Python waits for threads
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends
         print(f"\n{INTERRUPTED}", file=sys.stderr, flush=True)
         raise SystemExit(INTERRUPT_STATUS)
     cause: BaseException | None = error

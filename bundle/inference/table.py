@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +35,9 @@ class ScanTable:
         if not self.path.is_file():
             return []
         lines = self.path.read_bytes().rpartition(b"\n")[0].decode("utf-8", "replace")  # a row ends with its line
-        reader, cells = csv.reader(io.StringIO(lines, newline=""), strict=True), []
-        try:
-            cells += reader
-        except csv.Error:  # torn within quotes
-            pass
+        cells: list[list[str]] = []
+        with suppress(csv.Error):  # torn within quotes
+            cells.extend(csv.reader(io.StringIO(lines, newline=""), strict=True))
         if not cells or cells[0] != self.columns:
             raise ValueError(
                 f"{self.path} is another table, or of a run with other settings (it has the columns"

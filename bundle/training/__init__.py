@@ -1,6 +1,7 @@
 """Training: objective, engine, validation, and the files of a run."""
 
-from bundle.training.checkpoints import BestModel, RunState
+from bundle.training.checkpoints import BestModel, RunState, fingerprint_images
+from bundle.training.datasets import CachedScans, check_scans
 from bundle.training.history import History, LossBar
 from bundle.training.objective import Phase
 from bundle.training.schedules import cosine_schedule
@@ -10,6 +11,7 @@ from bundle.training.validator import ICAMValidator, direction
 
 __all__ = [
     "BestModel",
+    "CachedScans",
     "EpochSeed",
     "History",
     "ICAMTrainer",
@@ -19,8 +21,10 @@ __all__ = [
     "Phase",
     "RunState",
     "check_key_metric",
+    "check_scans",
     "check_settings",
     "cosine_schedule",
     "direction",
+    "fingerprint_images",
     "train",
 ]
