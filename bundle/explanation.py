@@ -21,7 +21,7 @@ from bundle.files import check_writable, make_nifti
 from bundle.guards import find_cause, is_path, quote, read_configs, suggest
 from bundle.inference.datasets import FAILURE, attempt
 from bundle.inference.overview import draw_overview
-from bundle.inference.predictions import take_array, write_explanation
+from bundle.inference.predictions import list_warnings, take_array, write_explanation
 from bundle.networks import ICAM
 
 SETTINGS = (  # keys of `configs/inference.yaml` that a call may change beside its arguments
@@ -44,6 +44,7 @@ class Explanation:
 
     def __init__(self, item: dict[str, Any], scan: nibabel.spatialimages.SpatialImage) -> None:
         self.item, self.scan, self.name = item, scan, str(item["name"])
+        self.warnings: list[str] = list_warnings(item)  # what is doubtful about the scan, in sentences
         result = item["result"]
         self.probabilities: np.ndarray = np.asarray(result["probabilities"])  # of the classes in order, 0 control, shape (K,)
         self.predicted_class: int = result["predicted_class"]
@@ -143,6 +144,7 @@ class TrainedNetwork:
             item = next(self._explain_all(parser))
             if FAILURE in item:
                 raise ValueError(item[FAILURE].replace(str(path), str(scan) if path == scan else "the scan"))
+            _warn(item, path, str(scan) if isinstance(scan, str | Path) else "the scan")
             return Explanation(item, _as_image(nibabel.load(path) if isinstance(scan, str | Path) else scan))
 
     def explain_folder(
@@ -169,6 +171,7 @@ class TrainedNetwork:
                 if FAILURE in item:
                     warnings.warn(f"{item['scan']} is left out: {item[FAILURE]}", stacklevel=2)
                 else:
+                    _warn(item, item["scan"], item["scan"])
                     yield Explanation(item, _as_image(nibabel.load(item["scan"])))
 
     def _explain_all(self, parser: ConfigParser) -> Iterator[dict[str, Any]]:
@@ -236,6 +239,12 @@ def _find_overlay(name: str | Path) -> Path:
         if path.is_file():
             return path
     raise FileNotFoundError(f"overlay {name} does not exist: give a config file, or the name of one in {CONFIGS}")
+
+
+def _warn(item: dict[str, Any], path: str | Path, name: str) -> None:
+    """Pass on what is doubtful about a scan, which is called `name`."""
+    for sentence in list_warnings(item):
+        warnings.warn(f"{name}: {sentence.replace(str(path), name)}", stacklevel=3)
 
 
 def _as_file(scan: Scan, folder: Path) -> Path:

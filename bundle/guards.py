@@ -193,7 +193,7 @@ class Renaming:
         if value.startswith(MARKS) and (value[0] != "@" or value[1:] in self.config):  # what the config computes
             return value
         read = DefaultParseValue(value)
-        if value[:1] in ("'", '"') and isinstance(read, str):
+        if value[:1] in ("'", '"') and value[-1:] == value[:1] and isinstance(read, str):
             return quote(read) if "#" in read else value
         return quote(value) if read != value or "#" in value or value[:1] == "@" else value
 

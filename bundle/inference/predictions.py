@@ -157,7 +157,7 @@ class Predictions:
 
     def _keep(self, item: dict[str, Any]) -> dict[str, Any]:
         """Write the files of one scan and return its row."""
-        warnings = getattr(item.get(Keys.IMAGE), "meta", {}).get("warnings") or []
+        warnings = list_warnings(item)
         row = {"scan": item["scan"], "name": item["name"], "status": "done", "warning": "; ".join(warnings)}
         if FAILURE not in item:
             try:
@@ -191,6 +191,11 @@ def explain_scans(evaluator: ScanEvaluator, predictions: Predictions) -> None:
     with hold_folder(folder, folder / LOCK, "output_dir"):
         evaluator.run()
     predictions.finish()
+
+
+def list_warnings(item: Mapping[str, Any]) -> list[str]:
+    """Return what is doubtful about the scan of an item, in sentences; nothing of a scan that could not be read."""
+    return list(getattr(item.get(Keys.IMAGE), "meta", {}).get("warnings") or [])
 
 
 def take_array(image: MetaTensor) -> tuple[np.ndarray, np.ndarray]:
