@@ -17,13 +17,12 @@ from monai.data import MetaTensor, decollate_batch
 from monai.utils.enums import CommonKeys as Keys
 
 from bundle import CONFIGS, MODELS, SHIPPED
-from bundle.data.headers import WARNINGS_KEY
 from bundle.data.scans import open_scan
 from bundle.files import check_writable, make_nifti
-from bundle.guards import find_cause, read_configs, suggest
+from bundle.guards import find_cause, is_path, quote, read_configs, suggest
 from bundle.inference.datasets import FAILURE, attempt
 from bundle.inference.overview import draw_overview
-from bundle.inference.predictions import take_array, write_explanation
+from bundle.inference.predictions import list_warnings, take_array, write_explanation
 from bundle.networks import ICAM
 
 SETTINGS = (  # keys of `configs/inference.yaml` that a call may change beside its arguments
@@ -46,13 +45,13 @@ class Explanation:
 
     def __init__(self, item: dict[str, Any], scan: nibabel.spatialimages.SpatialImage) -> None:
         self.item, self.scan, self.name = item, scan, str(item["name"])
+        self.warnings: list[str] = list_warnings(item)  # what is doubtful about the scan, in sentences
         result = item["result"]
         self.probabilities: np.ndarray = np.asarray(result["probabilities"])  # of the classes in order, 0 control, shape (K,)
         self.predicted_class: int = result["predicted_class"]
         self.target_class: int = result["target_class"]  # class that the scan is translated to
         self.predicted_age: float | None = result.get("predicted_age")  # years; of networks with regression
         self.translated_age: float | None = result.get("translated_age")  # years, regressed from `translated_value`
-        self.warnings: list[str] = list(item[Keys.IMAGE].meta.get(WARNINGS_KEY, []))  # on the scan
         self.fa_mean = self._image(Keys.PRED)
         self.fa_variance = self._image("fa_variance")
         self.fa_low, self.fa_high = self._image("fa_low"), self._image("fa_high")  # ends of the conformal intervals
@@ -146,7 +145,8 @@ class TrainedNetwork:
             item = next(self._explain_all(parser))
             if FAILURE in item:
                 raise ValueError(item[FAILURE].replace(str(path), str(scan) if isinstance(scan, str | Path) else "the scan"))
-            return _warn(Explanation(item, open_scan(path) if isinstance(scan, str | Path) else _as_image(scan)))
+            _warn(item, path, str(scan) if isinstance(scan, str | Path) else "the scan")
+            return Explanation(item, open_scan(path) if isinstance(scan, str | Path) else _as_image(scan))
 
     def explain_folder(
         self, folder: str | Path, num_samples: int = 50, target: int | None = None, prepare: bool = False, **settings: Any
@@ -172,7 +172,8 @@ class TrainedNetwork:
                 if FAILURE in item:
                     warnings.warn(f"{item['scan']} is left out: {item[FAILURE]}", stacklevel=2)
                 else:
-                    yield _warn(Explanation(item, open_scan(item["scan"])))
+                    _warn(item, item["scan"], item["scan"])
+                    yield Explanation(item, open_scan(item["scan"]))
 
     def _explain_all(self, parser: ConfigParser) -> Iterator[dict[str, Any]]:
         """Yield every scan of the config after its postprocessing, or with the reason of its failure."""
@@ -200,7 +201,9 @@ class TrainedNetwork:
     def _parse(self, settings: dict[str, Any]) -> ConfigParser:
         """Return the configs with changed keys."""
         parser = ConfigParser(copy.deepcopy(self._config))
-        parser.update({**self.changes, **settings})
+        changes = {**self.changes, **settings}
+        names = {key: quote(value) for key, value in changes.items() if is_path(key) and isinstance(value, str | Path)}
+        parser.update(changes | names)
         return parser
 
 
@@ -231,19 +234,18 @@ def load(checkpoint: str | Path = "lesions", overlays: Sequence[str | Path] = ()
     return TrainedNetwork([CONFIGS / "inference.yaml", *map(_find_overlay, overlays or own)], changes)
 
 
-def _warn(explanation: Explanation) -> Explanation:
-    """Warn of what is doubtful about a scan, and return its explanation."""
-    for sentence in explanation.warnings:
-        warnings.warn(f"{explanation.name}: {sentence}", stacklevel=3)
-    return explanation
-
-
 def _find_overlay(name: str | Path) -> Path:
     """Return the path of an overlay: a file, or the name of one that comes with the bundle."""
     for path in (Path(name), CONFIGS / f"{name}.yaml"):
         if path.is_file():
             return path
     raise FileNotFoundError(f"overlay {name} does not exist: give a config file, or the name of one in {CONFIGS}")
+
+
+def _warn(item: dict[str, Any], path: str | Path, name: str) -> None:
+    """Pass on what is doubtful about a scan, which is called `name`."""
+    for sentence in list_warnings(item):
+        warnings.warn(f"{name}: {sentence.replace(str(path), name)}", stacklevel=3)
 
 
 def _as_file(scan: Scan, folder: Path) -> Path:

@@ -3,6 +3,7 @@
 import gzip
 import io
 import os
+import re
 import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -67,6 +68,42 @@ def hold_folder(folder: str | Path, lock: str | Path, key: str) -> Iterator[None
         raise ValueError(
             f"{folder} is being written by another process: wait until it has ended, or give another {key}"
         ) from error
+
+
+def remove_leftovers(paths: Iterable[str | Path]) -> None:
+    """Remove the temporary files that killed processes have left beside files which no other process writes now.
+
+    Args:
+        paths: Final names of the files.
+    """
+    names: dict[Path, set[str]] = {}
+    for path in map(Path, paths):
+        names.setdefault(path.parent, set()).add(path.name)
+    for folder, ours in names.items():
+        for left in folder.glob(f"{TEMPORARY_PREFIX}*"):
+            if left.name.removeprefix(TEMPORARY_PREFIX).partition("-")[2] in ours:
+                left.unlink(missing_ok=True)
+
+
+def escape_name(name: str) -> str:
+    r"""Return a file's name or path as text that can be written as UTF-8: bytes that are none become `\xNN`.
+
+    Args:
+        name: The name, as Python has it: other bytes are lone surrogates.
+    """
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def unescape_name(name: str) -> str:
+    """Return the path that `escape_name` made text of, if a file lies there and none under the text itself.
+
+    Args:
+        name: The text, an absolute path.
+    """
+    if "\\x" not in name or Path(name).exists():
+        return name
+    raw = os.fsdecode(re.sub(rb"\\x([89a-f][0-9a-f])", lambda match: bytes.fromhex(match[1].decode()), name.encode()))
+    return raw if Path(raw).exists() else name
 
 
 def make_unique(names: Iterable[str], joint: str) -> list[str]:

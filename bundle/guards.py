@@ -1,4 +1,4 @@
-"""Checks of the command line of `python -m monai.bundle`: unknown keys, names of earlier versions, errors as one sentence."""
+"""The command line of `python -m monai.bundle`: unknown keys, names of earlier versions, and ends in one sentence."""
 
 import atexit
 import difflib
@@ -6,14 +6,17 @@ import errno
 import os
 import re
 import shutil
+import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import yaml
+from fire.parser import DefaultParseValue
 from monai.bundle import ConfigParser
 
 from bundle import CONFIGS
@@ -21,6 +24,8 @@ from bundle import CONFIGS
 PACKAGE = Path(__file__).resolve().parent
 BASES = ("train", "evaluate", "inference", "baselines/attribution", "faithfulness")
 OPTIONS = {"config_file", "meta_file", "logging_file", "run_id", "init_id", "final_id", "args_file", "tracking", "workflow_name"}
+PATHS = ("bundle_root", "checkpoint", "history", "calibration", "labels", "table", "scan")  # keys of files and folders
+MARKS = ("$", "@", "%")  # first characters of values that a config computes
 TRACEBACK_VARIABLE = "ICAM_TRACEBACK"  # set it to see the whole traceback of every error
 
 RENAMED = {  # keys of version 0.1, accepted until 0.3, and their names
@@ -48,13 +53,20 @@ RENAMED = {  # keys of version 0.1, accepted until 0.3, and their names
 }
 RENAMED_VALUES = {"attribute_source": {"bank": "training"}, "uncertainty#attribute_sources": {"bank": "training"}}
 RENAMED_RUNS = {"examination": "faithfulness"}
-GONE = {"stages": "phases, a list that ends with the phase of the whole objective, as in train.yaml"}  # old keys of another form
+GONE = {  # old keys of another form
+    "stages": "phases, a list that ends with the phase of the whole objective, as in train.yaml",
+    "batch_size": "chunk_size, the draws decoded at once, as scans are explained one by one",
+}
+INTERRUPTED = "Interrupted: what is complete stays, and the same command goes on from there"
+INTERRUPT_STATUS = 130  # as shells have it: 128 and the number of the signal
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 COPIES = "icam-renamed-"  # folder of copies of overlays, with new names
 
 
 def guard_run() -> None:
-    """Refuse unknown keys on the command line, start anew with new names for old ones, and show errors of input as one sentence.
+    """Guard a command: refuse unknown keys, start anew with new names for old ones, and end in one sentence.
+
+    Errors of input are one sentence, and so is Ctrl-C, with exit status 130; a second Ctrl-C ends the program at once.
 
     Raises:
         ValueError: When a key on the command line is not in the config.
@@ -62,13 +74,30 @@ def guard_run() -> None:
     sys.excepthook = show_error
     given = sys.argv[1:]
     renewed, sentences = renew_arguments(given)
-    if sentences:
-        print(*sentences, sep="\n", file=sys.stderr, flush=True)
+    if renewed != given:
+        print(*sentences, sep="\n", end="\n" * bool(sentences), file=sys.stderr, flush=True)
         interpreter = sys.orig_argv[: len(sys.orig_argv) - len(given)]
         os.execv(sys.executable, [*interpreter, *renewed])
     for folder in {Path(file).parent for file in _find_files(given) if Path(file).parent.name.startswith(COPIES)}:
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
     check_overrides(given)
+    if _find_files(given) and threading.current_thread() is threading.main_thread():  # and not in somebody's own program
+        signal.signal(signal.SIGINT, interrupt)
+
+
+def interrupt(*_: Any) -> None:
+    """Interrupt the program at Ctrl-C; the next one ends it at once, as files are whole or absent and locks free however it ends.
+
+    Raises:
+        KeyboardInterrupt: Always.
+    """
+
+    def end(*_: Any) -> None:
+        os.write(sys.stderr.fileno(), f"{INTERRUPTED}\n".encode())  # a buffer may be in use where the signal came
+        os._exit(INTERRUPT_STATUS)
+
+    signal.signal(signal.SIGINT, end)
+    raise KeyboardInterrupt
 
 
 def renew_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -94,6 +123,7 @@ def renew_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     names = [name if _is_ours(name) else renaming.copy_overlay(name) for name in names]
     for index, key, value in _list_options(arguments):
         new, value = (key, str(names)) if key == "config_file" else renaming.rename_option(key, value)
+        value = renaming.quote(new, value)
         if "=" in arguments[index]:
             renewed[index] = f"--{new}={value}"
         else:
@@ -102,6 +132,17 @@ def renew_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
         if name in RENAMED_RUNS and arguments[index - 1] in ("run", "--run_id") and RENAMED_RUNS[name] in renaming.config:
             renewed[index] = renaming.say(name, RENAMED_RUNS[name])
     return renewed, list(renaming.sentences)
+
+
+def quote(name: str | Path) -> str:
+    """Return the name of a file or folder as a value that MONAI's configs read as it is, whatever characters it has."""
+    return "$" + repr(str(name)).replace("#", r"\x23").replace("@", r"\x40")
+
+
+def is_path(key: str) -> bool:
+    """Return whether the value of a key, outer#inner, is the name of a file or folder."""
+    last = key.rpartition("#")[2]
+    return last in PATHS or last.endswith(("_dir", "_scan", "_checkpoint"))
 
 
 def _is_ours(name: str) -> bool:
@@ -142,14 +183,30 @@ class Renaming:
                     value = re.sub(rf"\b{old}\b", self.say(old, new), value)
         return path, value
 
+    def quote(self, path: str, value: Any) -> Any:
+        """Return a value such that a name stays one: Fire takes 100307 for a number, and it and MONAI read a # as their own.
+
+        Names are those of files and folders, and whatever is a text in the config.
+        """
+        default = self.config.get(path)
+        is_text = isinstance(default, str) and not default.startswith(MARKS)
+        if not isinstance(value, str) or not (is_text or is_path(path)) or value in ("None", "null"):
+            return value
+        if value.startswith(MARKS) and (value[0] != "@" or value[1:] in self.config):  # what the config computes
+            return value
+        read = DefaultParseValue(value)
+        if value[:1] in ("'", '"') and value[-1:] == value[:1] and isinstance(read, str):
+            return quote(read) if "#" in read else value
+        return quote(value) if read != value or "#" in value or value[:1] == "@" else value
+
     def copy_overlay(self, file: str) -> str:
-        """Copy an overlay with new names; one that has no old ones stays where it is."""
-        before = len(self.sentences)
-        content = self._renew(ConfigParser.load_config_file(file), "")
-        if len(self.sentences) == before:
+        """Copy an overlay with new names; one that has nothing to renew stays where it is."""
+        content = ConfigParser.load_config_file(file)
+        renewed = self._renew(content, "")
+        if renewed == content:
             return file
         copy = Path(tempfile.mkdtemp(prefix=COPIES), f"{Path(file).stem}.yaml")
-        copy.write_text(yaml.safe_dump(content, sort_keys=False))
+        copy.write_text(yaml.safe_dump(renewed, sort_keys=False))
         return str(copy)
 
     def _renew(self, content: Any, path: str) -> Any:
@@ -157,7 +214,8 @@ class Renaming:
         if isinstance(content, list):
             return [self._renew(item, path) for item in content]
         if not isinstance(content, dict):
-            return self.rename_option(path, content)[1]
+            value = self.rename_option(path, content)[1]
+            return quote(value) if isinstance(value, str) and "#" in value and is_path(path) and value[:1] not in MARKS else value
         inside, renewed = f"{path}#" if path else "", {}
         for key, value in content.items():
             new = self.rename(inside + key.removeprefix("+"))
@@ -186,7 +244,7 @@ def check_overrides(arguments: Sequence[str]) -> None:
     for _, key, value in _list_options(arguments):
         if key in OPTIONS:
             continue
-        if value in ("true", "false"):
+        if value in ("true", "false") and not is_path(key):
             raise ValueError(f"--{key} {value} is read as a text: write True or False")
         if value in ("None", "null"):
             raise ValueError(f"--{key} {value} is ignored by MONAI: write null in a config file given after {files[-1]}")
@@ -228,6 +286,8 @@ def read_configs(files: Sequence[str]) -> ConfigParser:
         for key in content:
             if key.removeprefix("+").split("#")[0] not in known:
                 raise ValueError(f"{file} has the key {key}, which no config has{suggest(key, known)}")
+            if is_path(key) and not isinstance(content[key], str | dict | list | None):
+                raise ValueError(f'{file} gives {key} the value {content[key]}, which is no text: write it in quotes, "NAME"')
     return ConfigParser(ConfigParser.load_config_files(list(files)))
 
 
@@ -254,13 +314,20 @@ def find_cause(error: BaseException) -> BaseException:
 
 
 def show_error(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Print errors that this package raised on purpose as one sentence, all others as Python does.
+    """Print errors that this package raised on purpose, and Ctrl-C, as one sentence, all others as Python does.
 
     Args:
         kind: class of the error.
         error: what was raised last; it and its causes are looked through, from the last to the first.
         trace: its traceback.
+
+    Raises:
+        SystemExit: After Ctrl-C, for the exit status.
     """
+    if issubclass(kind, KeyboardInterrupt) and not os.environ.get(TRACEBACK_VARIABLE):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends
+        print(f"\n{INTERRUPTED}", file=sys.stderr, flush=True)
+        raise SystemExit(INTERRUPT_STATUS)
     cause: BaseException | None = error
     while cause and not _is_meant_for_users(cause):
         cause = cause.__cause__ or cause.__context__

@@ -29,6 +29,44 @@ def compute_fingerprint(*parts: Any, files: Iterable[str | Path] = ()) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def hash_contents(path: str | Path | None) -> str | None:
+    """Compute a hash of the bytes of a file, wherever it lies and whenever it was written.
+
+    Args:
+        path: The file; None for none.
+
+    Returns:
+        The first 16 digits of a SHA-256; None for no file.
+
+    Raises:
+        FileNotFoundError: When it does not exist.
+    """
+    if path is None:
+        return None
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{path} does not exist")
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
+def check_settings(path: str | Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    """Refuse to go on with results of other settings.
+
+    Args:
+        path: What the results are in, for the message.
+        found: Settings that they were made with.
+        wanted: Settings of this run.
+
+    Raises:
+        ValueError: When a setting differs, or only one side has it; the message names all that do.
+    """
+    names = [*wanted, *(name for name in found if name not in wanted)]
+    if changed := [name for name in names if name not in found or name not in wanted or found[name] != wanted[name]]:
+        raise ValueError(
+            f"{path} is of a run with other {', '.join(changed)}: give another output_dir, or --resume False to replace it"
+        )
+
+
 def read_record(path: str | Path, fingerprint: str | None, files: Iterable[str | Path] = ()) -> dict[str, Any] | None:
     """Read what was recorded about results that are complete.
 

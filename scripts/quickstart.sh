@@ -14,7 +14,7 @@ step "1/4 Cohort and training"
 run training --config_file "['configs/train.yaml','configs/quickstart.yaml']" --dataset_dir "$data" --output_dir "$output" "$@"
 step "2/4 Maps of a folder of scans"
 python scripts/copy_scans.py "$data" "$output/scans"
-run --config_file configs/inference.yaml --checkpoint "$network" --dataset_dir "$output/scans" --output_dir "$output/maps"
+run --config_file configs/inference.yaml --checkpoint "$network" --dataset_dir "$output/scans" --output_dir "$output/maps" --resume False
 step "3/4 Evaluation on the test split"
 run evaluation --config_file "$evaluate" --checkpoint "$network" --dataset_dir "$data" --output_dir "$output"
 step "4/4 Report"

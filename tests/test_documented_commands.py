@@ -7,6 +7,7 @@ import logging
 import re
 import runpy
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -169,6 +170,8 @@ class Workspace:
             overlay.write_text(yaml.safe_dump(keys))
         options = {key: str(SMALLER.get(key, value)) for key, value in command.options.items()}
         files = sorted([*command.files, str(overlay)], key=lambda file: not file.startswith(("configs", "overlays")))
+        if command.entry == "run" and command.stems[0] == "inference":
+            options["resume"] = "False"  # pages use one output_dir for several networks
         options |= {"config_file": str(files), "logging_file": "False"}  # the reader's own files are the last ones
         words = [command.entry, *(word for key, value in options.items() for word in (f"--{key}", value))]
         with self.monkeypatch.context() as patch:
@@ -238,6 +241,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
         monkeypatch.chdir(tmp_path_factory.mktemp("root"))
         monkeypatch.setattr(ConfigParser, "load_config_file", load_cached)
         monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+        monkeypatch.setattr(signal, "signal", lambda *_: None)  # commands have a Ctrl-C of their own
         make_inputs()
         workspace = Workspace(monkeypatch)
         monkeypatch.setattr(Process, "workspace", workspace, raising=False)

@@ -13,6 +13,7 @@ from monai.bundle import ConfigParser
 from tiny_scans import TINY, make_affine, run, save_checkpoint, save_scan
 
 import bundle
+from bundle.data import LoadScan
 from bundle.explanation import TrainedNetwork
 
 SHAPES = {2: [(24, 30, 1), (30, 26)], 3: [(24, 28, 20), (30, 34, 20)]}
@@ -61,12 +62,39 @@ def test_numbers_are_those_of_the_command(network: TrainedNetwork, changes: dict
         for name in ("fa_mean", "fa_variance", "fa_exemplar", "translated"):
             expected = nibabel.load(tmp_path / "maps" / f"{explanation.name}_{name}.nii.gz")
             image = getattr(explanation, name)
-            scale = np.abs(expected.get_fdata()).max()
-            np.testing.assert_allclose(image.get_fdata(), expected.get_fdata(), atol=1e-6 * max(scale, 1))
+            np.testing.assert_array_equal(image.get_fdata(), expected.get_fdata())
             np.testing.assert_array_equal(image.affine, explanation.scan.affine)
             assert image.shape == explanation.scan.shape
         assert explanation.fa_low is None
         assert explanation.fa_value is None
+
+
+def test_files_and_folders_may_have_any_name(network: TrainedNetwork, scans: Path, tmp_path: Path) -> None:
+    folder = scans.rename(tmp_path / "Study #1 @home")
+    (folder / "sub-0.nii.gz").rename(folder / "M\udcfcller.nii.gz")
+    explanation = network.explain(folder / "sub-1.nii.gz", 2, reference_scan=folder / "M\udcfcller.nii.gz")
+    assert explanation.fa_exemplar is not None
+    names = [each.name for each in network.explain_folder(folder, 2)]
+    assert names == ["M\udcfcller", "sub-1"] or names == ["sub-1", "M\udcfcller"]
+
+
+def test_what_is_doubtful_about_a_scan_is_passed_on(
+    network: TrainedNetwork, scans: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = LoadScan.__call__
+
+    def doubt(load: LoadScan, path: str) -> Any:
+        image = read(load, path)
+        image.meta["warnings"] = [f"{path} has no orientation"]
+        return image
+
+    assert network.explain(scans / "sub-0.nii.gz", 2).warnings == []
+    monkeypatch.setattr(LoadScan, "__call__", doubt)
+    with pytest.warns(UserWarning, match=r"^the scan: the scan has no orientation$"):
+        network.explain(nibabel.load(scans / "sub-0.nii.gz"), 2)
+    with pytest.warns(UserWarning, match=r"sub-0\.nii\.gz has no orientation$"):
+        (first, second) = network.explain_folder(scans, 2)
+    assert first.warnings == [f"{scans / 'sub-0.nii.gz'} has no orientation"] and len(second.warnings) == 1
 
 
 def test_a_file_an_image_and_an_array_are_explained_alike(network: TrainedNetwork, scans: Path) -> None:

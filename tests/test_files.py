@@ -8,7 +8,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bundle.files import check_writable, make_nifti, write_atomically, write_nifti, write_table
+from bundle.files import (
+    check_writable,
+    escape_name,
+    make_nifti,
+    remove_leftovers,
+    unescape_name,
+    write_atomically,
+    write_nifti,
+    write_table,
+)
 
 
 def test_file_appears_only_when_the_block_ends(tmp_path: Path) -> None:
@@ -75,3 +84,23 @@ def test_fields_of_another_header_give_its_forms_and_codes_where_they_give_the_a
     np.testing.assert_array_equal(kept.affine, affine)
     np.testing.assert_array_equal(ignored.affine, affine * 2)
     assert [ignored.get_sform(coded=True)[1], ignored.get_qform(coded=True)[1]] == [2, 0]
+
+
+@pytest.mark.parametrize("name", ["M\udcfcller", "Müller", "plain", r"back\\xfcslash", "\udcff\udc80 a"])
+def test_the_name_of_a_file_is_found_by_its_escaped_text(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).touch()
+    text = escape_name(str(tmp_path / name))
+    text.encode("utf-8")
+    assert unescape_name(text) == str(tmp_path / name)
+
+
+def test_an_escaped_name_without_a_file_stays_as_it_is(tmp_path: Path) -> None:
+    assert unescape_name(str(tmp_path / r"M\xfcller")) == str(tmp_path / r"M\xfcller")
+
+
+def test_leftovers_of_our_files_are_removed_and_no_others(tmp_path: Path) -> None:
+    names = ("a.nii.gz", ".partial-12-a.nii.gz", ".partial-345-a.nii.gz", ".partial-12-other.nii.gz", ".partial-12-b-a.nii.gz")
+    for name in names:
+        (tmp_path / name).touch()
+    remove_leftovers([tmp_path / "a.nii.gz", tmp_path / "absent" / "a.nii.gz"])
+    assert {path.name for path in tmp_path.iterdir()} == {names[0], names[3], names[4]}

@@ -1,18 +1,23 @@
 """Mistakes and old names on the command line, and how errors are shown."""
 
+import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
+from fire.parser import DefaultParseValue
 from monai.bundle import ConfigParser
 
 from bundle import CONFIGS, guards
 from bundle.data import read_manifest
-from bundle.guards import check_overrides, renew_arguments, show_error
+from bundle.guards import INTERRUPT_STATUS, INTERRUPTED, check_overrides, interrupt, read_configs, renew_arguments, show_error
 
 FILES = ["run", "training", "--config_file", "['configs/train.yaml', 'configs/squares.yaml']"]
 
@@ -131,6 +136,92 @@ def test_no_new_name_is_an_old_one_and_the_configs_have_either() -> None:
     configs = [ConfigParser(ConfigParser.load_config_files([file for file in files if file.is_file()]))]
     configs += [ConfigParser(ConfigParser.load_config_file(CONFIGS / "benchmark.yaml"))]
     assert [old for old, new in guards.RENAMED.items() if not any(old in config or new in config for config in configs)] == []
+
+
+NAMES = ("100307", "20241128", "1e3", "True", "true", "007", "Study #1", "/data/a#b", "a,b", "[x]", "2024_11", "{a}", "(a)",
+         "0x10", "-1 ", "@eaDir", "#1", "M\u0308u", "M\udcfcller", "it's #2", 'say "#"', "a::b", "ﬁle", "'quoted'#3")  # fmt: skip
+
+
+def read_option(key: str, value: str, file: Path = CONFIGS / "inference.yaml") -> object:
+    """Return what Fire and MONAI make of an option after it was renewed."""
+    arguments, sentences = renew_arguments(["run", "--config_file", str(file), f"--{key}", value])
+    assert sentences == [] and renew_arguments(arguments) == (arguments, [])  # it starts anew once
+    parser = ConfigParser(ConfigParser.load_config_file(file))
+    parser.update({key: DefaultParseValue(arguments[-1])})
+    return parser.get_parsed_content(key)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_folder_may_have_any_name(name: str) -> None:
+    assert read_option("dataset_dir", name) == name
+
+
+@pytest.mark.parametrize("config", ["train", "inference", "prepare", "benchmark"])
+def test_every_path_of_every_config_may_be_a_number_and_have_a_hash(config: str) -> None:
+    file = CONFIGS / f"{config}.yaml"
+    keys = [key for key in ConfigParser.load_config_file(file) if guards.is_path(key)]
+    assert {"bundle_root", "dataset_dir", "output_dir"} <= set(keys)
+    for key in keys:
+        assert [read_option(key, name, file) for name in ("100307", "Study #1")] == ["100307", "Study #1"]
+
+
+def test_what_is_no_name_is_read_as_before() -> None:
+    assert read_option("output_dir", "$@bundle_root + '/x'") == "./x"
+    assert read_option("output_dir", "@bundle_root") == "."
+    assert read_option("output_dir", "'100307'") == "100307"
+    assert [read_option(key, value) for key, value in (("num_samples", "100"), ("image_size", "[96,112]"))] == [100, [96, 112]]
+    assert read_option("reference", "'input'") == "input"
+
+
+def test_an_overlay_may_name_a_folder_with_a_hash_and_one_that_is_no_text_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    overlay = tmp_path / "mine.yaml"
+    overlay.write_text("dataset_dir: 'Study #1'\n")
+    arguments, _ = renew_arguments(["run", "--config_file", f"['configs/inference.yaml', '{overlay}']"])
+    assert read_configs(yaml.safe_load(arguments[2])).get_parsed_content("dataset_dir") == "Study #1"
+    overlay.write_text("dataset_dir: 100307\n")
+    with pytest.raises(ValueError, match=r"mine\.yaml gives dataset_dir the value 100307, which is no text: write it in quotes"):
+        read_configs(["configs/inference.yaml", str(overlay)])
+
+
+@pytest.fixture
+def own_handler() -> Iterator[None]:
+    """Put pytest's handler of Ctrl-C back."""
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_ends_in_one_sentence_with_its_status(own_handler: None, capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit) as caught:
+        try:
+            interrupt()
+        except KeyboardInterrupt:
+            show_error(*sys.exc_info())
+    assert caught.value.code == INTERRUPT_STATUS == 130
+    assert capsys.readouterr().err.strip() == INTERRUPTED
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN  # a second one while it ends changes nothing
+
+
+def test_a_second_ctrl_c_ends_what_the_first_one_did_not(own_handler: None, tmp_path: Path) -> None:
+    def work() -> None:
+        os.dup2(os.open(tmp_path / "log", os.O_CREAT | os.O_WRONLY), 2)
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
+        signal.signal(signal.SIGINT, interrupt)
+        for _ in range(2):
+            try:
+                os.kill(os.getpid(), signal.SIGINT)
+            except KeyboardInterrupt:  # somebody's clean-up, which takes long
+                continue
+            time.sleep(60)
+
+    process = multiprocessing.get_context("fork").Process(target=work)
+    process.start()
+    process.join(30)
+    assert process.exitcode == INTERRUPT_STATUS
+    assert (tmp_path / "log").read_text().strip() == INTERRUPTED
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pytest
 
-from bundle.records import compute_fingerprint, read_record, write_record
+from bundle.records import check_settings, compute_fingerprint, hash_contents, read_record, write_record
 
 
 class Settings(NamedTuple):
@@ -61,3 +61,18 @@ def test_fingerprint_follows_settings_and_files(tmp_path: Path) -> None:
     assert len({absent, first, later, compute_fingerprint(files=[path]), compute_fingerprint()}) == 5
     assert compute_fingerprint({"a": 1, "b": 2}) == compute_fingerprint({"b": 2, "a": 1}) != compute_fingerprint({"a": 2, "b": 2})
     assert compute_fingerprint(Settings(1.0, tmp_path)) == compute_fingerprint([1.0, str(tmp_path)])
+
+
+def test_contents_have_a_hash_wherever_they_lie(tmp_path: Path) -> None:
+    for name, content in {"a": b"1", "b": b"1", "c": b"2"}.items():
+        (tmp_path / name).write_bytes(content)
+    assert hash_contents(tmp_path / "a") == hash_contents(str(tmp_path / "b")) != hash_contents(tmp_path / "c")
+    assert hash_contents(None) is None
+    with pytest.raises(FileNotFoundError, match="none does not exist"):
+        hash_contents(tmp_path / "none")
+
+
+def test_settings_that_differ_are_all_named() -> None:
+    check_settings("table.csv", {"a": 1, "b": [2]}, {"b": [2], "a": 1})
+    with pytest.raises(ValueError, match=r"^table\.csv is of a run with other b, d, c: give another output_dir"):
+        check_settings("table.csv", {"a": 1, "b": 2, "c": None}, {"a": 1, "b": 3, "d": 4})

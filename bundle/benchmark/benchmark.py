@@ -38,11 +38,8 @@ class Benchmark:
             for step in run.steps:
                 step.read_record()
         with hold_folder(self.plan.folder, self.plan.folder / LOCK, "output_dir"):
-            try:
-                unusable = self.runner.run([self.plan.cohort])  # alone, so that runs at the same time do not all make the cohort
-                failures = [] if unusable else self.runner.run(self.plan.wanted)
-            except KeyboardInterrupt:
-                raise SystemExit("stopped; the same command goes on") from None
+            unusable = self.runner.run([self.plan.cohort])  # alone, so that runs at the same time do not all make the cohort
+            failures = [] if unusable else self.runner.run(self.plan.wanted)
             if unusable:
                 raise SystemExit("\n".join(unusable))
             self.publish(failures)

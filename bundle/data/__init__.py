@@ -1,6 +1,6 @@
 """Scans: their tables, their files, their grids and intensities, and their order in training."""
 
-from bundle.data.caches import CachedScans
+from bundle.data.caches import CachedScans, check_scans
 from bundle.data.intensities import RestoreIntensitiesd, ScaleForegroundd, StandardiseValued
 from bundle.data.manifest import datalist, fingerprint, read_manifest
 from bundle.data.resampling import ResampleToGrid, ResampleToGridd, redirect
@@ -19,6 +19,7 @@ __all__ = [
     "ScaleForegroundd",
     "StandardiseValued",
     "check_mask",
+    "check_scans",
     "datalist",
     "fingerprint",
     "read_manifest",

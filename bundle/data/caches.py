@@ -1,4 +1,4 @@
-"""Scans that are kept in memory."""
+"""Scans that are kept in memory: what is doubtful about them, and which cannot be read."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -8,31 +8,67 @@ from monai.data import CacheDataset, MetaTensor
 
 from bundle.data.headers import WARNINGS_KEY
 from bundle.data.scans import name_of
+from bundle.guards import find_cause
+
+SHOWN = 10  # reasons in a message
 
 logger = logging.getLogger(__name__)
 
 
 class CachedScans(CacheDataset):
-    """MONAI's CacheDataset, which logs what is doubtful about the scans once, each kind with the number of files.
+    """MONAI's CacheDataset, which reads on when a scan cannot be read, and logs what is doubtful once, with the number of files.
 
     Args:
         data: entries of a data list.
-        transform: the preprocessing.
+        transform: the preprocessing and augmentation.
         settings: further arguments of `CacheDataset`.
+
+    Attributes:
+        reasons: a sentence for each scan that cannot be used, by its position.
+        warnings: scans and sentences on what is doubtful about them.
     """
 
     def __init__(self, data: Sequence[Any], transform: Callable[[Any], Any], **settings: Any) -> None:
-        self.warnings: list[tuple[str, str]] = []  # scan and sentence
+        self.reasons: dict[int, str] = {}
+        self.warnings: list[tuple[str, str]] = []
         super().__init__(data, transform, **settings)
         for sentence in summarise_warnings(self.warnings, len(data)):
             logger.warning("%s", sentence)
 
     def _load_cache_item(self, idx: int) -> Any:
         """Return an item without warnings: batches cannot hold lists of different lengths."""
-        item = super()._load_cache_item(idx)
+        try:
+            item = super()._load_cache_item(idx)
+        except Exception as error:  # whatever is wrong with a scan, the others are read
+            cause = find_cause(error)
+            self.reasons[idx] = " ".join(str(cause).split()) or type(cause).__name__
+            return None
         for image in filter(lambda value: isinstance(value, MetaTensor), item.values() if isinstance(item, Mapping) else ()):
             self.warnings += [(name_of(image), sentence) for sentence in image.meta.pop(WARNINGS_KEY, [])]
         return item
+
+    def _transform(self, index: int) -> Any:
+        check_scans([self])
+        return super()._transform(index)
+
+
+def check_scans(datasets: Sequence[CachedScans]) -> None:
+    """Refuse scans that cannot be used, before anything is learnt from the others.
+
+    Args:
+        datasets: the scans of training and validation.
+
+    Raises:
+        ValueError: When there are any; the message has the first ones and their number.
+    """
+    reasons = [dataset.reasons[index] for dataset in datasets for index in sorted(dataset.reasons)]
+    if reasons:
+        further = f"; and {len(reasons) - SHOWN} more" if len(reasons) > SHOWN else ""
+        count = sum(map(len, datasets))
+        raise ValueError(
+            f"{len(reasons)} of {count} scans of training and validation cannot be used, mend them or leave their rows out: "
+            + "; ".join(reasons[:SHOWN]) + further
+        )  # fmt: skip
 
 
 def summarise_warnings(warnings: Sequence[tuple[str, str]], count: int) -> list[str]:

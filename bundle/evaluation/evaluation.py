@@ -77,10 +77,11 @@ class Evaluation:
         metrics = pd.concat([*self._summarise(tables), self.classes.score(encodings, self.bootstrap)], ignore_index=True)
         metrics = metrics.assign(cohort=self.split.cohort)[list(COLUMNS)]
         predictions = self.classes.list_predictions(encodings)
-        self.results.write_tables({"metrics": metrics, **tables, "predictions": predictions}, self.describe())
+        self.results.begin()
         self.results.write_images(self.maps.kept)
         if self.uncertainty is not None:
             self.uncertainty.save_calibrations(self.results.folder / CALIBRATION)
+        self.results.write_tables({"metrics": metrics, **tables, "predictions": predictions}, self.describe())
         print(format_results(metrics, self.results.headline, self.list_gaps()))
         return metrics
 

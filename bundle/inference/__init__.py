@@ -5,7 +5,7 @@ from bundle.inference.evaluator import ScanEvaluator
 from bundle.inference.inferer import AgeRegression, ICAMInferer
 from bundle.inference.interpolation import Interpolation, Walk, walk
 from bundle.inference.postprocessing import AimAtRawScand, SplitExplanationd
-from bundle.inference.predictions import Predictions
+from bundle.inference.predictions import Predictions, explain_scans
 
 __all__ = [
     "AgeRegression",
@@ -17,6 +17,7 @@ __all__ = [
     "ScanEvaluator",
     "SplitExplanationd",
     "Walk",
+    "explain_scans",
     "find_scans",
     "load_scan",
     "walk",

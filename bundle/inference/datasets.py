@@ -11,9 +11,10 @@ from monai.data import Dataset, MetaTensor
 from bundle.data.discovery import DEAD, find_scan_files, find_source, is_dead
 from bundle.data.manifest import SPLITS, check_images, read_listed
 from bundle.data.scans import strip_suffix
-from bundle.files import make_unique
+from bundle.files import make_unique, unescape_name
 
 FAILURE = "failure"  # key of an item with the reason why its scan cannot be explained
+DONE = "done"  # key of an item whose scan was explained by an earlier run
 PREPARED = "prepared.tsv"  # table of a cohort that configs/prepare.yaml made
 
 logger = logging.getLogger(__name__)
@@ -59,11 +60,13 @@ def find_scans(dataset_dir: str | Path, split: str | None = None, suffix: str | 
 def attempt(transform: Callable[[Any], Any], item: dict[str, Any]) -> dict[str, Any]:
     """Return a transformed item; when the transform fails, or has failed before, the item with the reason under `failure`.
 
+    An item that is done stays as it is.
+
     Args:
         transform: dictionary transform.
         item: item of a data list.
     """
-    if FAILURE in item:
+    if FAILURE in item or DONE in item:
         return item
     try:
         return transform(item)
@@ -80,13 +83,17 @@ class ScanDataset(Dataset):
     Args:
         data: items from `find_scans`.
         transform: the preprocessing.
+
+    Attributes:
+        done: positions of scans that an earlier run has explained; they are not read, and have the key `done`.
     """
 
     def __init__(self, data: Sequence[dict[str, Any]], transform: Callable[[Any], Any]) -> None:
         super().__init__(data, transform)
+        self.done: set[int] = set()
 
     def _transform(self, index: int) -> dict[str, Any]:
-        return attempt(self.transform, dict(self.data[index]))
+        return attempt(self.transform, self.data[index] | ({DONE: True} if index in self.done else {}))
 
 
 def load_scan(path: str | Path | None, preprocessing: Callable[[Any], Any]) -> MetaTensor | None:
@@ -121,9 +128,9 @@ def _list_rows(table: Path, rows: pd.DataFrame, split: str | None) -> list[dict[
         if row.get("status") == "failed":
             items.append({"image": str(row.get("raw_image")), FAILURE: str(row.get("message"))})
             continue
-        item = {"image": str(table.parent / str(row["image"]))}
+        item = {"image": unescape_name(str(table.parent / str(row["image"])))}
         if row.get("raw_image") and row.get("transform"):  # the way back to the raw scan
-            item |= {key: str(table.parent / str(row[key])) for key in ("raw_image", "transform")}
+            item |= {key: unescape_name(str(table.parent / str(row[key]))) for key in ("raw_image", "transform")}
         items.append(item)
     return items
 

@@ -1,19 +1,20 @@
-"""MONAI's evaluator, for batches in which a scan may have failed."""
+"""MONAI's evaluator, for scans of which some may have failed."""
 
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from monai.data import decollate_batch
 from monai.engines import SupervisedEvaluator
 from monai.engines.utils import IterationEvents
 from monai.utils.enums import CommonKeys as Keys
 
-from bundle.inference.datasets import FAILURE, attempt
+from bundle.inference.datasets import DONE, FAILURE, attempt
 
 
 class ScanEvaluator(SupervisedEvaluator):
-    """Run the inferer on the scans of a batch that could be read, and postprocess each for itself.
+    """Run the inferer on each scan that could be read, alone, and postprocess it: its result does not depend on other scans.
+
+    On a processor this is as quick as batches are, since the draws of one scan are a batch of their own.
 
     The data loader gives lists of items (`collate_fn=list`), because scans have grids of their own; so is the output.
 
@@ -28,12 +29,11 @@ class ScanEvaluator(SupervisedEvaluator):
         self, engine: SupervisedEvaluator, batchdata: list[dict[str, Any]]
     ) -> list[dict[str, Any]]:
         items = [dict(item) for item in batchdata]
-        if sound := [item for item in items if FAILURE not in item]:
-            image = torch.stack([item[Keys.IMAGE].as_tensor() for item in sound]).to(engine.state.device)
-            with engine.mode(engine.network):
-                answers = decollate_batch(engine.inferer(image, engine.network))
-            for item, answer in zip(sound, answers, strict=True):
-                item[Keys.PRED] = answer
+        for item in items:
+            if FAILURE not in item and DONE not in item:
+                image = item[Keys.IMAGE].as_tensor().unsqueeze(0).to(engine.state.device)
+                with engine.mode(engine.network):
+                    item[Keys.PRED] = decollate_batch(engine.inferer(image, engine.network))[0]
         engine.state.output = items
         engine.fire_event(IterationEvents.FORWARD_COMPLETED)
         engine.fire_event(IterationEvents.MODEL_COMPLETED)

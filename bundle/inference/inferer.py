@@ -136,6 +136,19 @@ class ICAMInferer(Inferer):
             result |= self._explain_by_age(scans)
         return {key: value.clone() for key, value in result.items()}  # outside inference mode: ordinary tensors
 
+    def list_outputs(self, network: ICAM) -> list[str]:
+        """Return the names of the images and ages that a scan is given, in this order.
+
+        Args:
+            network: trained network.
+        """
+        names = ["fa_mean", "fa_variance", "translated"]
+        names += ["fa_low", "fa_high"] * (self.intervals is not None) + ["fa_exemplar"] * (self.exemplar is not None)
+        if network.attribute_encoder.regressor is not None:
+            names.append("predicted_age")
+            names += ["translated_age", "fa_value", "translated_value"] * (self.regression.target is not None)
+        return names
+
     def check(self, network: ICAM) -> None:
         """Refuse settings that do not fit a network, before anything is computed.
 

@@ -1,89 +1,166 @@
 """The files that inference leaves behind."""
 
+import json
 import logging
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from ignite.engine import Engine, Events
 from monai.data import MetaTensor
 from monai.utils.enums import CommonKeys as Keys
 
 from bundle.data.discovery import IMAGES
-from bundle.data.headers import unpack_fields
-from bundle.files import check_writable, write_atomically, write_nifti
-from bundle.inference.datasets import FAILURE
+from bundle.data.headers import WARNINGS_KEY, unpack_fields
+from bundle.files import check_writable, hold_folder, remove_leftovers, write_nifti
+from bundle.inference.datasets import DONE, FAILURE
+from bundle.inference.evaluator import ScanEvaluator
 from bundle.inference.overview import save_overview
 from bundle.inference.postprocessing import AGES
+from bundle.inference.table import ScanTable, find_key
+from bundle.records import check_settings, compute_fingerprint, read_record, write_record
 
 FILES = {Keys.PRED: "fa_mean"} | {key: key for key in IMAGES if key != "fa_mean"}
+ENDINGS = (*(f"{name}.nii.gz" for name in FILES.values()), "overview.png")
+TABLE, RECORD, LOCK = "predictions.csv", "settings.json", "inference.lock"
+VERSION = 1  # of what is written for a scan: with another one scans that are done are done anew
 
 logger = logging.getLogger(__name__)
 
 
 class Predictions:
-    """Write maps, overview and table row of each scan as soon as it is explained.
+    """Write maps, overview and table row of each scan as soon as it is explained, and go on where an earlier run stopped.
 
     For a scan called NAME, `NAME_KEY.nii.gz` for each of the keys `IMAGES` that the inferer gives, and `NAME_overview.png`; for
-    all scans `predictions.csv`. Maps are in the network's intensity units, in which the range of a scan is 2, and the variance in
-    their square; the translated scan is in the intensities of the scan.
+    all scans `predictions.csv`, and in `settings.json` what decides them. Maps are in the network's intensity units, in which the
+    range of a scan is 2, and the variance in their square; the translated scan is in the intensities of the scan.
+
+    A scan is done when it has a row that says so and all its files, none older than the scan: it is not read again.
 
     Args:
         output_dir: folder to write to.
         num_classes: number of classes, K.
         overviews: whether a picture of each scan is drawn.
+        settings: what decides the results, in the types of JSON; a folder with results of other ones is refused.
+        resume: whether results that are there are kept; if not, they are replaced.
     """
 
-    def __init__(self, output_dir: str | Path, num_classes: int, overviews: bool = True) -> None:
-        self.output_dir, self.num_classes, self.overviews = Path(output_dir), num_classes, overviews
-        self.rows: list[dict[str, Any]] = []
+    def __init__(
+        self,
+        output_dir: str | Path,
+        num_classes: int,
+        overviews: bool = True,
+        settings: Mapping[str, Any] | None = None,
+        resume: bool = True,
+    ) -> None:
+        self.output_dir, self.num_classes, self.overviews, self.resume = Path(output_dir), num_classes, overviews, resume
+        self.settings = json.loads(json.dumps({"version": VERSION, **(settings or {})}, default=os.fspath))
+        self.table = ScanTable(self.output_dir / TABLE, [])
+        self.keys: list[tuple[str, str]] = []  # of the scans, in their order
+        self.rows: list[dict[str, Any]] = []  # of this run and, as text, of those before
 
     def attach(self, engine: Engine) -> None:
         """Register with a `ScanEvaluator`."""
-        engine.add_event_handler(Events.STARTED, self._start)
+        engine.add_event_handler(Events.STARTED, self.start)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self)
+        engine.add_event_handler(Events.COMPLETED, lambda: self.table.sort(self.keys))
+
+    def start(self, engine: Engine) -> None:
+        """Find the scans that are done, and remove what is left of the others.
+
+        Raises:
+            ValueError: When the folder holds results of other settings.
+        """
+        dataset: Any = engine.data_loader.dataset  # type: ignore[attr-defined]
+        outputs = engine.inferer.list_outputs(engine.network)  # type: ignore[attr-defined]
+        probabilities = [f"probability_{label}" for label in range(self.num_classes)]
+        columns = ["scan", "name", "status", "reason", "warning", "predicted_class", *probabilities, "target_class"]
+        self.table = ScanTable(self.table.path, [*columns, *(key for key in AGES if key in outputs)])
+        endings = [f"{key}.nii.gz" for key in IMAGES if key in outputs] + ["overview.png"] * self.overviews
+        earlier = {find_key(row): row for row in self._read_done()}
+        self.keys = [find_key(item) for item in dataset.data]
+        found = [key in earlier and self._has_files(item, endings) for key, item in zip(self.keys, dataset.data, strict=True)]
+        dataset.done = {index for index, done in enumerate(found) if done}
+        self.rows = [earlier[self.keys[index]] for index in sorted(dataset.done)]
+        names = {name for _, name in self.keys}
+        others = [row for row in earlier.values() if row["name"] not in names]  # their files are still there
+        self._clear([item for item, done in zip(dataset.data, found, strict=True) if not done])
+        write_record(self.output_dir / RECORD, compute_fingerprint(self.settings), self.settings)
+        self.table.write([*self.rows, *others])
+        if self.rows or others:
+            logger.info("Going on in %s, where %d of %d scans are done", self.output_dir, len(self.rows), len(self.keys))
+        if others:
+            logger.info("%s also keeps %d scans that dataset_dir does not hold", self.table.path, len(others))
 
     def __call__(self, engine: Engine) -> None:
-        """Write what the last batch gave."""
+        """Write what was computed last."""
         items: Any = engine.state.output
-        self.rows += [self._keep(item) for item in items]
-        with write_atomically(self.output_dir / "predictions.csv") as path:
-            self.table().to_csv(path, index=False)
-
-    def table(self) -> pd.DataFrame:
-        """Return the table of the scans so far.
-
-        Returns:
-            One row a scan: scan, name, status (done or failed), reason, predicted_class, probability_0, ..., target_class, and
-            of networks with regression predicted_age, with a target value translated_age, in years.
-        """
-        probabilities = [f"probability_{label}" for label in range(self.num_classes)]
-        columns = ["scan", "name", "status", "reason", "predicted_class", *probabilities, "target_class"]
-        columns += [name for name in AGES if any(name in row for row in self.rows)]
-        table = pd.DataFrame(self.rows, columns=columns)
-        return table.astype({"predicted_class": "Int64", "target_class": "Int64"})
+        for item in items:
+            if DONE not in item:
+                self.rows.append(self._keep(item))
+                self.table.append(self.rows[-1])
 
     def finish(self) -> None:
-        """End the program with status 1 and one sentence when scans failed.
+        """Say what was written, and end the program with status 1 and one sentence when scans failed.
 
         Raises:
             SystemExit: When a scan failed; MONAI does not wrap it in messages of its own.
         """
+        doubtful = [row for row in self.rows if row.get("warning")]
+        if doubtful:
+            logger.warning(
+                "%d of %d scans carry a warning (see %s); the first is %s: %s",
+                len(doubtful), len(self.rows), self.table.path, doubtful[0]["scan"], doubtful[0]["warning"],
+            )  # fmt: skip
         failed = [row for row in self.rows if row["status"] == "failed"]
         if failed:
             raise SystemExit(
-                f"{len(failed)} of {len(self.rows)} scans failed, the others are done (see"
-                f" {self.output_dir / 'predictions.csv'}); the first: {failed[0]['reason']}"
+                f"{len(failed)} of {len(self.rows)} scans failed, the others are done (see {self.table.path});"
+                f" the first: {failed[0]['reason']}"
             )
 
-    def _start(self) -> None:
-        check_writable(self.output_dir)
-        self.rows = []
+    def _read_done(self) -> list[dict[str, str]]:
+        """Return the rows of scans that were done with the same settings."""
+        record, path = self.output_dir / RECORD, self.table.path
+        if not self.resume:
+            path.unlink(missing_ok=True)  # before the record of its settings is replaced
+        rows = [row for row in self.table.read() if row["status"] == "done"]
+        if rows:
+            settings = read_record(record, None)
+            if settings is None:
+                raise ValueError(
+                    f"{path} is there without the {RECORD} that says how it was made: give another output_dir, or"
+                    " --resume False to replace it"
+                )
+            check_settings(path, settings, self.settings)
+        return rows
+
+    def _has_files(self, item: Mapping[str, Any], endings: Sequence[str]) -> bool:
+        """Check whether all files of a scan are there, and none is older than the scan."""
+        sources = {item[key] for key in ("image", "raw_image", "transform") if key in item}
+        try:
+            changed = max(Path(path).stat().st_mtime_ns for path in sources)
+            return all(path.stat().st_mtime_ns >= changed for path in self._list_files(item, endings))
+        except OSError:  # one is absent
+            return False
+
+    def _list_files(self, item: Mapping[str, Any], endings: Sequence[str] = ENDINGS) -> list[Path]:
+        """Return the paths of the files of a scan."""
+        return [Path(f"{self.output_dir / item['name']}_{ending}") for ending in endings]
+
+    def _clear(self, items: Sequence[Mapping[str, Any]]) -> None:
+        """Remove the files of scans that are to be done anew, and what a killed process left of them."""
+        paths = [path for item in items for path in self._list_files(item)]
+        for path in paths:
+            path.unlink(missing_ok=True)
+        remove_leftovers([*paths, self.table.path, self.output_dir / RECORD])
 
     def _keep(self, item: dict[str, Any]) -> dict[str, Any]:
         """Write the files of one scan and return its row."""
-        row = {"scan": item["scan"], "name": item["name"], "status": "done"}
+        warnings = list_warnings(item)
+        row = {"scan": item["scan"], "name": item["name"], "status": "done", "warning": "; ".join(warnings)}
         if FAILURE not in item:
             try:
                 write_explanation(item, self.output_dir, self.overviews)
@@ -92,9 +169,35 @@ class Predictions:
         if FAILURE in item:
             logger.warning("%s is left out: %s", item["scan"], item[FAILURE])
             return row | {"status": "failed", "reason": item[FAILURE]}
+        for warning in warnings:
+            logger.warning("%s: %s", item["scan"], warning)
         result = item["result"]
         probabilities = {f"probability_{label}": value for label, value in enumerate(result["probabilities"])}
         return row | {key: result[key] for key in ("predicted_class", "target_class", *AGES) if key in result} | probabilities
+
+
+def explain_scans(evaluator: ScanEvaluator, predictions: Predictions) -> None:
+    """Explain all scans while no other process writes to their folder.
+
+    Args:
+        evaluator: engine that explains them.
+        predictions: writes what it gives.
+
+    Raises:
+        OSError: When nothing can be written to the folder.
+        SystemExit: When a scan failed; the others are done.
+        ValueError: When another process writes there, or it holds results of other settings.
+    """
+    folder = predictions.output_dir
+    check_writable(folder)
+    with hold_folder(folder, folder / LOCK, "output_dir"):
+        evaluator.run()
+    predictions.finish()
+
+
+def list_warnings(item: Mapping[str, Any]) -> list[str]:
+    """Return what is doubtful about the scan of an item, in sentences; nothing of a scan that could not be read."""
+    return list(getattr(item.get(Keys.IMAGE), "meta", {}).get(WARNINGS_KEY) or [])
 
 
 def take_array(image: MetaTensor) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:

@@ -1,6 +1,7 @@
 """From a folder of raw scans to a cohort that the networks take."""
 
 import logging
+import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +12,16 @@ import pandas as pd
 from tqdm import tqdm
 
 from bundle.data.discovery import DEAD, is_dead
-from bundle.files import MANIFEST, check_writable, write_atomically, write_nifti, write_table
+from bundle.files import (
+    MANIFEST,
+    check_writable,
+    escape_name,
+    hold_folder,
+    remove_leftovers,
+    write_atomically,
+    write_nifti,
+    write_table,
+)
 from bundle.preprocessing.pictures import OVERVIEW, save_picture, write_overview
 from bundle.preprocessing.pipeline import Settings, prepare_scan
 from bundle.preprocessing.quality_control import RejectedScan
@@ -20,7 +30,8 @@ from bundle.preprocessing.workers import run_in_processes
 from bundle.records import compute_fingerprint, read_record, write_record
 
 VERSION = 2  # of the steps: another one makes all scans anew
-TABLE = "prepared.tsv"
+TABLE, LOCK = "prepared.tsv", "prepare.lock"
+TABLE_SECONDS = 1.0  # between two writings of the table, which takes longer the more scans it has
 RECORD = "desc-prepared_T1w.json"
 ENDINGS = {
     "image": "desc-prepared_T1w.nii.gz",
@@ -79,23 +90,32 @@ class CohortPreprocessing:
         Raises:
             FileNotFoundError: When `dataset_dir` does not exist.
             OSError: When nothing can be written to `output_dir`.
-            ValueError: When there is no scan in it.
+            ValueError: When there is no scan in it, or another process prepares scans in `output_dir`.
         """
         scans = keep_stems(find_raw_scans(self.dataset_dir, self.scan_suffix), self.output_dir / TABLE).to_dict("records")
         check_writable(self.output_dir)
-        self.rows = {}
+        with hold_folder(self.output_dir, self.output_dir / LOCK, "output_dir"):
+            self._prepare_scans(scans)
+            write_overview(self.table(), self.output_dir / OVERVIEW)
+            self._write_manifest()
+        return self.output_dir
+
+    def _prepare_scans(self, scans: list[dict[str, Any]]) -> None:
+        """Prepare scans, and write the table every now and then: a run that goes on finds what is done in the records."""
+        self.rows, written = {}, 0.0
+        remove_leftovers(self.output_dir / name for name in (TABLE, MANIFEST, OVERVIEW))
         with tqdm(total=len(scans), desc="preparing scans", unit="scan") as bar:
             for index, outcome in self._prepare_all(scans):
-                self.rows[index] = scans[index] | outcome
+                row = scans[index] | outcome
+                self.rows[index] = {name: escape_name(value) if isinstance(value, str) else value for name, value in row.items()}
                 if outcome["status"] == "failed":
                     logger.warning("%s is left out: %s", scans[index]["raw_image"], outcome["message"])
                 elif outcome["warning"]:
                     logger.warning("%s: %s", scans[index]["raw_image"], outcome["warning"])
-                write_table(self.output_dir / TABLE, self.table())
+                if time.monotonic() - written > TABLE_SECONDS or len(self.rows) == len(scans):
+                    write_table(self.output_dir / TABLE, self.table())
+                    written = time.monotonic()
                 bar.update()
-        write_overview(self.table(), self.output_dir / OVERVIEW)
-        self._write_manifest()
-        return self.output_dir
 
     def table(self) -> pd.DataFrame:
         """Return the table of what is done so far, one row a scan in the order of the source."""
@@ -148,6 +168,7 @@ def _prepare_and_write(raw_image: str, output_dir: Path, stem: str, settings: Se
     try:
         for path in (record, *files.values()):  # of other settings, or of a run that was killed
             path.unlink(missing_ok=True)
+        remove_leftovers([record, *files.values()])
         prepared = prepare_scan(raw_image, settings)
         write_nifti(files["image"], prepared.image, prepared.affine)
         write_nifti(files["brain_mask"], prepared.brain_mask, prepared.affine)

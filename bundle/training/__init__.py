@@ -1,6 +1,6 @@
 """Training: objective, engine, validation, and the files of a run."""
 
-from bundle.training.checkpoints import BestModel, RunState
+from bundle.training.checkpoints import BestModel, RunState, fingerprint_images
 from bundle.training.history import History, LossBar
 from bundle.training.objective import Phase
 from bundle.training.schedules import cosine_schedule
@@ -22,5 +22,6 @@ __all__ = [
     "check_settings",
     "cosine_schedule",
     "direction",
+    "fingerprint_images",
     "train",
 ]

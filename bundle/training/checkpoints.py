@@ -1,19 +1,26 @@
 """Files of a training run: its whole state, to resume it, and its best network."""
 
+import hashlib
 import logging
 import math
+import os
 import random
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from ignite.engine import Engine, Events
 from monai.engines import Evaluator
 from torch import nn
 
 from bundle.files import load_tensors, save_tensors
+from bundle.records import check_settings, compute_fingerprint
+
+REPLACED = {"dataset_dir": "images"}  # settings of earlier versions, and those in their place: an old state has neither checked
+BLOCK = 4096  # bytes
 
 logger = logging.getLogger(__name__)
 
@@ -56,12 +63,9 @@ class RunState:
         if not (self.resume and self.path.is_file()):
             return
         state = load_tensors(self.path, engine.state.device, "remove it, or give --resume False to replace it")
-        names = self.settings.keys() | state["settings"].keys()
-        if changed := sorted(name for name in names if self.settings.get(name) != state["settings"].get(name)):
-            raise ValueError(
-                f"{self.path} is the state of a run with other {', '.join(changed)}: give another output_dir,"
-                " or --resume False to replace it"
-            )
+        gone = {name for old, new in REPLACED.items() if old in state["settings"] for name in (old, new)}
+        found, wanted = ({k: v for k, v in side.items() if k not in gone} for side in (state["settings"], self.settings))
+        check_settings(self.path, found, wanted)
         for name, thing in self.objects.items():
             thing.load_state_dict(state[name])
         engine.state.epoch, engine.state.iteration = state["engine"]["epoch"], state["engine"]["iteration"]
@@ -117,6 +121,35 @@ class BestModel:
     def load_state_dict(self, state_dict: Mapping[str, float]) -> None:
         """Restore the best score and the number of validations since."""
         self.best, self.since = state_dict["best"], int(state_dict["since"])
+
+
+def fingerprint_images(manifest: pd.DataFrame) -> str:
+    """Return a hash of the images of training and validation, and of whose they are, but not of where they lie.
+
+    Of an image its size counts, and its first, middle and last bytes, the checksum of compressed files among them: reading all
+    of a cohort takes long.
+
+    Args:
+        manifest: table from `read_manifest`.
+
+    Returns:
+        The first 16 digits of a SHA-256, whatever the order of the rows.
+    """
+    used = manifest[manifest["split"].isin(["train", "validation"])]
+    columns = [name for name in ("participant_id", "session_id") if name in used]
+    rows = sorted(repr([*(str(row[name]) for name in columns), _sample_bytes(row["image"])]) for row in used.to_dict("records"))
+    return compute_fingerprint(rows)
+
+
+def _sample_bytes(path: str) -> str:
+    """Return a hash of the size of a file and of three blocks of it."""
+    with Path(path).open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        digest = hashlib.sha256(str(size).encode())
+        for start in (0, (size - BLOCK) // 2, size - BLOCK):
+            file.seek(max(start, 0))
+            digest.update(file.read(BLOCK))
+    return digest.hexdigest()
 
 
 def _random_state() -> dict[str, Any]:

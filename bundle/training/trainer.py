@@ -16,7 +16,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
 from bundle.data.scans import without_metadata
-from bundle.files import hold_folder
+from bundle.files import hold_folder, remove_leftovers
 from bundle.training.objective import DiscriminatorObjective, GeneratorObjective, Phase
 from bundle.training.translation import Translation
 
@@ -185,6 +185,7 @@ def train(trainer: Engine, folder: str | Path) -> None:
         ValueError: When another process does.
     """
     with hold_folder(folder, Path(folder) / LOCK, "ckpt_dir"):
+        remove_leftovers(Path(folder) / name for name in ("model.pt", "state.pt", "train.csv"))
         trainer.run()
 
 

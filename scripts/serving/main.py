@@ -17,7 +17,7 @@ from monailabel.tasks.infer.bundle import BundleInferTask
 from monailabel.utils.others.generic import device_map
 
 from bundle.files import write_nifti
-from bundle.inference.predictions import take_array
+from bundle.inference.predictions import list_warnings, take_array
 
 BAD_REQUEST, SERVER_ERROR = 400, 500
 SETTINGS = ("device", "map", "num_samples", "target")
@@ -67,14 +67,15 @@ class ExplanationTask(BundleInferTask):
             dtype: Unused; maps are float32.
 
         Returns:
-            Path of the map, and classes and probabilities.
+            Path of the map, and classes, probabilities and, where the scan is doubtful, warnings.
         """
         images = {**data, "fa_mean": data["pred"]}
         image = images[data["map"]]
         handle, path = tempfile.mkstemp(suffix=".nii.gz")  # MONAI Label removes it when it is sent
         os.close(handle)
         write_nifti(path, *take_array(image))
-        return path, {**data["result"], "map": data["map"]}
+        doubtful = {"warnings": warnings} if (warnings := list_warnings(data)) else {}
+        return path, {**data["result"], "map": data["map"], **doubtful}
 
     def _get_network(self, device: str, data: dict[str, Any] | None) -> Any:
         """Return the network with its weights; MONAI Label's own method goes on without them when their file is gone."""

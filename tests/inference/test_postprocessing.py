@@ -75,7 +75,7 @@ def test_one_command_prepares_and_explains(make_parser: Make, tmp_path: Path, sp
     raw = save_scan(tmp_path / "scans" / "raw.nii.gz", (20, 24, 22), make_affine((2.5, 2.0, 2.2), 0.2))
     (tmp_path / "scans" / "broken.nii.gz").write_bytes(b"no image")
     with pytest.raises(SystemExit, match="1 of 2 scans failed"):
-        run(make_parser(spatial_dims, batch_size=1, **QUICK))
+        run(make_parser(spatial_dims, **QUICK))
     table = pd.read_csv(tmp_path / "output" / "predictions.csv").set_index("scan")
     assert table["status"].to_dict() == {str(raw): "done", str(tmp_path / "scans/broken.nii.gz"): "failed"}
     assert "cannot be read as NIfTI" in table.loc[str(tmp_path / "scans/broken.nii.gz"), "reason"]

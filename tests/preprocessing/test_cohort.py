@@ -8,9 +8,13 @@ import nibabel
 import numpy as np
 import pandas as pd
 import pytest
+from filelock import FileLock
 
 from bundle.data import read_manifest
-from bundle.preprocessing import CohortPreprocessing, Limits, Settings
+from bundle.files import write_nifti
+from bundle.inference import find_scans
+from bundle.preprocessing import CohortPreprocessing, Limits, Settings, cohort
+from bundle.preprocessing.cohort import LOCK
 
 Save = Callable[..., Path]
 
@@ -164,3 +168,45 @@ def test_processes_give_the_same_scans(save_blob: Save, plain: Settings, tmp_pat
         scans = (nibabel.load(tmp_path / workers / name).get_fdata() for workers in ("alone", "two"))
         np.testing.assert_allclose(*scans, rtol=1e-3)  # SimpleITK adds up in an order that depends on its threads
     assert read(tmp_path / "alone")["participant_id"].tolist() == read(tmp_path / "two")["participant_id"].tolist()
+
+
+def test_a_second_preparation_in_one_folder_is_refused(save_blob: Save, plain: Settings, tmp_path: Path) -> None:
+    save_blob(tmp_path / "raw" / "blob.nii.gz")
+    (tmp_path / "out").mkdir()
+    with FileLock(tmp_path / "out" / LOCK), pytest.raises(ValueError, match="out is being written by another process"):
+        CohortPreprocessing(tmp_path / "raw", tmp_path / "out", plain, 0).run()
+    CohortPreprocessing(tmp_path / "raw", tmp_path / "out", plain, 0).run()
+    assert not (tmp_path / "out" / LOCK).exists()
+
+
+def test_a_preparation_killed_at_any_file_goes_on_and_repeats_no_finished_scan(
+    save_blob: Save, plain: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b"):
+        save_blob(tmp_path / "raw" / f"{name}.nii.gz")
+    written: list[str] = []
+
+    def write_or_die(path: Path, *args: np.ndarray) -> None:
+        if len(written) == 3:  # after the image of the second scan, before its mask
+            raise KeyboardInterrupt
+        written.append(path.name)
+        write_nifti(path, *args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cohort, "write_nifti", write_or_die)
+        with pytest.raises(KeyboardInterrupt):
+            CohortPreprocessing(tmp_path / "raw", tmp_path / "out", plain, 0).run()
+    first = states(tmp_path / "out" / "sub-a")
+    CohortPreprocessing(tmp_path / "raw", tmp_path / "out", plain, 0).run()
+    assert states(tmp_path / "out" / "sub-a") == first
+    assert read(tmp_path / "out")["status"].tolist() == ["done", "done"]
+    assert not list((tmp_path / "out").rglob(".partial*"))
+
+
+def test_a_raw_scan_whose_name_is_not_utf8_is_prepared_and_found_again(save_blob: Save, plain: Settings, tmp_path: Path) -> None:
+    raw = save_blob(tmp_path / "raw" / "blob.nii.gz").rename(tmp_path / "raw" / "M\udcfcller.nii.gz")
+    CohortPreprocessing(tmp_path / "raw", tmp_path / "out", plain, 0).run()
+    assert read(tmp_path / "out")["status"].tolist() == ["done"]
+    assert read(tmp_path / "out")["raw_image"][0].endswith(r"M\xfcller.nii.gz")
+    (item,) = find_scans(tmp_path / "out")
+    assert item["raw_image"] == item["scan"] == str(raw)

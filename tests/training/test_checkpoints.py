@@ -3,11 +3,12 @@
 from pathlib import Path
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 import torch
 from ignite.engine import Engine
 
-from bundle.training import BestModel, RunState
+from bundle.training import BestModel, RunState, fingerprint_images
 
 
 def make_engine(score: float = 0.0) -> Engine:
@@ -40,9 +41,41 @@ def test_random_numbers_and_weights_go_on_where_they_were(tmp_path: Path) -> Non
 
 def test_a_state_with_other_settings_is_refused_and_can_be_replaced(tmp_path: Path) -> None:
     make_state(tmp_path / "state.pt", seed=0)[0].save(make_engine())
-    with pytest.raises(ValueError, match="a run with other seed: give another output_dir"):
+    with pytest.raises(ValueError, match="is of a run with other seed: give another output_dir"):
         make_state(tmp_path / "state.pt", seed=1)[0].load(make_engine())
     make_state(tmp_path / "state.pt", seed=1, resume=False)[0].load(make_engine())
+
+
+def test_a_state_of_an_earlier_version_is_gone_on_with_wherever_the_cohort_lies_now(tmp_path: Path) -> None:
+    network = torch.nn.Linear(2, 2)
+    old = {"seed": 0, "dataset_dir": "/old/place", "scans": "a1"}
+    RunState(tmp_path / "state.pt", {"network": network}, old).save(make_engine())
+    RunState(tmp_path / "state.pt", {"network": network}, {"seed": 0, "images": "b2", "scans": "a1"}).load(make_engine())
+    with pytest.raises(ValueError, match="a run with other scans: give"):
+        RunState(tmp_path / "state.pt", {"network": network}, {"seed": 0, "images": "b2", "scans": "a2"}).load(make_engine())
+
+
+def save_images(folder: Path, *contents: bytes) -> pd.DataFrame:
+    folder.mkdir()
+    rows = []
+    for number, content in enumerate(contents):
+        (folder / f"{number}.nii").write_bytes(content)
+        split = ("train", "validation", "test")[number % 3]
+        rows.append({"participant_id": f"sub-{number}", "split": split, "image": str(folder / f"{number}.nii")})
+    return pd.DataFrame(rows)
+
+
+def test_the_fingerprint_of_images_follows_their_content_and_whose_they_are_but_not_their_place(tmp_path: Path) -> None:
+    images = [bytes(20000), b"1" * 20000, b"2" * 9, b"3"]
+    table = save_images(tmp_path / "one", *images)
+    first = fingerprint_images(table)
+    assert fingerprint_images(save_images(tmp_path / "moved", *images)) == first
+    assert fingerprint_images(table.iloc[::-1]) == first
+    assert fingerprint_images(save_images(tmp_path / "test", *images[:2], b"other", images[3])) == first  # a test scan
+    others = [images[1::-1] + images[2:], [bytes(20001), *images[1:]], [bytes(19999) + b"1", *images[1:]]]
+    others.append([bytes(10000) + b"1" + bytes(9999), *images[1:]])
+    found = {fingerprint_images(save_images(tmp_path / f"other{number}", *other)) for number, other in enumerate(others)}
+    assert len(found | {first}) == 5
 
 
 def test_a_full_disk_leaves_the_earlier_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """Training as users start it: what it leaves, and how it goes on after it was killed."""
 
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -79,10 +80,28 @@ def test_a_finished_run_is_found_and_left_as_it_is(uninterrupted: Run) -> None:
     assert (uninterrupted.train_dir / "model.pt").stat().st_mtime_ns == before
 
 
+def test_a_run_goes_on_when_the_cohort_is_given_by_another_path(uninterrupted: Run, folder: Path) -> None:
+    shutil.copytree(folder / "squares", folder / "moved")
+    assert "after epoch 4 of 4" in Run(folder, "uninterrupted", dataset_dir=str(folder / "moved")).finish()
+
+
+def test_all_scans_that_cannot_be_read_are_named_at_once(uninterrupted: Run, folder: Path) -> None:
+    cohort = shutil.copytree(folder / "squares", folder / "damaged")
+    table = pd.read_csv(cohort / "participants.tsv", sep="\t").set_index("split")
+    bad = [table.loc["train", "image"].iloc[3], *table.loc["validation", "image"].iloc[[0, 2]]]
+    for name in bad:
+        (cohort / name).write_bytes(b"no image")
+    (cohort / "dataset_description.json").unlink()  # a cohort of somebody's own
+    run = Run(folder, "damaged_run", dataset_dir=str(cohort))
+    output = run.finish()
+    assert run.status != 0 and "Error: 3 of 24 scans of training and validation cannot be used" in output
+    assert all(name in output for name in bad) and not (run.train_dir / "train.csv").exists()
+
+
 @pytest.mark.parametrize(
     ("keys", "sentence"),
     [
-        ({"loss_weights#cycle_l1": "3.0"}, "Error: {state} is the state of a run with other loss_weights: give another output"),
+        ({"loss_weights#cycle_l1": "3.0"}, "Error: {state} is of a run with other loss_weights: give another output"),
         ({"loss_weights#kll": "3.0"}, "has no key loss_weights#kll; did you mean loss_weights?"),
         ({"max_epoch": "3"}, "has no key max_epoch; did you mean max_epochs?"),
         ({"resume": "false"}, "Error: --resume false is read as a text: write True or False"),

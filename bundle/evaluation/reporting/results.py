@@ -11,6 +11,7 @@ import pandas as pd
 from bundle.evaluation.names import METRICS
 from bundle.files import write_atomically
 
+LAST = "metrics"  # table that is written after all other files
 OPTIONAL = ("pairs", "volumes", "ages", "uncertainty", "diversity")  # tables that are written only when they have rows
 
 
@@ -30,22 +31,27 @@ class Results:
             raise ValueError(f"headline must be one of {', '.join(METRICS)}, got {headline!r}")
         self.folder, self.headline = Path(folder), headline
 
+    def begin(self) -> None:
+        """Remove `metrics.csv`, which is written last: where it is, all files are of one evaluation."""
+        (self.folder / f"{LAST}.csv").unlink(missing_ok=True)
+
     def write_tables(self, tables: Mapping[str, pd.DataFrame], settings: Mapping[str, Any]) -> None:
-        """Write tables, each to NAME.csv, and `settings.json`.
+        """Write tables, each to NAME.csv, and `settings.json`; `metrics.csv` last.
 
         Args:
             tables: tables by name; optional ones that are empty are not written, and those of an earlier run removed.
             settings: what decides the results.
         """
-        for name, table in tables.items():
+        self.begin()
+        with write_atomically(self.folder / "settings.json") as path:
+            path.write_text(json.dumps(settings, indent=2) + "\n")
+        for name, table in sorted(tables.items(), key=lambda item: item[0] == LAST):
             path = self.folder / f"{name}.csv"
             if table.empty and name in OPTIONAL:
                 path.unlink(missing_ok=True)
                 continue
             with write_atomically(path) as temporary:
                 table.to_csv(temporary, index=False, float_format="%.6f")
-        with write_atomically(self.folder / "settings.json") as path:
-            path.write_text(json.dumps(settings, indent=2) + "\n")
 
     def write_images(self, images: Mapping[str, np.ndarray]) -> None:
         """Write images by name to `maps.npz`; without any, the file of an earlier run is removed."""
