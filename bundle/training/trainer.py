@@ -1,5 +1,6 @@
 """Training engine of ICAM."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from bundle.training.translation import Translation
 
 LOSSES = "losses"  # key of the output: every loss by name
 LOCK = "train.lock"
+
+logger = logging.getLogger(__name__)
 
 
 class Learner:
@@ -96,6 +99,7 @@ class ICAMTrainer(Trainer):
         self.network: Any = generator.module
         self.generator, self.discriminators, self.phases = generator, discriminators, list(phases)
         self.activation_checkpointing = activation_checkpointing
+        self._named: Phase | None = None  # phase that the log has named last
         kind = torch.device(device).type
         self.grad_scaler = torch.amp.GradScaler(kind, enabled=amp and kind == "cuda")
         super().__init__(device, max_epochs, train_data_loader, handlers=train_handlers, amp=amp, decollate=False, **kwargs)
@@ -106,8 +110,13 @@ class ICAMTrainer(Trainer):
         super(Trainer, self).run()  # Trainer.run would build a CUDA scaler of its own
 
     def start_epoch(self) -> None:
-        """Give the batches the size that they have in this epoch's phase."""
-        self.data_loader.batch_sampler.set_batch_size(self.find_phase().batch_size)
+        """Give the batches the size that they have in this epoch's phase, and name a phase that begins in the log."""
+        phase = self.find_phase()
+        if phase is not self._named:
+            self._named = phase
+            kept = "its best network is kept" if phase is self.phases[-1] else "no network of it is kept"
+            logger.info("Epoch %d of %d: phase %s, %s", self.state.epoch, self.state.max_epochs, phase.name, kept)
+        self.data_loader.batch_sampler.set_batch_size(phase.batch_size)
 
     def find_phase(self) -> Phase:
         """Return the phase that the running epoch belongs to."""
