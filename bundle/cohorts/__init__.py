@@ -5,7 +5,7 @@ from bundle.cohorts.folder import read_folder
 from bundle.cohorts.hcp import read_hcp
 from bundle.cohorts.identity import Identity, identify_cohort
 from bundle.cohorts.layouts import find_folder
-from bundle.cohorts.manifests import write_manifest
+from bundle.cohorts.manifests import warn_of_small_splits, write_manifest
 from bundle.cohorts.splits import Splitting
 from bundle.cohorts.ukbiobank import read_ukbiobank
 
@@ -18,5 +18,6 @@ __all__ = [
     "read_folder",
     "read_hcp",
     "read_ukbiobank",
+    "warn_of_small_splits",
     "write_manifest",
 ]

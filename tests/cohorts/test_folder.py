@@ -11,7 +11,7 @@ from bundle.cohorts.manifests import EXCLUSIONS
 from bundle.data import read_manifest
 from bundle.simulation.squares import simulate_squares_cohort
 
-HALVES = Splitting(fractions=(0.5, 0.25, 0.25))
+HALVES = Splitting(fractions=(0.5, 0.25, 0.25), least=1)
 COLUMNS = {"participant_id": "Subject", "label": "Group", "image": "File", "age": "Years"}
 
 

@@ -8,7 +8,7 @@ from tiny_layouts import TinyLayouts
 from bundle.cohorts import Splitting, read_hcp
 
 PEOPLE = [str(100307 + index) for index in range(8)]
-HALVES = Splitting(fractions=(0.5, 0.25, 0.25))
+HALVES = Splitting(fractions=(0.5, 0.25, 0.25), least=1)
 
 
 @pytest.fixture
