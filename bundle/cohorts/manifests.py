@@ -9,7 +9,7 @@ import pandas as pd
 from bundle.cohorts.exclusions import Exclusions
 from bundle.cohorts.leakage import check_leakage
 from bundle.data.manifest import SPLITS
-from bundle.files import write_table
+from bundle.files import announce, write_table
 
 logger = logging.getLogger(__name__)
 COLUMNS = ("participant_id", "session_id", "label", "split", "image", "pair", "age", "sex", "diagnosis")
@@ -77,7 +77,10 @@ def write_manifest(manifest: pd.DataFrame, path: str | Path) -> Path:
     warn_of_small_splits(manifest)
     for table, name in ((manifest, path), (exclusions, path.with_name(f"{path.stem}_exclusions.tsv"))):
         write_table(name, table)
-    logger.info("Wrote %s: to train on exactly these splits, give its folder as dataset_dir", path)
+    announce(path.parent, {
+        path.name: "one row a scan; to train on exactly these splits, give this folder as dataset_dir",
+        f"{path.stem}_exclusions.tsv": "one row an exclusion, with its reason",
+    })  # fmt: skip
     return path
 
 

@@ -89,7 +89,8 @@ class Evaluation:
         print(format_results(metrics, self.results.headline, self.list_gaps()))
         print(*(self.origin.list_lines() if self.origin else []), *(f"Warning: {sentence}." for sentence in warnings), sep="\n")
         announce(self.results.folder, {
-            "metrics.csv": "figures with intervals", "predictions.csv": "class of each test scan", "scans.csv": "figures of each map",
+            "metrics.csv": "figures with intervals", "predictions.csv": "class of each test scan",
+            **({"scans.csv": "figures of each map"} if len(tables["scans"]) else {}),
             **{f"{name}.csv": "see docs/outputs.md" for name in OPTIONAL}, "maps.npz": "maps of a few scans",
             CALIBRATION: "intervals, for inference", "settings.json": "settings, the checkpoint, and warnings",
         })  # fmt: skip

@@ -16,13 +16,15 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
+from bundle.checkpoints import read_about
 from bundle.data.scans import without_metadata
-from bundle.files import hold_folder
+from bundle.files import announce, hold_folder
 from bundle.training.objective import DiscriminatorObjective, GeneratorObjective, Phase
 from bundle.training.translation import Translation
 
 LOSSES = "losses"  # key of the output: every loss by name
 LOCK = "train.lock"
+MODEL = "model.pt"
 
 logger = logging.getLogger(__name__)
 
@@ -184,7 +186,7 @@ class EpochSeed:
 
 
 def train(trainer: Engine, folder: str | Path) -> None:
-    """Run a trainer while no other process trains in its folder.
+    """Run a trainer while no other process trains in its folder, and print what it has written.
 
     Args:
         trainer: the trainer.
@@ -195,6 +197,12 @@ def train(trainer: Engine, folder: str | Path) -> None:
     """
     with hold_folder(folder, Path(folder) / LOCK, "ckpt_dir"):
         trainer.run()
+    about = read_about(Path(folder) / MODEL) if (Path(folder) / MODEL).is_file() else {}
+    kept = f"the network of epoch {about.get('epoch')}, by {about.get('key_metric')}: the checkpoint of evaluation and inference"
+    announce(folder, {
+        MODEL: kept, "state.pt": "state of the run, to resume it", "train.csv": "losses, figures and phase of each epoch",
+        "events.out.tfevents.*": "the same for TensorBoard",
+    })  # fmt: skip
 
 
 def finite(name: str, value: Tensor) -> float:
