@@ -93,7 +93,9 @@ def warn_of_small_splits(manifest: pd.DataFrame, least: int = 2) -> None:
     """
     for split in SPLITS[1:]:
         rows = manifest[manifest["split"] == split]
-        counts = {label: rows.loc[rows["label"] == label, "participant_id"].nunique() for label in sorted(manifest["label"].unique())}
+        counts = {
+            label: rows.loc[rows["label"] == label, "participant_id"].nunique() for label in sorted(manifest["label"].unique())
+        }
         if small := [f"{count} of class {label}" for label, count in counts.items() if count < least]:
             logger.warning(
                 "The split %s has %s, and an evaluation needs %d participants of each class: it will leave out what is not possible;"

@@ -42,7 +42,9 @@ def pool_folds(folders: Sequence[str | Path] | str | None, results: Results, boo
     parts = [Results(path / "eval", results.headline) for path in paths]
     for path, part in zip(paths, parts, strict=True):
         if not (part.folder / "predictions.csv").is_file():
-            raise FileNotFoundError(f"{path} holds no evaluation ({part.folder / 'predictions.csv'}): run the evaluation of each fold")
+            raise FileNotFoundError(
+                f"{path} holds no evaluation ({part.folder / 'predictions.csv'}): run the evaluation of each fold"
+            )
     check_writable(results.folder)
     settings = [part.read_settings() for part in parts]
     names = {tuple(each.get("class_names", ())) for each in settings}
@@ -68,7 +70,9 @@ def find_folds(folders: Sequence[str | Path] | str | None) -> list[Path]:
     named = sorted(glob(folders)) if isinstance(folders, str) else list(folders or [])
     paths = list(dict.fromkeys(Path(each) for each in named))
     if len(paths) < LEAST_FOLDS:
-        raise ValueError(f"folds must be the output folders of two folds or more, or a pattern such as 'output/fold-*', got {folders}")
+        raise ValueError(
+            f"folds must be the output folders of two folds or more, or a pattern such as 'output/fold-*', got {folders}"
+        )
     return paths
 
 

@@ -85,9 +85,11 @@ class Report:
             origin=evaluation.origin.list_lines() if evaluation.origin else [],
             warnings=evaluation.results.read_settings().get("warnings", []),
             headline=headline,
-            summaries=[summarise_split(metrics, name, headline) | {"counts": count_classes(explainer.split, name)} for name in names],
+            summaries=[
+                summarise_split(metrics, name, headline) | {"counts": count_classes(explainer.split, name)} for name in names
+            ],
             results=[show_split(metrics, name, headline) for name in names],
-            left_out=evaluation.list_gaps(),
+            left_out=[*evaluation.list_gaps(), *self._list_gaps()],
             panels={name: make_panels(explainer, tables["scans"], encodings.attribute, name, headline) for name in names},
             pairs={name: make_pairs(evaluation.pairs, tables["pairs"], encodings.attribute, name) for name in names},
             scatters={
@@ -144,6 +146,10 @@ class Report:
             chance = 1 / split.num_classes
             probed = f"a linear probe predicts the class with balanced accuracy {figures}; chance is {chance:.2f}."
             yield drawing, f"{name}: {probed if len(rows) else 'too few scans for a linear probe.'}"
+
+    def _list_gaps(self) -> list[str]:
+        """Return a sentence where there is no table of the training."""
+        return [] if self.history.is_file() else [f"{self.history} does not exist: no learning curves"]
 
     def _list_settings(self) -> dict[str, str]:
         """Return what decided the figures, by name."""

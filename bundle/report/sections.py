@@ -91,7 +91,11 @@ def describe_phases(path: Path) -> Iterator[str]:
     if not {"phase", "chosen"} <= set(history) or history["phase"].isna().all():
         return
     for phase, epochs in history.groupby("phase", sort=False)["epoch"]:
-        yield f"Epochs {epochs.min()} to {epochs.max()}: phase {phase}." if len(epochs) > 1 else f"Epoch {epochs.min()}: phase {phase}."
+        yield (
+            f"Epochs {epochs.min()} to {epochs.max()}: phase {phase}."
+            if len(epochs) > 1
+            else f"Epoch {epochs.min()}: phase {phase}."
+        )
     for _, row in history[history["chosen"] == 1].iterrows():
         yield f"The network of epoch {row['epoch']}, phase {row['phase']}, is the one that was kept."
 

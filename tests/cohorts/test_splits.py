@@ -98,7 +98,9 @@ def test_each_fold_has_two_of_each_class_or_the_number_of_folds_that_would() -> 
     for fold in range(6):
         test = [name for name, split in split_of(people, num_folds=6, fold=fold).items() if split == "test"]
         assert people.loc[people["participant_id"].isin(test), "label"].tolist().count(1) == 2 == len(test) / 2
-    with pytest.raises(ValueError, match="12 participants of class 0 are too few for 7 folds of 2 each: give num_folds 6 at most"):
+    with pytest.raises(
+        ValueError, match="12 participants of class 0 are too few for 7 folds of 2 each: give num_folds 6 at most"
+    ):
         split_of(people, num_folds=7)
 
 

@@ -40,7 +40,9 @@ def test_a_network_of_this_cohort_is_named_without_a_warning(tmp_path, split) ->
 def test_a_network_of_another_cohort_is_named_with_both_cohorts_and_their_classes(tmp_path, split, caplog) -> None:
     about = {"cohort": "simulated conversion", "class_names": ["MCI", "AD"]}
     (warning,) = make_origin(tmp_path, about).list_warnings(split)
-    assert "trained for the cohort simulated conversion (0 MCI, 1 AD), and is evaluated on another, clinic (0 HC, 1 PT)" in warning
+    assert (
+        "trained for the cohort simulated conversion (0 MCI, 1 AD), and is evaluated on another, clinic (0 HC, 1 PT)" in warning
+    )
     assert warning in caplog.text
 
 

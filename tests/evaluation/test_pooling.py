@@ -13,7 +13,9 @@ from bundle.evaluation.reporting import Results
 BOOTSTRAP = Bootstrap(num_resamples=50)
 
 
-def write_fold(folder: Path, people: list[str], correct: list[bool], scores: list[float] | None = None, names=("HC", "PT")) -> Path:
+def write_fold(
+    folder: Path, people: list[str], correct: list[bool], scores: list[float] | None = None, names=("HC", "PT")
+) -> Path:
     labels = [index % 2 for index in range(len(people))]
     first = [0.9 if (label == 0) == right else 0.1 for label, right in zip(labels, correct, strict=True)]
     table = pd.DataFrame({"participant_id": people, "split": "test", "label": labels, "probability_0": first})
