@@ -57,6 +57,6 @@ class Benchmark:
         """
         print(self.publication.write(failures))
         announce(self.plan.folder, {
-            "index.html": "tables, drawings and maps, a page for any browser", "comparison.md": "the tables", "comparison.csv": "rows",
-            "figures.csv": "figures that are no means over scans",
+            "index.html": "tables, drawings and maps, a page for any browser", "comparison.md": "the tables",
+            "comparison.csv": "their rows", "figures.csv": "figures that are no means over scans",
         })  # fmt: skip

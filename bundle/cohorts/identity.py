@@ -35,9 +35,9 @@ class Identity(NamedTuple):
     class_names: list[str]
 
     def is_cohort_of(self, about: dict) -> bool:
-        """Return whether a network was trained on this cohort, by what its checkpoint says; a cohort of the same simulation counts.
+        """Return whether a network was trained on this cohort, by what its checkpoint says.
 
-        A checkpoint that says nothing is of no known cohort.
+        Where it has no hash of the scans the name counts. A checkpoint that says nothing is of no known cohort.
         """
         if found := about.get("fingerprint"):
             return bool(found == self.fingerprint)

@@ -98,8 +98,8 @@ def warn_of_small_splits(manifest: pd.DataFrame, least: int = 2) -> None:
         }
         if small := [f"{count} of class {label}" for label, count in counts.items() if count < least]:
             logger.warning(
-                "The split %s has %s, and an evaluation needs %d participants of each class: it will leave out what is not possible;"
-                " move some to it, or have the splits drawn (configs/data/folder.yaml), by folds where there are few",
+                "The split %s has %s, and an evaluation needs %d participants of each class: it will leave out what is not"
+                " possible; move some to it, or have the splits drawn (configs/data/folder.yaml), by folds where there are few",
                 split, " and ".join(small), least,
             )  # fmt: skip
 

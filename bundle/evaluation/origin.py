@@ -58,8 +58,8 @@ class Origin:
                 (self.trained_for, list_classes(self.about.get("class_names", []))), (own.name, list_classes(own.class_names)),
             )]  # fmt: skip
             found.append(
-                f"{self.checkpoint} was trained for the cohort {names[0]}, and is evaluated on another, {names[1]}: give --checkpoint"
-                " the model.pt of a training on this cohort, unless a foreign network is what you want to score"
+                f"{self.checkpoint} was trained for the cohort {names[0]}, and is evaluated on another, {names[1]}: give"
+                " --checkpoint the model.pt of a training on this cohort, unless a foreign network is what you want to score"
             )
         seen = self._count_training_scans(split)
         if seen:

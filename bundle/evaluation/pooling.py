@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from bundle.evaluation.bootstrap import Bootstrap
-from bundle.evaluation.classification import OF_ALL_CLASSES, score_predictions
 from bundle.evaluation.classification import FIGURES as CLASS_FIGURES
+from bundle.evaluation.classification import OF_ALL_CLASSES, score_predictions
 from bundle.evaluation.map_metrics.scores import summarise_scores
 from bundle.evaluation.names import CLASSIFIER, COLUMNS
 from bundle.evaluation.reporting.results import Results
@@ -59,7 +59,8 @@ def pool_folds(folders: Sequence[str | Path] | str | None, results: Results, boo
     results.write_tables({"metrics": metrics, "predictions": predictions, "scans": scans}, about)
     print(format_results(metrics, results.headline, ["linear probes, pairs, volumes and ages: see the folds"]))
     announce(results.folder, {
-        "metrics.csv": f"figures over the test scans of {len(paths)} folds", "predictions.csv": "class of each scan, with its fold",
+        "metrics.csv": f"figures over the test scans of {len(paths)} folds",
+        "predictions.csv": "class of each scan, with its fold",
         "settings.json": "the folds",
     })  # fmt: skip
     return metrics
@@ -67,7 +68,7 @@ def pool_folds(folders: Sequence[str | Path] | str | None, results: Results, boo
 
 def find_folds(folders: Sequence[str | Path] | str | None) -> list[Path]:
     """Return the folders that are named, or that a pattern finds; a `ValueError` when there are fewer than two."""
-    named = sorted(glob(folders)) if isinstance(folders, str) else list(folders or [])
+    named = sorted(glob(folders)) if isinstance(folders, str) else list(folders or [])  # noqa: PTH207 absolute patterns too
     paths = list(dict.fromkeys(Path(each) for each in named))
     if len(paths) < LEAST_FOLDS:
         raise ValueError(
@@ -93,8 +94,8 @@ def _check_participants(predictions: pd.DataFrame) -> None:
     folds = predictions.groupby(predictions["participant_id"].astype(str))["fold"].nunique()
     if len(twice := folds[folds > 1]):
         raise ValueError(
-            f"{twice.index[0]} was tested in two folds ({len(twice)} such participants): give one evaluation a fold, of one num_folds and"
-            " cohort_seed"
+            f"{twice.index[0]} was tested in two folds ({len(twice)} such participants): give one evaluation a fold,"
+            " of one num_folds and cohort_seed"
         )
 
 

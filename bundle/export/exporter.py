@@ -102,7 +102,8 @@ class Exporter:
             table.to_csv(temporary, index=False, float_format="%.3g")
         print(table.to_string(index=False, float_format="{:.2g}".format))
         announce(self.folder, {
-            **{f"*{FORMATS[key].suffix}": f"parts of the network, {key}" for key in self.formats}, "attributes.npy": "drawn attributes",
+            **{f"*{FORMATS[key].suffix}": f"parts of the network, {key}" for key in self.formats},
+            "attributes.npy": "drawn attributes",
             "image.npy": "scans, as the network takes them", "differences.csv": "differences from PyTorch",
         })  # fmt: skip
         return table

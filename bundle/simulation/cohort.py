@@ -98,8 +98,8 @@ def _check_path(folder: Path) -> None:
     others = [other.name for other in place.iterdir() if find_table(other).is_file()] if place.is_dir() else []
     if near := difflib.get_close_matches(folder.name, [name for name in others if name != folder.name], n=1, cutoff=0.8):
         raise FileNotFoundError(
-            f"dataset_dir {folder} does not exist; did you mean {place / near[0]}? (To simulate a cohort there, make the empty folder"
-            " first)"
+            f"dataset_dir {folder} does not exist; did you mean {place / near[0]}? (To simulate a cohort there,"
+            " make the empty folder first)"
         )
 
 

@@ -2,8 +2,9 @@
 
 Removing disease (to class 0) should show the scan's own lesion. Adding it (from class 0) has two readings. The paper compares
 with the lesion mask of the reference scan, which lies on another person's anatomy. "paired" compares with what the reference's
-disease would be on the scan's own anatomy: the parcels that the reference's lesions fill, in the scan's own `parcel_map`. Simulated
-cohorts have its exact change too: `effect` is the change by lesioning all parcels, so that the change by some is the effect in them.
+disease would be on the scan's own anatomy: the parcels that the reference's lesions fill, in the scan's own `parcel_map`.
+Simulated cohorts have its exact change too: `effect` is the change by lesioning all parcels, so that the change by some of them
+is the effect inside these.
 
 Scans with a map of their own disease (`disease_map`: what the disease adds between two states of the same participant) need
 neither reading: in both directions it is the truth of exemplar and sampled maps, as in the paper's longitudinal experiment. It
