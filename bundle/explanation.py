@@ -114,7 +114,8 @@ class TrainedNetwork:
     def __repr__(self) -> str:
         encoder = self.network.attribute_encoder
         named = f" ({', '.join(f'{i} {name}' for i, name in enumerate(self.class_names))})" if self.class_names else ""
-        return f"TrainedNetwork({encoder.num_classes} classes{named}, grid {tuple(encoder.image_size)}, {self.changes['checkpoint']})"
+        grid = tuple(encoder.image_size)
+        return f"TrainedNetwork({encoder.num_classes} classes{named}, grid {grid}, {self.changes['checkpoint']})"
 
     def explain(
         self, scan: Scan, num_samples: int = 50, target: int | None = None, prepare: bool = False, **settings: Any

@@ -1,4 +1,4 @@
-"""Twenty-four people, their volumes and a table of a clinic: listed, trained on, evaluated, reported and explained by commands."""
+"""Twenty-four people, their volumes and a clinic's table: listed, trained on, evaluated, reported and explained by commands."""
 
 import logging
 import sys
