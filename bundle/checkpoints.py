@@ -1,16 +1,61 @@
-"""Reading trained weights."""
+"""Trained weights in files, and what the files hold beside them.
+
+What a network was trained for stands in the metadata that PyTorch keeps with a state_dict. A file of weights alone, as MONAI's
+model zoo wants it, has it too, and whoever loads the weights need not know of it.
+"""
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from bundle.files import load_tensors
+from bundle.files import load_tensors, save_tensors
+
+ABOUT = "about"  # key in the metadata of a state_dict, which else has the names of modules
 
 Network = TypeVar("Network", bound=nn.Module)
 PREFIXES = ("module.", "_orig_mod.")  # of DataParallel, and of torch.compile
+
+
+def save_network(path: str | Path, network: nn.Module, about: Mapping[str, Any] | None = None) -> None:
+    """Save the weights of a network as {"model": state_dict}, completely or not at all.
+
+    Args:
+        path: final name of the file.
+        network: the network.
+        about: what is kept beside the weights, tensors and plain values: `class_names`, `cohort`, `fingerprint`, ...
+
+    Raises:
+        OSError: When the file cannot be written.
+    """
+    save_tensors(path, {"model": add_about(network.state_dict(), about or {})})
+
+
+def add_about(weights: Any, about: Mapping[str, Any]) -> Any:
+    """Return a state_dict of a module that holds plain values beside its weights."""
+    weights._metadata[ABOUT] = dict(about)
+    return weights
+
+
+def read_about(path: str | Path) -> dict[str, Any]:
+    """Read what a file holds beside the weights; empty of files of earlier versions and of other programs.
+
+    Args:
+        path: file of a trained network.
+
+    Raises:
+        FileNotFoundError: When there is no such file.
+        ValueError: When it is no checkpoint.
+    """
+    return dict(getattr(_read_weights(Path(path), "cpu"), "_metadata", {}).get(ABOUT, {}))
+
+
+def read_class_names(path: str | Path) -> list[str]:
+    """Read the names of a network's classes, in their order; empty where the file has none."""
+    return [str(name) for name in read_about(path).get("class_names", [])]
 
 
 def load_network(network: Network, path: str | Path, device: torch.device | str = "cpu") -> Network:

@@ -17,6 +17,7 @@ from monai.data import MetaTensor, decollate_batch
 from monai.utils.enums import CommonKeys as Keys
 
 from bundle import CONFIGS, MODELS, SHIPPED
+from bundle.checkpoints import read_class_names
 from bundle.data.scans import open_scan
 from bundle.files import check_writable, make_nifti
 from bundle.guards import find_cause, is_path, quote, read_configs, suggest
@@ -110,10 +111,13 @@ class TrainedNetwork:
     def __init__(self, configs: Sequence[str | Path], changes: dict[str, Any]) -> None:
         self._config, self.changes = read_configs([str(path) for path in configs]).get(), changes
         self.network: ICAM = _get(self._parse({}), "network")
+        self.class_names: list[str] = read_class_names(changes["checkpoint"])  # in order; empty where the file has none
 
     def __repr__(self) -> str:
         encoder = self.network.attribute_encoder
-        return f"TrainedNetwork({encoder.num_classes} classes, grid {tuple(encoder.image_size)}, {self.changes['checkpoint']})"
+        named = f" ({', '.join(f'{i} {name}' for i, name in enumerate(self.class_names))})" if self.class_names else ""
+        grid = tuple(encoder.image_size)
+        return f"TrainedNetwork({encoder.num_classes} classes{named}, grid {grid}, {self.changes['checkpoint']})"
 
     def explain(
         self, scan: Scan, num_samples: int = 50, target: int | None = None, prepare: bool = False, **settings: Any

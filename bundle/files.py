@@ -253,3 +253,16 @@ def write_table(path: str | Path, table: pd.DataFrame, float_format: str | None 
     """
     with write_atomically(path) as temporary:
         table.to_csv(temporary, sep="\t", index=False, na_rep="n/a", float_format=float_format)
+
+
+def announce(folder: str | Path, files: Mapping[str, str]) -> None:
+    """Print what a finished command has written, and where: the end of every command.
+
+    Args:
+        folder: Folder of the files.
+        files: What each is, by its name or a glob pattern in the folder; those that are not there are left out.
+    """
+    found = {name: sum(1 for _ in Path(folder).glob(name)) for name in files}
+    shown = {name: f"{files[name]}{f' ({count} files)' if '*' in name else ''}" for name, count in found.items() if count}
+    width = max(map(len, shown), default=0)
+    print(f"Written to {folder}:", *(f"  {name:{width}}  {what}" for name, what in shown.items()), sep="\n", flush=True)

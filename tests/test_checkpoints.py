@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from bundle.checkpoints import hash_weights, load_network
+from bundle import MODELS
+from bundle.checkpoints import hash_weights, load_network, read_about, read_class_names, save_network
 
 
 def _network(width: int = 3) -> nn.Sequential:
@@ -85,3 +86,33 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path: Path, value: float) -
     state["0.weight"][0, 0] = value
     with pytest.raises(ValueError, match=r"model\.pt holds NaN or infinite weights in 1 tensors, such as 0\.weight: train anew"):
         load_network(_network(), _save({"model": state}, tmp_path))
+
+
+def test_what_is_kept_beside_the_weights_is_read_and_leaves_loading_strict(tmp_path: Path) -> None:
+    network, path = _network(), tmp_path / "model.pt"
+    save_network(path, network, {"class_names": ["HC", "PT"], "training_scans": torch.ones(2, 9), "epoch": 3})
+    assert read_class_names(path) == ["HC", "PT"] and read_about(path)["epoch"] == 3
+    assert hash_weights(load_network(_network(), path)) == hash_weights(network)
+    _network().load_state_dict(torch.load(path, weights_only=True)["model"], strict=True)
+    with pytest.raises(ValueError, match="fits another architecture"):
+        load_network(_network(width=4), path)
+
+
+@pytest.mark.parametrize("wrapped", [True, False])
+def test_files_of_earlier_versions_have_no_names(tmp_path: Path, wrapped: bool) -> None:
+    state = dict(_network().state_dict())
+    path = _save({"model": state} if wrapped else state, tmp_path)
+    assert read_class_names(path) == [] and read_about(path) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "classes", "cohort"),
+    [
+        ("model", ["control", "lesion"], "simulated lesions"),
+        ("conversion", ["MCI", "AD"], "simulated conversion"),
+        ("ageing", ["45-60 years", "70-80 years"], "simulated ageing"),
+    ],
+)
+def test_shipped_networks_name_their_classes_and_cohort(name: str, classes: list[str], cohort: str) -> None:
+    assert read_class_names(MODELS / f"{name}.pt") == classes
+    assert read_about(MODELS / f"{name}.pt")["cohort"] == cohort

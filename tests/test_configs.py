@@ -89,6 +89,7 @@ def test_an_overlay_is_accepted_by_every_stage(name: str, stage: str) -> None:
 def test_inference_prepares_scans_as_training_does() -> None:
     """Training reads more files; the scan itself goes the same way."""
     trained, used = (load(name)["preprocessing"]["transforms"] for name in ("train", "inference"))
+    assert used.pop() == {"_target_": "bundle.data.MarkTrainingScansd", "keys": "image", "checkpoint": "@checkpoint"}
     per_key = ("keys", "constant", "mode", "allow_missing_keys")
     assert [{k: v for k, v in item.items() if k not in per_key} for item in used] == [
         {k: v for k, v in item.items() if k not in per_key} for item in trained

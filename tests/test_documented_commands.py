@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import fire
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from documentation import ROOT, load_cached, read_commands, read_scripts, read_snippets, split_options
@@ -27,6 +28,7 @@ from tiny_layouts import TinyLayouts, write_table
 from tiny_scans import make_affine, save_scan
 
 from bundle.benchmark import runner
+from bundle.evaluation.reporting import Results
 from bundle.simulation.squares import simulate_squares_cohort
 from scripts.package import JSON_TWINS, make_json
 
@@ -59,6 +61,7 @@ RESULTS = {  # of an entry point: key of a folder, and files that are made in it
     "training": ("ckpt_dir", ["model.pt", "state.pt", "train.csv"]),
     "evaluation": ("explainer_dir", ["eval/metrics.csv", "eval/predictions.csv"]),
     "report": ("output_dir", ["report/index.html"]),
+    "pooling": ("output_dir", ["eval/metrics.csv", "eval/predictions.csv"]),
     "attribution": ("explainer_dir", ["eval/metrics.csv", "eval/scans.csv"]),
     "faithfulness": ("explainer_dir", ["faithfulness/metrics.csv", "faithfulness/scans.csv"]),
     "listing": ("output_dir", ["manifest.tsv", "manifest_exclusions.tsv"]),
@@ -72,6 +75,7 @@ RESULTS = {  # of an entry point: key of a folder, and files that are made in it
 MADE_BY = {  # what makes the files that commands read, for those that come before it or are run alone
     "output/train/model.pt": "training-train",
     "output/mine/train/model.pt": "training-train-dataset_dir-output_dir",
+    "output/trial/train/model.pt": "training-train-dataset_dir-output_dir-key_metric-max_epochs-epoch_length",
     "output/squares/train/model.pt": "training-train+squares-output_dir",
     "output/adni/train/model.pt": "training-train+adni-dataset_dir-output_dir",
     "output/adni/manifest.tsv": "listing-train+adni-dataset_dir-output_dir",
@@ -215,6 +219,10 @@ def make_inputs() -> None:
         save_scan(Path(f"{name}.nii.gz"), (30, 36, 30), head)
     simulate_squares_cohort("my_cohort", (96, 112), num_train=8, num_validation=4, num_test=8)
     Path("my_cohort/dataset_description.json").unlink()  # it is not known to be simulated
+    for fold in range(2):
+        table = {"participant_id": [f"{fold}{i}" for i in range(4)], "split": "test", "label": [0, 1] * 2, "probability_0": 0.4}
+        predictions = pd.DataFrame(table).assign(probability_1=0.6)
+        Results(f"output/fold-{fold}/eval").write_tables({"predictions": predictions, "scans": pd.DataFrame()}, {})
     write_cohorts(TinyLayouts(Path("data").resolve()))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from bundle.benchmark.plan import Plan
 from bundle.benchmark.publication import Publication
 from bundle.benchmark.runner import Runner
-from bundle.files import check_writable, hold_folder
+from bundle.files import announce, check_writable, hold_folder
 
 LOCK = "benchmark.lock"
 
@@ -52,4 +52,8 @@ class Benchmark:
         Args:
             failures: sentences on runs that failed.
         """
-        print(f"{self.publication.write(failures)}\nComparison: {self.plan.folder}")
+        print(self.publication.write(failures))
+        announce(self.plan.folder, {
+            "index.html": "tables, drawings and maps, a page for any browser", "comparison.md": "the tables",
+            "comparison.csv": "their rows", "figures.csv": "figures that are no means over scans",
+        })  # fmt: skip

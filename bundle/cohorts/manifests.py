@@ -9,10 +9,11 @@ import pandas as pd
 from bundle.cohorts.exclusions import Exclusions
 from bundle.cohorts.leakage import check_leakage
 from bundle.data.manifest import SPLITS
-from bundle.files import write_table
+from bundle.files import announce, write_table
 
 logger = logging.getLogger(__name__)
 COLUMNS = ("participant_id", "session_id", "label", "split", "image", "pair", "age", "sex", "diagnosis")
+NAMES = "class_name"
 EXCLUSIONS = "exclusions"  # of `manifest.attrs`: participant_id, session_id and reason of each exclusion
 
 
@@ -35,6 +36,8 @@ def finish_manifest(
     order = [*(name for name in COLUMNS if name in scans), *(name for name in scans if name not in COLUMNS)]
     manifest = scans[order].reset_index(drop=True).assign(label=scans["label"].astype(int).to_numpy())
     manifest = manifest.dropna(axis=1, how="all")
+    if all(class_names) and NAMES not in manifest:
+        manifest = manifest.assign(**{NAMES: manifest["label"].map(dict(enumerate(class_names)))})
     text = format_counts(count_scans(manifest, exclusions.cohort, class_names), exclusions.counts())
     logger.info("%d scans of %d participants\n%s", len(manifest), manifest["participant_id"].nunique(), text)
     check_leakage(manifest)
@@ -71,10 +74,34 @@ def write_manifest(manifest: pd.DataFrame, path: str | Path) -> Path:
     if EXCLUSIONS not in manifest.attrs:
         logger.info("%d scans\n%s", len(manifest), format_counts(count_scans(manifest, path.parent.name, []), {}))
     exclusions = pd.DataFrame(manifest.attrs.get(EXCLUSIONS, []), columns=["participant_id", "session_id", "reason"])
+    warn_of_small_splits(manifest)
     for table, name in ((manifest, path), (exclusions, path.with_name(f"{path.stem}_exclusions.tsv"))):
         write_table(name, table)
-    logger.info("Wrote %s: to train on exactly these splits, give its folder as dataset_dir", path)
+    announce(path.parent, {
+        path.name: "one row a scan; to train on exactly these splits, give this folder as dataset_dir",
+        f"{path.stem}_exclusions.tsv": "one row an exclusion, with its reason",
+    })  # fmt: skip
     return path
+
+
+def warn_of_small_splits(manifest: pd.DataFrame, least: int = 2) -> None:
+    """Warn where validation or test have fewer participants of a class than an evaluation needs.
+
+    Args:
+        manifest: Table of a reader, or of `bundle.data.read_manifest`.
+        least: Participants of each class that it needs.
+    """
+    for split in SPLITS[1:]:
+        rows = manifest[manifest["split"] == split]
+        counts = {
+            label: rows.loc[rows["label"] == label, "participant_id"].nunique() for label in sorted(manifest["label"].unique())
+        }
+        if small := [f"{count} of class {label}" for label, count in counts.items() if count < least]:
+            logger.warning(
+                "The split %s has %s, and an evaluation needs %d participants of each class: it will leave out what is not"
+                " possible; move some to it, or have the splits drawn (configs/data/folder.yaml), by folds where there are few",
+                split, " and ".join(small), least,
+            )  # fmt: skip
 
 
 def count_scans(manifest: pd.DataFrame, cohort: str, class_names: Sequence[str]) -> pd.DataFrame:

@@ -30,6 +30,8 @@ class Splitting:
         table: TSV or CSV with participant_id and split, to be used instead; None for none.
         age_bin: Width of the age groups that are spread evenly, years.
         seed: Seed of the draw.
+        least: Participants of each class in validation and in test, at least; with fewer than two an evaluation leaves out
+            linear probes and the maps of scans without a reference scan.
 
     Raises:
         ValueError: When a value is out of range.
@@ -41,6 +43,7 @@ class Splitting:
     table: str | Path | None = None
     age_bin: float = 10.0
     seed: int = 0
+    least: int = 2
 
     def __post_init__(self) -> None:
         if len(self.fractions) != 3 or min(self.fractions) < 0 or not np.isclose(sum(self.fractions), 1):
@@ -49,6 +52,8 @@ class Splitting:
             raise ValueError(f"num_folds must be at least 3 (test, validation, training) or null, got {self.num_folds}")
         if self.num_folds is not None and not 0 <= self.fold < self.num_folds:
             raise ValueError(f"fold must be from 0 to {self.num_folds - 1}, got {self.fold}")
+        if self.least < 1:
+            raise ValueError(f"least must be at least 1 participant, got {self.least}")
         if self.age_bin <= 0:
             raise ValueError(f"age_bin must be a number of years above 0, got {self.age_bin}")
 
@@ -72,9 +77,9 @@ class Splitting:
             return scans["participant_id"].map(name_person).map(_read_splits(self.table))
         participants = _describe_participants(scans, self.age_bin)
         kept_apart = participants.index.isin(list(converters))
-        splits = dict(self._spread(participants[kept_apart], training=False))
+        splits = dict(self._spread(participants[kept_apart], training=False, least=1 if held_out == "everyone" else self.least))
         if held_out == "everyone":
-            splits |= self._spread(participants[~kept_apart], training=True)
+            splits |= self._spread(participants[~kept_apart], training=True, least=self.least)
         elif not splits:
             raise ValueError(
                 "no participant has usable scans in two classes, so there is nobody to validate and test on:"
@@ -82,24 +87,37 @@ class Splitting:
             )
         return scans["participant_id"].map(splits).fillna("train")
 
-    def _spread(self, participants: pd.DataFrame, training: bool) -> dict[str, str]:
-        """Return the split of each participant, with or without a training split."""
+    def _spread(self, participants: pd.DataFrame, training: bool, least: int) -> dict[str, str]:
+        """Return the split of each participant, with or without a training split, `least` of each class in the others."""
         if participants.empty:
             return {}
         names, shares = self._shares(training)
+        wanted = np.where(shares > 0, least, 0)
+        if self.num_folds is None:
+            wanted[0] = min(wanted[0], 1)  # of training
         splits: dict[str, str] = {}
         for label, group in participants.groupby("label" if training else lambda _: "n/a (who change class)"):
-            quotas = _round_shares(shares, len(group))
-            if 0 in quotas[shares > 0]:
-                split = names[int(np.flatnonzero((quotas == 0) & (shares > 0))[0])]
-                raise ValueError(
-                    f"{len(group)} participants of class {label} are too few for the split {split}:"
-                    f" accepted are {int((shares > 0).sum())} or more, or other fractions or num_folds"
-                )
+            if len(group) < wanted.sum():
+                raise ValueError(self._describe_lack(len(group), str(label), wanted))
+            quotas = _round_shares(shares, len(group), wanted)
             keys = [hashlib.sha256(f"{self.seed} {name}".encode()).hexdigest() for name in group.index]  # of nothing else
             order = group.assign(key=keys).sort_values(["label", "sex", "age", "key"]).index
             splits |= {name: names[part] for name, part in zip(order, _interleave(quotas), strict=True)}
         return splits
+
+    def _describe_lack(self, count: int, label: str, wanted: np.ndarray) -> str:
+        """Return the sentence on a class with too few participants, with the remedy."""
+        most = count // self.least
+        if self.num_folds is not None:
+            remedy = f"give num_folds {most} at most" if most >= 3 else "add participants, or give a smaller least"
+            return f"{count} participants of class {label} are too few for {self.num_folds} folds of {self.least} each: {remedy}"
+        train, validation, test = wanted
+        folds = f", num_folds {most} at most" if most >= 3 else ""
+        return (
+            f"{count} participants of class {label} are too few: accepted are {wanted.sum()} or more ({train} for training,"
+            f" {validation} for validation, {test} for test); add participants, or give other fractions{folds}, a smaller"
+            " least, or a table with a column split"
+        )
 
     def _shares(self, training: bool) -> tuple[list[str], np.ndarray]:
         """Return the split and the share of each part into which participants are spread."""
@@ -133,16 +151,15 @@ def _describe_participants(scans: pd.DataFrame, age_bin: float) -> pd.DataFrame:
     return rows.assign(age=(rows["age"].astype(float) / age_bin).fillna(-1) // 1, sex=rows["sex"].fillna("").astype(str))
 
 
-def _round_shares(shares: np.ndarray, count: int) -> np.ndarray:
-    """Return whole numbers near `shares * count` that sum to it, none of them 0 where it can be helped."""
+def _round_shares(shares: np.ndarray, count: int, least: np.ndarray) -> np.ndarray:
+    """Return whole numbers near `shares * count` that sum to it, each at least `least`, whose sum is no larger than `count`."""
     exact = shares * count
     quotas = np.floor(exact + 1e-9).astype(int)
     for part in np.argsort(quotas - exact, kind="stable")[: count - quotas.sum()]:
         quotas[part] += 1
-    for part in np.flatnonzero((quotas == 0) & (shares > 0)):
-        if quotas.max() > 1:
-            quotas[quotas.argmax()] -= 1
-            quotas[part] = 1
+    for part in np.repeat(np.arange(len(quotas)), np.maximum(least - quotas, 0)):
+        quotas[(quotas - least).argmax()] -= 1
+        quotas[part] += 1
     return quotas
 
 

@@ -6,6 +6,7 @@ from bundle.data.manifest import datalist, fingerprint, read_manifest
 from bundle.data.resampling import ResampleToGrid, ResampleToGridd, redirect
 from bundle.data.samplers import BalancedBatchSampler
 from bundle.data.scans import CompleteImagesd, LoadScan, LoadScand, check_mask
+from bundle.data.signatures import MarkTrainingScansd, RecordScansd
 
 __all__ = [
     "BalancedBatchSampler",
@@ -13,6 +14,8 @@ __all__ = [
     "CompleteImagesd",
     "LoadScan",
     "LoadScand",
+    "MarkTrainingScansd",
+    "RecordScansd",
     "ResampleToGrid",
     "ResampleToGridd",
     "RestoreIntensitiesd",

@@ -17,7 +17,7 @@ SPLITS = ("train", "validation", "test")
 REQUIRED = ("participant_id", "label", "split", "image")
 PATHS = ("image", "mask", "brain_mask", "effect", "parcel_map", "control_image", "disease_image", "disease_map", "regions")
 NUMBERS = ("age", "target_age")  # years
-OTHERS = ("anatomy", "parcels", "session_id", "sex", "pair", "diagnosis")
+OTHERS = ("anatomy", "parcels", "session_id", "sex", "pair", "diagnosis", "class_name")
 NAMES = {name: (name,) for name in (*REQUIRED, *PATHS[1:], *NUMBERS, *OTHERS)}
 
 logger = logging.getLogger(__name__)

@@ -6,6 +6,8 @@ from bundle.evaluation.classification import Classes
 from bundle.evaluation.evaluation import Evaluation
 from bundle.evaluation.explainers import TranslatingExplainer
 from bundle.evaluation.longitudinal import Longitudinal
+from bundle.evaluation.origin import Origin
+from bundle.evaluation.pooling import pool_folds
 from bundle.evaluation.post_hoc import PostHocExplainer, VAGANExplainer
 from bundle.evaluation.selection import ReadableScans, draw_participants, list_validation
 from bundle.evaluation.split import Split
@@ -16,6 +18,7 @@ __all__ = [
     "Classes",
     "Evaluation",
     "Longitudinal",
+    "Origin",
     "PostHocExplainer",
     "ReadableScans",
     "Split",
@@ -23,4 +26,5 @@ __all__ = [
     "VAGANExplainer",
     "draw_participants",
     "list_validation",
+    "pool_folds",
 ]

@@ -60,6 +60,8 @@ def auc(weights: np.ndarray, labels: np.ndarray, probabilities: np.ndarray) -> n
     return np.mean(figures, axis=0)
 
 
+LEAST_PARTICIPANTS = 2  # of each class, for a linear probe: one to fit and one to predict
+OF_ALL_CLASSES = ("balanced_accuracy", "f1", "auc")  # figures that say nothing where a class has no scan
 FIGURES: dict[str, Figure] = {"accuracy": accuracy, "balanced_accuracy": balanced_accuracy, "f1": f1, "auc": auc}
 
 
@@ -81,8 +83,8 @@ class Classes:
     def score(self, encodings: Encodings, bootstrap: Bootstrap) -> pd.DataFrame:
         """Return the rows of `metrics.csv` on the probabilities and latents of the test scans."""
         predictions = {CLASSIFIER: encodings.probabilities.numpy()} if encodings.probabilities.shape[1] else {}
-        participants = [row["participant_id"] for row in self.split.rows]
-        for name in ("pooled", "content", "attribute"):
+        participants = self._list_participants()
+        for name in ("pooled", "content", "attribute") if can_probe(self.split.labels, participants) else ():
             latent = getattr(encodings, name)
             if len(latent):
                 values = latent.flatten(1).numpy()
@@ -90,11 +92,28 @@ class Classes:
                 predictions[f"probe_{'content_' if name == 'pooled' else ''}{name}"] = probe
         return score_classes(self.split, predictions, bootstrap)
 
+    def list_gaps(self) -> list[str]:
+        """Return a sentence for the figures that the test scans do not allow."""
+        gaps = []
+        for name in sorted(set(self.split.names)):
+            shown = {label for label, own in zip(self.split.labels.tolist(), self.split.names, strict=True) if own == name}
+            absent = [self.split.name_class(label) for label in range(self.split.num_classes) if label not in shown]
+            if absent:
+                gaps.append(f"no {name} scan of class {' and '.join(absent)}: no {', '.join(OF_ALL_CLASSES)}")
+        if not can_probe(self.split.labels, self._list_participants()):
+            gaps.append(f"fewer than {LEAST_PARTICIPANTS} test participants of a class: no linear probes of the latents")
+        return gaps
+
+    def _list_participants(self) -> list[str]:
+        return [str(row["participant_id"]) for row in self.split.rows]
+
     def list_predictions(self, encodings: Encodings) -> pd.DataFrame:
         """Return the contents of `predictions.csv`, a row a test scan, from its probabilities."""
         table = pd.DataFrame([self.split.describe(index) for index in range(len(self.split))]).drop(columns="scan")
         if encodings.probabilities.shape[1]:
             table["predicted"] = encodings.probabilities.argmax(1).numpy()
+            names = self.split.class_names
+            table["predicted_name"] = [names[label] if label < len(names) else "" for label in table["predicted"]]
         for label, column in enumerate(encodings.probabilities.T.tolist()):
             table[f"probability_{label}"] = column
         return table
@@ -109,7 +128,11 @@ def score_classes(split: Split, predictions: Mapping[str, np.ndarray], bootstrap
     for name in sorted(set(split.names)) if predictions else ():
         rows = np.array(split.names) == name
         for method, probabilities in predictions.items():
+            whole = len(np.unique(split.labels[rows])) == split.num_classes
             names = tuple(FIGURES) if method == CLASSIFIER else ("balanced_accuracy",)
+            names = tuple(metric for metric in names if whole or metric not in OF_ALL_CLASSES)
+            if not names:
+                continue
             table = score_predictions(split.labels[rows], probabilities[rows], bootstrap, names)
             tables.append(table.assign(split=name, protocol="", method=method, direction=""))
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
@@ -146,24 +169,33 @@ def probe_latent(
         latent: one row a scan, shape (N, F).
         labels: classes, shape (N,).
         participants: participant of each scan; all scans of one lie in the same fold.
-        num_folds: folds of the cross-validation; fewer when a class has fewer scans.
+        num_folds: folds of the cross-validation; fewer when a class has fewer participants.
         seed: seed of the folds.
 
     Returns:
         Out-of-fold probabilities, shape (N, K).
 
     Raises:
-        ValueError: When a class has fewer than two scans.
+        ValueError: When a class has fewer than two participants.
     """
-    classes, counts = np.unique(labels, return_counts=True)
-    if len(classes) < 2 or counts.min() < 2:
-        raise ValueError(f"a linear probe needs two scans of each class at least, got labels {labels.tolist()}")
-    folds = StratifiedGroupKFold(min(num_folds, int(counts.min())), shuffle=True, random_state=seed)
+    if not can_probe(labels, participants):
+        raise ValueError(f"a linear probe needs two participants of each class at least, got labels {labels.tolist()}")
+    folds = StratifiedGroupKFold(min(num_folds, _count_participants(labels, participants)), shuffle=True, random_state=seed)
     fitted = min(len(train) for train, _ in folds.split(latent, labels, participants))
     rotation = [PCA(fitted - 1, svd_solver="full")] if latent.shape[1] >= fitted else []
     probe = make_pipeline(*rotation, LogisticRegression(max_iter=1000))
     groups = np.asarray(participants)
     return cross_val_predict(probe, _scale(latent), labels, groups=groups, cv=folds, method="predict_proba")
+
+
+def can_probe(labels: np.ndarray, participants: Sequence[str]) -> bool:
+    """Return whether there are two classes or more, and enough participants of each, for a linear probe."""
+    return len(np.unique(labels)) > 1 and _count_participants(labels, participants) >= LEAST_PARTICIPANTS
+
+
+def _count_participants(labels: np.ndarray, participants: Sequence[str]) -> int:
+    """Return the number of participants of the class that has the fewest."""
+    return min(len({name for name, own in zip(participants, labels, strict=True) if own == label}) for label in np.unique(labels))
 
 
 def _scale(latent: np.ndarray) -> np.ndarray:

@@ -15,11 +15,12 @@ from bundle.evaluation.map_metrics.scorer import MapScorer
 from bundle.evaluation.map_metrics.scores import summarise_scores
 from bundle.evaluation.map_metrics.volumes import Ventricles, summarise_volumes
 from bundle.evaluation.names import COLUMNS, WAYS
+from bundle.evaluation.origin import Origin
 from bundle.evaluation.reporting.gaps import find_gaps
-from bundle.evaluation.reporting.results import Results
+from bundle.evaluation.reporting.results import OPTIONAL, Results
 from bundle.evaluation.reporting.tables import format_results
 from bundle.evaluation.uncertainty.spread import Uncertainty
-from bundle.files import check_writable
+from bundle.files import announce, check_writable
 
 CALIBRATION = "calibration.pt"
 
@@ -39,6 +40,7 @@ class Evaluation:
         volumes: do translations change the ventricles as much as they should? Likewise.
         ages: is the age predicted, and reached by translation? Likewise.
         uncertainty: does the spread of sampled maps show where they are wrong? Likewise.
+        origin: where the network comes from, named in all outputs; None for a network of no file.
     """
 
     def __init__(
@@ -52,10 +54,11 @@ class Evaluation:
         volumes: Ventricles | None = None,
         ages: Ages | None = None,
         uncertainty: Uncertainty | None = None,
+        origin: Origin | None = None,
     ) -> None:
         self.results, self.bootstrap, self.explainer, self.split = results, bootstrap, explainer, explainer.split
         self.maps, self.classes, self.pairs, self.volumes = maps, classes, pairs, volumes
-        self.ages, self.uncertainty = ages, uncertainty
+        self.ages, self.uncertainty, self.origin = ages, uncertainty, origin
 
     def run(self) -> pd.DataFrame:
         """Evaluate, write the tables and `settings.json`, and print the results.
@@ -72,18 +75,31 @@ class Evaluation:
             ValueError: When the lesion mask of a diseased scan is empty.
         """
         check_writable(self.results.folder)
+        warnings = self.list_warnings()
         encodings = self.explainer.encode()
         tables = self.measure(encodings)
         metrics = pd.concat([*self._summarise(tables), self.classes.score(encodings, self.bootstrap)], ignore_index=True)
         metrics = metrics.assign(cohort=self.split.cohort)[list(COLUMNS)]
         predictions = self.classes.list_predictions(encodings)
+        settings = {**self.describe(), **(self.origin.describe() if self.origin else {}), "warnings": warnings}
         self.results.begin()
         self.results.write_images(self.maps.kept)
         if self.uncertainty is not None:
             self.uncertainty.save_calibrations(self.results.folder / CALIBRATION)
-        self.results.write_tables({"metrics": metrics, **tables, "predictions": predictions}, self.describe())
+        self.results.write_tables({"metrics": metrics, **tables, "predictions": predictions}, settings)
         print(format_results(metrics, self.results.headline, self.list_gaps()))
+        print(*(self.origin.list_lines() if self.origin else []), *(f"Warning: {sentence}." for sentence in warnings), sep="\n")
+        announce(self.results.folder, {
+            "metrics.csv": "figures with intervals", "predictions.csv": "class of each test scan",
+            **({"scans.csv": "figures of each map"} if len(tables["scans"]) else {}),
+            **{f"{name}.csv": "see docs/outputs.md" for name in OPTIONAL}, "maps.npz": "maps of a few scans",
+            CALIBRATION: "intervals, for inference", "settings.json": "settings, the checkpoint, and warnings",
+        })  # fmt: skip
         return metrics
+
+    def list_warnings(self) -> list[str]:
+        """Return a sentence for each reason for which the figures may mislead: another cohort, or training scans."""
+        return self.origin.list_warnings(self.split) if self.origin else []
 
     def measure(self, encodings: Encodings) -> dict[str, pd.DataFrame]:
         """Return the scores of single scans, by name of the table; empty tables where the cohort lacks what they need."""
@@ -128,7 +144,7 @@ class Evaluation:
 
     def list_gaps(self) -> list[str]:
         """Return a sentence for all that the cohort's columns, gaps in them, or the network do not allow to be computed."""
-        parts = [part for part in (self.ages, self.uncertainty, self.explainer) if part is not None]
+        parts = [part for part in (self.split, self.classes, self.ages, self.uncertainty, self.explainer) if part is not None]
         return [*find_gaps(self.split.rows), *(sentence for part in parts for sentence in part.list_gaps())]
 
     def _summarise(self, tables: dict[str, pd.DataFrame]) -> list[pd.DataFrame]:

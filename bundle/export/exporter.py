@@ -13,7 +13,7 @@ from torch import Tensor
 from bundle.attribution import PriorSource
 from bundle.export.formats import FORMATS, Run, capture, check_formats
 from bundle.export.parts import Part, split_network
-from bundle.files import check_writable, write_atomically
+from bundle.files import announce, check_writable, write_atomically
 from bundle.inference import load_scan
 
 BATCH_SIZES = (1, 3)  # that files are compared at; they are written from a batch of two
@@ -101,6 +101,11 @@ class Exporter:
         with write_atomically(self.folder / "differences.csv") as temporary:
             table.to_csv(temporary, index=False, float_format="%.3g")
         print(table.to_string(index=False, float_format="{:.2g}".format))
+        announce(self.folder, {
+            **{f"*{FORMATS[key].suffix}": f"parts of the network, {key}" for key in self.formats},
+            "attributes.npy": "drawn attributes",
+            "image.npy": "scans, as the network takes them", "differences.csv": "differences from PyTorch",
+        })  # fmt: skip
         return table
 
     def _export(self, name: str, part: Part, inputs: Sequence[Tensor]) -> list[dict[str, Any]]:

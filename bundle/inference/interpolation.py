@@ -14,7 +14,7 @@ from torch import Tensor
 from bundle.data.headers import unpack_fields
 from bundle.data.intensities import RestoreIntensitiesd
 from bundle.data.scans import strip_suffix
-from bundle.files import check_writable, write_nifti
+from bundle.files import announce, check_writable, write_nifti
 from bundle.inference.datasets import load_scan
 from bundle.inference.overview import save_strip
 from bundle.inference.postprocessing import check_finite
@@ -127,4 +127,7 @@ class Interpolation:
         best = result.probabilities.max(dim=1)
         titles = [f"class {label}, p = {p:.2f}" for p, label in zip(best.values.tolist(), best.indices.tolist(), strict=True)]
         save_strip(result.images, titles, f"{stem}.png")
+        announce(self.output_dir, {
+            Path(f"{stem}.nii.gz").name: "the walk, one volume a step", Path(f"{stem}.png").name: "its picture",
+        })  # fmt: skip
         return result

@@ -14,7 +14,7 @@ from monai.utils.enums import CommonKeys as Keys
 
 from bundle.data.discovery import IMAGES
 from bundle.data.headers import WARNINGS_KEY, unpack_fields
-from bundle.files import check_writable, hold_folder, remove_leftovers, write_nifti
+from bundle.files import announce, check_writable, hold_folder, remove_leftovers, write_nifti
 from bundle.inference.datasets import DONE, FAILURE
 from bundle.inference.evaluator import ScanEvaluator
 from bundle.inference.overview import save_overview
@@ -176,12 +176,13 @@ class Predictions:
         return row | {key: result[key] for key in ("predicted_class", "target_class", *AGES) if key in result} | probabilities
 
 
-def explain_scans(evaluator: ScanEvaluator, predictions: Predictions) -> None:
+def explain_scans(evaluator: ScanEvaluator, predictions: Predictions, written: Mapping[str, str]) -> None:
     """Explain all scans while no other process writes to their folder.
 
     Args:
         evaluator: engine that explains them.
         predictions: writes what it gives.
+        written: what each file is, by its name or pattern, for the end.
 
     Raises:
         OSError: When nothing can be written to the folder.
@@ -192,6 +193,7 @@ def explain_scans(evaluator: ScanEvaluator, predictions: Predictions) -> None:
     check_writable(folder)
     with hold_folder(folder, folder / LOCK, "output_dir"):
         evaluator.run()
+    announce(folder, written)
     predictions.finish()
 
 

@@ -12,15 +12,25 @@ from sklearn.decomposition import PCA
 from bundle.evaluation import Evaluation, TranslatingExplainer
 from bundle.evaluation.encodings import Encodings
 from bundle.evaluation.names import METRICS
-from bundle.files import check_writable, write_atomically
+from bundle.files import announce, check_writable, write_atomically
 from bundle.report.panels import NUM_STEPS, make_interpolation, make_pairs, make_panels
 from bundle.report.plots import plot_latent
 from bundle.report.provenance import find_commit, list_versions
-from bundle.report.sections import draw_ages, draw_curves, draw_volumes, flatten, show_split, summarise_split
+from bundle.report.sections import (
+    count_classes,
+    describe_phases,
+    draw_ages,
+    draw_curves,
+    draw_volumes,
+    flatten,
+    show_split,
+    summarise_split,
+)
 from bundle.report.spreads import draw_coverage, make_spreads
 
 TEMPLATE = "template.html"
 COMMAND = "python -m monai.bundle run evaluation --config_file \"['configs/train.yaml','configs/evaluate.yaml']\""
+LEAST_POINTS = 3  # scans of which principal components are drawn
 SPLIT_NAMES = {"seen": "Seen anatomies", "unseen": "Unseen anatomies", "test": "Test scans"}
 
 
@@ -72,10 +82,14 @@ class Report:
         page = environment.get_template(TEMPLATE).render(
             title=self.title,
             cohort=explainer.split.cohort,
+            origin=evaluation.origin.list_lines() if evaluation.origin else [],
+            warnings=evaluation.results.read_settings().get("warnings", []),
             headline=headline,
-            summaries=[summarise_split(metrics, name, headline) for name in names],
+            summaries=[
+                summarise_split(metrics, name, headline) | {"counts": count_classes(explainer.split, name)} for name in names
+            ],
             results=[show_split(metrics, name, headline) for name in names],
-            left_out=evaluation.list_gaps(),
+            left_out=[*evaluation.list_gaps(), *self._list_gaps()],
             panels={name: make_panels(explainer, tables["scans"], encodings.attribute, name, headline) for name in names},
             pairs={name: make_pairs(evaluation.pairs, tables["pairs"], encodings.attribute, name) for name in names},
             scatters={
@@ -89,6 +103,7 @@ class Report:
             spreads={name: make_spreads(evaluation.uncertainty, tables["uncertainty"], name) for name in names},
             interpolations={name: make_interpolation(explainer, encodings.attribute, name, target=1) for name in names},
             curves=list(draw_curves(self.history)),
+            phases=list(describe_phases(self.history)),
             latents=list(self._draw_latents(encodings, metrics)),
             names={name: SPLIT_NAMES.get(name, name) for name in names},
             steps=NUM_STEPS,
@@ -99,7 +114,7 @@ class Report:
         )
         with write_atomically(self.path) as temporary:
             temporary.write_text(page, encoding="utf-8")
-        print(f"Report: {self.path}")
+        announce(self.path.parent, {self.path.name: "the report, a page for any browser"})
         return self.path
 
     def _read_tables(self) -> dict[str, pd.DataFrame]:
@@ -109,8 +124,7 @@ class Report:
         if metrics.empty:
             raise FileNotFoundError(f"{results.folder / 'metrics.csv'} does not exist: run the evaluation first ({COMMAND})")
         found = results.read_settings()
-        if found != wanted:
-            changed = ", ".join(sorted(key for key, value in wanted.items() if found.get(key) != value))
+        if changed := ", ".join(sorted(key for key, value in wanted.items() if found.get(key) != value)):
             raise ValueError(f"{results.folder} holds an evaluation with another {changed}: run the evaluation again ({COMMAND})")
         tables = {name: results.read_table(name) for name in ("pairs", "volumes", "ages", "uncertainty")}
         has_maps = metrics["metric"].isin(METRICS).any()
@@ -122,15 +136,24 @@ class Report:
             ("Attribute", encodings.attribute, "probe_attribute"),
             ("Content", encodings.content, "probe_content"),
         ):
+            if len(self.explainer.split) < LEAST_POINTS:
+                return
             points = PCA(2, svd_solver="full").fit_transform(latent.flatten(1).double().numpy())
             split = self.explainer.split
-            drawing = plot_latent(points, split.labels, split.names, f"{name}: principal components")
+            drawing = plot_latent(points, split.labels, split.names, f"{name}: principal components", split.name_class)
             rows = metrics[metrics["method"] == probe]
             figures = ", ".join(f"{row['mean']:.2f} ({row['split']})" for _, row in rows.iterrows())
             chance = 1 / split.num_classes
-            yield drawing, f"{name}: a linear probe predicts the class with balanced accuracy {figures}; chance is {chance:.2f}."
+            probed = f"a linear probe predicts the class with balanced accuracy {figures}; chance is {chance:.2f}."
+            yield drawing, f"{name}: {probed if len(rows) else 'too few scans for a linear probe.'}"
+
+    def _list_gaps(self) -> list[str]:
+        """Return a sentence where there is no table of the training."""
+        return [] if self.history.is_file() else [f"{self.history} does not exist: no learning curves"]
 
     def _list_settings(self) -> dict[str, str]:
         """Return what decided the figures, by name."""
+        origin = self.evaluation.origin
         code = {"git commit": find_commit(Path(__file__).parent) or "none", "checkpoint": str(self.checkpoint)}
+        code |= {"trained for": origin.trained_for} if origin else {}
         return code | dict(flatten(self.evaluation.describe())) | dict(flatten(self.settings))

@@ -68,7 +68,7 @@ def make_panel(explainer: TranslatingExplainer, attribute: Tensor, index: int, t
         Tile(draw_spread(take_planes(spread, point), highest), f"their standard deviation, to {highest:.1g}"),
     ]
     participants = [each.row["participant_id"] for each in (scan, reference)]
-    name = f"{participants[0]}, class {scan.label} to {target}, reference {participants[1]}"
+    name = f"{participants[0]}, class {split.name_class(scan.label)} to {split.name_class(target)}, reference {participants[1]}"
     return Panel(name if score is None else f"{name}: NCC {score:.2f}", tiles)
 
 
@@ -92,7 +92,8 @@ def make_pair(pairs: Longitudinal, attribute: Tensor, index: int, score: float) 
     ]
     tiles.append(Tile(draw_map(take_planes(mean, point), limit), f"map, ±{limit:.2f}"))
     tiles += [_draw_truth(scan.image, truth, point)] if truth.any() else []
-    name = f"{about['participant_id']}, {about['kind']}, class {about['label']} to {about['pair_label']}"
+    classes = [split.name_class(about[key]) for key in ("label", "pair_label")]
+    name = f"{about['participant_id']}, {about['kind']}, class {classes[0]} to {classes[1]}"
     return Panel(f"{name}: mean absolute map {score:.4f}", tiles)
 
 
@@ -108,18 +109,22 @@ def make_pairs(pairs: Longitudinal | None, table: pd.DataFrame, attribute: Tenso
     return panels
 
 
-def make_interpolation(explainer: TranslatingExplainer, attribute: Tensor, split: str, target: int) -> Panel:
-    """Show the first control of a split while its attribute moves to that of its reference scan of class `target`."""
-    index = _members(explainer.split, split, 0)[0]
+def make_interpolation(explainer: TranslatingExplainer, attribute: Tensor, split: str, target: int) -> Panel | None:
+    """Show the first control of a split while its attribute moves to that of its reference scan of class `target`, if any."""
+    members = _members(explainer.split, split, 0, target)
+    if not members:
+        return None
+    index = members[0]
     strip = explainer.interpolate(index, target, attribute, NUM_STEPS)  # (num_steps, C, H, W[, D])
     change = strip - strip[:1]
     point, limit = find_point(change[-1]), find_range(change[-1])
-    names = [f"{share:.0%}" for share in np.linspace(0, 1, NUM_STEPS)]
-    tiles = [Tile(draw_scan(take_planes(step, point, BACKGROUND)), name) for step, name in zip(strip, names, strict=True)]
-    for step, name in zip(change, names, strict=True):
+    shares = [f"{share:.0%}" for share in np.linspace(0, 1, NUM_STEPS)]
+    tiles = [Tile(draw_scan(take_planes(step, point, BACKGROUND)), name) for step, name in zip(strip, shares, strict=True)]
+    for step, name in zip(change, shares, strict=True):
         tiles.append(Tile(draw_map(take_planes(step, point), limit), f"change at {name}"))
     row = explainer.split.rows[index]
-    return Panel(f"{row['participant_id']}, from class {row['label']} to {target}; changes up to ±{limit:.2f}", tiles)
+    names = explainer.split.name_class(row["label"]), explainer.split.name_class(target)
+    return Panel(f"{row['participant_id']}, from class {names[0]} to {names[1]}; changes up to ±{limit:.2f}", tiles)
 
 
 def make_panels(
@@ -130,7 +135,7 @@ def make_panels(
     for source, target in sorted(explainer.split.list_directions(), key=lambda pair: pair[1]):
         direction = explainer.split.name_direction(source, target)
         chosen: Sequence[tuple[int, float | None]] = choose_scans(scans, split, direction, metric)
-        first = _members(explainer.split, split, source)[: len(QUANTILES)]
+        first = _members(explainer.split, split, source, target)[: len(QUANTILES)]
         wanted = chosen or [(index, None) for index in first]
         panels[direction] = [make_panel(explainer, attribute, index, target, score) for index, score in wanted]
     return panels
@@ -146,9 +151,10 @@ def orient(truth: Tensor, source: int, target: int) -> Tensor:
     return truth if is_mask(truth) or target > source else -truth
 
 
-def _members(split: Split, name: str, label: int) -> list[int]:
-    """Return the positions of the scans of a class."""
-    return [i for i, own in enumerate(split.names) if own == name and split.labels[i] == label]
+def _members(split: Split, name: str, label: int, target: int) -> list[int]:
+    """Return the positions of the scans of a class that have a reference scan of another one."""
+    members = [i for i, own in enumerate(split.names) if own == name and split.labels[i] == label]
+    return [i for i in members if split.has_reference(i, target)]
 
 
 def _draw_truth(scan: Tensor, truth: Tensor, point: Sequence[int]) -> Tile:

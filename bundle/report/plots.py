@@ -1,7 +1,7 @@
 """Drawings inside the page, as SVG elements whose lines and text take the page's colour."""
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -73,15 +73,17 @@ def plot_curves(history: pd.DataFrame, columns: Sequence[str], title: str, log: 
         return _to_svg(figure, title)
 
 
-def plot_latent(points: np.ndarray, labels: np.ndarray, splits: Sequence[str], title: str) -> Markup:
-    """Draw points (N, 2) of a latent space: colours are classes (N,), shapes are splits."""
+def plot_latent(
+    points: np.ndarray, labels: np.ndarray, splits: Sequence[str], title: str, name_class: Callable[[int], str] = str
+) -> Markup:
+    """Draw points (N, 2) of a latent space: colours are classes (N,), named by `name_class`, shapes are splits."""
     with rc_context(STYLE):
         figure, axes = _make_axes(3.4)
         for split, marker in zip(sorted(set(splits)), "o^s", strict=False):
             for label in np.unique(labels).tolist():
                 chosen = (labels == label) & (np.array(splits) == split)
                 colour = PALETTE[label % len(PALETTE)]
-                name = f"class {label}, {split}"
+                name = f"class {name_class(label)}, {split}"
                 axes.plot(*points[chosen].T, marker, color=colour, markersize=4.5, alpha=0.75, markeredgewidth=0, label=name)
         axes.set_ylabel("second component")
         _label(axes, "first component", title)

@@ -9,11 +9,13 @@ from markupsafe import Markup
 
 from bundle.evaluation.names import METRICS, TRIVIAL_METHODS, WAYS, select_kind
 from bundle.evaluation.reporting import FIGURES, pivot_figures, pivot_maps, show_number
-from bundle.evaluation.split import CONVERTER
+from bundle.evaluation.split import CONVERTER, Split
 from bundle.report.plots import family_of, plot_curves, plot_figures, plot_scatter
 
 MAIN_FIGURES = (  # label, method, metric; shown where there are such rows
     ("accuracy", "classifier", "accuracy"),
+    ("balanced accuracy", "classifier", "balanced_accuracy"),
+    ("AUC", "classifier", "auc"),
     ("content probe", "probe_content", "balanced_accuracy"),
     ("repeat ratio", "longitudinal", "repeat_ratio"),
     ("volume effect, exemplar", "exemplar", "volume_correlation"),
@@ -76,6 +78,28 @@ def _select_maps(rows: pd.DataFrame, metric: str, kind: str) -> pd.DataFrame:
     return paired if len(paired) else maps
 
 
+def count_classes(split: Split, name: str) -> str:
+    """Return how many test scans of each class there are, such as "8 scans: 4 of class 0 MCI, 4 of class 1 AD"."""
+    labels = [label for label, own in zip(split.labels.tolist(), split.names, strict=True) if own == name]
+    counts = ", ".join(f"{labels.count(label)} of class {split.name_class(label)}" for label in range(split.num_classes))
+    return f"{len(labels)} scan{'s' if len(labels) != 1 else ''}: {counts}"
+
+
+def describe_phases(path: Path) -> Iterator[str]:
+    """Yield a sentence for each phase of a training history, `train.csv`, and one on the epoch whose network was kept."""
+    history = pd.read_csv(path) if path.is_file() else pd.DataFrame()
+    if not {"phase", "chosen"} <= set(history) or history["phase"].isna().all():
+        return
+    for phase, epochs in history.groupby("phase", sort=False)["epoch"]:
+        yield (
+            f"Epochs {epochs.min()} to {epochs.max()}: phase {phase}."
+            if len(epochs) > 1
+            else f"Epoch {epochs.min()}: phase {phase}."
+        )
+    for _, row in history[history["chosen"] == 1].iterrows():
+        yield f"The network of epoch {row['epoch']}, phase {row['phase']}, is the one that was kept."
+
+
 def draw_volumes(volumes: pd.DataFrame, split: str) -> Iterator[Markup]:
     """Yield drawings of the change of ventricle volume in `volumes.csv` against the true change, one a direction."""
     if volumes.empty:
@@ -126,7 +150,8 @@ def flatten(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
 
 def _figure(label: str, row: pd.Series, beside: str) -> dict[str, str]:
     value = "n/a" if pd.isna(row["mean"]) else show_number(row["mean"])
-    interval = f"{show_number(row['ci_low'])} to {show_number(row['ci_high'])}"
+    known = not pd.isna(row["ci_low"])
+    interval = f"{show_number(row['ci_low'])} to {show_number(row['ci_high'])}" if known else "no interval"
     return {"label": label, "value": value, "interval": interval, "beside": beside}
 
 

@@ -1,5 +1,6 @@
 """Find a cohort, or simulate one: what all simulated studies share."""
 
+import difflib
 import json
 import logging
 from abc import ABC, abstractmethod
@@ -70,7 +71,8 @@ def find_cohort(dataset_dir: str | Path, simulate: Callable[..., Path]) -> Path:
         The folder.
 
     Raises:
-        FileNotFoundError: When the folder holds something, but no cohort.
+        FileNotFoundError: When the folder holds something, but no cohort, or its path is a wrong one: of a folder that does not
+            exist either, or nearly the name of a cohort beside it.
         ValueError: When it holds a simulated cohort with other settings, or is a file that is no table.
     """
     folder = Path(dataset_dir).expanduser()
@@ -84,8 +86,23 @@ def find_cohort(dataset_dir: str | Path, simulate: Callable[..., Path]) -> Path:
         )
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"dataset_dir {folder} is no folder and no table ({', '.join(TABLE_SUFFIXES)}): give a cohort")
+    if not folder.is_dir():
+        _check_path(folder)
     logger.warning("No cohort in %s: simulating one there", folder)
     return simulate(dataset_dir=folder)
+
+
+def _check_path(folder: Path) -> None:
+    """Refuse to simulate where a path is likely to be mistyped: a `FileNotFoundError`."""
+    place = folder.resolve().parent
+    if not place.is_dir() and not place.parent.is_dir():
+        raise FileNotFoundError(f"dataset_dir {folder} does not exist, nor does the folder {place}: give the folder of a cohort")
+    others = [other.name for other in place.iterdir() if find_table(other).is_file()] if place.is_dir() else []
+    if near := difflib.get_close_matches(folder.name, [name for name in others if name != folder.name], n=1, cutoff=0.8):
+        raise FileNotFoundError(
+            f"dataset_dir {folder} does not exist; did you mean {place / near[0]}? (To simulate a cohort there,"
+            " make the empty folder first)"
+        )
 
 
 def simulate_cohort(

@@ -1,8 +1,9 @@
 """Training: objective, engine, validation, and the files of a run."""
 
-from bundle.training.checkpoints import BestModel, RunState, fingerprint_images
+from bundle.training.checkpoints import BestModel, Provenance, RunState, fingerprint_images
 from bundle.training.history import History, LossBar
 from bundle.training.objective import Phase
+from bundle.training.phases import fit_phases
 from bundle.training.schedules import cosine_schedule
 from bundle.training.settings import check_key_metric, check_settings
 from bundle.training.trainer import EpochSeed, ICAMTrainer, Learner, train
@@ -17,11 +18,13 @@ __all__ = [
     "Learner",
     "LossBar",
     "Phase",
+    "Provenance",
     "RunState",
     "check_key_metric",
     "check_settings",
     "cosine_schedule",
     "direction",
     "fingerprint_images",
+    "fit_phases",
     "train",
 ]

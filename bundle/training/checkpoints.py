@@ -5,7 +5,7 @@ import logging
 import math
 import os
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,34 @@ from ignite.engine import Engine, Events
 from monai.engines import Evaluator
 from torch import nn
 
+from bundle.checkpoints import save_network
+from bundle.cohorts import Identity
+from bundle.data.signatures import SCANS, RecordScansd
 from bundle.files import load_tensors, save_tensors
 from bundle.records import check_settings, compute_fingerprint
+from bundle.training.phases import has_whole_objective, name_phase
 
 REPLACED = {"dataset_dir": "images"}  # settings of earlier versions, and those in their place: an old state has neither checked
 BLOCK = 4096  # bytes
 
 logger = logging.getLogger(__name__)
+
+
+class Provenance:
+    """What the file of a network says of its training: cohort, classes, and signatures of the scans.
+
+    Args:
+        identity: the cohort.
+        record: noted the training scans while they were read.
+    """
+
+    def __init__(self, identity: Identity, record: RecordScansd) -> None:
+        self.identity, self.record = identity, record
+
+    def __call__(self) -> dict[str, Any]:
+        """Return it as tensors and plain values."""
+        name, fingerprint, class_names = self.identity
+        return {"cohort": name, "fingerprint": fingerprint, "class_names": class_names, SCANS: self.record.list_signatures()}
 
 
 class RunState:
@@ -76,51 +97,80 @@ class RunState:
 class BestModel:
     """Save a network whenever the key metric of its validation is the best so far, and stop when it has not been for long.
 
+    Only epochs of the whole objective compete: before, the network cannot translate. Of equal ones the latest is kept. A run that
+    starts anew removes the file of an earlier one, so that what is there is of this run.
+
     Attach it to the trainer, after the validation. MONAI's CheckpointSaver and EarlyStopHandler do the same in two handlers, but
     keep the best score in two places, and over a resumption only inside the saved network's file.
 
     Args:
-        path: file of the network, a dictionary with the key `model`.
+        path: file of the network, see `bundle.checkpoints.save_network`.
         network: network to save.
         validator: engine with the key metric; larger is better.
         interval: epochs between validations.
         patience: validations without a new best after which training stops.
+        about: what is kept beside the weights; None for nothing but the epoch.
+
+    Attributes:
+        best: best score so far.
+        since: validations since.
+        epoch: epoch whose network is kept; None before there is one.
     """
 
-    def __init__(self, path: str | Path, network: nn.Module, validator: Evaluator, interval: int, patience: int) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        network: nn.Module,
+        validator: Evaluator,
+        interval: int,
+        patience: int,
+        about: Callable[[], Mapping[str, Any]] | None = None,
+    ) -> None:
         self.path, self.network, self.validator = Path(path), network, validator
-        self.interval, self.patience = interval, patience
-        self.best, self.since = float("-inf"), 0  # best score, and validations since
+        self.interval, self.patience, self.about = interval, patience, about
+        self.best, self.since = float("-inf"), 0
+        self.epoch: int | None = None
 
     def attach(self, engine: Engine) -> None:
         """Register with a trainer."""
+        engine.add_event_handler(Events.EPOCH_STARTED, self.start)
         engine.add_event_handler(Events.EPOCH_COMPLETED(every=self.interval), self)
 
+    def start(self, engine: Engine) -> None:
+        """Remove the network of an earlier run while this one has none."""
+        if self.epoch is None:
+            self.path.unlink(missing_ok=True)
+
     def __call__(self, engine: Engine) -> None:
-        """Save the network if the key metric is a new best.
+        """Save the network if the key metric is a new best, or as good, in an epoch of the whole objective.
 
         Raises:
             ValueError: When the validation has no such figure.
         """
+        if not has_whole_objective(engine):
+            return
         name = self.validator.state.key_metric_name
         score = float(self.validator.state.metrics[name])
         if math.isnan(score):
             raise ValueError(f"the validation split gives no {name}: set key_metric to one that it gives, such as accuracy")
         self.since += 1
-        if score > self.best:
-            self.best, self.since = score, 0
-            save_tensors(self.path, {"model": self.network.state_dict()})
+        if score >= self.best:
+            self.best, self.since, self.epoch = score, 0, engine.state.epoch
+            epoch = {"epoch": self.epoch, "phase": name_phase(engine), "key_metric": name, "score": score}
+            save_network(self.path, self.network, {**(self.about() if self.about else {}), **epoch})
+            logger.info("Epoch %d is kept in %s: %s %.4g is the best so far", self.epoch, self.path, name, score)
         if self.since >= self.patience:
             logger.warning("Stopping after epoch %d: no better %s for %d validations", engine.state.epoch, name, self.since)
             engine.terminate()
 
-    def state_dict(self) -> dict[str, float]:
-        """Return the best score so far and the number of validations since."""
-        return {"best": self.best, "since": self.since}
+    def state_dict(self) -> dict[str, Any]:
+        """Return the best score so far, the number of validations since, and the epoch."""
+        return {"best": self.best, "since": self.since, "epoch": self.epoch}
 
-    def load_state_dict(self, state_dict: Mapping[str, float]) -> None:
-        """Restore the best score and the number of validations since."""
-        self.best, self.since = state_dict["best"], int(state_dict["since"])
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Restore them; a state without the epoch, of an earlier version, may have any phase's: it counts as none."""
+        if "epoch" in state_dict:
+            self.best, self.since, self.epoch = state_dict["best"], int(state_dict["since"]), state_dict["epoch"]
 
 
 def fingerprint_images(manifest: pd.DataFrame) -> str:

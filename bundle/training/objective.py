@@ -162,6 +162,7 @@ class Phase:
         batch_size: scans in a batch, as many of each class.
         weights: weights of the terms of `GeneratorObjective`.
         discriminator_weights: weights of those of `DiscriminatorObjective`; empty when the discriminators are not trained.
+        name: what the log and `train.csv` call it.
 
     Raises:
         ValueError: When a name is no term, or a weight is negative.
@@ -173,8 +174,9 @@ class Phase:
         batch_size: int,
         weights: Mapping[str, float],
         discriminator_weights: Mapping[str, float],
+        name: str = "",
     ) -> None:
-        self.epochs, self.batch_size = epochs, batch_size
+        self.epochs, self.batch_size, self.name = epochs, batch_size, name
         self.generator, self.discriminators = GeneratorObjective(weights), DiscriminatorObjective(discriminator_weights)
 
     def __repr__(self) -> str:

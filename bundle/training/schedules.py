@@ -1,9 +1,15 @@
 """Learning-rate schedules."""
 
+import logging
 import math
+from functools import cache
 
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
+
+WARMUP_SHARE = 0.1  # of a training that is shorter than its warm-up
+
+logger = logging.getLogger(__name__)
 
 
 def cosine_schedule(optimizer: Optimizer, num_iterations: int, num_warmup: int = 0) -> LambdaLR:
@@ -16,15 +22,15 @@ def cosine_schedule(optimizer: Optimizer, num_iterations: int, num_warmup: int =
     Args:
         optimizer: its parameter groups keep their own peak rates.
         num_iterations: iterations until the rate is zero.
-        num_warmup: iterations until the peak.
+        num_warmup: iterations until the peak; in a training that is not longer, as `fit_warmup` has it.
 
     Returns:
         A schedule to step after every iteration.
 
     Raises:
-        ValueError: When the warm-up is not shorter than the whole.
+        ValueError: When the warm-up is negative.
     """
-    check_warmup(num_warmup, num_iterations)
+    num_warmup = fit_warmup(num_warmup, num_iterations)
 
     def factor(iteration: int) -> float:
         if iteration < num_warmup:
@@ -35,18 +41,28 @@ def cosine_schedule(optimizer: Optimizer, num_iterations: int, num_warmup: int =
     return LambdaLR(optimizer, factor)
 
 
-def check_warmup(num_warmup: int, num_iterations: int) -> None:
-    """Refuse a warm-up that is not shorter than the training.
+def fit_warmup(num_warmup: int, num_iterations: int) -> int:
+    """Return the iterations of a warm-up, cut to a tenth of a training that is not longer.
 
     Args:
         num_warmup: iterations until the learning rate's peak.
         num_iterations: iterations of the training.
 
     Raises:
-        ValueError: When it is not.
+        ValueError: When the warm-up is negative.
     """
-    if not 0 <= num_warmup < num_iterations:
-        raise ValueError(
-            f"warmup_iterations must be at least 0 and below the {num_iterations} iterations of the training (max_epochs x "
-            f"epoch_length), got {num_warmup}"
-        )
+    if num_warmup < 0:
+        raise ValueError(f"warmup_iterations must be at least 0, got {num_warmup}")
+    if num_warmup < num_iterations:
+        return num_warmup
+    return _cut(num_warmup, num_iterations)
+
+
+@cache  # one sentence, whatever the number of schedules
+def _cut(num_warmup: int, num_iterations: int) -> int:
+    cut = int(WARMUP_SHARE * num_iterations)
+    logger.warning(
+        "The rise of the learning rate is cut from warmup_iterations %d to %d: the training has %d iterations (max_epochs x"
+        " epoch_length)", num_warmup, cut, num_iterations,
+    )  # fmt: skip
+    return cut

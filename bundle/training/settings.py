@@ -6,13 +6,19 @@ import pandas as pd
 
 from bundle.data.samplers import check_batch_size
 from bundle.training.objective import Phase
-from bundle.training.schedules import check_warmup
+from bundle.training.phases import check_epochs
+from bundle.training.schedules import fit_warmup
 
 
 def check_settings(
-    phases: Sequence[Phase], num_classes: int, max_epochs: int, epoch_length: int | None, warmup_iterations: int
+    phases: Sequence[Phase],
+    num_classes: int,
+    max_epochs: int,
+    epoch_length: int | None,
+    warmup_iterations: int,
+    val_interval: int = 1,
 ) -> None:
-    """Refuse batches that no classes fill evenly, and a rise of the learning rate beyond the end.
+    """Refuse batches that no classes fill evenly, and trainings of which no network would be kept.
 
     Args:
         phases: parts of the training.
@@ -20,14 +26,16 @@ def check_settings(
         max_epochs: epochs of the training.
         epoch_length: iterations of an epoch; None when the scans decide.
         warmup_iterations: iterations until the learning rate's peak.
+        val_interval: epochs between validations.
 
     Raises:
         ValueError: When one of these is found.
     """
     for phase in phases:
         check_batch_size(phase.batch_size, num_classes)
+    check_epochs(phases, max_epochs, val_interval)
     if epoch_length is not None:
-        check_warmup(warmup_iterations, max_epochs * epoch_length)
+        fit_warmup(warmup_iterations, max_epochs * epoch_length)
 
 
 def check_key_metric(key_metric: str, manifest: pd.DataFrame) -> None:

@@ -1,5 +1,6 @@
 """Training engine of ICAM."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,17 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
+from bundle.checkpoints import read_about
 from bundle.data.scans import without_metadata
-from bundle.files import hold_folder, remove_leftovers
+from bundle.files import announce, hold_folder, remove_leftovers
 from bundle.training.objective import DiscriminatorObjective, GeneratorObjective, Phase
 from bundle.training.translation import Translation
 
 LOSSES = "losses"  # key of the output: every loss by name
 LOCK = "train.lock"
+MODEL = "model.pt"
+
+logger = logging.getLogger(__name__)
 
 
 class Learner:
@@ -96,6 +101,7 @@ class ICAMTrainer(Trainer):
         self.network: Any = generator.module
         self.generator, self.discriminators, self.phases = generator, discriminators, list(phases)
         self.activation_checkpointing = activation_checkpointing
+        self._named: Phase | None = None  # phase that the log has named last
         kind = torch.device(device).type
         self.grad_scaler = torch.amp.GradScaler(kind, enabled=amp and kind == "cuda")
         super().__init__(device, max_epochs, train_data_loader, handlers=train_handlers, amp=amp, decollate=False, **kwargs)
@@ -106,8 +112,13 @@ class ICAMTrainer(Trainer):
         super(Trainer, self).run()  # Trainer.run would build a CUDA scaler of its own
 
     def start_epoch(self) -> None:
-        """Give the batches the size that they have in this epoch's phase."""
-        self.data_loader.batch_sampler.set_batch_size(self.find_phase().batch_size)
+        """Give the batches the size that they have in this epoch's phase, and name a phase that begins in the log."""
+        phase = self.find_phase()
+        if phase is not self._named:
+            self._named = phase
+            kept = "its best network is kept" if phase is self.phases[-1] else "no network of it is kept"
+            logger.info("Epoch %d of %d: phase %s, %s", self.state.epoch, self.state.max_epochs, phase.name, kept)
+        self.data_loader.batch_sampler.set_batch_size(phase.batch_size)
 
     def find_phase(self) -> Phase:
         """Return the phase that the running epoch belongs to."""
@@ -175,7 +186,7 @@ class EpochSeed:
 
 
 def train(trainer: Engine, folder: str | Path) -> None:
-    """Run a trainer while no other process trains in its folder.
+    """Run a trainer while no other process trains in its folder, and print what it has written.
 
     Args:
         trainer: the trainer.
@@ -187,6 +198,12 @@ def train(trainer: Engine, folder: str | Path) -> None:
     with hold_folder(folder, Path(folder) / LOCK, "ckpt_dir"):
         remove_leftovers(Path(folder) / name for name in ("model.pt", "state.pt", "train.csv"))
         trainer.run()
+    about = read_about(Path(folder) / MODEL) if (Path(folder) / MODEL).is_file() else {}
+    kept = f"the network of epoch {about.get('epoch')}, by {about.get('key_metric')}: the checkpoint of evaluation and inference"
+    announce(folder, {
+        MODEL: kept, "state.pt": "state of the run, to resume it", "train.csv": "losses, figures and phase of each epoch",
+        "events.out.tfevents.*": "the same for TensorBoard",
+    })  # fmt: skip
 
 
 def finite(name: str, value: Tensor) -> float:

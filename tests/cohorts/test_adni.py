@@ -12,7 +12,7 @@ from bundle.data import read_manifest
 from bundle.data.discovery import DEAD
 from bundle.preprocessing.sources import find_raw_scans
 
-HALVES = Splitting(fractions=(0.5, 0.25, 0.25))
+HALVES = Splitting(fractions=(0.5, 0.25, 0.25), least=1)
 
 
 def reasons(manifest: pd.DataFrame) -> dict[str, int]:

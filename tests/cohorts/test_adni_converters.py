@@ -9,7 +9,7 @@ import pytest
 from bundle.cohorts import Splitting, read_adni
 from bundle.cohorts.manifests import EXCLUSIONS
 
-HALVES = Splitting(fractions=(0.5, 0.25, 0.25))
+HALVES = Splitting(fractions=(0.5, 0.25, 0.25), least=1)
 CONVERTER = [("061S0001", 0, "MCI"), ("061S0001", 24, "AD"), ("061S0001", 36, "AD")]
 REVERTER = [("062S0001", 0, "MCI"), ("062S0001", 24, "AD"), ("062S0001", 36, "MCI")]
 UNPAIRED = "of a converter without usable scans of both classes"

@@ -12,7 +12,7 @@ from bundle.data import read_manifest
 from bundle.data.discovery import DEAD
 from bundle.simulation.squares import simulate_squares_cohort
 
-HALVES = Splitting(fractions=(0.5, 0.25, 0.25))
+HALVES = Splitting(fractions=(0.5, 0.25, 0.25), least=1)
 COLUMNS = {"participant_id": "Subject", "label": "Group", "image": "File", "age": "Years"}
 
 

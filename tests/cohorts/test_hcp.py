@@ -10,7 +10,7 @@ from bundle.cohorts.manifests import EXCLUSIONS
 from bundle.data.discovery import DEAD
 
 PEOPLE = [str(100307 + index) for index in range(8)]
-HALVES = Splitting(fractions=(0.5, 0.25, 0.25))
+HALVES = Splitting(fractions=(0.5, 0.25, 0.25), least=1)
 
 
 @pytest.fixture

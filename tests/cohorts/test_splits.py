@@ -75,11 +75,38 @@ def test_converters_are_never_trained_on(scans: pd.DataFrame) -> None:
             assert rest == ({"train"} if held_out == "converters" else {"train", "validation", "test"})
 
 
-@pytest.mark.parametrize("count", [3, 4, 7, 11])
-def test_small_classes_have_someone_in_every_split(count: int) -> None:
-    scans = pd.DataFrame({"participant_id": [f"s{i}" for i in range(2 * count)], "label": [0, 1] * count})
-    splits = pd.Series(split_of(scans))
-    assert splits.value_counts().min() >= 2 and len(splits) == 2 * count
+def make_people(count: int) -> pd.DataFrame:
+    return pd.DataFrame({"participant_id": [f"s{i}" for i in range(2 * count)], "label": [0, 1] * count})
+
+
+@pytest.mark.parametrize(("count", "least"), [(5, 2), (7, 2), (11, 2), (12, 2), (3, 1), (4, 1)])
+def test_small_classes_have_the_least_number_in_validation_and_test(count: int, least: int) -> None:
+    people = make_people(count)
+    splits = people.assign(split=people["participant_id"].map(split_of(people, least=least)))
+    counts = splits.groupby(["split", "label"]).size().unstack()
+    assert (counts.loc[["validation", "test"]] >= least).all(axis=None) and (counts.loc["train"] >= 1).all()
+    assert counts.to_numpy().sum() == 2 * count
+
+
+def test_twenty_four_people_are_split_into_sixteen_and_four_and_four() -> None:
+    counts = pd.Series(split_of(make_people(12))).value_counts().to_dict()
+    assert counts == {"train": 16, "validation": 4, "test": 4}
+
+
+def test_each_fold_has_two_of_each_class_or_the_number_of_folds_that_would() -> None:
+    people = make_people(12)
+    for fold in range(6):
+        test = [name for name, split in split_of(people, num_folds=6, fold=fold).items() if split == "test"]
+        assert people.loc[people["participant_id"].isin(test), "label"].tolist().count(1) == 2 == len(test) / 2
+    with pytest.raises(
+        ValueError, match="12 participants of class 0 are too few for 7 folds of 2 each: give num_folds 6 at most"
+    ):
+        split_of(people, num_folds=7)
+
+
+def test_a_class_too_small_for_a_test_is_refused_with_remedies() -> None:
+    with pytest.raises(ValueError, match=r"4 participants of class 0 are too few: accepted are 5 or more .* a smaller least"):
+        split_of(make_people(4))
 
 
 def test_a_table_decides(scans: pd.DataFrame, tmp_path: Path, write_table) -> None:
@@ -110,7 +137,8 @@ def test_a_wrong_table_is_refused(scans: pd.DataFrame, tmp_path: Path, write_tab
         ({"num_folds": 2}, "num_folds must be at least 3"),
         ({"num_folds": 5, "fold": 5}, "fold must be from 0 to 4, got 5"),
         ({"age_bin": 0}, "age_bin must be a number of years above 0"),
-        ({"num_folds": 121}, "120 participants of class 0 are too few"),
+        ({"num_folds": 121}, "120 participants of class 0 are too few for 121 folds of 2 each: give num_folds 60 at most"),
+        ({"least": 0}, "least must be at least 1 participant, got 0"),
     ],
 )
 def test_errors_say_what_is_accepted(scans: pd.DataFrame, options, message: str) -> None:

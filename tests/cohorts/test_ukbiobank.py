@@ -10,7 +10,7 @@ from tiny_layouts import TinyLayouts
 from bundle.cohorts import Splitting, read_ukbiobank
 from bundle.cohorts.manifests import EXCLUSIONS
 
-HALVES = Splitting(fractions=(0.5, 0.25, 0.25))
+HALVES = Splitting(fractions=(0.5, 0.25, 0.25), least=1)
 HEADER = "eid 31-0.0 21003-0.0 21003-2.0 21003-3.0"
 AGES = [45, 52, 58, 60, 70, 74, 79, 80]
 PEOPLE = [str(1000001 + index) for index in range(len(AGES))]

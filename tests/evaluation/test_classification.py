@@ -107,5 +107,5 @@ def test_probe_is_the_same_for_the_same_seed():
 
 
 def test_probe_of_a_class_with_one_scan_raises():
-    with pytest.raises(ValueError, match="two scans of each class at least, got labels"):
+    with pytest.raises(ValueError, match="two participants of each class at least, got labels"):
         probe_latent(np.zeros((3, 4)), np.array([0, 0, 1]), participants(3))

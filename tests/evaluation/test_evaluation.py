@@ -71,8 +71,9 @@ def test_without_a_classifier_there_is_no_accuracy_and_it_is_named(make_cohort, 
 @pytest.mark.parametrize(
     ("dropped", "protocols", "sentences"),
     [
-        (["effect", "parcel_map"], {"", "paper", "paired"}, ["no columns effect"]),
-        (["effect", "parcel_map", "mask", "brain_mask"], {""}, ["no column mask", "no columns effect", "no column brain_mask"]),
+        (["effect"], {"", "paper", "paired"}, ["no column effect: no paired NCC of sampled maps, no exact change"]),
+        (["effect", "parcel_map"], {"", "paper", "paired"}, ["no columns mask and parcel_map: no paired NCC(+)"]),
+        (["effect", "parcel_map", "mask", "brain_mask"], {""}, ["no columns mask, effect or disease_map: no figures of maps"]),
         (["brain_mask", "anatomy"], {"", "paper", "paired"}, ["no column brain_mask", "no column anatomy"]),
     ],
 )

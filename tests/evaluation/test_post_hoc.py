@@ -66,7 +66,7 @@ def test_a_cohort_without_truths_has_its_classes_scored(make_cohort, make_networ
     cohort = make_cohort(2).drop("effect", "parcel_map", "mask", "brain_mask")
     table = evaluate(AttributeClassifier(make_network(2)), cohort, tmp_path)
     assert set(table["method"]) == {"classifier"}
-    assert "Left out: no column mask" in capsys.readouterr().out
+    assert "Left out: no columns mask, effect or disease_map" in capsys.readouterr().out
 
 
 def test_the_more_diseased_class_is_explained():

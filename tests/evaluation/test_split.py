@@ -42,9 +42,18 @@ def test_with_three_classes_every_scan_has_a_reference_of_both_others():
     assert [sorted(lent) for lent in references] == [[1, 2], [0, 2], [0, 1]] * 2
 
 
-def test_a_split_without_a_class_raises():
-    with pytest.raises(ValueError, match="no unseen scan of class 0 can be the reference of sub-0002"):
-        draw_references(rows_of([0, 1, 1]), ["seen", "seen", "unseen"], num_classes=2)
+def test_a_scan_has_no_reference_of_a_class_that_its_split_lacks():
+    assert draw_references(rows_of([0, 1, 1]), ["seen", "seen", "unseen"], num_classes=2) == [{1: 1}, {0: 0}, {}]
+
+
+def test_what_a_small_test_split_does_not_allow_is_named_with_the_classes():
+    rows = rows_of([0, 1, 1], ["one", "one", "two"])
+    split = Split(Dataset(rows), train=Dataset(rows_of([0], ["one"])), class_names=["HC", "PT"])
+    assert [split.has_reference(2, 0), split.has_reference(0, 1)] == [False, True]
+    assert split.list_gaps() == [
+        "no unseen scan of class 0 HC, of another participant, as the reference of 1 scans: no maps of them towards it",
+        "a single unseen scan: no intervals",
+    ]
 
 
 @pytest.mark.parametrize(("source", "target", "count", "name"), [(1, 0, 2, "-"), (0, 1, 2, "+"), (2, 0, 3, "2>0")])

@@ -78,7 +78,10 @@ def test_page_shows_the_figures_of_the_table(make_report, tmp_path):
 
 def test_page_of_a_cohort_without_truths_says_what_is_left_out(make_report):
     page = make_report(dropped=("mask", "effect", "parcel_map", "brain_mask", "anatomy")).write().read_text()
-    assert "Left out: no column mask" in page and "Test scans" in page
+    assert "Left out: no columns mask, effect or disease_map" in page and "Test scans" in page
+    assert page.count("Left out") == 2 and "NCC is the correlation" not in page  # the other one: seen and unseen anatomies
+    lead = page.split('id="results"')[0]
+    assert "8 scans: 4 of class 0, 4 of class 1" in lead and ">accuracy<" in lead and "NCC" not in lead
     assert 'alt="truth"' not in page and 'alt="exemplar map' in page
 
 

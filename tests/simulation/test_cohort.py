@@ -179,3 +179,19 @@ def test_simulated_cohort_is_checked_by_its_simulation(tmp_path: Path) -> None:
     (tmp_path / "dataset_description.json").write_text('{"Simulation": {}}')
     with pytest.raises(ValueError, match="other settings"):
         find_cohort(tmp_path, lambda dataset_dir: (_ for _ in ()).throw(ValueError("other settings")))
+
+
+def test_a_mistyped_folder_is_named_instead_of_simulated(tmp_path: Path) -> None:
+    (tmp_path / "my_cohort").mkdir()
+    (tmp_path / "my_cohort" / "participants.tsv").write_text("participant_id\n")
+
+    def made(dataset_dir: Path) -> Path:
+        return dataset_dir
+
+    with pytest.raises(FileNotFoundError, match=r"my_cohrt does not exist; did you mean .*/my_cohort\?"):
+        find_cohort(tmp_path / "my_cohrt", made)
+    with pytest.raises(FileNotFoundError, match="a/b/c does not exist, nor does the folder .*/a/b"):
+        find_cohort(tmp_path / "a" / "b" / "c", made)
+    (tmp_path / "my_cohrt").mkdir()
+    for folder in ("my_cohrt", "data/lesions"):
+        assert find_cohort(tmp_path / folder, made) == tmp_path / folder

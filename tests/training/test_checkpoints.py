@@ -8,7 +8,8 @@ import pytest
 import torch
 from ignite.engine import Engine
 
-from bundle.training import BestModel, RunState, fingerprint_images
+from bundle.checkpoints import read_about
+from bundle.training import BestModel, Phase, RunState, fingerprint_images
 
 
 def make_engine(score: float = 0.0) -> Engine:
@@ -94,23 +95,49 @@ def test_a_full_disk_leaves_the_earlier_state(tmp_path: Path, monkeypatch: pytes
     assert (tmp_path / "state.pt").read_bytes() == before
 
 
-def run_validations(tmp_path: Path, scores: list[float], patience: int) -> tuple[BestModel, Engine, list[float]]:
+def run_validations(
+    tmp_path: Path, scores: list[float], patience: int, phases: list[Phase] | None = None
+) -> tuple[BestModel, Engine, list[float | None]]:
     network = torch.nn.Linear(1, 1)
     best = BestModel(tmp_path / "model.pt", network, make_engine(), interval=1, patience=patience)
-    trainer, saved = SimpleNamespace(state=SimpleNamespace(epoch=0), stopped=False), []
+    trainer, saved = SimpleNamespace(state=SimpleNamespace(epoch=0), stopped=False, phases=phases or []), []
     trainer.terminate = lambda: setattr(trainer, "stopped", True)
+    trainer.find_phase = lambda: phases[-1]
     for score in scores:
+        trainer.state.epoch += 1
+        best.start(trainer)
         best.validator.state.metrics["ncc"] = score
         torch.nn.init.constant_(network.weight, score)
         best(trainer)
-        saved.append(torch.load(tmp_path / "model.pt", weights_only=True)["model"]["weight"].item())
+        path = tmp_path / "model.pt"
+        saved.append(torch.load(path, weights_only=True)["model"]["weight"].item() if path.is_file() else None)
     return best, trainer, saved
 
 
 def test_the_best_network_is_kept(tmp_path: Path) -> None:
     best, trainer, saved = run_validations(tmp_path, [0.25, 0.5, 0.125, 0.75], patience=9)
     assert saved == [0.25, 0.5, 0.5, 0.75]
-    assert best.state_dict() == {"best": 0.75, "since": 0} and not trainer.stopped
+    assert best.state_dict() == {"best": 0.75, "since": 0, "epoch": 4} and not trainer.stopped
+
+
+def test_only_epochs_of_the_whole_objective_compete_and_the_later_of_equal_ones_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "model.pt").write_text("of an earlier run")
+    phases = [Phase(2, 2, {}, {}, "classifier"), Phase(1, 2, {}, {}, "reconstruction"), Phase(None, 2, {}, {}, "whole")]
+    best, trainer, saved = run_validations(tmp_path, [1.0, 0.875, 1.0, 0.5, 0.25, 0.5, 0.25], 2, phases)
+    assert saved == [None, None, None, 0.5, 0.5, 0.5, 0.5] and best.epoch == 6 and not trainer.stopped
+    about = read_about(tmp_path / "model.pt")
+    assert about == {"epoch": 6, "phase": "whole", "key_metric": "ncc", "score": 0.5}
+
+
+def test_a_run_that_ends_before_the_whole_objective_leaves_no_network(tmp_path: Path) -> None:
+    phases = [Phase(4, 2, {}, {}, "classifier"), Phase(None, 2, {}, {}, "whole")]
+    assert run_validations(tmp_path, [0.5, 1.0, 1.0], 1, phases)[2] == [None, None, None]
+
+
+def test_the_best_of_a_state_without_its_epoch_does_not_count(tmp_path: Path) -> None:
+    best = BestModel(tmp_path / "model.pt", torch.nn.Linear(1, 1), make_engine(), 1, 9)
+    best.load_state_dict({"best": 0.9, "since": 3})
+    assert best.epoch is None and best.best == float("-inf")
 
 
 def test_training_stops_when_nothing_improves(tmp_path: Path) -> None:

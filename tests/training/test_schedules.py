@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from bundle.training import cosine_schedule
+from bundle.training.schedules import _cut as fit_cut
 
 
 def rates(num_iterations: int, num_warmup: int, steps: int) -> list[float]:
@@ -29,7 +30,15 @@ def test_the_rate_stays_zero_after_the_end() -> None:
     assert rates(num_iterations=3, num_warmup=0, steps=6)[-1] == 0
 
 
-@pytest.mark.parametrize("num_warmup", [-1, 5, 9])
-def test_a_warm_up_as_long_as_the_training_is_refused(num_warmup: int) -> None:
-    with pytest.raises(ValueError, match="warmup_iterations must be at least 0 and below the 5 iterations"):
-        rates(num_iterations=5, num_warmup=num_warmup, steps=1)
+@pytest.mark.parametrize(("num_warmup", "rising"), [(50, 2), (20, 2), (19, 19)])
+def test_a_warm_up_as_long_as_the_training_is_cut_to_a_tenth_with_a_sentence(num_warmup: int, rising: int, caplog) -> None:
+    fit_cut.cache_clear()
+    for _ in range(2):  # two optimisers, one sentence
+        found = rates(num_iterations=20, num_warmup=num_warmup, steps=20)
+    assert found.index(max(found)) == rising - 1
+    assert caplog.text.count(f"cut from warmup_iterations {num_warmup} to 2") == (rising == 2)
+
+
+def test_a_negative_warm_up_is_refused() -> None:
+    with pytest.raises(ValueError, match="warmup_iterations must be at least 0, got -1"):
+        rates(num_iterations=5, num_warmup=-1, steps=1)

@@ -12,7 +12,7 @@ SETTINGS = {
 }
 
 
-@pytest.mark.parametrize("changes", [{}, {"epoch_length": None, "warmup_iterations": 500}])
+@pytest.mark.parametrize("changes", [{}, {"epoch_length": None}, {"warmup_iterations": 500}, {"max_epochs": 1}])
 def test_settings_that_fit_are_accepted(changes: dict) -> None:
     check_settings(**SETTINGS | changes)
 
@@ -22,7 +22,11 @@ def test_settings_that_fit_are_accepted(changes: dict) -> None:
     [
         ({"num_classes": 3}, "batch_size must be a multiple of the 3 classes, got 4"),
         ({"phases": [Phase(1, 5, {}, {})]}, "batch_size must be a multiple of the 2 classes, got 5"),
-        ({"warmup_iterations": 20}, "below the 20 iterations of the training"),
+        ({"warmup_iterations": -1}, "warmup_iterations must be at least 0, got -1"),
+        ({"max_epochs": 0}, "max_epochs must be at least 1, for an epoch of the whole objective, got 0"),
+        ({"val_interval": 0}, "val_interval must be at least 1 epoch, got 0"),
+        ({"max_epochs": 5, "val_interval": 6}, "no epoch of the whole objective, 2 to 5, is validated with val_interval 6"),
+        ({"phases": []}, "phases must be a list that ends with the phase of the whole objective"),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(changes: dict, message: str) -> None:

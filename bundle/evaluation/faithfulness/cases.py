@@ -35,6 +35,7 @@ def list_cases(
         chosen: list[int] = []
         for name in sorted(set(split.names)):
             members = [i for i, label in enumerate(split.labels) if label == source and split.names[i] == name]
+            members = [i for i in members if split.has_reference(i, target)]
             chosen += sorted(np.random.default_rng(seed).permutation(members)[:count].astype(int).tolist())
         if chosen:
             yield Case(target, split.name_direction(source, target), chosen)

@@ -16,7 +16,7 @@ from bundle.evaluation.map_metrics.scores import summarise_scores
 from bundle.evaluation.names import COLUMNS, COUNTERFACTUAL, DELETION, FAITHFULNESS, RANDOMISATION
 from bundle.evaluation.reporting.results import Results
 from bundle.evaluation.reporting.tables import format_faithfulness
-from bundle.files import check_writable
+from bundle.files import announce, check_writable
 
 INDEPENDENT = "independent_classifier"  # name of its row
 NAMES = {
@@ -86,6 +86,9 @@ class Faithfulness:
         marked = dict.fromkeys(metrics[metrics["insensitive"] == 1]["method"])
         remark = f"Insensitive to the weights (NCC above {self.randomisation.insensitive_above}): {', '.join(marked)}."
         print(format_faithfulness(metrics, NAMES, [remark] if marked else []))
+        announce(self.results.folder, {
+            "metrics.csv": "figures with intervals", "scans.csv": "figures of each map", "settings.json": "settings",
+        })  # fmt: skip
         return metrics
 
     def describe(self) -> dict[str, Any]:

@@ -2,8 +2,9 @@
 
 Removing disease (to class 0) should show the scan's own lesion. Adding it (from class 0) has two readings. The paper compares
 with the lesion mask of the reference scan, which lies on another person's anatomy. "paired" compares with what the reference's
-disease would be on the scan's own anatomy. Simulated cohorts have it: `effect` is the change by lesioning all parcels and
-`parcel_map` their place, so that the change by a set of parcels is the effect inside them.
+disease would be on the scan's own anatomy: the parcels that the reference's lesions fill, in the scan's own `parcel_map`.
+Simulated cohorts have its exact change too: `effect` is the change by lesioning all parcels, so that the change by some of them
+is the effect inside these.
 
 Scans with a map of their own disease (`disease_map`: what the disease adds between two states of the same participant) need
 neither reading: in both directions it is the truth of exemplar and sampled maps, as in the paper's longitudinal experiment. It
@@ -51,7 +52,7 @@ def find_truths(scan: Scan, reference: Scan, frequencies: Mapping[int, float]) -
             (PAIRED, "sampled", "own change", scan.change_like(scan)),
         ]
     elif scan.label == 0:
-        known = scan.effect is not None and reference.has_parcels and scan.parcel_map is not None
+        known = reference.has_parcels and scan.parcel_map is not None
         parcels = scan.select_parcels(reference.find_parcels()) if known else None
         expected = scan.expect_change(frequencies) if frequencies else None
         found = [

@@ -67,7 +67,9 @@ class MapScorer:
             self.kept |= {f"{split}/{index}>{target}/{name}": image.numpy().astype(np.float16) for name, image in named}
 
     def _has(self, index: int, target: int) -> bool:
-        """Return whether a scan may have a truth towards a class."""
+        """Return whether a scan may have a truth towards a class, and a reference scan of it."""
+        if not self.split.has_reference(index, target):
+            return False
         if "disease_map" in self.split.rows[index]:
             return self.split.changed_labels[index] == target
         return any(key in row for row in self.split.rows for key in ("mask", "effect"))

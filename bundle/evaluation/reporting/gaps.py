@@ -8,7 +8,9 @@ from bundle.evaluation.scans import Row
 def find_gaps(rows: Sequence[Row]) -> Iterator[str]:
     """Yield a sentence for all that is left out of the test split with these entries."""
     columns = {key for row in rows for key in row}
-    if "disease_map" in columns:
+    if not {"mask", "effect", "disease_map"} & columns:
+        yield "no columns mask, effect or disease_map: no figures of maps (NCC), which are drawn all the same"
+    elif "disease_map" in columns:
         if not {"pair", "session_id"} <= columns:
             yield "no columns pair and session_id: no longitudinal maps, repeats and volume effects"
         elif "regions" not in columns:
@@ -16,9 +18,11 @@ def find_gaps(rows: Sequence[Row]) -> Iterator[str]:
     else:
         if "mask" not in columns:
             yield "no column mask: no NCC under the paper's protocol, and no NCC(-) of exemplar maps"
-        if not {"effect", "parcel_map", "mask"} <= columns:
-            yield "no columns effect, parcel_map and mask: no paired NCC(+), no exact change"
-    if "brain_mask" not in columns:
+        if not {"parcel_map", "mask"} <= columns:
+            yield "no columns mask and parcel_map: no paired NCC(+), no exact change"
+        elif "effect" not in columns:
+            yield "no column effect: no paired NCC of sampled maps, no exact change"
+    if "brain_mask" not in columns and {"mask", "effect", "disease_map"} & columns:
         yield "no column brain_mask: no NCC inside the brain"
     if "anatomy" not in columns:
         yield "no column anatomy: seen and unseen anatomies are not separated"

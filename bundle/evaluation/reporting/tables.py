@@ -71,7 +71,9 @@ def format_figure(row: pd.Series) -> str:
 
 
 def show_interval(mean: float, low: float, high: float, more: int = 0) -> str:
-    """Return a figure with its interval as "0.530 [0.48, 0.57]", with `more` decimals."""
+    """Return a figure with its interval, if any, as "0.530 [0.48, 0.57]", with `more` decimals."""
+    if pd.isna(low) or pd.isna(high):
+        return show_number(mean, 3 + more)
     return f"{show_number(mean, 3 + more)} [{show_number(low, 2 + more)}, {show_number(high, 2 + more)}]"
 
 
