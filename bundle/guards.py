@@ -122,8 +122,11 @@ def renew_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
         renaming.sentences[f'the config files are read as --config_file "{names}"'] = None
     names = [name if _is_ours(name) else renaming.copy_overlay(name) for name in names]
     for index, key, value in _list_options(arguments):
-        new, value = (key, str(names)) if key == "config_file" else renaming.rename_option(key, value)
-        value = renaming.quote(new, value)
+        if key == "config_file":
+            new, value = key, value if names == _find_files(arguments) else str(names)
+        else:
+            new, value = renaming.rename_option(key, value)
+            value = renaming.quote(new, value)
         if "=" in arguments[index]:
             renewed[index] = f"--{new}={value}"
         else:

@@ -107,6 +107,8 @@ def test_old_names_on_the_command_line_are_replaced(renamed: None) -> None:
 def test_a_command_line_of_new_names_stays_as_it_is() -> None:
     given = [*FILES, "--max_epochs", "3", "--loss_weights#kl=0.1", "--key_metric", "ncc"]
     assert renew_arguments(given) == (given, [])
+    for file in ("configs/train.yaml", "['configs/train.yaml','configs/squares.yaml']"):
+        assert renew_arguments(["run", "training", "--config_file", file]) == (["run", "training", "--config_file", file], [])
     assert renew_arguments(["-q", "tests"]) == (["-q", "tests"], [])
 
 

@@ -45,6 +45,7 @@ class Predictions:
         overviews: whether a picture of each scan is drawn.
         settings: what decides the results, in the types of JSON; a folder with results of other ones is refused.
         resume: whether results that are there are kept; if not, they are replaced.
+        class_names: names of the classes; empty where the checkpoint has none.
     """
 
     def __init__(
@@ -54,8 +55,10 @@ class Predictions:
         overviews: bool = True,
         settings: Mapping[str, Any] | None = None,
         resume: bool = True,
+        class_names: Sequence[str] = (),
     ) -> None:
         self.output_dir, self.num_classes, self.overviews, self.resume = Path(output_dir), num_classes, overviews, resume
+        self.class_names = list(class_names)
         self.settings = json.loads(json.dumps({"version": VERSION, **(settings or {})}, default=os.fspath))
         self.table = ScanTable(self.output_dir / TABLE, [])
         self.keys: list[tuple[str, str]] = []  # of the scans, in their order
@@ -77,6 +80,7 @@ class Predictions:
         outputs = engine.inferer.list_outputs(engine.network)  # type: ignore[attr-defined]
         probabilities = [f"probability_{label}" for label in range(self.num_classes)]
         columns = ["scan", "name", "status", "reason", "warning", "predicted_class", *probabilities, "target_class"]
+        columns += ["predicted_name"] * bool(self.class_names)
         self.table = ScanTable(self.table.path, [*columns, *(key for key in AGES if key in outputs)])
         endings = [f"{key}.nii.gz" for key in IMAGES if key in outputs] + ["overview.png"] * self.overviews
         earlier = {find_key(row): row for row in self._read_done()}
@@ -173,7 +177,13 @@ class Predictions:
             logger.warning("%s: %s", item["scan"], warning)
         result = item["result"]
         probabilities = {f"probability_{label}": value for label, value in enumerate(result["probabilities"])}
-        return row | {key: result[key] for key in ("predicted_class", "target_class", *AGES) if key in result} | probabilities
+        names = {"predicted_name": self.class_names[result["predicted_class"]]} if self.class_names else {}
+        return (
+            row
+            | {key: result[key] for key in ("predicted_class", "target_class", *AGES) if key in result}
+            | probabilities
+            | names
+        )
 
 
 def explain_scans(evaluator: ScanEvaluator, predictions: Predictions, written: Mapping[str, str]) -> None:
