@@ -19,12 +19,14 @@ from monai.utils.enums import CommonKeys as Keys
 from bundle import CONFIGS, MODELS, SHIPPED
 from bundle.checkpoints import read_class_names
 from bundle.data.scans import open_scan
+from bundle.errors import find_cause
 from bundle.files import check_writable, make_nifti
-from bundle.guards import find_cause, is_path, quote, read_configs, suggest
+from bundle.guards import read_configs, suggest
 from bundle.inference.datasets import FAILURE, attempt
 from bundle.inference.overview import draw_overview
 from bundle.inference.predictions import list_warnings, take_array, write_explanation
 from bundle.networks import ICAM
+from bundle.renaming import is_path, quote
 
 SETTINGS = (  # keys of `configs/inference.yaml` that a call may change beside its arguments
     "target_value", "reference_scan", "mirror_axis", "shift", "seed", "threshold", "reference", "chunk_size", "calibration",

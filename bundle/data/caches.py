@@ -8,7 +8,7 @@ from monai.data import CacheDataset, MetaTensor
 
 from bundle.data.headers import WARNINGS_KEY
 from bundle.data.scans import name_of
-from bundle.guards import find_cause
+from bundle.errors import find_cause
 
 SHOWN = 10  # reasons in a message
 

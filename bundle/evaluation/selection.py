@@ -9,9 +9,9 @@ import pandas as pd
 from tqdm import tqdm
 
 from bundle.data import check_mask, datalist
+from bundle.errors import find_cause
 from bundle.evaluation.scans import Row
 from bundle.evaluation.split import name_splits
-from bundle.guards import find_cause
 
 logger = logging.getLogger(__name__)
 

@@ -1,0 +1,77 @@
+"""How a command ends: errors of input and Ctrl-C are one sentence."""
+
+import errno
+import os
+import signal
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+PACKAGE = Path(__file__).resolve().parent
+TRACEBACK_VARIABLE = "ICAM_TRACEBACK"  # set it to see the whole traceback of every error
+INTERRUPTED = "Interrupted: what is complete stays, and the same command goes on from there"
+INTERRUPT_STATUS = 130  # as shells have it: 128 and the number of the signal
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+
+
+def interrupt(*_: Any) -> None:
+    """Interrupt the program at Ctrl-C; the next one ends it at once, as files are whole or absent and locks free however it ends.
+
+    Raises:
+        KeyboardInterrupt: Always.
+    """
+
+    def end(*_: Any) -> None:
+        os.write(sys.stderr.fileno(), f"{INTERRUPTED}\n".encode())  # a buffer may be in use where the signal came
+        os._exit(INTERRUPT_STATUS)
+
+    signal.signal(signal.SIGINT, end)
+    raise KeyboardInterrupt
+
+
+def find_cause(error: BaseException) -> BaseException:
+    """Return what an error was raised from: the first error of input among it and its causes, or else the last of them."""
+    while error.__cause__ is not None and not isinstance(error, ValueError | OSError):
+        error = error.__cause__
+    return error
+
+
+def show_error(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Print errors that this package raised on purpose, and Ctrl-C, as one sentence, all others as Python does.
+
+    Args:
+        kind: class of the error.
+        error: what was raised last; it and its causes are looked through, from the last to the first.
+        trace: its traceback.
+
+    Raises:
+        SystemExit: After Ctrl-C, for the exit status.
+    """
+    if issubclass(kind, KeyboardInterrupt) and not os.environ.get(TRACEBACK_VARIABLE):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends
+        print(f"\n{INTERRUPTED}", file=sys.stderr, flush=True)
+        raise SystemExit(INTERRUPT_STATUS)
+    cause: BaseException | None = error
+    while cause and not _is_meant_for_users(cause):
+        cause = cause.__cause__ or cause.__context__
+    if cause and not os.environ.get(TRACEBACK_VARIABLE):
+        if isinstance(cause, OSError) and cause.errno in DISK_ERRORS and cause.filename:
+            print(f"Error: {cause.filename}: {str(cause.strerror).lower()}", file=sys.stderr)
+        else:
+            print(f"Error: {cause}", file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, trace)
+
+
+def _is_meant_for_users(error: BaseException) -> bool:
+    """Return whether this package raised an error itself, or it comes from a file that the package read."""
+    if not isinstance(error, ValueError | OSError):
+        return False
+    if isinstance(error, OSError) and error.errno in DISK_ERRORS:  # whoever wrote
+        return True
+    trace, files = error.__traceback__, []
+    while trace is not None:
+        files.append(Path(trace.tb_frame.f_code.co_filename).resolve())
+        trace = trace.tb_next
+    return any(PACKAGE in file.parents for file in (files if isinstance(error, OSError) else files[-1:]))
