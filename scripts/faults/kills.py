@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from faults.runs import Ending, Process, Task, call, find_finished, find_torn, hash_results
+from faults.results import find_finished, find_torn, hash_results
+from faults.runs import Ending, Process, Task, call
 
 SHARES = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)  # of the results' size that a disk has room for
 ROOM = 64_000_000  # bytes, for everything

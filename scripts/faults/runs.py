@@ -3,16 +3,11 @@
 A process is forked from one that has imported everything: a kill then hits the work and not the start of Python.
 """
 
-import fnmatch
-import gzip
-import hashlib
-import json
 import os
 import resource
 import signal
 import sys
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,18 +17,14 @@ import fire
 import nibabel
 import numpy as np
 import package
-import pandas as pd
-import torch
 import yaml
 from monai.bundle import run as run_bundle
 
 from bundle import CONFIGS
-from bundle.files import TEMPORARY_PREFIX
 from bundle.simulation import simulate_squares_cohort
 
 ROOT = Path(__file__).resolve().parents[2]
 MEMORY_LIMIT = 6e9  # bytes, of a process's resident memory
-UNEQUAL = ("*events.out.tfevents*", "*.log", "*.lock", "*settings.json", "*.html", "*/state.pt", ".*")  # hold times or are open
 SMALL = {"device": "cpu", "image_size": "[32, 32]"}
 TRAINING = {
     "max_epochs": 4, "epoch_length": 6, "warmup_epochs": 1, "warmup_iterations": 2, "batch_size": 4, **SMALL,
@@ -237,43 +228,6 @@ def run_benchmark(folder: Path, output: Path) -> None:
     run("benchmark", ["benchmark", str(overlay.with_suffix(""))], output_dir=output)
 
 
-def find_torn(folder: Path) -> list[str]:
-    """Return the files under a final name that cannot be read to their end.
-
-    Args:
-        folder: results.
-    """
-    torn = []
-    for path in walk(folder):
-        try:
-            _read_whole(path)
-        except Exception:  # each format has its own
-            torn.append(f"{path.relative_to(folder)}: {traceback.format_exc(limit=0).splitlines()[-1]}")
-    return torn
-
-
-def walk(folder: Path) -> Iterator[Path]:
-    """Yield the files below a folder that stand under a final name."""
-    for path in sorted(folder.rglob("*")):
-        partial = path.name.startswith(TEMPORARY_PREFIX) or any(part.endswith(".partial") for part in path.parts)
-        if path.is_file() and not partial:
-            yield path
-
-
-def find_finished(folder: Path, patterns: tuple[str, ...]) -> dict[str, int]:
-    """Return the files of some patterns with the time when they were written, ns."""
-    return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in walk(folder) if _matches(path, folder, patterns)}
-
-
-def hash_results(folder: Path, patterns: tuple[str, ...]) -> dict[str, str]:
-    """Return a hash of each result, of its content alone: tensors of a checkpoint, tables without their times."""
-    return {
-        str(path.relative_to(folder)): hashlib.sha256(_read_content(path)).hexdigest()
-        for path in walk(folder)
-        if _matches(path, folder, patterns) and not _matches(path, folder, UNEQUAL)
-    }
-
-
 @contextmanager
 def limit_memory(size: float = MEMORY_LIMIT) -> Iterator[None]:
     """Limit what the process may allocate beyond what it has, bytes."""
@@ -284,36 +238,3 @@ def limit_memory(size: float = MEMORY_LIMIT) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_AS, before)
-
-
-def _matches(path: Path, folder: Path, patterns: tuple[str, ...]) -> bool:
-    return any(fnmatch.fnmatch(str(path.relative_to(folder)), pattern) for pattern in patterns)
-
-
-def _read_whole(path: Path) -> None:
-    """Read a file to its end, as its format demands."""
-    if path.name.endswith(".gz"):
-        nibabel.Nifti1Image.from_bytes(gzip.decompress(path.read_bytes())).get_fdata()
-    elif path.suffix == ".pt":
-        torch.load(path, weights_only=True)
-    elif path.suffix == ".json":
-        json.loads(path.read_text())
-    elif path.suffix in (".csv", ".tsv"):
-        lines = pd.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",", dtype=str, keep_default_na=False)
-        if not path.read_text().endswith("\n") or lines.empty:
-            raise ValueError("has no complete line")
-
-
-def _read_content(path: Path) -> bytes:
-    if path.suffix == ".pt":
-        return _write_tensors(torch.load(path, weights_only=True))
-    if path.name == "train.csv":
-        return pd.read_csv(path).drop(columns="seconds").to_csv().encode()
-    return path.read_bytes()
-
-
-def _write_tensors(content: object) -> bytes:
-    """Return the values of tensors in nested tables as bytes."""
-    if isinstance(content, dict):
-        return b"".join(str(key).encode() + _write_tensors(value) for key, value in content.items())
-    return content.numpy().tobytes() if isinstance(content, torch.Tensor) else repr(content).encode()
