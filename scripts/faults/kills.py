@@ -80,7 +80,7 @@ def kill_at_random(task: Task, reference: Reference, folder: Path, count: int, r
             ending = Process(lambda output=output: task.work(output), folder / "killed.log").kill_after(seconds)  # type: ignore[misc]
             kills += ending.status == -9
             done = ending.status != -9
-            now = find_finished(output, task.once)
+            now = find_finished(output, task.list_finished)
             problems += find_torn(output)
             problems += [f"{name} was lost or made again" for name, written in finished.items() if now.get(name) != written]
             finished = now

@@ -5,7 +5,7 @@ import gzip
 import hashlib
 import json
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import nibabel
@@ -40,9 +40,27 @@ def walk(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def find_finished(folder: Path, patterns: tuple[str, ...]) -> dict[str, int]:
-    """Return the files of some patterns with the time when they were written, ns."""
-    return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in walk(folder) if _matches(path, folder, patterns)}
+def find_finished(folder: Path, list_finished: Callable[[Path], Iterable[Path]]) -> dict[str, int]:
+    """Return the files that are not to be written again, with the time when they were written, ns."""
+    return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in list_finished(folder)}
+
+
+def list_explained(folder: Path) -> list[Path]:
+    """Return the maps of scans that predictions.csv says are done."""
+    table = folder / "predictions.csv"
+    names = pd.read_csv(table).query("status == 'done'")["name"] if table.is_file() else []
+    return [path for name in names for path in sorted(folder.glob(f"{name}_*.nii.gz"))]
+
+
+def list_prepared(folder: Path) -> list[Path]:
+    """Return the prepared scans that have a record."""
+    records = folder.rglob("*_desc-prepared_T1w.json")
+    return [record.with_suffix(".nii.gz") for record in sorted(records)]
+
+
+def list_simulated(folder: Path) -> list[Path]:
+    """Return the images of a cohort that is complete."""
+    return sorted((folder / "cohort").rglob("*.nii.gz"))
 
 
 def hash_results(folder: Path, patterns: tuple[str, ...]) -> dict[str, str]:
@@ -67,9 +85,9 @@ def _read_whole(path: Path) -> None:
     elif path.suffix == ".json":
         json.loads(path.read_text())
     elif path.suffix in (".csv", ".tsv"):
-        lines = pd.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",", dtype=str, keep_default_na=False)
-        if not path.read_text().endswith("\n") or lines.empty:
-            raise ValueError("has no complete line")
+        pd.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",", dtype=str, keep_default_na=False)
+        if not path.read_text().endswith("\n"):
+            raise ValueError("its last line is not complete")
 
 
 def _read_content(path: Path) -> bytes:

@@ -8,7 +8,7 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +22,7 @@ from monai.bundle import run as run_bundle
 
 from bundle import CONFIGS
 from bundle.simulation import simulate_squares_cohort
+from faults.results import list_explained, list_prepared, list_simulated
 
 ROOT = Path(__file__).resolve().parents[2]
 MEMORY_LIMIT = 6e9  # bytes, of a process's resident memory
@@ -67,13 +68,13 @@ class Task(NamedTuple):
     Attributes:
         name: what it does.
         work: does it; takes the folder of its results.
-        once: patterns of files that are written once and not again.
-        equal: pattern of files that must be equal, whether it was cut or not.
+        list_finished: returns the files below a folder of results that are not to be written again.
+        equal: patterns of files that must be equal, whether it was cut or not.
     """
 
     name: str
     work: Callable[[Path], object]
-    once: tuple[str, ...]
+    list_finished: Callable[[Path], Iterable[Path]]
     equal: tuple[str, ...] = ("*",)
 
 
@@ -193,7 +194,7 @@ def train(folder: Path, output: Path) -> None:
 def explain(folder: Path, output: Path, **options: object) -> None:
     """Explain the scans with the tiny network."""
     chosen = {"dataset_dir": folder / "scans", "checkpoint": folder / "checkpoint.pt", **SMALL, "num_samples": 4} | options
-    run("run", ["inference", "squares"], output_dir=output, overviews=False, batch_size=2, **chosen)
+    run("run", ["inference", "squares"], output_dir=output, overviews=False, **chosen)
 
 
 def simulate(output: Path) -> None:
@@ -209,16 +210,25 @@ def list_tasks(folder: Path) -> list[Task]:
     Args:
         folder: what `make_inputs` made.
     """
-    maps = ("*_fa_mean.nii.gz", "*_fa_variance.nii.gz", "*_translated.nii.gz")
+    heads = {"dataset_dir": folder / "heads", **RAW}
     return [
-        Task("training", lambda output: train(folder, output), (), ("*/model.pt", "*/train.csv")),
-        Task("inference", lambda output: explain(folder, output), maps),
-        Task("preparation", lambda output: run("run", ["prepare"], dataset_dir=folder / "heads", output_dir=output, **RAW),
-             ("*_desc-prepared_T1w.nii.gz",)),
-        Task("simulation", lambda output: simulate(output), ("cohort/*.nii.gz",)),
-        Task("packing", lambda output: package.pack(ROOT, output), ("*.zip",)),
-        Task("benchmark", lambda output: run_benchmark(folder, output), ("*/model.pt",), ("comparison.csv", "figures.csv")),
-    ]  # fmt: skip
+        Task("training", lambda output: train(folder, output), list_nothing, ("*/model.pt", "*/train.csv")),
+        Task("inference", lambda output: explain(folder, output), list_explained),
+        Task(
+            "preparation",
+            lambda output: run("run", ["prepare"], output_dir=output, **heads),
+            list_prepared,
+            ("*.nii.gz", "*.txt"),
+        ),
+        Task("simulation", simulate, list_simulated, ("cohort/*",)),
+        Task("packing", lambda output: package.pack(ROOT, output), lambda output: output.glob("*.zip")),
+        Task("benchmark", lambda output: run_benchmark(folder, output), list_nothing, ("comparison.csv", "figures.csv")),
+    ]
+
+
+def list_nothing(_: Path) -> list[Path]:
+    """Return the files of runs whose results are written anew as they go on."""
+    return []
 
 
 def run_benchmark(folder: Path, output: Path) -> None:
