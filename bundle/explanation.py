@@ -18,12 +18,12 @@ from monai.utils.enums import CommonKeys as Keys
 
 from bundle import CONFIGS, MODELS, SHIPPED
 from bundle.checkpoints import read_class_names
-from bundle.data.scans import open_scan
+from bundle.data.scans import open_scan, strip_suffix
 from bundle.errors import find_cause
 from bundle.files import check_writable, make_nifti
 from bundle.guards import read_configs, suggest
 from bundle.inference.datasets import FAILURE, attempt
-from bundle.inference.overview import draw_overview
+from bundle.inference.overview import draw_overview, name_class
 from bundle.inference.predictions import list_warnings, take_array, write_explanation
 from bundle.networks import ICAM
 from bundle.renaming import is_path, quote
@@ -44,10 +44,11 @@ class Explanation:
     Args:
         item: scan after the postprocessing of `configs/inference.yaml`.
         scan: the scan itself.
+        class_names: names of the classes; empty where the network has none.
     """
 
-    def __init__(self, item: dict[str, Any], scan: nibabel.spatialimages.SpatialImage) -> None:
-        self.item, self.scan, self.name = item, scan, str(item["name"])
+    def __init__(self, item: dict[str, Any], scan: nibabel.spatialimages.SpatialImage, class_names: Sequence[str] = ()) -> None:
+        self.item, self.scan, self.name, self.class_names = item, scan, str(item["name"]), list(class_names)
         self.warnings: list[str] = list_warnings(item)  # what is doubtful about the scan, in sentences
         result = item["result"]
         self.probabilities: np.ndarray = np.asarray(result["probabilities"])  # of the classes in order, 0 control, shape (K,)
@@ -70,15 +71,16 @@ class Explanation:
             Figure of pyplot, which notebooks show.
         """
         figure = plt.figure()
-        draw_overview(figure, self.item[Keys.IMAGE], self.item["explanation"], self.item["result"])
+        draw_overview(figure, self.item[Keys.IMAGE], self.item["explanation"], self.item["result"], self.class_names)
         return figure
 
-    def save(self, output_dir: str | Path, overview: bool = True) -> list[Path]:
+    def save(self, output_dir: str | Path, overview: bool = True, name: str | None = None) -> list[Path]:
         """Write the files that inference writes for a scan: `NAME_fa_mean.nii.gz`, ..., `NAME_overview.png`.
 
         Args:
-            output_dir: folder to write to; made when absent.
+            output_dir: folder to write to; made when absent. Files of the same name there are replaced.
             overview: whether the picture is written.
+            name: NAME; None for the scan's own, which is "scan" for arrays.
 
         Returns:
             Paths of the files.
@@ -86,12 +88,14 @@ class Explanation:
         Raises:
             OSError: When they cannot be written; then none of them is left.
         """
-        check_writable(output_dir)
-        return write_explanation(self.item, output_dir, overview)
+        folder = Path(output_dir).expanduser()
+        check_writable(folder)
+        return write_explanation({**self.item, "name": name or self.name}, folder, overview, self.class_names)
 
     def __repr__(self) -> str:
+        predicted, target = (name_class(label, self.class_names) for label in (self.predicted_class, self.target_class))
         chance = self.probabilities[self.predicted_class]
-        return f"Explanation({self.name}: class {self.predicted_class} (p = {chance:.2f}), translated to {self.target_class})"
+        return f"Explanation({self.name}: {predicted} (p = {chance:.2f}), translated to {target})"
 
     def _image(self, key: str) -> nibabel.Nifti1Image | None:
         image: MetaTensor | None = self.item.get(key)
@@ -145,19 +149,23 @@ class TrainedNetwork:
         """
         if isinstance(scan, str | Path) and Path(scan).is_dir():
             raise ValueError(f"{scan} is a folder: explain takes one scan, explain_folder all scans of a folder")
+        image = open_scan(Path(scan).expanduser()) if isinstance(scan, str | Path) else _as_image(scan)
         with tempfile.TemporaryDirectory() as folder:
-            path = _as_file(scan, Path(folder))
-            parser = self._choose(num_samples, target, prepare, settings, path, folder)
-            item = next(self._explain_all(parser))
+            path, shown = _as_file(scan, Path(folder)), str(scan) if isinstance(scan, str | Path) else "the scan"
+            if "reference_scan" in settings:
+                settings |= {"reference_scan": _as_file(settings["reference_scan"], Path(folder, "reference"))}
+            item = next(self._explain_all(self._choose(num_samples, target, prepare, settings, path, folder)))
             if FAILURE in item:
-                raise ValueError(item[FAILURE].replace(str(path), str(scan) if isinstance(scan, str | Path) else "the scan"))
-            _warn(item, path, str(scan) if isinstance(scan, str | Path) else "the scan")
-            return Explanation(item, open_scan(path) if isinstance(scan, str | Path) else _as_image(scan))
+                raise ValueError(item[FAILURE].replace(str(path), shown))
+            _warn(item, path, shown)
+            return Explanation(item, image, self.class_names)
 
     def explain_folder(
         self, folder: str | Path, num_samples: int = 50, target: int | None = None, prepare: bool = False, **settings: Any
     ) -> Iterator[Explanation]:
         """Explain the scans of a folder or table one by one; a scan that fails is left out with a warning that says why.
+
+        Settings and folder are checked at once, a scan when it is reached.
 
         Args:
             folder: folder of scans at any depth, or a table with the column `image`.
@@ -166,20 +174,28 @@ class TrainedNetwork:
             prepare: as in `explain`.
             settings: as in `explain`; `split` chooses rows of the table.
 
-        Yields:
-            Classes and maps of each scan.
+        Returns:
+            Iterator over the classes and maps of each scan.
 
         Raises:
             FileNotFoundError: When there is no such folder.
             ValueError: When it holds no scan, or a setting is not accepted.
         """
-        with tempfile.TemporaryDirectory() as output:
-            for item in self._explain_all(self._choose(num_samples, target, prepare, settings, folder, output)):
+        output = tempfile.TemporaryDirectory()
+        parser = self._choose(num_samples, target, prepare, settings, Path(folder).expanduser(), output.name)
+        if not prepare:  # which takes long
+            _get(parser, "dataset")
+        return self._explain_folder(parser, output)
+
+    def _explain_folder(self, parser: ConfigParser, output: tempfile.TemporaryDirectory) -> Iterator[Explanation]:
+        """Yield the explanations of all scans; `output` is removed in the end."""
+        with output:
+            for item in self._explain_all(parser):
                 if FAILURE in item:
                     warnings.warn(f"{item['scan']} is left out: {item[FAILURE]}", stacklevel=2)
                 else:
                     _warn(item, item["scan"], item["scan"])
-                    yield Explanation(item, open_scan(item["scan"]))
+                    yield Explanation(item, open_scan(item["scan"]), self.class_names)
 
     def _explain_all(self, parser: ConfigParser) -> Iterator[dict[str, Any]]:
         """Yield every scan of the config after its postprocessing, or with the reason of its failure."""
@@ -201,15 +217,16 @@ class TrainedNetwork:
             if key.split("#")[0] not in SETTINGS:
                 hint = suggest(key, (*SETTINGS, "num_samples", "target", "prepare"))
                 raise ValueError(f"{key} is no setting of an explanation: accepted are {', '.join(SETTINGS)}{hint}")
-        chosen = {"num_samples": num_samples, "target": target, "prepare": prepare, **settings, "network": self.network}
-        return self._parse({**chosen, "dataset_dir": str(scans), "output_dir": folder})
+        chosen = {"num_samples": num_samples, "target": target, "prepare": prepare, **settings}
+        chosen |= {"dataset_dir": scans, "output_dir": folder}
+        texts = {key: quote(_expand(key, value)) for key, value in chosen.items() if isinstance(value, str | Path)}  # and no code
+        return self._parse({**chosen, **texts, "network": self.network})
 
     def _parse(self, settings: dict[str, Any]) -> ConfigParser:
         """Return the configs with changed keys."""
         parser = ConfigParser(copy.deepcopy(self._config))
-        changes = {**self.changes, **settings}
-        names = {key: quote(value) for key, value in changes.items() if is_path(key) and isinstance(value, str | Path)}
-        parser.update(changes | names)
+        names = {key: quote(value) for key, value in self.changes.items() if is_path(key) and isinstance(value, str | Path)}
+        parser.update({**self.changes, **names, **settings})
         return parser
 
 
@@ -230,10 +247,12 @@ def load(checkpoint: str | Path = "lesions", overlays: Sequence[str | Path] = ()
         FileNotFoundError: When there is no such network or overlay.
         ValueError: When the checkpoint fits another architecture than the configs', or there is no such device.
     """
+    if not isinstance(checkpoint, str | Path):
+        raise ValueError(f"checkpoint must be the name of a network or a file, got {checkpoint!r}")
     if isinstance(overlays, str | Path):
         raise ValueError(f"overlays must be a list, such as ['volumes'], got {overlays!r}")
     file, own = SHIPPED.get(str(checkpoint), (checkpoint, ()))
-    path = MODELS / file if str(checkpoint) in SHIPPED else Path(file)
+    path = MODELS / file if str(checkpoint) in SHIPPED else Path(file).expanduser()
     if not path.is_file():
         raise FileNotFoundError(f"checkpoint {checkpoint} does not exist: give a file, or one of {', '.join(SHIPPED)}")
     changes: dict[str, Any] = {"checkpoint": str(path)} | ({} if device is None else {"device": device})
@@ -242,7 +261,7 @@ def load(checkpoint: str | Path = "lesions", overlays: Sequence[str | Path] = ()
 
 def _find_overlay(name: str | Path) -> Path:
     """Return the path of an overlay: a file, or the name of one that comes with the bundle."""
-    for path in (Path(name), CONFIGS / f"{name}.yaml"):
+    for path in (Path(name).expanduser(), CONFIGS / f"{name}.yaml"):
         if path.is_file():
             return path
     raise FileNotFoundError(f"overlay {name} does not exist: give a config file, or the name of one in {CONFIGS}")
@@ -254,12 +273,20 @@ def _warn(item: dict[str, Any], path: str | Path, name: str) -> None:
         warnings.warn(f"{name}: {sentence.replace(str(path), name)}", stacklevel=3)
 
 
+def _expand(key: str, value: str | Path) -> str | Path:
+    """Return the value of a setting, with the home folder in place of ~ where it is a path."""
+    return Path(value).expanduser() if is_path(key) else value
+
+
 def _as_file(scan: Scan, folder: Path) -> Path:
     """Return the file of a scan; an image in memory is written to one, so that all scans are read in the same way."""
     if isinstance(scan, str | Path):
-        return Path(scan)
-    path = folder / "scan.nii"
-    nibabel.save(_as_image(scan), path)
+        return Path(scan).expanduser()
+    image = _as_image(scan)
+    name = Path(image.get_filename() or "scan.nii").name
+    path = folder / f"{strip_suffix(name)}.nii"
+    folder.mkdir(exist_ok=True)
+    nibabel.save(nibabel.Nifti1Image.from_image(image), path)
     return path
 
 
@@ -272,6 +299,10 @@ def _as_image(scan: Any) -> nibabel.spatialimages.SpatialImage:
     array, affine = np.asarray(scan[0]), np.asarray(scan[1])
     if affine.shape != (4, 4) or not np.issubdtype(affine.dtype, np.number):
         raise ValueError(f"the affine must be a 4x4 matrix from voxels to mm, got shape {affine.shape} of {affine.dtype}")
+    if not np.isfinite(affine).all() or np.linalg.matrix_rank(affine) < 4:
+        raise ValueError(f"the affine must have an inverse, got {affine.tolist()}")
+    if not np.issubdtype(array.dtype, np.number) or np.iscomplexobj(array):
+        raise ValueError(f"the array must hold real numbers, got {array.dtype}")
     return nibabel.Nifti1Image(array if array.dtype in (np.float32, np.float64) else array.astype(np.float32), affine)
 
 

@@ -23,8 +23,14 @@ SHAPES = {2: [(24, 30, 1), (30, 26)], 3: [(24, 28, 20), (30, 34, 20)]}
 def changes(tmp_path: Path, spatial_dims: int) -> dict[str, Any]:
     """Return the settings of a tiny network whose checkpoint is saved."""
     plane = 5.0 if spatial_dims == 2 else None
-    grid = {"spatial_dims": spatial_dims, "image_size": [32] * spatial_dims, "plane": plane, "device": "cpu"}
-    settings = {**TINY, **grid, "checkpoint": str(tmp_path / "model.pt")}
+    grid = {
+        "spatial_dims": spatial_dims,
+        "image_size": [32] * spatial_dims,
+        "plane": plane,
+        "device": "cpu",
+        "check_brains": False,
+    }
+    settings = {**TINY, **grid, "check_brains": False, "checkpoint": str(tmp_path / "model.pt")}
     parser = ConfigParser()
     parser.read_config(bundle.CONFIGS / "inference.yaml")
     parser.update(settings)
@@ -109,6 +115,8 @@ def test_a_file_an_image_and_an_array_are_explained_alike(network: TrainedNetwor
 def test_files_are_those_of_the_command(network: TrainedNetwork, scans: Path, tmp_path: Path) -> None:
     explanation = network.explain(scans / "sub-0.nii.gz", 2)
     paths = explanation.save(tmp_path / "maps")
+    named = explanation.save(tmp_path / "maps", overview=False, name="other")
+    assert named[0].read_bytes() == paths[0].read_bytes() and named[0].name == "other_fa_mean.nii.gz"
     endings = ("fa_mean.nii.gz", "fa_variance.nii.gz", "translated.nii.gz", "overview.png")
     assert [path.name for path in paths] == [f"sub-0_{ending}" for ending in endings]
     np.testing.assert_array_equal(nibabel.load(paths[0]).get_fdata(), explanation.fa_mean.get_fdata())
@@ -148,6 +156,16 @@ def test_what_is_not_accepted_is_refused_with_one_sentence(network: TrainedNetwo
         network.explain(path, target=5)
     with pytest.raises(ValueError, match=r"scan must be a NIfTI file, a nibabel image, or \(array, affine\), got list"):
         network.explain([1, 2])  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="the affine must have an inverse"):
+        network.explain((np.ones((8, 8, 8)), np.zeros((4, 4))))
+    with pytest.raises(ValueError, match="the array must hold real numbers, got complex128"):
+        network.explain((np.ones((8, 8, 8), complex), np.eye(4)))
+    with pytest.raises(ValueError, match=r"reference must be .*1/0"):  # a text, and no code
+        network.explain(path, 2, reference="$1/0")
+    with pytest.raises(ValueError, match="checkpoint must be the name of a network or a file, got None"):
+        bundle.load(None)  # type: ignore[arg-type]
+    with pytest.raises(FileNotFoundError, match="nowhere does not exist"):
+        network.explain_folder(scans / "nowhere")  # before it is iterated
     with pytest.raises(ValueError, match="scans is a folder: explain takes one scan, explain_folder all scans of a folder"):
         network.explain(scans)
     for affine in (None, np.eye(3)):

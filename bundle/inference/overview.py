@@ -14,7 +14,9 @@ from bundle.files import write_atomically
 GREY = {"cmap": "gray", "vmin": -1.0, "vmax": 1.0}
 
 
-def save_overview(image: Tensor, explanation: dict[str, Tensor], result: dict[str, Any], path: str | Path) -> None:
+def save_overview(
+    image: Tensor, explanation: dict[str, Tensor], result: dict[str, Any], path: str | Path, class_names: Sequence[str] = ()
+) -> None:
     """Save the picture of `draw_overview`.
 
     Args:
@@ -22,13 +24,21 @@ def save_overview(image: Tensor, explanation: dict[str, Tensor], result: dict[st
         explanation: answer of `ICAMInferer` for this scan.
         result: classes and probabilities.
         path: name ending in `.png`.
+        class_names: names of the classes, if any.
     """
     figure = Figure()
-    draw_overview(figure, image, explanation, result)
+    draw_overview(figure, image, explanation, result, class_names)
     _save(figure, path)
 
 
-def draw_overview(figure: Figure, image: Tensor, explanation: dict[str, Tensor], result: dict[str, Any]) -> None:
+def name_class(label: int, class_names: Sequence[str]) -> str:
+    """Return the name of a class, or "class 1" where it has none."""
+    return class_names[label] if label < len(class_names) else f"class {label}"
+
+
+def draw_overview(
+    figure: Figure, image: Tensor, explanation: dict[str, Tensor], result: dict[str, Any], class_names: Sequence[str] = ()
+) -> None:
     """Draw a scan, its translation and its maps beside each other, on the network's grid; of a volume the middle slice.
 
     Args:
@@ -36,11 +46,12 @@ def draw_overview(figure: Figure, image: Tensor, explanation: dict[str, Tensor],
         image: network input, shape (1, H, W[, D]).
         explanation: answer of `ICAMInferer` for this scan.
         result: classes and probabilities.
+        class_names: names of the classes, if any.
     """
     label, target = result["predicted_class"], result["target_class"]
     panels = [
-        (f"scan: class {label} (p = {result['probabilities'][label]:.2f})", image, GREY),
-        (f"translated to class {target}", explanation["translated"], GREY),
+        (f"scan: {name_class(label, class_names)} (p = {result['probabilities'][label]:.2f})", image, GREY),
+        (f"translated to {name_class(target, class_names)}", explanation["translated"], GREY),
         ("FA map, mean", explanation["fa_mean"], _signed(explanation["fa_mean"])),
         ("FA map, variance", explanation["fa_variance"], {"cmap": "magma", "vmin": 0.0}),
     ]

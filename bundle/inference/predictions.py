@@ -167,7 +167,7 @@ class Predictions:
         row = {"scan": item["scan"], "name": item["name"], "status": "done", "warning": "; ".join(warnings)}
         if FAILURE not in item:
             try:
-                write_explanation(item, self.output_dir, self.overviews)
+                write_explanation(item, self.output_dir, self.overviews, self.class_names)
             except OSError as error:  # a full disk, a folder without permission
                 item = {**item, FAILURE: f"{item['name']} could not be written: {error}"}
         if FAILURE in item:
@@ -217,13 +217,16 @@ def take_array(image: MetaTensor) -> tuple[np.ndarray, np.ndarray, dict[str, np.
     return image.as_tensor()[0].float().numpy(), image.affine.numpy(), unpack_fields(image.meta)
 
 
-def write_explanation(item: dict[str, Any], output_dir: str | Path, overview: bool = True) -> list[Path]:
+def write_explanation(
+    item: dict[str, Any], output_dir: str | Path, overview: bool = True, class_names: Sequence[str] = ()
+) -> list[Path]:
     """Write the maps of one scan, and its picture: all of them or none.
 
     Args:
         item: scan after the postprocessing.
         output_dir: folder to write to; made when absent.
         overview: whether the picture is drawn.
+        class_names: names of the classes, for the picture.
 
     Returns:
         Paths of the files.
@@ -240,7 +243,7 @@ def write_explanation(item: dict[str, Any], output_dir: str | Path, overview: bo
                 write_nifti(written[-1], *take_array(item[key]))
         if overview:
             written.append(Path(f"{stem}_overview.png"))
-            save_overview(item[Keys.IMAGE], item["explanation"], item["result"], written[-1])
+            save_overview(item[Keys.IMAGE], item["explanation"], item["result"], written[-1], class_names)
     except OSError:
         for path in written:
             path.unlink(missing_ok=True)
