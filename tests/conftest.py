@@ -1,5 +1,7 @@
 """Small networks and batches that the tests share."""
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 
@@ -12,6 +14,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with files of slow tests, so that none of them is left to one of two processes in the end."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Iterator[None]:
+    """Escape names of files that are not UTF-8 in what a test printed: processes cannot send them to each other."""
+    report = yield
+    report.sections = [(name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections]
+    return report
 
 
 @pytest.fixture(autouse=True)
