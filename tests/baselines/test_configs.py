@@ -40,7 +40,7 @@ def test_a_resnet_is_trained_resumed_and_explained(tmp_path: Path) -> None:
         assert trainer.state.iteration == 3 * epochs
     folder = tmp_path / "baselines" / "resnet"
     table = pd.read_csv(folder / "train" / "train.csv")
-    assert list(table.columns) == ["epoch", "iteration", "seconds", "loss", "val_accuracy"]
+    assert list(table.columns) == ["epoch", "phase", "chosen", "iteration", "seconds", "loss", "val_accuracy"]
     assert table["iteration"].tolist() == [3, 6]
     read((*ATTRIBUTION, "baselines/resnet"), **keys, **CHEAP).get_parsed_content("attributions").run()
     metrics = pd.read_csv(folder / "eval" / "metrics.csv")
