@@ -4,6 +4,7 @@ import logging
 import sys
 from pathlib import Path
 
+import fire
 import nibabel
 import numpy as np
 import pandas as pd
@@ -37,9 +38,9 @@ def start(monkeypatch: pytest.MonkeyPatch, entry: str, configs: list[str], **opt
     """Run a command in this process."""
     files = [str(CONFIGS / f"{name}.yaml") for name in configs]
     words = [word for key, value in options.items() for word in (f"--{key}", value)]
-    monkeypatch.setattr(sys, "argv", ["monai.bundle", "run", entry, "--config_file", str(files), *words])
-    read = {key: eval(value) if value[0] in "[{" or value.replace(".", "").isdigit() else value for key, value in options.items()}
-    run(entry, config_file=files, logging_file=False, **read)
+    command = ["run", entry, "--config_file", str(files), "--logging_file", "False", *words]
+    monkeypatch.setattr(sys, "argv", ["monai.bundle", *command])
+    fire.Fire({"run": run}, command)
 
 
 def test_a_clinics_table_alone_leads_to_a_network_a_report_and_maps(tmp_path, monkeypatch, capfd) -> None:
