@@ -37,6 +37,10 @@ CELLS = (
 )  # fmt: skip
 
 
+for name in ("nibabel", "bundle"):  # a line for each strange field
+    logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
 class Tally:
     """Counts of what came of inputs, and the first that came out wrong."""
 
@@ -86,7 +90,6 @@ def damage_headers(folder: Path, count: int, number: int) -> Row:
         path.write_bytes(content)
         tally.take(lambda: _read_scan(load, path))
 
-    logging.getLogger("nibabel").setLevel(logging.CRITICAL)  # a line for each strange field
     with limit_memory():
         read()
     return tally.make_row("header with drawn values", "NIfTI files")

@@ -60,6 +60,7 @@ def test_truncated_scan_is_left_out_and_named(parser):
         parser.get_parsed_content("test#readable_scans").finish()
 
 
+@pytest.mark.slow
 def test_config_evaluates_a_cohort_on_disk_and_reports_on_it(parser, tmp_path):
     table = parser.get_parsed_content("evaluator").run()
     oracle = table[(table["method"] == "oracle_expected") & (table["protocol"] == "paired")]

@@ -11,6 +11,7 @@ def evaluate(network, cohort, folder, **arguments) -> pd.DataFrame:
     return build_evaluation(network, cohort, folder, **arguments).run()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spatial_dims", [2, 3])
 def test_table_has_every_protocol_direction_and_split_with_its_number_of_scans(spatial_dims, make_cohort, make_network, tmp_path):
     table = evaluate(make_network(spatial_dims), make_cohort(spatial_dims, num_test=12), tmp_path)
@@ -32,6 +33,7 @@ def test_oracle_is_a_ceiling_and_exact_on_the_own_anatomy(make_cohort, make_netw
         assert figures["oracle"] > 0.8
 
 
+@pytest.mark.slow
 def test_results_do_not_depend_on_the_batch_size_and_repeat_byte_for_byte(make_cohort, make_network, tmp_path):
     first = evaluate(make_network(2), make_cohort(2), tmp_path / "a", batch_size=1)
     second = evaluate(make_network(2), make_cohort(2), tmp_path / "b", batch_size=3)
@@ -87,6 +89,7 @@ def test_what_a_cohort_does_not_know_is_left_out_and_named(
     assert all(f"Left out: {sentence}" in printed for sentence in sentences)
 
 
+@pytest.mark.slow
 def test_with_three_classes_directions_are_pairs(make_cohort, make_network, tmp_path):
     cohort = make_cohort(2, num_test=12, num_train=6).drop("anatomy")
     for dataset in (cohort.train, cohort.test):

@@ -27,6 +27,7 @@ def evaluate(classifier: nn.Module, cohort, folder, **arguments) -> pd.DataFrame
     return build_post_hoc(classifier, chosen, cohort, folder, **arguments).run()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spatial_dims", [2, 3])
 def test_post_hoc_rows_stand_beside_the_same_trivial_maps_and_accuracy_as_those_of_icam(
     spatial_dims, make_cohort, make_network, tmp_path
@@ -46,6 +47,7 @@ def test_post_hoc_rows_stand_beside_the_same_trivial_maps_and_accuracy_as_those_
     assert set(own["direction"]) == {"-", "+"} and set(own["protocol"]) == {"paper", "paired"}
 
 
+@pytest.mark.slow
 def test_a_map_of_the_lesions_scores_high_and_the_results_repeat(make_cohort, make_network, tmp_path):
     classifier = AttributeClassifier(make_network(2))
     first = evaluate(classifier, make_cohort(2), tmp_path / "a", batch_size=1)

@@ -131,6 +131,7 @@ def test_doubts_reach_the_end_and_the_reason_of_a_failure(make_parser: Make, tmp
         run(make_parser(num_samples=2, plane=500.0))
 
 
+@pytest.mark.slow
 def test_maps_of_a_prepared_scan_have_forms_and_doubts_of_the_raw_one(make_parser: Make, tmp_path: Path) -> None:
     raw = save_with_forms(tmp_path / "scans" / "raw.nii.gz", FORMS["different"], make_affine((2.5, 2.0, 2.2), 0.2))
     limits = {"limits::brain_volume": [0, 1e9], "limits::template_correlation": -1, "limits::num_slices": 2}

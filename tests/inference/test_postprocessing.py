@@ -71,6 +71,7 @@ def test_other_scans_keep_their_way() -> None:
     assert set(on_grid.applied_operations[0]["extra_info"]) == set(before[0]["extra_info"])
 
 
+@pytest.mark.slow
 def test_one_command_prepares_and_explains(make_parser: Make, tmp_path: Path, spatial_dims: int) -> None:
     raw = save_scan(tmp_path / "scans" / "raw.nii.gz", (20, 24, 22), make_affine((2.5, 2.0, 2.2), 0.2))
     (tmp_path / "scans" / "broken.nii.gz").write_bytes(b"no image")

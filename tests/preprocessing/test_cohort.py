@@ -54,6 +54,7 @@ def test_intensities_above_a_percentile_are_cut_off(save_blob: Save, plain: Sett
     assert highest[1] < 0.9 * highest[0]
 
 
+@pytest.mark.slow
 def test_what_is_done_is_not_done_again(save_blob: Save, plain: Settings, tmp_path: Path) -> None:
     for name in ("a", "b"):
         save_blob(tmp_path / "raw" / f"{name}.nii.gz")

@@ -34,6 +34,7 @@ def test_pairs_have_maps_on_their_own_grids_with_a_table_and_pictures(tmp_path: 
     assert all(Path(path).read_bytes().startswith(b"\x89PNG") for path in table["picture"])
 
 
+@pytest.mark.slow
 def test_maps_are_computed_once_and_again_when_scan_or_setting_changes(tmp_path: Path, manifest: pd.DataFrame) -> None:
     def compute(**settings: object) -> tuple[str, int]:
         path = complete_disease_maps(manifest, tmp_path / "maps", ["test"], **(FAST | settings))["disease_map"][0]

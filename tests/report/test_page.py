@@ -64,6 +64,7 @@ def test_page_of_pairs_and_ages_shows_their_figures_and_scatter_pictures(spatial
     assert not re.findall(r'(?:src|href)="(?!data:image/png;base64,|#)', page) and len(page) < 2_000_000
 
 
+@pytest.mark.slow
 def test_page_repeats_byte_for_byte(make_report):
     report = make_report()
     assert report.write().read_bytes() == report.write().read_bytes()
@@ -109,6 +110,7 @@ def run_chromium(folder, *arguments: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (apt-get install chromium)")
 @pytest.mark.parametrize("width", [390, 1280])
 def test_nothing_overflows_the_page_in_a_browser(width, make_report, tmp_path):

@@ -42,18 +42,17 @@ def test_checkpoints_hold_nothing_but_tensors_and_plain_values(uninterrupted: Ru
         torch.load(uninterrupted.train_dir / name, weights_only=True)
 
 
-@pytest.mark.parametrize("rows", [1, 3])
-def test_a_killed_run_resumes_to_the_same_numbers(folder: Path, uninterrupted: Run, rows: int) -> None:
-    run = Run(folder, f"killed{rows}")
+def test_a_killed_run_resumes_to_the_same_numbers(folder: Path, uninterrupted: Run) -> None:
+    run = Run(folder, "killed")
     process = run.start()
-    while len(run.table) < rows and process.poll() is None:
+    while len(run.table) < 2 and process.poll() is None:
         time.sleep(0.02)
     time.sleep(0.1)  # into the next epoch
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert process.returncode == -signal.SIGKILL
     assert len(run.table) < 4
-    assert "Resuming" in run.finish() or rows == 1
+    assert "Resuming" in run.finish()
     pd.testing.assert_frame_equal(run.table, uninterrupted.table)
     for name in ("model.pt", "state.pt"):
         first, second = (torch.load(each.train_dir / name, weights_only=True) for each in (run, uninterrupted))

@@ -140,6 +140,7 @@ def test_an_unknown_source_raises(make_scaled, make_network, tmp_path):
         build(make_network(2), make_scaled(2), tmp_path, attribute_source="posterior")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spatial_dims", [2, 3])
 def test_intervals_of_inference_hold_what_those_of_the_evaluation_hold(spatial_dims, make_scaled, make_network, tmp_path):
     network, cohort = make_network(spatial_dims), make_scaled(spatial_dims)
