@@ -21,9 +21,9 @@ from bundle.evaluation import (
     VAGANExplainer,
 )
 from bundle.evaluation.ground_truth import TrainingClasses
+from bundle.evaluation.known_scans import Scan
 from bundle.evaluation.map_metrics import MapScorer, Ventricles
 from bundle.evaluation.reporting import Results
-from bundle.evaluation.scans import Scan
 from bundle.evaluation.uncertainty import Uncertainty
 from bundle.networks import ICAM
 

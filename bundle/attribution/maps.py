@@ -13,7 +13,7 @@ from monai.networks.utils import eval_mode
 from torch import Tensor
 from torch.nn import functional
 
-from bundle.attribution.scans import EncodedScans
+from bundle.attribution.encoded_scans import EncodedScans
 from bundle.networks import ICAM
 from bundle.structures import Attributes, AttributionMaps
 

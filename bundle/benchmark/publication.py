@@ -12,7 +12,14 @@ import bundle.report
 from bundle.benchmark.plan import ALL, Plan, Run, check_schema
 from bundle.benchmark.results import LEARNED, Results
 from bundle.benchmark.summary import summarise_figures, summarise_scores
-from bundle.benchmark.tables import add_published, lay_out, lay_out_accuracies, lay_out_faithfulness, lay_out_leads, to_markdown
+from bundle.benchmark.text_tables import (
+    add_published,
+    lay_out,
+    lay_out_accuracies,
+    lay_out_faithfulness,
+    lay_out_leads,
+    to_markdown,
+)
 from bundle.data.intensities import BACKGROUND
 from bundle.evaluation.names import MAP_METRICS, METRICS
 from bundle.files import write_atomically

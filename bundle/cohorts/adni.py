@@ -7,12 +7,12 @@ import pandas as pd
 
 from bundle.cohorts.adni_tables import find_sessions, read_visits, select_field_strength
 from bundle.cohorts.classes import check_number, label_values, name_classes
+from bundle.cohorts.columns import join_table
 from bundle.cohorts.exclusions import Exclusions
 from bundle.cohorts.layouts import find_folder, find_scans, name_session
 from bundle.cohorts.manifests import finish_manifest
 from bundle.cohorts.sessions import drop_reverters, split_converters
 from bundle.cohorts.splits import Splitting
-from bundle.cohorts.tables import join_table
 
 COHORT = "ADNI"
 STAGES = (("CN",), ("MCI",), ("AD",))  # a return to an earlier one counts even where it is of no class

@@ -6,12 +6,12 @@ from pathlib import Path
 import pandas as pd
 
 from bundle.cohorts.classes import check_number, label_ages, label_integers, label_values, name_classes
+from bundle.cohorts.columns import merge_repeats, read_columns, tidy_columns
 from bundle.cohorts.exclusions import Exclusions
 from bundle.cohorts.layouts import find_folder
 from bundle.cohorts.manifests import finish_manifest
 from bundle.cohorts.sessions import choose_sessions, find_converters, sort_sessions, split_converters, split_participants
 from bundle.cohorts.splits import Splitting
-from bundle.cohorts.tables import merge_repeats, read_columns, tidy_columns
 from bundle.data.discovery import DEAD, MAPS, find_reason, is_dead
 from bundle.data.manifest import NUMBERS, OTHERS, PATHS, check_pairs, check_paths, read_splits
 from bundle.data.tables import find_name, name_person, read_header, show_columns

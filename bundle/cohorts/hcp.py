@@ -5,12 +5,12 @@ from pathlib import Path
 import pandas as pd
 
 from bundle.cohorts.classes import label_integers
+from bundle.cohorts.columns import join_table, merge_repeats, read_columns, tidy_columns
 from bundle.cohorts.exclusions import Exclusions
 from bundle.cohorts.layouts import find_folder
 from bundle.cohorts.manifests import finish_manifest
 from bundle.cohorts.sessions import split_participants
 from bundle.cohorts.splits import Splitting
-from bundle.cohorts.tables import join_table, merge_repeats, read_columns, tidy_columns
 from bundle.data.discovery import DEAD, is_dead
 from bundle.data.manifest import PATHS, check_paths, read_splits
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bundle.cohorts.tables import read_columns
+from bundle.cohorts.columns import read_columns
 from bundle.data.manifest import SPLITS, read_splits
 from bundle.data.tables import name_person
 

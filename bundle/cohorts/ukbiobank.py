@@ -10,12 +10,12 @@ import pandas as pd
 from tqdm import tqdm
 
 from bundle.cohorts.classes import check_number, check_ranges, label_ages
+from bundle.cohorts.columns import join_table, merge_repeats, read_columns, read_sexes
 from bundle.cohorts.exclusions import Exclusions
 from bundle.cohorts.layouts import find_folder
 from bundle.cohorts.manifests import finish_manifest
 from bundle.cohorts.sessions import split_participants
 from bundle.cohorts.splits import Splitting
-from bundle.cohorts.tables import join_table, merge_repeats, read_columns, read_sexes
 from bundle.data.discovery import Discovery
 from bundle.data.scans import has_suffix
 from bundle.data.tables import find_name, read_ages, read_header

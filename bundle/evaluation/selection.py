@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from bundle.data import check_mask, datalist
 from bundle.errors import find_cause
-from bundle.evaluation.scans import Row
+from bundle.evaluation.known_scans import Row
 from bundle.evaluation.split import name_splits
 
 logger = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from bundle.cohorts.identity import label_class
 from bundle.data import check_mask
-from bundle.evaluation.scans import Row, Scan, plain, read_scan
+from bundle.evaluation.known_scans import Row, Scan, plain, read_scan
 
 NAMES = ("participant_id", "session_id")  # columns that tables take over
 CONVERTER, REPEAT = "converter", "repeat"  # pairs of scans of two classes, and of one

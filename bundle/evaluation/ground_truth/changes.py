@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from bundle.evaluation.scans import Scan
+from bundle.evaluation.known_scans import Scan
 
 Phenotype = tuple[int, ...]  # labels of the lesioned parcels, ascending
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from bundle.evaluation.ground_truth.changes import Phenotype, count_parcels, count_shares, find_phenotype
-from bundle.evaluation.scans import plain, read_scan
+from bundle.evaluation.known_scans import plain, read_scan
 
 
 class TrainingClass(NamedTuple):

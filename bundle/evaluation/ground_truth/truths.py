@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from bundle.evaluation.known_scans import Scan
 from bundle.evaluation.names import PAIRED, PAPER
-from bundle.evaluation.scans import Scan
 
 
 class Truth(NamedTuple):

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from bundle.data.intensities import BACKGROUND
-from bundle.evaluation.scans import Scan
+from bundle.evaluation.known_scans import Scan
 
 
 def trivial_maps(

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from bundle.evaluation.scans import Row
+from bundle.evaluation.known_scans import Row
 
 
 def find_gaps(rows: Sequence[Row]) -> Iterator[str]:

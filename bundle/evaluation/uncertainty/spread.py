@@ -21,8 +21,8 @@ from bundle.evaluation.bootstrap import Bootstrap, mean_of
 from bundle.evaluation.explainers import TranslatingExplainer
 from bundle.evaluation.ground_truth.changes import Changes, Phenotype, count_shares, find_changes, find_phenotype
 from bundle.evaluation.ground_truth.training_classes import TrainingClasses
+from bundle.evaluation.known_scans import Scan
 from bundle.evaluation.names import UNCERTAINTY
-from bundle.evaluation.scans import Scan
 from bundle.evaluation.split import Split
 from bundle.evaluation.uncertainty.diversity import compare_phenotypes, detect_phenotypes, summarise_diversity
 from bundle.evaluation.uncertainty.intervals import make_intervals, measure_coverage

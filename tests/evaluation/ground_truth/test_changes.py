@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from bundle.evaluation.ground_truth.changes import Changes, find_changes, find_phenotype
-from bundle.evaluation.scans import Scan
+from bundle.evaluation.known_scans import Scan
 from tests.tiny_evaluation import make_scan
 
 PARCEL_MAP = torch.tensor([[[0.0, 1, 2], [1, 2, 0]]])

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from bundle.cohorts.columns import merge_repeats, read_columns
 from bundle.cohorts.exclusions import Exclusions
-from bundle.cohorts.tables import merge_repeats, read_columns
 
 COLUMNS = {"participant_id": ("PTID", "participant_id"), "age": ("AGE", "age")}
 

@@ -3,7 +3,7 @@ import pytest
 
 from bundle.benchmark.results import Results
 from bundle.benchmark.summary import summarise_figures, summarise_scores
-from bundle.benchmark.tables import add_published, lay_out, lay_out_faithfulness, lay_out_leads, to_markdown
+from bundle.benchmark.text_tables import add_published, lay_out, lay_out_faithfulness, lay_out_leads, to_markdown
 from tests.benchmark.conftest import METHODS
 
 
