@@ -37,6 +37,11 @@ def find_cause(error: BaseException) -> BaseException:
     return error
 
 
+def write_in_line(error: BaseException) -> str:
+    """Return the message of an error in one line; the name of its class where it has none."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def show_error(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """Print errors that this package raised on purpose, and Ctrl-C, as one sentence, all others as Python does.
 

@@ -8,7 +8,7 @@ from monai.data import CacheDataset, MetaTensor
 
 from bundle.data.headers import WARNINGS_KEY
 from bundle.data.scans import name_of
-from bundle.errors import find_cause
+from bundle.errors import find_cause, write_in_line
 
 SHOWN = 10  # reasons in a message
 
@@ -40,8 +40,7 @@ class CachedScans(CacheDataset):
         try:
             item = super()._load_cache_item(idx)
         except Exception as error:  # whatever is wrong with a scan, the others are read
-            cause = find_cause(error)
-            self.reasons[idx] = " ".join(str(cause).split()) or type(cause).__name__
+            self.reasons[idx] = write_in_line(find_cause(error))
             return None
         for image in filter(lambda value: isinstance(value, MetaTensor), item.values() if isinstance(item, Mapping) else ()):
             self.warnings += [(name_of(image), sentence) for sentence in image.meta.pop(WARNINGS_KEY, [])]

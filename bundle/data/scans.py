@@ -31,15 +31,17 @@ BLOCK = 1 << 22  # bytes
 
 def has_suffix(name: str | Path) -> bool:
     """Return whether a name or path ends like a file of a scan, in lower or upper case."""
-    return str(name).lower().endswith(SUFFIXES)
+    return find_suffix(name) != ""
 
 
 def strip_suffix(name: str) -> str:
     """Return the name or path of a scan without its suffix, in lower or upper case; another name as it is."""
-    for suffix in sorted(SUFFIXES, key=len, reverse=True):
-        if name.lower().endswith(suffix):
-            return name[: -len(suffix)]
-    return name
+    return name[: len(name) - len(find_suffix(name))]
+
+
+def find_suffix(name: str | Path) -> str:
+    """Return the longest suffix of a scan that a name or path ends in, in lower case; empty when there is none."""
+    return max((suffix for suffix in SUFFIXES if str(name).lower().endswith(suffix)), key=len, default="")
 
 
 class LoadScan(Transform):
@@ -209,7 +211,7 @@ def _find_damage(path: Path) -> Exception | None:
 
 def _describe_failure(path: Path, error: Exception) -> str:
     """Return a sentence on a file that could not be read."""
-    suffix = next(suffix for suffix in sorted(SUFFIXES, key=len, reverse=True) if path.name.lower().endswith(suffix))
+    suffix = find_suffix(path)
     if isinstance(error, ImportError) and suffix == ".mnc":
         return f"{path} is of MINC 2, which needs the package h5py: pip install h5py, or convert the file to NIfTI (mnc2nii)"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]

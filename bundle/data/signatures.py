@@ -14,13 +14,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from bundle.checkpoints import read_about
+from bundle.data.headers import WARNINGS_KEY
 from bundle.data.scans import without_metadata
 
 PARTS = 3  # along each axis
 TOLERANCE = 1e-5  # network intensity; noise alone moves a part's mean by more
 SCANS = "training_scans"  # in what a checkpoint holds beside its weights
 SEEN = "the network was trained on this scan: its class and map say nothing about new scans"
-WARNINGS = "warnings"  # key of an image's metadata
 
 
 def compute_signature(image: Tensor) -> Tensor:
@@ -78,5 +78,5 @@ class MarkTrainingScansd(MapTransform):
         for key in self.key_iterator(item):
             if find_known(compute_signature(item[key]), self.known):
                 image = item[key]
-                image.meta[WARNINGS] = [*image.meta.get(WARNINGS, []), SEEN]
+                image.meta[WARNINGS_KEY] = [*image.meta.get(WARNINGS_KEY, []), SEEN]
         return item

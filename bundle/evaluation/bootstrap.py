@@ -94,6 +94,7 @@ def correlation(first: np.ndarray, second: np.ndarray) -> Weighted:
     """Return Pearson's correlation of values (N,) and (N,) as a function of weights; NaN where one of the two does not vary."""
 
     def figure(weights: np.ndarray) -> np.ndarray:
+        """Return the correlation for each row of weights (R, N), shape (R,)."""
         shares = weights / weights.sum(1, keepdims=True)
         deviations = [values - (shares @ values)[:, None] for values in (first, second)]  # (R, N) each
         products = [(shares * one * other).sum(1) for one, other in [deviations, deviations[:1] * 2, deviations[1:] * 2]]

@@ -9,7 +9,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from bundle.data import check_mask, datalist
-from bundle.errors import find_cause
+from bundle.errors import find_cause, write_in_line
 from bundle.evaluation.known_scans import Row
 from bundle.evaluation.split import name_splits
 
@@ -79,7 +79,7 @@ class ReadableScans:
                     check_mask(images["brain_mask"], item["brain_mask"])
                 self.items.append(item)
             except Exception as error:
-                self.reasons.append(_find_reason(error))
+                self.reasons.append(write_in_line(find_cause(error)))
                 logger.warning("%s is left out: %s", item["image"], self.reasons[-1])
         if not self.items:
             raise ValueError(f"none of {len(self.reasons)} test scans can be read; the first: {self.reasons[0]}")
@@ -105,9 +105,3 @@ def list_validation(manifest: pd.DataFrame) -> list[dict[str, Any]]:
         manifest: table from `read_manifest`.
     """
     return datalist(manifest, "validation") if (manifest["split"] == "validation").any() else []
-
-
-def _find_reason(error: BaseException) -> str:
-    """Return the message of the first cause of an error, in one line."""
-    error = find_cause(error)
-    return " ".join(str(error).split()) or type(error).__name__

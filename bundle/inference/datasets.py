@@ -11,6 +11,7 @@ from monai.data import Dataset, MetaTensor
 from bundle.data.discovery import DEAD, find_scan_files, find_source, is_dead
 from bundle.data.manifest import SPLITS, check_images, read_listed
 from bundle.data.scans import strip_suffix
+from bundle.errors import write_in_line
 from bundle.files import make_unique, unescape_name
 
 FAILURE = "failure"  # key of an item with the reason why its scan cannot be explained
@@ -74,7 +75,7 @@ def attempt(transform: Callable[[Any], Any], item: dict[str, Any]) -> dict[str, 
         error: BaseException = raised
         while str(error).startswith("applying transform") and error.__cause__ is not None:  # what MONAI wraps around it
             error = error.__cause__
-        return {**item, FAILURE: " ".join(str(error).split()) or type(error).__name__}
+        return {**item, FAILURE: write_in_line(error)}
 
 
 class ScanDataset(Dataset):

@@ -12,6 +12,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from bundle.data.discovery import DEAD, is_dead
+from bundle.errors import write_in_line
 from bundle.files import (
     MANIFEST,
     check_writable,
@@ -189,5 +190,5 @@ def _prepare_and_write(raw_image: str, output_dir: Path, stem: str, settings: Se
         save_picture(error.prepared, files["picture"])
         return {"status": "failed", "message": str(error), **error.measures, "picture": names["picture"]}
     except Exception as error:  # whatever is wrong with a scan, the others are prepared
-        text = " ".join(str(error).split()) or type(error).__name__
+        text = write_in_line(error)
         return {"status": "failed", "message": text if raw_image in text else f"{raw_image}: {text}"}

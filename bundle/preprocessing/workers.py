@@ -47,6 +47,7 @@ def _run(function: Callable[..., Any], jobs: dict[int, tuple], num_workers: int)
         idle.put(number)
 
     def run(index: int) -> tuple[int, bool, Any]:
+        """Return the position of a job, whether its process lived, and its result."""
         number = idle.get()
         try:
             return index, True, pools[number].submit(function, *jobs[index]).result()

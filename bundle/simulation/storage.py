@@ -131,6 +131,7 @@ def _write_subjects(
         logger.info("Going on in %s, where %d subjects are written", folder, len(records))
 
     def write(row: dict) -> None:
+        """Write the files of a subject, unless they are there."""
         name = row["participant_id"]
         if name not in records:
             files = simulate(row)

@@ -33,6 +33,7 @@ def cosine_schedule(optimizer: Optimizer, num_iterations: int, num_warmup: int =
     num_warmup = fit_warmup(num_warmup, num_iterations)
 
     def factor(iteration: int) -> float:
+        """Return the share of the peak at an iteration."""
         if iteration < num_warmup:
             return (iteration + 1) / num_warmup
         progress = (iteration - num_warmup) / (num_iterations - num_warmup)

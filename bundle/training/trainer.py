@@ -196,7 +196,7 @@ def train(trainer: Engine, folder: str | Path) -> None:
         ValueError: When another process does.
     """
     with hold_folder(folder, Path(folder) / LOCK, "ckpt_dir"):
-        remove_leftovers(Path(folder) / name for name in ("model.pt", "state.pt", "train.csv"))
+        remove_leftovers(Path(folder) / name for name in (MODEL, "state.pt", "train.csv"))
         trainer.run()
     about = read_about(Path(folder) / MODEL) if (Path(folder) / MODEL).is_file() else {}
     kept = f"the network of epoch {about.get('epoch')}, by {about.get('key_metric')}: the checkpoint of evaluation and inference"

@@ -82,6 +82,7 @@ def damage_headers(folder: Path, count: int, number: int) -> Row:
     @_examples(count, number)
     @given(st.dictionaries(st.sampled_from(sorted(FIELDS)), st.data(), max_size=4), st.data())
     def read(fields: dict[str, object], data: st.DataObject) -> None:
+        """Read a file with values drawn for these fields."""
         content = bytearray(raw)
         for name in fields:
             place, form = FIELDS[name]
@@ -116,6 +117,7 @@ def damage_tables(folder: Path, count: int, number: int) -> Row:
     @_examples(count, number)
     @given(st.one_of(st.binary(max_size=200), st.tuples(changes, st.sampled_from("\t\t,;| "), encodings)))
     def read(drawn: bytes | tuple) -> None:
+        """Read a drawn table in both ways."""
         if isinstance(drawn, tuple):
             changed, separator, encoding = drawn
             lines = [row.copy() for row in rows]

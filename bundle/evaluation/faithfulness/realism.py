@@ -22,6 +22,7 @@ def kernel_distance(generated: np.ndarray, real: np.ndarray) -> Weighted:
     across = polynomial_kernel(generated, real, degree=3, coef0=1)
 
     def figure(weights: np.ndarray) -> np.ndarray:
+        """Return the distance for each row of weights of both, shape (R,)."""
         first, second = weights[:, : len(generated)], weights[:, len(generated) :]
         means = [_mean_of_pairs(kernel, part) for kernel, part in zip(own, (first, second), strict=True)]
         mixed = divide(((first @ across) * second).sum(1), first.sum(1) * second.sum(1))
