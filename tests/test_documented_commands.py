@@ -168,6 +168,8 @@ class Workspace:
         if not overlay.exists():
             config = ConfigParser(ConfigParser.load_config_files(command.files))
             keys = {key: value for key, value in TINY.items() if config.get(key, "absent") != "absent"}
+            if "volumes" in command.stems:
+                keys.pop("export_formats", None)  # a snippet reads all formats
             if "simulated_cohort#num_unseen" in keys:
                 keys["simulated_cohort#anatomies"] = ["mni152-09a-sym"]  # each takes ten seconds
             overlay.parent.mkdir(exist_ok=True)

@@ -3,6 +3,7 @@
 import difflib
 import json
 import logging
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -98,7 +99,9 @@ def _check_path(folder: Path) -> None:
     if not place.is_dir() and not place.parent.is_dir():
         raise FileNotFoundError(f"dataset_dir {folder} does not exist, nor does the folder {place}: give the folder of a cohort")
     others = [other.name for other in place.iterdir() if find_table(other).is_file()] if place.is_dir() else []
-    if near := difflib.get_close_matches(folder.name, [name for name in others if name != folder.name], n=1, cutoff=0.8):
+    letters = re.sub(r"\d", "", folder.name)
+    others = [name for name in others if re.sub(r"\d", "", name) != letters]  # squares and squares32 are two cohorts
+    if near := difflib.get_close_matches(folder.name, others, n=1, cutoff=0.8):
         raise FileNotFoundError(
             f"dataset_dir {folder} does not exist; did you mean {place / near[0]}? (To simulate a cohort there,"
             " make the empty folder first)"

@@ -193,5 +193,5 @@ def test_a_mistyped_folder_is_named_instead_of_simulated(tmp_path: Path) -> None
     with pytest.raises(FileNotFoundError, match="a/b/c does not exist, nor does the folder .*/a/b"):
         find_cohort(tmp_path / "a" / "b" / "c", made)
     (tmp_path / "my_cohrt").mkdir()
-    for folder in ("my_cohrt", "data/lesions"):
+    for folder in ("my_cohrt", "data/lesions", "my_cohort2"):  # numbers tell cohorts apart
         assert find_cohort(tmp_path / folder, made) == tmp_path / folder
