@@ -20,7 +20,7 @@ from bundle.evaluation.reporting.gaps import find_gaps
 from bundle.evaluation.reporting.results import OPTIONAL, Results
 from bundle.evaluation.reporting.tables import format_results
 from bundle.evaluation.uncertainty.spread import Uncertainty
-from bundle.files import announce, check_writable
+from bundle.files import announce
 
 CALIBRATION = "calibration.pt"
 
@@ -72,9 +72,12 @@ class Evaluation:
 
         Raises:
             OSError: When nothing can be written to the folder.
-            ValueError: When the lesion mask of a diseased scan is empty.
+            ValueError: When another process evaluates there, or the lesion mask of a diseased scan is empty.
         """
-        check_writable(self.results.folder)
+        with self.results.hold():
+            return self._run()
+
+    def _run(self) -> pd.DataFrame:
         warnings = self.list_warnings()
         encodings = self.explainer.encode()
         tables = self.measure(encodings)

@@ -2,8 +2,10 @@ import json
 
 import pandas as pd
 import pytest
+from filelock import FileLock
 
 from bundle.evaluation.names import COLUMNS
+from bundle.evaluation.reporting.results import LOCK
 from tests.tiny_evaluation import build_evaluation
 
 
@@ -129,3 +131,11 @@ def test_a_folder_that_cannot_be_written_to_is_refused_before_anything_is_comput
     (tmp_path / "file").write_text("mine")
     with pytest.raises(OSError, match="file/output/eval cannot be written to"):
         evaluate(make_network(2), make_cohort(2, num_test=12), tmp_path / "file" / "output")
+
+
+def test_a_folder_that_another_process_evaluates_in_is_refused(make_cohort, make_network, tmp_path):
+    folder = tmp_path / "output" / "eval"
+    folder.mkdir(parents=True)
+    with FileLock(folder / LOCK), pytest.raises(ValueError, match="output/eval is being written by another process"):
+        evaluate(make_network(2), make_cohort(2, num_test=12), tmp_path / "output")
+    assert [path.name for path in folder.iterdir()] in ([], [LOCK])

@@ -16,7 +16,7 @@ from bundle.evaluation.map_metrics.scores import summarise_scores
 from bundle.evaluation.names import COLUMNS, COUNTERFACTUAL, DELETION, FAITHFULNESS, RANDOMISATION
 from bundle.evaluation.reporting.results import Results
 from bundle.evaluation.reporting.tables import format_faithfulness
-from bundle.files import announce, check_writable
+from bundle.files import announce
 
 INDEPENDENT = "independent_classifier"  # name of its row
 NAMES = {
@@ -69,8 +69,12 @@ class Faithfulness:
 
         Raises:
             OSError: When nothing can be written to the folder.
+            ValueError: When another process evaluates there.
         """
-        check_writable(self.results.folder)
+        with self.results.hold():
+            return self._run()
+
+    def _run(self) -> pd.DataFrame:
         probabilities, features = self.classifier.predict_split(self.explainer.split)
         axioms, realism = self.counterfactuals.score(self.explainer, features, self.bootstrap)
         scores = [list(self.deletion.score(self.explainer)), list(self.randomisation.score(self.explainer)), axioms]

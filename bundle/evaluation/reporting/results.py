@@ -1,7 +1,8 @@
 """The files of an evaluation: its tables, its settings, and images of a few scans."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from bundle.evaluation.names import METRICS
-from bundle.files import write_atomically
+from bundle.files import check_writable, hold_folder, write_atomically
 
+LOCK = "evaluation.lock"
 LAST = "metrics"  # table that is written after all other files
 OPTIONAL = ("pairs", "volumes", "ages", "uncertainty", "diversity")  # tables that are written only when they have rows
 
@@ -30,6 +32,18 @@ class Results:
         if headline not in METRICS:
             raise ValueError(f"headline must be one of {', '.join(METRICS)}, got {headline!r}")
         self.folder, self.headline = Path(folder), headline
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Keep other processes away from the folder while the block runs.
+
+        Raises:
+            OSError: When nothing can be written to the folder.
+            ValueError: When another process evaluates there.
+        """
+        check_writable(self.folder)
+        with hold_folder(self.folder, self.folder / LOCK, "output_dir"):
+            yield
 
     def begin(self) -> None:
         """Remove `metrics.csv`, which is written last: where it is, all files are of one evaluation."""
