@@ -16,12 +16,13 @@ import sys
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import yaml
 
 from bundle import SHIPPED
+from bundle.files import check_writable, write_atomically
 
 ROOT = Path(__file__).resolve().parents[1]
 NAME = "brain_mri_feature_attribution"  # by the zoo's pattern; MONAI Label returns no map for names with "classification"
@@ -46,8 +47,10 @@ def pack(root: str | Path, output_dir: str | Path) -> Path:
         Path of the zip, with the bundle's name and version.
 
     Raises:
+        OSError: When nothing can be written to `output_dir`.
         ValueError: When listed files differ from their last commit, or the zoo or the bundle itself would refuse one.
     """
+    check_writable(output_dir)
     files = read_committed(root)
     files = dict(sorted((files | make_json(files)).items()))
     version = find_version(files)
@@ -152,26 +155,31 @@ def write_zip(path: str | Path, files: Mapping[str, bytes]) -> None:
     """Write files into a zip, uncompressed: compressed bytes depend on the version of zlib, and weights hardly shrink.
 
     Args:
-        path: name of the zip, written under a temporary name first; its folder is made when absent.
+        path: name of the zip; its folder is made when absent.
         files: contents by relative path; they go into a folder with the bundle's name.
+
+    Raises:
+        OSError: When it cannot be written.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".partial-{path.name}")
-    with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name, content in files.items():
             entry = zipfile.ZipInfo(f"{NAME}/{name}", EARLIEST)
             entry.create_system, entry.external_attr = 3, 0o644 << 16  # Unix, readable by all
             archive.writestr(entry, content)
-    os.replace(temporary, path)
+    try:
+        with write_atomically(path) as temporary:
+            temporary.write_bytes(buffer.getbuffer())
+    except OSError as error:
+        raise OSError(f"{path} could not be written ({(error.strerror or str(error)).lower()}): give another output_dir") from error
 
 
-def main() -> None:
-    """Pack this repository's bundle and print what was written."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Pack this repository's bundle and print what was written; None for the arguments of the command line."""
     parser = argparse.ArgumentParser(description="Pack the bundle as one zip, as MONAI's model zoo takes it.")
     parser.add_argument("--output_dir", required=True, help="folder that the zip is written to")
     try:
-        archive = pack(ROOT, parser.parse_args().output_dir)
+        archive = pack(ROOT, parser.parse_args(arguments).output_dir)
     except (ValueError, OSError) as error:
         sys.exit(f"Error: {error}")
     content = archive.read_bytes()

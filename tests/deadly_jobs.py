@@ -5,8 +5,10 @@ import signal
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from bundle.preprocessing import CohortPreprocessing, Settings
+if TYPE_CHECKING:  # a process that imports nothing else starts at once
+    from bundle.preprocessing import Settings
 
 
 def square_or_die(number: int, deadly: tuple[int, ...], log: str) -> int:
@@ -42,7 +44,9 @@ class SlowSlices(int):
         return super().__le__(other)  # type: ignore[operator]
 
 
-def prepare_slowly(raw: str, output: str, settings: Settings) -> None:
+def prepare_slowly(raw: str, output: str, settings: "Settings") -> None:
     """Prepare scans in a process that takes long."""
+    from bundle.preprocessing import CohortPreprocessing
+
     slow = replace(settings, limits=settings.limits._replace(num_slices=SlowSlices(2)))
     CohortPreprocessing(raw, output, slow, 1).run()

@@ -45,7 +45,7 @@ TINY: dict[str, Any] = {  # keys of the overlay, of which a command has those th
     "simulated_cohort#num_train": 4, "simulated_cohort#num_validation": 4, "simulated_cohort#num_test": 4,
     "simulated_cohort#num_unseen": 0,
     "num_samples": 2, "num_resamples": 20, "uncertainty#num_calibration": 4, "disease_maps#num_workers": 1,
-    "num_steps": 3, "export_formats": ["torchscript", "onnx"], "num_shap_samples": 3, "num_noisy_samples": 3, "num_references": 2,
+    "num_steps": 3, "export_formats": ["torchscript"], "num_shap_samples": 3, "num_noisy_samples": 3, "num_references": 2,
     "occlusion_window": "$@pixdim * min(@image_size) / 2", "occlusion_stride": "$@pixdim * min(@image_size) / 2",
     "deletion_shares": [0.01, 0.1, 1.0], "deletion_scans": 2, "num_shuffles": 1, "randomisation_scans": 2, "translation_scans": 2,
     "brain_extraction": False, "bias_correction": False, "registration": False, "voxel_size": 8.0,
@@ -70,7 +70,7 @@ RESULTS = {  # of an entry point: key of a folder, and files that are made in it
     "inference": ("output_dir", ["predictions.csv", "**/*_fa_mean.nii.gz", "**/*_fa_variance.nii.gz", "**/*_overview.png"]),
     "prepare": ("output_dir", ["prepared.tsv", "overview.html", "**/*_desc-prepared_T1w.nii.gz"]),
     "interpolation": ("output_dir", ["*_interpolation.nii.gz", "*_interpolation.png"]),
-    "export": ("output_dir", ["map.ts", "map.onnx", "attributes.npy", "image.npy", "differences.csv"]),
+    "export": ("output_dir", ["map.ts", "attributes.npy", "image.npy", "differences.csv"]),
 }
 MADE_BY = {  # what makes the files that commands read, for those that come before it or are run alone
     "output/train/model.pt": "training-train",

@@ -221,7 +221,7 @@ def list_tasks(folder: Path) -> list[Task]:
             ("*.nii.gz", "*.txt"),
         ),
         Task("simulation", simulate, list_simulated, ("cohort/*",)),
-        Task("packing", lambda output: package.pack(ROOT, output), lambda output: output.glob("*.zip")),
+        Task("packing", lambda output: package.main(["--output_dir", str(output)]), lambda output: output.glob("*.zip")),
         Task("benchmark", lambda output: run_benchmark(folder, output), list_nothing, ("comparison.csv", "figures.csv")),
     ]
 
