@@ -171,7 +171,9 @@ def write_zip(path: str | Path, files: Mapping[str, bytes]) -> None:
         with write_atomically(path) as temporary:
             temporary.write_bytes(buffer.getbuffer())
     except OSError as error:
-        raise OSError(f"{path} could not be written ({(error.strerror or str(error)).lower()}): give another output_dir") from error
+        raise OSError(
+            f"{path} could not be written ({(error.strerror or str(error)).lower()}): give another output_dir"
+        ) from error
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
