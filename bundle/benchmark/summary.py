@@ -11,6 +11,7 @@ from bundle.evaluation import Bootstrap
 KEYS = ["row", "family", "split", "protocol", "direction", "metric"]
 LEADS = ("lead", "lead_ci_low", "lead_ci_high", "lead_seeds")
 COLUMNS = (*KEYS, "mean", "std", "ci_low", "ci_high", "over", "num_seeds", "n", *LEADS)
+FIGURES = ("method", "measure", "name", "split", "direction", "metric", "mean", "ci_low", "ci_high", "num_seeds", "n")
 SEEDS, SCANS = "seeds", "scans"
 
 
@@ -35,17 +36,15 @@ def summarise_scores(scores: pd.DataFrame, metrics: list[str], reference: str, l
 
 
 def summarise_figures(figures: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
-    """Summarise figures of which there is one a seed, as mean, interval and number of seeds."""
-    keys, lines = ["method", "measure", "name", "split", "direction", "metric"], []
-    if figures.empty:
-        return figures
-    for names, group in figures.groupby(keys, sort=False):
+    """Summarise figures of which there is one a seed, as mean, interval and number of seeds; the summary has `FIGURES`."""
+    keys, lines = list(FIGURES[:6]), []
+    for names, group in figures.groupby(keys, sort=False) if len(figures) else ():
         mean, low, high = seed_interval(group["mean"].to_numpy(), level)
         if np.ptp(group["mean"].to_numpy()) == 0:  # one seed, or all alike: the interval over scans
             low, high = group[["ci_low", "ci_high"]].iloc[0]
         found = {"mean": mean, "ci_low": low, "ci_high": high, "num_seeds": len(group), "n": int(group["n"].iloc[0])}
         lines.append(dict(zip(keys, names, strict=True)) | found)
-    return pd.DataFrame(lines)
+    return pd.DataFrame(lines, columns=list(FIGURES))
 
 
 def seed_interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float, float]:

@@ -44,8 +44,12 @@ def test_failures_are_on_the_page_and_in_the_exit_status(benchmark, monkeypatch)
 
 
 def test_nothing_done_is_said_in_a_sentence(tmp_path, capsys):
-    make(tmp_path, {"ours": METHODS["ours"]}, [0]).publish()
+    benchmark = make(tmp_path, {"ours": METHODS["ours"]}, [0])
+    benchmark.publish()
     assert "nothing to compare" in capsys.readouterr().out
+    for name, column in (("comparison", "lead"), ("figures", "num_seeds")):  # tables without rows
+        table = pd.read_csv(benchmark.plan.folder / f"{name}.csv")
+        assert table.empty and column in table
 
 
 def test_cohort_that_cannot_be_used_stops_everything_at_once(benchmark, monkeypatch):
