@@ -80,7 +80,9 @@ class Publication:
         results = Results(self.plan.methods, self.plan.runs, self.reference)
         scores, figures = results.read_scores(), results.read_figures()
         metrics = [name for name in MAP_METRICS if name in scores]
-        summary = summarise_scores(scores, metrics, self.reference, self.level) if metrics else pd.DataFrame(columns=list(COLUMNS))
+        summary = (
+            summarise_scores(scores, metrics, self.reference, self.level) if metrics else pd.DataFrame(columns=list(COLUMNS))
+        )
         figures = summarise_figures(figures[~figures["metric"].isin(metrics)] if len(figures) else figures, self.level)
         for name, table in (("comparison", summary), ("figures", figures)):
             with write_atomically(self.plan.folder / f"{name}.csv") as path:

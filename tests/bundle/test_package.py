@@ -190,7 +190,7 @@ def test_weights_of_another_architecture_are_refused_and_nothing_is_packed(repos
     commit(root)
     with pytest.raises(ValueError, match=r"models/model\.pt cannot be used .*fits another architecture"):
         pack(root, tmp_path / "packed")
-    assert not (tmp_path / "packed").exists()
+    assert list((tmp_path / "packed").iterdir()) == []
 
 
 @pytest.mark.slow
