@@ -13,7 +13,7 @@ from monai.networks.blocks import Convolution
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bundle.networks.blocks import ResidualBlock, repeat, transposed, unfold, up_block
+from bundle.networks.blocks import ResidualBlock, enlarge, repeat, transposed, unfold, up_block
 from bundle.networks.encoders import ATTRIBUTE_STRIDE, CONTENT_STRIDE
 
 START = 0.1  # scale of the first weights of what moves a scan, so that learning starts from the scan itself
@@ -163,7 +163,6 @@ class DeformingGenerator(Decoder):
             Convolution(spatial_dims, channels, channels // 2, adn_ordering="A", act="leakyrelu"),
             last,
         )
-        self.enlarge = nn.Upsample(scale_factor=float(CONTENT_STRIDE), mode={2: "bilinear", 3: "trilinear"}[spatial_dims])
 
     def forward(self, content: Tensor, attribute: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return images in the range of the scan, shape (n * B, out_channels, H, W[, D])."""
@@ -190,7 +189,7 @@ class DeformingGenerator(Decoder):
         """Bend the scans that contents keep by shifts of `draw_shift`, to images of shape (n * B, out_channels, H, W[, D])."""
         folded = content[:, self.feature_channels + 1 :]
         image = unfold(folded.float(), self.stride)  # (B, out_channels, H, W[, D])
-        return bend(repeat(image, shift.shape[0] // image.shape[0]), self.enlarge(shift))
+        return bend(repeat(image, shift.shape[0] // image.shape[0]), enlarge(shift, self.stride))
 
 
 def bend(image: Tensor, shift: Tensor) -> Tensor:
@@ -205,12 +204,13 @@ def bend(image: Tensor, shift: Tensor) -> Tensor:
     Returns:
         Image of the same shape, linearly interpolated.
     """
-    last = shift.shape[1] - 1
-    identity = torch.eye(last + 1, last + 2, dtype=shift.dtype, device=shift.device)
-    grid = functional.affine_grid(identity.unsqueeze(0), [1, 1] + list(image.shape[2:]), align_corners=True)
-    steps = 2 / (torch.tensor(image.shape[2:], dtype=shift.dtype, device=shift.device) - 1)  # of a voxel, of a side of 2
-    moved = [grid[..., last - axis] + shift[:, axis] * steps[axis] for axis in range(last, -1, -1)]  # the last axis first
-    return functional.grid_sample(image, torch.stack(moved, dim=-1), padding_mode="border", align_corners=True)
+    sizes = image.shape[2:]
+    axes = [torch.linspace(-1, 1, size, dtype=shift.dtype, device=shift.device) for size in sizes]
+    identity = torch.stack(torch.meshgrid(axes, indexing="ij"))  # (spatial_dims, H, W[, D])
+    steps = torch.tensor([2 / (size - 1) for size in sizes], dtype=shift.dtype, device=shift.device)  # of a voxel, of a side of 2
+    places = torch.addcmul(identity, shift, steps.reshape([-1] + [1] * len(sizes)))
+    turned = image.permute([0, 1] + list(range(image.ndim - 1, 1, -1)))  # grid_sample takes the last axis first
+    return functional.grid_sample(turned, places.movedim(1, -1), padding_mode="border", align_corners=True)
 
 
 def _widen(spatial_dims: int, channels: int, norm: str | tuple | None) -> nn.Module:
