@@ -9,6 +9,7 @@ Source: Bass et al., NeurIPS 2020, Sec. 3.2, "rejection sampling" (https://arxiv
 """
 
 import math
+from math import prod
 
 import numpy as np
 import torch
@@ -94,6 +95,36 @@ def draw_latents(
         return draws.to(network.class_attributes)
     flat = sample_attributes(encoder.classifier.weight, encoder.classifier.bias, target, num_samples, threshold, generator)
     return flat.view(len(target), num_samples, *encoder.latent_shape)
+
+
+def draw_on_device(network: ICAM, target: Tensor) -> Tensor:
+    """Draw an attribute of each target class as `draw_latents` does, on the network's device and from its random numbers.
+
+    With two classes, or without a classifier, nothing waits for the device. With more the draws are made on the CPU.
+
+    Args:
+        network: encoders and generator.
+        target: wanted classes, shape (B,).
+
+    Returns:
+        Attributes of shape (B, 1, H/16, W/16[, D/16]).
+
+    Raises:
+        ValueError: When one of more than two classes cannot be drawn.
+    """
+    encoder, device = network.attribute_encoder, network.class_attributes.device
+    if encoder.classifier is not None and encoder.num_classes > 2:
+        return draw_latents(network, target)[:, 0]
+    draws = torch.randn(len(target), prod(encoder.latent_shape), dtype=torch.float64, device=device)
+    if encoder.classifier is not None:
+        weight, bias = encoder.classifier.weight.detach().double(), encoder.classifier.bias.detach().double()
+        normals, bounds = weight[target] - weight[1 - target], bias[1 - target] - bias[target]
+        lengths = normals.norm(dim=1).clamp(min=torch.finfo(torch.float64).tiny)
+        normals = normals / lengths[:, None]
+        uniform = torch.rand(len(target), dtype=torch.float64, device=device)
+        inside = truncated_normal_quantile(uniform, bounds / lengths)
+        draws = draws + (inside - (draws * normals).sum(1))[:, None] * normals
+    return draws.view(-1, *encoder.latent_shape).to(network.class_attributes)
 
 
 def _condition(

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 
 from bundle.networks import ICAM
-from bundle.training.trainer import LOSSES, finite
+from bundle.training.trainer import LOSSES
 
 
 class AttributeClassifier(nn.Module):
@@ -66,9 +66,6 @@ class ClassifierTrainer(SupervisedTrainer):
         *args: arguments of `monai.engines.SupervisedTrainer`.
         schedule: learning rate of the optimiser.
         **kwargs: further arguments of `monai.engines.SupervisedTrainer`.
-
-    Raises:
-        ValueError: When a loss is not finite.
     """
 
     def __init__(self, *args: Any, schedule: LRScheduler, **kwargs: Any) -> None:
@@ -76,6 +73,6 @@ class ClassifierTrainer(SupervisedTrainer):
         super().__init__(*args, decollate=False, **kwargs)
 
     def _iteration(self, engine: "ClassifierTrainer", batchdata: Mapping[str, Tensor]) -> list[dict[str, Any]]:
-        loss = finite("loss", super()._iteration(engine, batchdata)[CommonKeys.LOSS])
+        loss = super()._iteration(engine, batchdata)[CommonKeys.LOSS].detach()
         engine.schedule.step()
         return [{CommonKeys.LOSS: loss, LOSSES: {"loss": loss}}]

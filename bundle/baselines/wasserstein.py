@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 
 from bundle.baselines.vagan import VAGAN
 from bundle.data.scans import without_metadata
-from bundle.training.trainer import LOSSES, finite
+from bundle.training.trainer import LOSSES
 
 
 class GradientPenalty(nn.Module):
@@ -90,9 +90,6 @@ class VAGANTrainer(Trainer):
         loss_weights: weights of the map's mean absolute value, `map`, and of the `gradient_penalty`.
         train_handlers: Ignite or MONAI handlers.
         **kwargs: further arguments of `monai.engines.Trainer`.
-
-    Raises:
-        ValueError: When a loss is not finite.
     """
 
     def __init__(
@@ -122,7 +119,7 @@ class VAGANTrainer(Trainer):
             losses |= engine._step_generator(source)
         return [{CommonKeys.LOSS: losses["critic"], LOSSES: losses}]
 
-    def _step_critic(self, source: Tensor, real: Tensor) -> dict[str, float]:
+    def _step_critic(self, source: Tensor, real: Tensor) -> dict[str, Tensor]:
         with torch.no_grad():
             generated = self.network.translate(source)
         distance = self.critic(real).mean() - self.critic(generated).mean()
@@ -130,9 +127,9 @@ class VAGANTrainer(Trainer):
         loss = self.loss_weights["gradient_penalty"] * penalty - distance
         self._step(self.critic_schedule, loss)
         named = {"critic": loss, "distance": distance, "gradient_penalty": penalty}
-        return {name: finite(name, value) for name, value in named.items()}
+        return {name: value.detach() for name, value in named.items()}
 
-    def _step_generator(self, source: Tensor) -> dict[str, float]:
+    def _step_generator(self, source: Tensor) -> dict[str, Tensor]:
         self.critic.requires_grad_(False)
         maps = self.network(source)
         adversarial, size = -self.critic(source + maps).mean(), maps.abs().mean()
@@ -140,7 +137,7 @@ class VAGANTrainer(Trainer):
         self._step(self.generator_schedule, loss)
         self.critic.requires_grad_(True)
         named = {"loss": loss, "adversarial": adversarial, "map": size}
-        return {name: finite(name, value) for name, value in named.items()}
+        return {name: value.detach() for name, value in named.items()}
 
     def _step(self, schedule: LRScheduler, loss: Tensor) -> None:
         schedule.optimizer.zero_grad(set_to_none=True)

@@ -82,11 +82,15 @@ class ICAM(nn.Module):
 
     @torch.no_grad()
     def update_class_attributes(self, attribute: Tensor, labels: Tensor) -> None:
-        """Move the running mean of each class towards that of a batch.
+        """Move the running mean of each class of a batch towards the batch's; nothing waits for the device.
 
         Args:
             attribute: attribute means, shape (B, 1, H/16, W/16[, D/16]).
             labels: their classes, shape (B,).
         """
-        for label in labels.unique().tolist():
-            self.class_attributes[label].lerp_(attribute[labels == label].mean(0).float(), 1 - self.momentum)
+        classes = torch.arange(len(self.class_attributes), device=labels.device)
+        members = (labels == classes[:, None]).float()  # (K, B)
+        counts = members.sum(1, keepdim=True)  # (K, 1)
+        means = members @ attribute.flatten(1).float() / counts.clamp(min=1)  # (K, N)
+        weight = (1 - self.momentum) * (counts > 0)
+        self.class_attributes.lerp_(means.view_as(self.class_attributes), weight.view(-1, *[1] * (attribute.ndim - 1)))

@@ -1,9 +1,8 @@
 """Training: objective, engine, validation, and the files of a run."""
 
 from bundle.training.checkpoints import BestModel, Provenance, RunState, fingerprint_images
-from bundle.training.history import History, LossBar
-from bundle.training.objective import Phase
-from bundle.training.phases import fit_phases
+from bundle.training.history import History, LossBar, Readings
+from bundle.training.phases import Phase, fit_phases
 from bundle.training.schedules import cosine_schedule
 from bundle.training.settings import check_key_metric, check_settings
 from bundle.training.trainer import EpochSeed, ICAMTrainer, Learner, train
@@ -19,6 +18,7 @@ __all__ = [
     "LossBar",
     "Phase",
     "Provenance",
+    "Readings",
     "RunState",
     "check_key_metric",
     "check_settings",

@@ -1,5 +1,7 @@
 """Loss terms of ICAM that PyTorch does not have; each is a mean, so that its weight depends on no batch or latent size."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -42,7 +44,7 @@ class UniformClassLoss(nn.Module):
         """
         if logits.ndim != 2:
             raise ValueError(f"logits must have shape (B, K), got {tuple(logits.shape)}")
-        return -(functional.log_softmax(logits, dim=1).mean() + torch.tensor(float(logits.shape[1])).log())
+        return -(functional.log_softmax(logits, dim=1).mean() + math.log(logits.shape[1]))
 
 
 class RoughnessLoss(nn.Module):

@@ -1,4 +1,4 @@
-"""The full objective, Eq. 5: what the network and the two discriminators minimise, and when.
+"""The full objective, Eq. 5: what the network and the two discriminators minimise.
 
 A term is a method; its weight is an entry of the config. A term of weight zero is not computed, nor what only it needs.
 
@@ -6,15 +6,15 @@ Source: Bass et al., NeurIPS 2020, Eq. 1-5 (https://arxiv.org/abs/2006.08287).
 """
 
 import inspect
-from collections.abc import Mapping
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, l1_loss, mse_loss, softplus
 
 from bundle.training.losses import KLLoss, RoughnessLoss, UniformClassLoss
-from bundle.training.translation import Translation
+from bundle.training.translation import Judgement, Translation
 
 
 class Objective:
@@ -36,28 +36,23 @@ class Objective:
         cls.terms = tuple(name for name, member in vars(cls).items() if inspect.isfunction(member))
 
     def __init__(self, weights: Mapping[str, float]) -> None:
-        if unknown := sorted(set(weights) - set(self.terms)):
-            known = ", ".join(self.terms)
-            raise ValueError(f"{type(self).__name__} has no term {', '.join(unknown)}; its terms are {known}")
-        if negative := [f"{name}: {weights[name]}" for name in sorted(weights) if weights[name] < 0]:
-            raise ValueError(f"weights must not be negative, got {', '.join(negative)}")
-        self.weights = {name: float(weight) for name, weight in weights.items() if weight}
+        self.weights = check_weights(type(self).__name__, weights, self.terms)
 
-    def __call__(self, translation: Translation) -> dict[str, Tensor]:
-        """Return each term of non-zero weight, unweighted, and their weighted sum as `total`."""
-        values = {name: getattr(self, name)(translation) for name in self.weights}
-        total = sum((self.weights[name] * value for name, value in values.items()), translation.image.new_zeros(()))
+    def __call__(self, batch: Any) -> dict[str, Tensor]:
+        """Return each term of non-zero weight, unweighted, and their weighted sum as `total`.
+
+        Args:
+            batch: what the terms take, a `Translation` or a `Judgement`.
+        """
+        values = {name: getattr(self, name)(batch) for name in self.weights}
+        total = sum((self.weights[name] * value for name, value in values.items()), batch.image.new_zeros(()))
         return {**values, "total": total}
 
 
 class GeneratorObjective(Objective):
-    """Terms that the encoders and the generator minimise."""
+    """Terms that the encoders and the generator minimise by themselves."""
 
-    divergence, roughness, uniform_class = KLLoss(), RoughnessLoss(), UniformClassLoss()
-
-    def content_adversarial(self, t: Translation) -> Tensor:
-        """The content holds nothing of the class (Eq. 1)."""
-        return self.uniform_class(t.discriminators.content(t.content))
+    divergence, roughness = KLLoss(), RoughnessLoss()
 
     def content_l2(self, t: Translation) -> Tensor:
         """The content stays small (Sec. 3.2)."""
@@ -101,14 +96,6 @@ class GeneratorObjective(Objective):
         """Neighbouring tissue moves alike (ours; for `DeformingGenerator` alone)."""
         return self.roughness(t.shift)
 
-    def domain_adversarial(self, t: Translation) -> Tensor:
-        """Translations look real (Sec. 3.3)."""
-        return _cross_entropy_to_real(t.translated_logits.real_as(t.target.repeat(2)))
-
-    def domain_class(self, t: Translation) -> Tensor:
-        """Translations look like their target class (Sec. 3.3), where their attribute is of that class."""
-        return cross_entropy(t.translated_logits.label[: len(t.attribute_classes)], t.attribute_classes)
-
     def reconstruction_l1(self, t: Translation) -> Tensor:
         """Own content and attribute give the scan (Eq. 3)."""
         return l1_loss(t.reconstruction, t.image)
@@ -136,52 +123,58 @@ class GeneratorObjective(Objective):
         return mse_loss(t.predicted_values, t.values)
 
 
+class AdversarialObjective(Objective):
+    """Terms that the encoders and the generator minimise against the discriminators."""
+
+    uniform_class = UniformClassLoss()
+
+    def content_adversarial(self, j: Judgement) -> Tensor:
+        """The content holds nothing of the class (Eq. 1)."""
+        return self.uniform_class(j.content_logits)
+
+    def domain_adversarial(self, j: Judgement) -> Tensor:
+        """Translations look real (Sec. 3.3)."""
+        return _cross_entropy_to_real(j.translated_logits.real_as(j.target))
+
+    def domain_class(self, j: Judgement) -> Tensor:
+        """Translations look like their target class (Sec. 3.3), where their attribute is of that class."""
+        classes = j.shown.attribute_classes
+        return cross_entropy(j.translated_logits.label[: len(classes)], classes)
+
+
 class DiscriminatorObjective(Objective):
-    """Terms that the content and the domain discriminator minimise; no gradient reaches encoders or generator."""
+    """Terms that the content and the domain discriminator minimise."""
 
-    def content_class(self, t: Translation) -> Tensor:
+    def content_class(self, j: Judgement) -> Tensor:
         """The class is read from the content (Eq. 1)."""
-        return cross_entropy(t.discriminators.content(t.content.detach()), t.labels)
+        return cross_entropy(j.content_logits, j.labels)
 
-    def domain_adversarial(self, t: Translation) -> Tensor:
+    def domain_adversarial(self, j: Judgement) -> Tensor:
         """Real scans are separated from translations, which count as much together."""
-        real = _cross_entropy_to_real(t.image_logits.real_as(t.labels))
-        generated = t.discriminators.domain(t.translated.detach()).real_as(t.target.repeat(2))
-        return 0.5 * (real + _cross_entropy_to_real(-generated))
+        real = _cross_entropy_to_real(j.image_logits.real_as(j.labels))
+        return 0.5 * (real + _cross_entropy_to_real(-j.translated_logits.real_as(j.target)))
 
-    def domain_class(self, t: Translation) -> Tensor:
+    def domain_class(self, j: Judgement) -> Tensor:
         """The class of real scans is predicted."""
-        return cross_entropy(t.image_logits.label, t.labels)
+        return cross_entropy(j.image_logits.label, j.labels)
 
 
-class Phase:
-    """A part of a training run, with terms and a batch size of its own.
+def check_weights(name: str, weights: Mapping[str, float], terms: Sequence[str]) -> dict[str, float]:
+    """Return the weights that are not zero.
 
     Args:
-        epochs: number of epochs; None for all that are left.
-        batch_size: scans in a batch, as many of each class.
-        weights: weights of the terms of `GeneratorObjective`.
-        discriminator_weights: weights of those of `DiscriminatorObjective`; empty when the discriminators are not trained.
-        name: what the log and `train.csv` call it.
+        name: whose terms they weigh, for the message.
+        weights: weight of each term.
+        terms: names of the terms that there are.
 
     Raises:
         ValueError: When a name is no term, or a weight is negative.
     """
-
-    def __init__(
-        self,
-        epochs: int | None,
-        batch_size: int,
-        weights: Mapping[str, float],
-        discriminator_weights: Mapping[str, float],
-        name: str = "",
-    ) -> None:
-        self.epochs, self.batch_size, self.name = epochs, batch_size, name
-        self.generator, self.discriminators = GeneratorObjective(weights), DiscriminatorObjective(discriminator_weights)
-
-    def __repr__(self) -> str:
-        """Return the settings, by which a resumed run is compared."""
-        return f"Phase({self.epochs}, {self.batch_size}, {self.generator.weights}, {self.discriminators.weights})"
+    if unknown := sorted(set(weights) - set(terms)):
+        raise ValueError(f"{name} has no term {', '.join(unknown)}; its terms are {', '.join(terms)}")
+    if negative := [f"{term}: {weights[term]}" for term in sorted(weights) if weights[term] < 0]:
+        raise ValueError(f"weights must not be negative, got {', '.join(negative)}")
+    return {term: float(weight) for term, weight in weights.items() if weight}
 
 
 def _cross_entropy_to_real(logits: Tensor) -> Tensor:

@@ -1,14 +1,59 @@
-"""Phases of a training: how a short run cuts them, and which epochs compete for the network that is kept."""
+"""Phases of a training: their terms, how a short run cuts them, and which epochs compete for the network that is kept."""
 
 import copy
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ignite.engine import Engine
 
-from bundle.training.objective import Phase
+from bundle.training.objective import AdversarialObjective, DiscriminatorObjective, GeneratorObjective, check_weights
 
 logger = logging.getLogger(__name__)
+
+
+class Phase:
+    """A part of a training run, with terms and a batch size of its own.
+
+    Args:
+        epochs: number of epochs; None for all that are left.
+        batch_size: scans in a batch, as many of each class.
+        weights: weights of the terms of `GeneratorObjective` and `AdversarialObjective`.
+        discriminator_weights: weights of those of `DiscriminatorObjective`; empty when the discriminators are not trained.
+        name: what the log and `train.csv` call it.
+
+    Raises:
+        ValueError: When a name is no term, or a weight is negative.
+    """
+
+    def __init__(
+        self,
+        epochs: int | None,
+        batch_size: int,
+        weights: Mapping[str, float],
+        discriminator_weights: Mapping[str, float],
+        name: str = "",
+    ) -> None:
+        self.epochs, self.batch_size, self.name = epochs, batch_size, name
+        against = AdversarialObjective.terms
+        self.weights = check_weights("GeneratorObjective", weights, against + GeneratorObjective.terms)
+        self.generator = GeneratorObjective({term: weight for term, weight in self.weights.items() if term not in against})
+        self.adversarial = AdversarialObjective({term: weight for term, weight in self.weights.items() if term in against})
+        self.discriminators = DiscriminatorObjective(discriminator_weights)
+
+    def __repr__(self) -> str:
+        """Return the settings, by which a resumed run is compared."""
+        return f"Phase({self.epochs}, {self.batch_size}, {self.weights}, {self.discriminators.weights})"
+
+    @property
+    def shows_content(self) -> bool:
+        """Whether a discriminator sees contents."""
+        return "content_adversarial" in self.adversarial.weights or "content_class" in self.discriminators.weights
+
+    @property
+    def shows_translations(self) -> bool:
+        """Whether a discriminator sees translations."""
+        seen = {"domain_adversarial", "domain_class"} & set(self.adversarial.weights)
+        return bool(seen) or "domain_adversarial" in self.discriminators.weights
 
 
 def fit_phases(phases: Sequence[Phase], max_epochs: int) -> list[Phase]:

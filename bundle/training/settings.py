@@ -5,8 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from bundle.data.samplers import check_batch_size
-from bundle.training.objective import Phase
-from bundle.training.phases import check_epochs
+from bundle.training.phases import Phase, check_epochs
 from bundle.training.schedules import fit_warmup
 
 

@@ -19,8 +19,9 @@ from torch.utils.data import DataLoader
 from bundle.checkpoints import read_about
 from bundle.data.scans import without_metadata
 from bundle.files import announce, hold_folder, remove_leftovers
-from bundle.training.objective import DiscriminatorObjective, GeneratorObjective, Phase
-from bundle.training.translation import Translation
+from bundle.training.phases import Phase
+from bundle.training.steps import DiscriminatorStep, GeneratorStep
+from bundle.training.translation import Shown, pair_classes
 
 LOSSES = "losses"  # key of the output: every loss by name
 LOCK = "train.lock"
@@ -44,19 +45,17 @@ class Learner:
     ) -> None:
         self.module, self.optimizer, self.schedule, self.clip_norm = module, optimizer, schedule, clip_norm
 
-    def step(self, loss: Tensor, grad_scaler: torch.amp.GradScaler) -> None:
+    def step(self, loss: Tensor) -> None:
         """Take one optimisation step.
 
         Args:
             loss: scalar to minimise.
-            grad_scaler: scaler of mixed precision.
         """
         self.optimizer.zero_grad(set_to_none=True)
-        grad_scaler.scale(loss).backward()
+        loss.backward()
         if self.clip_norm is not None:
-            grad_scaler.unscale_(self.optimizer)
             nn.utils.clip_grad_norm_(self.module.parameters(), self.clip_norm)
-        grad_scaler.step(self.optimizer)
+        self.optimizer.step()
         if self.schedule is not None:
             self.schedule.step()
 
@@ -77,12 +76,9 @@ class ICAMTrainer(Trainer):
         discriminators: both discriminators, a `Discriminators`, with their optimiser.
         phases: parts of the run, in this order.
         activation_checkpointing: whether memory is saved by computing activations again for the gradient, see `Translation`.
-        amp: mixed precision, float16 on a GPU and bfloat16 on a CPU.
+        amp: mixed precision in bfloat16, which needs no scaling of gradients.
         train_handlers: Ignite or MONAI handlers.
         **kwargs: further arguments of `monai.engines.Trainer`.
-
-    Raises:
-        ValueError: When a loss is not finite.
     """
 
     def __init__(
@@ -101,9 +97,7 @@ class ICAMTrainer(Trainer):
         self.network: Any = generator.module
         self.generator, self.discriminators, self.phases = generator, discriminators, list(phases)
         self.activation_checkpointing = activation_checkpointing
-        self._named: Phase | None = None  # phase that the log has named last
-        kind = torch.device(device).type
-        self.grad_scaler = torch.amp.GradScaler(kind, enabled=amp and kind == "cuda")
+        self._phase: Phase | None = None  # that the steps below belong to
         super().__init__(device, max_epochs, train_data_loader, handlers=train_handlers, amp=amp, decollate=False, **kwargs)
         self.add_event_handler(Events.EPOCH_STARTED, ICAMTrainer.start_epoch)
 
@@ -112,12 +106,16 @@ class ICAMTrainer(Trainer):
         super(Trainer, self).run()  # Trainer.run would build a CUDA scaler of its own
 
     def start_epoch(self) -> None:
-        """Give the batches the size that they have in this epoch's phase, and name a phase that begins in the log."""
+        """Give the batches the size that they have in this epoch's phase, and begin a new phase with its steps."""
         phase = self.find_phase()
-        if phase is not self._named:
-            self._named = phase
+        if phase is not self._phase:
+            self._phase = phase
             kept = "its best network is kept" if phase is self.phases[-1] else "no network of it is kept"
             logger.info("Epoch %d of %d: phase %s, %s", self.state.epoch, self.state.max_epochs, phase.name, kept)
+            discriminators: Any = self.discriminators.module
+            self.generator_step = GeneratorStep(self.network, phase, self.activation_checkpointing)
+            self.discriminator_step = DiscriminatorStep(discriminators, phase.discriminators)
+            self.adversarial_step = DiscriminatorStep(discriminators, phase.adversarial)  # in which they do not learn
         self.data_loader.batch_sampler.set_batch_size(phase.batch_size)
 
     def find_phase(self) -> Phase:
@@ -130,36 +128,35 @@ class ICAMTrainer(Trainer):
         return self.phases[-1]
 
     def _iteration(self, engine: "ICAMTrainer", batchdata: Mapping[str, Tensor]) -> list[dict[str, Any]]:
-        image, labels = (
-            without_metadata(batchdata[key]).to(engine.state.device, non_blocking=True) for key in ("image", "label")
-        )
-        values = without_metadata(batchdata["value"]).to(image) if "value" in batchdata else None
+        batch = {key: without_metadata(batchdata[key]) for key in ("image", "label", "value") if key in batchdata}
+        batch["partner"] = pair_classes(batch["label"])  # where the labels still are: the device is not waited for
+        batch = {key: part.to(engine.state.device, non_blocking=True) for key, part in batch.items()}
+        image, labels = batch["image"], batch["label"]
         engine.network.train()
-        discriminators: Any = engine.discriminators.module
-        translation = Translation(engine.network, discriminators, image, labels, values, engine.activation_checkpointing)
-        phase = engine.find_phase()
-        losses = engine._step_discriminators(translation, phase.discriminators)
-        losses |= engine._step_generator(translation, phase.generator)
-        engine.grad_scaler.update()
-        engine.network.update_class_attributes(translation.posterior[0].detach(), labels)
+        with engine._autocast():
+            losses, shown = engine.generator_step(image, labels, batch["partner"], batch.get("value"))
+        named = engine._step_discriminators(image, labels, shown.detach())
+        engine.discriminators.module.requires_grad_(False)
+        with engine._autocast():
+            against = engine.adversarial_step(image, labels, shown)
+        engine.discriminators.module.requires_grad_(True)
+        total = losses.pop("total") + against.pop("total")
+        engine.generator.step(total)
+        engine.network.update_class_attributes(shown.mean.detach(), labels)
         engine.fire_event(IterationEvents.MODEL_COMPLETED)
-        return [{CommonKeys.LOSS: losses["loss"], LOSSES: losses}]  # a list, as MONAI's handlers find after decollation
+        named |= {name: value.detach() for name, value in {**against, **losses, "loss": total}.items()}
+        return [{CommonKeys.LOSS: named["loss"], LOSSES: named}]  # a list, as MONAI's handlers find after decollation
 
-    def _step_discriminators(self, translation: Translation, objective: DiscriminatorObjective) -> dict[str, float]:
-        if not objective.weights:
+    def _step_discriminators(self, image: Tensor, labels: Tensor, shown: Shown) -> dict[str, Tensor]:
+        if not self.find_phase().discriminators.weights:
             return {}
-        with torch.autocast(self.state.device.type, enabled=self.amp):
-            losses = objective(translation)
-        self.discriminators.step(losses["total"], self.grad_scaler)
-        return {f"discriminator_{name}": finite(name, value) for name, value in losses.items() if name != "total"}
+        with self._autocast():
+            losses = self.discriminator_step(image, labels, shown)
+        self.discriminators.step(losses.pop("total"))
+        return {f"discriminator_{name}": value.detach() for name, value in losses.items()}
 
-    def _step_generator(self, translation: Translation, objective: GeneratorObjective) -> dict[str, float]:
-        self.discriminators.module.requires_grad_(False)
-        with torch.autocast(self.state.device.type, enabled=self.amp):
-            losses = objective(translation)
-        self.generator.step(losses["total"], self.grad_scaler)
-        self.discriminators.module.requires_grad_(True)
-        return {"loss" if name == "total" else name: finite(name, value) for name, value in losses.items()}
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.state.device.type, dtype=torch.bfloat16, enabled=self.amp)
 
 
 class EpochSeed:
@@ -204,18 +201,3 @@ def train(trainer: Engine, folder: str | Path) -> None:
         MODEL: kept, "state.pt": "state of the run, to resume it", "train.csv": "losses, figures and phase of each epoch",
         "events.out.tfevents.*": "the same for TensorBoard",
     })  # fmt: skip
-
-
-def finite(name: str, value: Tensor) -> float:
-    """Return a loss term as a number.
-
-    Args:
-        name: its name.
-        value: the term, a scalar.
-
-    Raises:
-        ValueError: When it is not finite.
-    """
-    if not value.isfinite():
-        raise ValueError(f"the loss term {name} is {value.item()}: lower the learning rate, or clip gradients with clip_norm")
-    return value.item()

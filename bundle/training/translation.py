@@ -2,15 +2,38 @@
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from bundle.networks import ICAM, Discriminators
-from bundle.sampling import draw_latents
+from bundle.sampling import draw_on_device
 from bundle.structures import DomainLogits, Latents
+
+
+class Shown(NamedTuple):
+    """What the discriminators see of a generator step, and what is noted of it.
+
+    Attributes:
+        mean: attribute means of the scans, shape (B, *latent_shape).
+        target: classes of the partners, to which the scans are translated, shape (B,).
+        content: contents of the scans, shape (B, C, H/4, W/4[, D/4]); None where no discriminator sees them.
+        translated: exemplar, then sampled translations, shape (2B, C, H, W[, D]); None where no discriminator sees them.
+        attribute_classes: classes of the attributes of the translations, or of the first ones, where sampled ones have none.
+    """
+
+    mean: Tensor
+    target: Tensor
+    content: Tensor | None
+    translated: Tensor | None
+    attribute_classes: Tensor
+
+    def detach(self) -> "Shown":
+        """Return the same without the way back to encoders and generator."""
+        content, translated = (None if part is None else part.detach() for part in (self.content, self.translated))
+        return Shown(self.mean.detach(), self.target, content, translated, self.attribute_classes)
 
 
 class Translation:
@@ -23,30 +46,26 @@ class Translation:
 
     Args:
         network: encoders and generator.
-        discriminators: D_c and D.
-        image: scans, intensities in [-1, 1], as many of each class, grouped by class.
-        labels: their classes, shape (B,), in ascending order.
+        image: scans, intensities in [-1, 1].
+        labels: their classes, shape (B,).
+        partner: index of each scan's partner, see `pair_classes`, shape (B,).
         values: a quantity to regress, one a scan, shape (B,), standardised; None without regression.
         activation_checkpointing: whether activations are computed again for the gradient instead of kept: less memory, more
             time, the same numbers.
-
-    Raises:
-        ValueError: When the batch is not class-balanced or not sorted by class.
     """
 
     def __init__(
         self,
         network: ICAM,
-        discriminators: Discriminators,
         image: Tensor,
         labels: Tensor,
+        partner: Tensor,
         values: Tensor | None = None,
         activation_checkpointing: bool = False,
     ) -> None:
-        self.network, self.discriminators, self.activation_checkpointing = network, discriminators, activation_checkpointing
-        self.image, self.labels, self.values = image, labels, values
-        self.partner = pair_classes(labels)
-        self.target = labels[self.partner]
+        self.network, self.activation_checkpointing = network, activation_checkpointing
+        self.image, self.labels, self.partner, self.values = image, labels, partner, values
+        self.target = labels[partner]
 
     @cached_property
     def content(self) -> Tensor:
@@ -76,13 +95,13 @@ class Translation:
 
     @cached_property
     def reconstruction(self) -> Tensor:
-        """Own content, own attribute."""
+        """Own content, own attribute; decoded with the translations where these come first."""
         return self._run(self.network.generator, self.content, self.attribute, self.labels)
 
     @cached_property
     def sampled_attribute(self) -> Tensor:
         """Attributes drawn from the prior given the target class, or from the whole prior without a classifier."""
-        return draw_latents(self.network, self.target)[:, 0]
+        return draw_on_device(self.network, self.target)
 
     @cached_property
     def target_attribute(self) -> Tensor:
@@ -97,8 +116,16 @@ class Translation:
 
     @cached_property
     def _decoded(self) -> tuple[Tensor, Tensor | None]:
-        """Translations and their shift."""
-        return self._run(self.network.generator.decode_with_shift, self.content, self.target_attribute, self.target.repeat(2))
+        """Translations and their shift, in one call with the reconstruction: what needs the content alone is then drawn once."""
+        content, size = self.content, len(self.labels)
+        attributes, classes = [self.target_attribute], [self.target, self.target]
+        if together := "reconstruction" not in self.__dict__:
+            attributes, classes = [self.attribute, *attributes], [self.labels, *classes]
+        images, shift = self._run(self.network.generator.decode_with_shift, content, torch.cat(attributes), torch.cat(classes))
+        if together:
+            self.__dict__["reconstruction"], images = images.split([size, 2 * size])
+            shift = None if shift is None else shift[size:]
+        return images, shift
 
     @property
     def translated(self) -> Tensor:
@@ -120,12 +147,12 @@ class Translation:
     @property
     def exemplar(self) -> Tensor:
         """Own content, attribute of the partner."""
-        return self.translated[: len(self.labels)]
+        return self.translated.chunk(2)[0]
 
     @property
     def sampled(self) -> Tensor:
         """Own content, sampled attribute."""
-        return self.translated[len(self.labels) :]
+        return self.translated.chunk(2)[1]
 
     @cached_property
     def reencoded(self) -> tuple[Tensor, Tensor]:
@@ -144,18 +171,42 @@ class Translation:
         own = self.cycle_latents.mean[self.partner.argsort()]
         return self._run(self.network.generator, self.cycle_latents.content, own, self.labels)
 
+    def _run(self, module: Callable, *inputs: Tensor) -> Any:
+        return checkpoint(module, *inputs, use_reentrant=False) if self.activation_checkpointing else module(*inputs)
+
+
+class Judgement:
+    """What the discriminators make of a batch and its translations; each part is computed when it is first used, and once.
+
+    Args:
+        discriminators: D_c and D.
+        image: scans, shape (B, C, H, W[, D]).
+        labels: their classes, shape (B,).
+        shown: what a generator step made of them.
+    """
+
+    def __init__(self, discriminators: Discriminators, image: Tensor, labels: Tensor, shown: "Shown") -> None:
+        self.discriminators, self.image, self.labels, self.shown = discriminators, image, labels, shown
+
+    @property
+    def target(self) -> Tensor:
+        """Classes that the translations are to have, shape (2B,)."""
+        return self.shown.target.repeat(2)
+
+    @cached_property
+    def content_logits(self) -> Tensor:
+        """Class logits of the contents, shape (B, K)."""
+        return self.discriminators.content(self.shown.content)
+
     @cached_property
     def image_logits(self) -> DomainLogits:
-        """Output of the domain discriminator for the scans; the discriminators' step alone uses it."""
+        """Output of the domain discriminator for the scans."""
         return self.discriminators.domain(self.image)
 
     @cached_property
     def translated_logits(self) -> DomainLogits:
-        """Output of the domain discriminator for the translations; the generator's step alone uses it, after D has changed."""
-        return self.discriminators.domain(self.translated)
-
-    def _run(self, module: Callable, *inputs: Tensor) -> Any:
-        return checkpoint(module, *inputs, use_reentrant=False) if self.activation_checkpointing else module(*inputs)
+        """Output of the domain discriminator for the translations."""
+        return self.discriminators.domain(self.shown.translated)
 
 
 def pair_classes(labels: Tensor, shift: int | None = None) -> Tensor:

@@ -14,8 +14,10 @@ from bundle.networks import (
     VectorGenerator,
 )
 from bundle.structures import Attributes
-from bundle.training.objective import DiscriminatorObjective, GeneratorObjective
-from bundle.training.translation import Translation
+from bundle.training import Phase
+from bundle.training.objective import AdversarialObjective, DiscriminatorObjective, GeneratorObjective
+from bundle.training.steps import DiscriminatorStep, GeneratorStep
+from bundle.training.translation import pair_classes
 
 SIZE = 5  # numbers of the attribute
 
@@ -99,16 +101,17 @@ def test_the_objective_takes_it_and_asks_for_no_class_of_the_attribute(
 ) -> None:
     content = ContentDiscriminator(spatial_dims, 16, channels=(4,))
     discriminators = Discriminators(content, DomainDiscriminator(spatial_dims, channels=(4, 4)))
-    names = [*GeneratorObjective.terms]
-    for needing in ("attribute_class", "latent_readout", "shift_roughness", "regression"):
-        names.remove(needing)
-    translation = Translation(network, discriminators, image, labels)
-    DiscriminatorObjective(dict.fromkeys(DiscriminatorObjective.terms, 1.0))(translation)
-    total = GeneratorObjective(dict.fromkeys(names, 1.0))(translation)["total"]
+    names = {*GeneratorObjective.terms, *AdversarialObjective.terms}
+    names -= {"attribute_class", "latent_readout", "shift_roughness", "regression"}  # which need what it has not
+    phase = Phase(None, 4, dict.fromkeys(names, 1.0), dict.fromkeys(DiscriminatorObjective.terms, 1.0))
+    losses, shown = GeneratorStep(network, phase)(image, labels, pair_classes(labels))
+    total = losses["total"]
+    for objective in (phase.discriminators, phase.adversarial):
+        total = total + DiscriminatorStep(discriminators, objective)(image, labels, shown)["total"]
     total.backward()
     assert total.isfinite()
     with pytest.raises(ValueError, match="built with classification=True"):
-        GeneratorObjective({"attribute_class": 1.0})(translation)
+        GeneratorStep(network, Phase(None, 4, {"attribute_class": 1.0}, {}))(image, labels, pair_classes(labels))
 
 
 def test_image_sizes_that_do_not_fit_are_refused() -> None:

@@ -78,6 +78,14 @@ def test_class_attributes_move_to_the_mean_of_their_class(network: ICAM, labels:
     torch.testing.assert_close(network.class_attributes[1], attribute[2:].mean(0), atol=1e-4, rtol=1e-4)
 
 
+def test_class_attributes_of_classes_that_a_batch_lacks_stay(make_network) -> None:
+    network = make_network(num_classes=3)
+    attribute, before = torch.randn(2, *network.attribute_encoder.latent_shape), network.class_attributes.clone()
+    network.update_class_attributes(attribute, torch.tensor([2, 2]))
+    assert torch.equal(network.class_attributes[:2], before[:2])
+    torch.testing.assert_close(network.class_attributes[2], 0.99 * before[2] + 0.01 * attribute.mean(0))
+
+
 def test_the_network_can_be_scripted(network: ICAM, image: torch.Tensor) -> None:
     with eval_mode(network):
         torch.testing.assert_close(torch.jit.script(network)(image), network(image))

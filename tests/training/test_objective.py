@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from bundle.networks import ICAM, ContentDiscriminator, DeformingGenerator, Discriminators, DomainDiscriminator
-from bundle.training.objective import DiscriminatorObjective, GeneratorObjective, Objective, Phase
-from bundle.training.translation import Translation, pair_classes
+from bundle.training.objective import AdversarialObjective, DiscriminatorObjective, GeneratorObjective, Objective
+from bundle.training.phases import Phase
+from bundle.training.translation import Judgement, Shown, Translation, pair_classes
 
 
 @pytest.fixture
@@ -17,8 +18,20 @@ def discriminators(request: pytest.FixtureRequest, spatial_dims: int) -> Discrim
 
 
 @pytest.fixture
-def translation(network: ICAM, discriminators: Discriminators, image: torch.Tensor, labels: torch.Tensor) -> Translation:
-    return Translation(network, discriminators, image, labels)
+def translation(network: ICAM, image: torch.Tensor, labels: torch.Tensor) -> Translation:
+    return translate(network, image, labels)
+
+
+@pytest.fixture
+def judgement(translation: Translation, discriminators: Discriminators) -> Judgement:
+    t = translation
+    shown = Shown(t.posterior[0], t.target, t.content, t.translated, t.attribute_classes)
+    return Judgement(discriminators, t.image, t.labels, shown)
+
+
+def translate(network: ICAM, image: torch.Tensor, labels: torch.Tensor, *args, **kwargs) -> Translation:
+    """Translate with drawn partners."""
+    return Translation(network, image, labels, pair_classes(labels), *args, **kwargs)
 
 
 ALL = {name: 1.0 for name in GeneratorObjective.terms if name not in ("regression", "shift_roughness")}
@@ -38,28 +51,39 @@ def test_every_term_moves_encoders_or_generator(translation: Translation, name: 
     assert any(weight.grad is not None and weight.grad.any() for weight in translation.network.parameters())
 
 
+@pytest.mark.parametrize("name", AdversarialObjective.terms)
+def test_every_adversarial_term_moves_encoders_or_generator(translation: Translation, judgement: Judgement, name: str) -> None:
+    AdversarialObjective({name: 1.0})(judgement)["total"].backward()
+    assert any(weight.grad is not None and weight.grad.any() for weight in translation.network.parameters())
+
+
 @pytest.mark.parametrize("name", DiscriminatorObjective.terms)
-def test_discriminator_terms_move_discriminators_only(translation: Translation, name: str) -> None:
-    DiscriminatorObjective({name: 1.0})(translation)["total"].backward()
-    assert any(weight.grad is not None for weight in translation.discriminators.parameters())
-    assert all(weight.grad is None for weight in translation.network.parameters())
+def test_every_discriminator_term_moves_a_discriminator(judgement: Judgement, name: str) -> None:
+    DiscriminatorObjective({name: 1.0})(judgement)["total"].backward()
+    assert any(weight.grad is not None and weight.grad.any() for weight in judgement.discriminators.parameters())
 
 
 def test_one_forward_of_each_network_serves_all_terms(translation: Translation) -> None:
     network, calls = translation.network, {}
-    parts = {
-        "content": network.content_encoder,
-        "attribute": network.attribute_encoder,
-        "generator": network.generator,
-        "domain": translation.discriminators.domain,
-    }
+    parts = {"content": network.content_encoder, "attribute": network.attribute_encoder, "generator": network.generator}
     for name, part in parts.items():
         calls[name] = 0
         part.register_forward_hook(lambda *_, name=name: calls.__setitem__(name, calls[name] + 1))
+    _ = translation.translated
     GeneratorObjective(ALL)(translation)
-    drawn = 2 if isinstance(network.generator, DeformingGenerator) else 3  # its translations are shifts first, then images
-    # scans and translations; scans and translations; own, translations, cycle; translations
-    assert calls == {"content": 2, "attribute": 2, "generator": drawn, "domain": 1}
+    drawn = 1 if isinstance(network.generator, DeformingGenerator) else 2  # its translations are shifts first, then images
+    # scans and translations; scans and translations; scans with their own and other attributes, and cycle
+    assert calls == {"content": 2, "attribute": 2, "generator": drawn}
+
+
+def test_a_reconstruction_is_the_same_by_itself_and_beside_translations(make_network, image, labels) -> None:
+    network, found = make_network().eval(), []
+    for first in ("reconstruction", "translated"):
+        torch.manual_seed(1)
+        translation = translate(network, image, labels)
+        _ = translation.content, translation.target_attribute, getattr(translation, first)
+        found.append((translation.reconstruction, translation.translated))
+    torch.testing.assert_close(found[0], found[1], atol=1e-5, rtol=1e-4)
 
 
 def test_a_term_of_weight_zero_costs_nothing(translation: Translation) -> None:
@@ -71,12 +95,12 @@ def test_a_term_of_weight_zero_costs_nothing(translation: Translation) -> None:
 def test_the_class_loss_can_reach_zero(
     discriminators: Discriminators, make_network, image: torch.Tensor, labels: torch.Tensor
 ) -> None:
-    translation = Translation(make_network(), discriminators, image, labels)
+    translation = translate(make_network(), image, labels)
     translation.__dict__["logits"] = torch.tensor([[40.0, -40.0], [40.0, -40.0], [-40.0, 40.0], [-40.0, 40.0]])
     assert GeneratorObjective({"attribute_class": 1.0})(translation)["total"] < 1e-6
 
 
-@pytest.mark.parametrize("objective", [GeneratorObjective, DiscriminatorObjective])
+@pytest.mark.parametrize("objective", [GeneratorObjective, AdversarialObjective, DiscriminatorObjective])
 def test_unknown_and_negative_weights_are_refused(objective: type[Objective]) -> None:
     with pytest.raises(ValueError, match="no term kll; its terms are"):
         objective({"kll": 1.0})
@@ -89,18 +113,18 @@ def test_regression_needs_values_and_is_their_squared_error(
 ) -> None:
     network, objective = make_network(regression=True), GeneratorObjective({"regression": 1.0})
     values = torch.randn(4)
-    translation = Translation(network, discriminators, image, labels, values)
+    translation = translate(network, image, labels, values)
     expected = (network.attribute_encoder.regress(translation.attribute) - values).square().mean()
     torch.testing.assert_close(objective(translation)["total"], expected)
     with pytest.raises(ValueError, match="needs a value"):
-        objective(Translation(network, discriminators, image, labels))
+        objective(translate(network, image, labels))
 
 
 def test_what_is_read_back_is_compared_with_the_target_attribute(
     make_network, discriminators: Discriminators, image: torch.Tensor, labels: torch.Tensor
 ) -> None:
     network, objective = make_network(regression=True), GeneratorObjective({"latent_readout": 1.0})
-    translation = Translation(network, discriminators, image, labels, torch.zeros(4))
+    translation = translate(network, image, labels, torch.zeros(4))
     encoder, both = network.attribute_encoder, (translation.reencoded[0], translation.target_attribute)
     logits, values = ([read(attribute) for attribute in both] for read in (encoder.classify, encoder.regress))
     expected = sum((found - wanted).abs().mean() for found, wanted in (logits, values))
@@ -113,13 +137,13 @@ def test_roughness_is_that_of_the_shift_of_the_translations(
     make_network, discriminators: Discriminators, image: torch.Tensor, labels: torch.Tensor
 ) -> None:
     objective = GeneratorObjective({"shift_roughness": 1.0})
-    translation = Translation(make_network(generator=DeformingGenerator), discriminators, image, labels)
+    translation = translate(make_network(generator=DeformingGenerator), image, labels)
     expected = sum(translation.shift.diff(dim=axis).square().mean() for axis in range(2, image.ndim))
     torch.testing.assert_close(objective(translation)["total"], expected)
     moved = translation.network.decode(translation.content, translation.target_attribute)
     torch.testing.assert_close(translation.translated, moved)
     with pytest.raises(ValueError, match="ResidualGenerator moves no tissue: leave out the loss term shift_roughness"):
-        objective(Translation(make_network(), discriminators, image, labels))
+        objective(translate(make_network(), image, labels))
 
 
 @pytest.mark.parametrize("num_classes", [2, 3, 4])
@@ -133,7 +157,7 @@ def test_partners_are_a_permutation_to_other_classes(num_classes: int) -> None:
 
 def test_the_cycle_returns_the_attribute_to_its_owner(make_network, discriminators: Discriminators, image: torch.Tensor) -> None:
     network = make_network(num_classes=4)
-    translation = Translation(network, discriminators, image, torch.arange(4))
+    translation = translate(network, image, torch.arange(4))
     returned = translation.partner[translation.partner.argsort()]
     assert torch.equal(returned, torch.arange(4))
     assert translation.cycle.shape == image.shape
@@ -157,20 +181,20 @@ def test_recomputed_activations_give_the_same_gradients(
     for recompute in (False, True):
         torch.manual_seed(1)
         network.zero_grad()
-        objective(Translation(network, discriminators, image, labels, activation_checkpointing=recompute))["total"].backward()
+        objective(translate(network, image, labels, activation_checkpointing=recompute))["total"].backward()
         gradients.append([weight.grad.clone() for weight in network.parameters() if weight.grad is not None])
     for first, second in zip(*gradients, strict=True):
         torch.testing.assert_close(first, second, atol=1e-5, rtol=1e-3)
 
 
-def test_being_real_is_binary_cross_entropy(translation: Translation) -> None:
-    logits = translation.translated_logits.real_as(translation.target.repeat(2))
+def test_being_real_is_binary_cross_entropy(judgement: Judgement) -> None:
+    logits = judgement.translated_logits.real_as(judgement.target)
     reference = torch.nn.functional.binary_cross_entropy_with_logits
     expected = reference(logits, torch.ones_like(logits))
-    torch.testing.assert_close(GeneratorObjective({"domain_adversarial": 1.0})(translation)["total"], expected)
-    real = translation.image_logits.real_as(translation.labels)
+    torch.testing.assert_close(AdversarialObjective({"domain_adversarial": 1.0})(judgement)["total"], expected)
+    real = judgement.image_logits.real_as(judgement.labels)
     expected = 0.5 * (reference(real, torch.ones_like(real)) + reference(logits, torch.zeros_like(logits)))
-    torch.testing.assert_close(DiscriminatorObjective({"domain_adversarial": 1.0})(translation)["total"], expected)
+    torch.testing.assert_close(DiscriminatorObjective({"domain_adversarial": 1.0})(judgement)["total"], expected)
 
 
 @pytest.mark.parametrize(

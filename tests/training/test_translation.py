@@ -2,12 +2,11 @@
 
 import pytest
 import torch
-from scipy.stats import kstest
-from torch import nn
+from scipy.stats import ks_2samp, kstest
 
-from bundle.networks import ICAM, Discriminators
-from bundle.sampling import draw_latents
-from bundle.training.translation import Translation
+from bundle.networks import ICAM
+from bundle.sampling import draw_latents, draw_on_device
+from bundle.training.translation import Translation, pair_classes
 
 
 def test_draws_are_of_the_target_class(network: ICAM) -> None:
@@ -25,8 +24,31 @@ def test_without_a_classifier_draws_are_standard_normal_whatever_the_class(make_
 
 
 def test_without_a_classifier_a_batch_is_translated_but_not_classified(make_network, image, labels) -> None:
-    translation = Translation(make_network(classification=False), Discriminators(nn.Identity(), nn.Identity()), image, labels)
+    translation = Translation(make_network(classification=False), image, labels, pair_classes(labels))
     assert translation.translated.shape == (8, *image.shape[1:])
     assert torch.equal(translation.attribute_classes, 1 - labels)  # of the exemplars alone
     with pytest.raises(ValueError, match="built with classification=True"):
         _ = translation.logits
+
+
+def test_draws_on_the_device_are_distributed_as_the_seeded_ones(network: ICAM) -> None:
+    network.attribute_encoder.classifier.bias.data[:] = torch.tensor([0.0, -1.5])  # few attributes are of class 1
+    target = torch.tensor([0, 1] * 1000)
+    draws = draw_on_device(network, target)
+    assert torch.equal(network.classify(draws).argmax(1), target)
+    seeded = draw_latents(network, target, generator=torch.Generator().manual_seed(1))[:, 0]
+    weight = network.attribute_encoder.classifier.weight
+    for direction in (weight[1] - weight[0], torch.randn_like(weight[0])):  # the truncated one, and any other
+        for label in (0, 1):
+            ours, theirs = ((part[target == label].flatten(1) @ direction).detach().numpy() for part in (draws, seeded))
+            assert ks_2samp(ours, theirs).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("options", [{"num_classes": 3}, {"classification": False}])
+def test_draws_on_the_device_are_of_each_target_class_where_there_are_several_or_none(make_network, options: dict) -> None:
+    network = make_network(**options)
+    target = torch.tensor([0, 1, 1])
+    draws = draw_on_device(network, target)
+    assert draws.shape == (3, *network.attribute_encoder.latent_shape)
+    if "num_classes" in options:
+        assert torch.equal(network.classify(draws).argmax(1), target)
