@@ -86,6 +86,32 @@ class PooledConvolution(nn.Module):
         return self.conv._conv_forward(features, weight, self.conv.bias)
 
 
+class FoldedConvolution(Convolution):
+    """MONAI's convolution with stride 2 and a padding of one voxel, on an image folded into channels.
+
+    The same up to rounding and with the same weights, on images of one channel several times as fast on a CPU.
+
+    Args:
+        spatial_dims: 2 or 3.
+        in_channels: channels of the image.
+        out_channels: channels of the result.
+        kernel_size: edge of the kernel in voxels, 3 or 4.
+        **kwargs: normalisation and activation, arguments of MONAI's `Convolution`.
+    """
+
+    def __init__(self, spatial_dims: int, in_channels: int, out_channels: int, kernel_size: int, **kwargs: Any) -> None:
+        super().__init__(spatial_dims, in_channels, out_channels, kernel_size=kernel_size, padding=0, **kwargs)
+        self.margin = [1, 1] * spatial_dims
+        self.missing = [0, 4 - kernel_size] * spatial_dims
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return features of shape (B, out_channels, H/2, W/2[, D/2]) of images with even sizes."""
+        cells = fold(functional.pad(image, self.margin), 2)  # (B, C * 2**spatial_dims, H/2 + 1, W/2 + 1[, D/2 + 1])
+        weight = fold(functional.pad(self.conv.weight, self.missing), 2)
+        features = self.conv._conv_forward(cells, weight, self.conv.bias)
+        return self.adn(features) if hasattr(self, "adn") else features
+
+
 def fold(image: Tensor, factor: int) -> Tensor:
     """Fold cubes of `factor` voxels an edge into channels (space to depth); MONAI's pixelunshuffle, which TorchScript refuses.
 
@@ -140,7 +166,8 @@ def enlarge(image: Tensor, factor: int) -> Tensor:
     for _ in range(2, image.ndim):
         unit = torch.eye(image.shape[2], dtype=image.dtype, device=image.device).unsqueeze(0)
         weights = functional.interpolate(unit, scale_factor=float(factor), mode="linear")[0]  # (H, factor * H)
-        image = image.movedim(2, -1) @ weights  # (B, C, W[, D], factor * H): the next axis comes first
+        rows = image.movedim(2, -1)  # (B, C, W[, D], H): the next axis comes first
+        image = (rows.reshape(-1, rows.shape[-1]) @ weights).reshape(list(rows.shape[:-1]) + [-1])
     return image
 
 

@@ -2,12 +2,16 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 from monai.networks.blocks import Convolution
 from monai.networks.layers.factories import Pool
 from torch import Tensor, nn
 
+from bundle.networks.blocks import FoldedConvolution
 from bundle.structures import DomainLogits
+
+FEW = 4  # channels of an image below which it is folded
 
 
 class ContentDiscriminator(nn.Module):
@@ -80,11 +84,12 @@ class Discriminators(nn.Module):
 
 
 def _strided(spatial_dims: int, in_channels: int, channels: Sequence[int]) -> nn.Sequential:
-    """Convolutions of stride 2 with leaky ReLU, one for each entry of `channels`."""
-    sizes = (in_channels, *channels)
-    return nn.Sequential(
-        *(
-            Convolution(spatial_dims, before, after, strides=2, adn_ordering="A", act=("leakyrelu", {"negative_slope": 0.2}))
-            for before, after in pairwise(sizes)
-        )
-    )
+    """Convolutions of stride 2 with leaky ReLU, one for each entry of `channels`; images of few channels are folded."""
+    adn: dict[str, Any] = {"adn_ordering": "A", "act": ("leakyrelu", {"negative_slope": 0.2})}
+    layers: list[nn.Module] = []
+    for before, after in pairwise((in_channels, *channels)):
+        if before < FEW:
+            layers.append(FoldedConvolution(spatial_dims, before, after, kernel_size=3, **adn))
+        else:
+            layers.append(Convolution(spatial_dims, before, after, strides=2, **adn))
+    return nn.Sequential(*layers)

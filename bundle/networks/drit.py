@@ -8,7 +8,7 @@ from monai.networks.layers.factories import Pool
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bundle.networks.blocks import DownBlock, ResidualBlock, repeat, up_block
+from bundle.networks.blocks import DownBlock, FoldedConvolution, ResidualBlock, repeat, up_block
 from bundle.networks.encoders import LatentEncoder
 from bundle.networks.generator import Decoder
 
@@ -46,7 +46,7 @@ class VectorAttributeEncoder(LatentEncoder):
     ) -> None:
         super().__init__(spatial_dims, image_size, (size, *[1] * spatial_dims), num_classes)
         self.trunk = nn.Sequential(
-            Convolution(spatial_dims, in_channels, channels, kernel_size=4, strides=2, padding=1, conv_only=True),
+            FoldedConvolution(spatial_dims, in_channels, channels, kernel_size=4, conv_only=True),
             *(DownBlock(spatial_dims, k * channels, (k + 1) * channels) for k in (1, 2, 3)),
             nn.LeakyReLU(0.2),
             Pool[Pool.ADAPTIVEAVG, spatial_dims](1),

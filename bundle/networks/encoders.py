@@ -9,7 +9,7 @@ from monai.networks.blocks import Convolution
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bundle.networks.blocks import DownBlock, ResidualBlock, fold
+from bundle.networks.blocks import DownBlock, FoldedConvolution, ResidualBlock, fold
 
 CONTENT_STRIDE = 4  # image size / content latent size
 ATTRIBUTE_STRIDE = 16  # image size / attribute latent size
@@ -52,9 +52,9 @@ class ContentEncoder(nn.Module):
         adn: dict[str, Any] = {"norm": "instance", "act": "relu"}
         if full_resolution:
             first = Convolution(spatial_dims, in_channels, channels, **adn)
-            halving = [first, Convolution(spatial_dims, channels, 2 * channels, strides=2, **adn)]
+            halving: list[nn.Module] = [first, Convolution(spatial_dims, channels, 2 * channels, strides=2, **adn)]
         else:
-            halving = [Convolution(spatial_dims, in_channels, 2 * channels, strides=2, kernel_size=4, padding=1, **adn)]
+            halving = [FoldedConvolution(spatial_dims, in_channels, 2 * channels, kernel_size=4, **adn)]
         self.stem = nn.Sequential(*halving, Convolution(spatial_dims, 2 * channels, 4 * channels, strides=2, **adn))
         self.blocks = nn.Sequential(*(ResidualBlock(spatial_dims, 4 * channels, 4 * channels) for _ in range(num_blocks)))
 
@@ -162,7 +162,7 @@ class AttributeEncoder(LatentEncoder):
         latent_shape = (1, *(size // ATTRIBUTE_STRIDE for size in image_size))
         super().__init__(spatial_dims, image_size, latent_shape, num_classes)
         self.trunk = nn.Sequential(
-            Convolution(spatial_dims, in_channels, channels, kernel_size=4, strides=2, padding=1, conv_only=True),
+            FoldedConvolution(spatial_dims, in_channels, channels, kernel_size=4, conv_only=True),
             DownBlock(spatial_dims, channels, 2 * channels, norm),
             DownBlock(spatial_dims, 2 * channels, 3 * channels, norm),
         )

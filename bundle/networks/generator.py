@@ -207,7 +207,7 @@ def bend(image: Tensor, shift: Tensor) -> Tensor:
     sizes = image.shape[2:]
     axes = [torch.linspace(-1, 1, size, dtype=shift.dtype, device=shift.device) for size in sizes]
     identity = torch.stack(torch.meshgrid(axes, indexing="ij"))  # (spatial_dims, H, W[, D])
-    steps = torch.tensor([2 / (size - 1) for size in sizes], dtype=shift.dtype, device=shift.device)  # of a voxel, of a side of 2
+    steps = torch.cat([torch.full([1], 2 / (size - 1), dtype=shift.dtype, device=shift.device) for size in sizes])  # of a voxel
     places = torch.addcmul(identity, shift, steps.reshape([-1] + [1] * len(sizes)))
     turned = image.permute([0, 1] + list(range(image.ndim - 1, 1, -1)))  # grid_sample takes the last axis first
     return functional.grid_sample(turned, places.movedim(1, -1), padding_mode="border", align_corners=True)

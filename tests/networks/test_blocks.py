@@ -2,10 +2,11 @@
 
 import pytest
 import torch
+from monai.networks.blocks import Convolution
 from monai.networks.layers.factories import Pool
 from monai.networks.utils import pixelunshuffle
 
-from bundle.networks.blocks import DownBlock, PooledConvolution, enlarge, fold, unfold
+from bundle.networks.blocks import DownBlock, FoldedConvolution, PooledConvolution, enlarge, fold, unfold
 
 
 def test_unfolding_undoes_folding(image: torch.Tensor) -> None:
@@ -36,3 +37,12 @@ def test_a_pooled_convolution_is_a_convolution_and_then_average_pooling(image: t
 def test_a_down_block_keeps_the_names_of_its_weights(spatial_dims: int) -> None:
     names = {name.removesuffix(".weight") for name in DownBlock(spatial_dims, 2, 3).state_dict() if name.endswith("weight")}
     assert names == {"first.conv", "second.conv", "shortcut.conv"}
+
+
+@pytest.mark.parametrize("kernel_size", [3, 4])
+def test_a_folded_convolution_is_one_of_stride_two(image: torch.Tensor, kernel_size: int) -> None:
+    spatial_dims, channels = image.ndim - 2, torch.cat([image, -image.square()], dim=1)
+    folded = FoldedConvolution(spatial_dims, 2, 3, kernel_size, act="relu", norm="instance")
+    plain = Convolution(spatial_dims, 2, 3, strides=2, kernel_size=kernel_size, padding=1, act="relu", norm="instance")
+    plain.load_state_dict(folded.state_dict())
+    torch.testing.assert_close(folded(channels), plain(channels), atol=1e-5, rtol=1e-5)
