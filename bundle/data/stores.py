@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -73,7 +74,7 @@ class ScanStore:
 
     def locate(self, item: Mapping[str, Any]) -> Path:
         """Return the path of the file of an entry of a data list."""
-        files = [value for value in item.values() if isinstance(value, str) and has_suffix(value)]
+        files = sorted(value for value in item.values() if isinstance(value, str) and has_suffix(value))
         return self.folder / f"{compute_fingerprint(item)}-{compute_fingerprint(files=files)}.npz"
 
     def prepare(self, item: Mapping[str, Any]) -> dict[str, Any]:
@@ -172,7 +173,10 @@ class ScanStore:
 
 
 def describe(value: Any) -> Any:
-    """Return what decides the result of a transform in the types of JSON: its class and all attributes, and theirs."""
+    """Return what decides the result of a transform in the types of JSON: its class and all attributes, and theirs.
+
+    What a thread has of its own, as MONAI's transforms once they are used, is a state and no setting.
+    """
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, Mapping):
@@ -185,7 +189,8 @@ def describe(value: Any) -> Any:
         code = getattr(value, "__code__", None)
         return [value.__module__, value.__qualname__, *((code.co_code.hex(), _without_address(code.co_consts)) if code else ())]
     if hasattr(value, "__dict__"):
-        return {"class": type(value).__qualname__, **describe(vars(value))}
+        attributes = {name: each for name, each in vars(value).items() if not isinstance(each, threading.local)}
+        return {"class": type(value).__qualname__, **describe(attributes)}
     return _without_address(value)
 
 
