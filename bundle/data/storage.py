@@ -15,7 +15,7 @@ from bundle.data.stored_scans import StoredScans
 from bundle.data.stores import DTYPES
 
 PLACES = ("auto", "memory", "disk")
-METADATA = 2e4  # bytes beside the voxels of an image in memory, of headers and of what was done to it; measured
+METADATA = 1e5  # bytes beside the voxels of an image in memory: its header, and a trace of each transform; of 20,000 slices
 MEMINFO, OWN_GROUP, GROUPS = Path("/proc/meminfo"), Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 
 logger = logging.getLogger(__name__)

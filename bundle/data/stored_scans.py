@@ -2,11 +2,12 @@
 
 import logging
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from monai.data import Dataset
 from monai.transforms import Compose, Transform
 from monai.transforms.traits import RandomizableTrait
@@ -63,7 +64,7 @@ class StoredScans(Dataset):
         self.paths = [self.store.locate(item) for item in data]
         self.reasons: dict[int, str] = {}
         check_writable(self.store.folder, "store_dir")
-        with FileLock(self.store.folder / LOCK):  # the other ranks wait, and find all written
+        with wait_for(self.store.folder / LOCK):  # the other ranks wait, and find all written
             abouts = self._complete(num_workers)
         self.warnings = [warning for about in abouts for warning in about.warnings]
         log_warnings(self.warnings, len(data))
@@ -149,6 +150,21 @@ class StoredScans(Dataset):
         if isinstance(outcome, str):
             raise ValueError(outcome) from error
         return self.store.read(path)
+
+
+@contextmanager
+def wait_for(path: Path) -> Iterator[None]:
+    """Hold a lock while the block runs; where another process has it, log that, and wait. That of a killed process is free."""
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        logger.info("Another process writes scans to %s: waiting for it", path.parent)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def write_scan(store: ScanStore, item: Mapping[str, Any], path: Path) -> About | str:

@@ -30,13 +30,11 @@ class About(NamedTuple):
     """What a file of the store says beside its images.
 
     Attributes:
-        values: entries of the item that are no images.
         warnings: names of files, and sentences on what is doubtful about them.
         signatures: of the scans that the preprocessing records, before they are rounded.
         megabytes: size of the file.
     """
 
-    values: dict[str, Any]
     warnings: list[tuple[str, str]]
     signatures: list[tuple[float, ...]]
     megabytes: float
@@ -107,7 +105,7 @@ class ScanStore:
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             raise OSError(f"{path} could not be saved ({reason}): give another store_dir, or make room there") from error
-        return About(values, warnings, signatures, len(buffer.getbuffer()) / 1e6)
+        return About(warnings, signatures, len(buffer.getbuffer()) / 1e6)
 
     def read(self, path: Path) -> dict[str, Any]:
         """Return what was written, images as tensors of float32 without metadata.
@@ -129,7 +127,7 @@ class ScanStore:
             with np.load(path, allow_pickle=False) as file:
                 content = _decode(file)
             warnings, signatures = ([tuple(each) for each in content[name]] for name in ("warnings", "signatures"))
-            return About(content["values"], warnings, signatures, path.stat().st_size / 1e6)
+            return About(warnings, signatures, path.stat().st_size / 1e6)
         except Exception:
             return None
 
