@@ -7,6 +7,8 @@ from bundle.data.resampling import ResampleToGrid, ResampleToGridd, redirect
 from bundle.data.samplers import BalancedBatchSampler
 from bundle.data.scans import CompleteImagesd, LoadScan, LoadScand, check_mask
 from bundle.data.signatures import MarkTrainingScansd, RecordScansd
+from bundle.data.storage import Storage, choose_storage, hold_scans
+from bundle.data.stored_scans import StoredScans
 
 __all__ = [
     "BalancedBatchSampler",
@@ -21,10 +23,14 @@ __all__ = [
     "RestoreIntensitiesd",
     "ScaleForegroundd",
     "StandardiseValued",
+    "Storage",
+    "StoredScans",
     "check_mask",
     "check_scans",
+    "choose_storage",
     "datalist",
     "fingerprint",
+    "hold_scans",
     "read_manifest",
     "redirect",
 ]

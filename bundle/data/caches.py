@@ -32,8 +32,7 @@ class CachedScans(CacheDataset):
         self.reasons: dict[int, str] = {}
         self.warnings: list[tuple[str, str]] = []
         super().__init__(data, transform, **settings)
-        for sentence in summarise_warnings(self.warnings, len(data)):
-            logger.warning("%s", sentence)
+        log_warnings(self.warnings, len(data))
 
     def _load_cache_item(self, idx: int) -> Any:
         """Return an item without warnings: batches cannot hold lists of different lengths."""
@@ -51,11 +50,11 @@ class CachedScans(CacheDataset):
         return super()._transform(index)
 
 
-def check_scans(datasets: Sequence[CachedScans]) -> None:
+def check_scans(datasets: Sequence[Any]) -> None:
     """Refuse scans that cannot be used, before anything is learnt from the others.
 
     Args:
-        datasets: the scans of training and validation.
+        datasets: the scans of training and validation, with `reasons`, as `CachedScans` and `StoredScans` have.
 
     Raises:
         ValueError: When there are any; the message has the first ones and their number.
@@ -68,6 +67,12 @@ def check_scans(datasets: Sequence[CachedScans]) -> None:
             f"{len(reasons)} of {count} scans of training and validation cannot be used, mend them or leave their rows out: "
             + "; ".join(reasons[:SHOWN]) + further
         )  # fmt: skip
+
+
+def log_warnings(warnings: Sequence[tuple[str, str]], count: int) -> None:
+    """Log warnings of many scans, a sentence a kind; arguments as in `summarise_warnings`."""
+    for sentence in summarise_warnings(warnings, count):
+        logger.warning("%s", sentence)
 
 
 def summarise_warnings(warnings: Sequence[tuple[str, str]], count: int) -> list[str]:

@@ -27,8 +27,8 @@ from bundle.preprocessing.pictures import OVERVIEW, save_picture, write_overview
 from bundle.preprocessing.pipeline import Settings, prepare_scan
 from bundle.preprocessing.quality_control import RejectedScan
 from bundle.preprocessing.sources import find_raw_scans, keep_stems
-from bundle.preprocessing.workers import run_in_processes
 from bundle.records import compute_fingerprint, read_record, write_record
+from bundle.workers import KILLED, run_in_processes
 
 VERSION = 2  # of the steps: another one makes all scans anew
 TABLE, LOCK = "prepared.tsv", "prepare.lock"
@@ -42,7 +42,6 @@ ENDINGS = {
 }
 NEEDED = ("participant_id", "label", "split")  # columns of the source with which the prepared scans are a cohort to train on
 MEASURES = ("brain_volume_ml", "template_correlation", "num_slices", "smallest_scale", "largest_scale")
-KILLED = "{}: its process was killed twice, the second time alone, perhaps for its memory: give more, or leave the scan out"
 
 logger = logging.getLogger(__name__)
 

@@ -26,6 +26,7 @@ def simulate_squares_cohort(
     num_validation: int = 16,
     num_test: int = 16,
     seed: int = 0,
+    num_workers: int | None = None,
 ) -> Path:
     """Write the squares data, or find it already written.
 
@@ -41,6 +42,7 @@ def simulate_squares_cohort(
         num_validation: Number of validation subjects.
         num_test: Number of test subjects.
         seed: Determines all subjects.
+        num_workers: Subjects that are simulated at the same time; None for as many as there are cores.
 
     Returns:
         The folder of the cohort.
@@ -59,7 +61,7 @@ def simulate_squares_cohort(
         def simulate(row: dict) -> SubjectFiles:
             return list_files(row, simulate_squares(spatial_size, row["seed"]), list(SUBTYPES))
 
-        write_cohort(dataset_dir, plan_subjects(plan_square, numbers, seed), simulate, settings)
+        write_cohort(dataset_dir, plan_subjects(plan_square, numbers, seed), simulate, settings, num_workers=num_workers)
     return dataset_dir
 
 

@@ -16,10 +16,10 @@ from tqdm import tqdm
 
 from bundle.files import MANIFEST, PARTICIPANTS, check_writable, hold_folder, write_nifti, write_table
 from bundle.records import compute_fingerprint, read_record, write_record
+from bundle.workers import count_cores
 
 logger = logging.getLogger(__name__)
 
-NUM_WORKERS = 2
 DESCRIPTION = "dataset_description.json"
 RECORDS = ".records"  # subfolder of an incomplete cohort: one record for each subject that is written
 STUDY_SETTINGS = ("repeat_share", "num_classes")  # settings that configs give to the study and not to the cohort
@@ -81,6 +81,7 @@ def write_cohort(
     settings: dict,
     details: Mapping[str, Any] | None = None,
     all_scans: str | None = None,
+    num_workers: int | None = None,
 ) -> None:
     """Simulate and write all subjects, their tables and the description; an interrupted run is continued.
 
@@ -94,6 +95,7 @@ def write_cohort(
         settings: What determines the cohort.
         details: Further entries of the description.
         all_scans: Name of a further table with all scans, also those without a label.
+        num_workers: Subjects that are simulated at the same time; None for as many as there are cores.
 
     Raises:
         FileExistsError: When `dataset_dir` exists and is not empty.
@@ -105,7 +107,7 @@ def write_cohort(
         if dataset_dir.exists() and any(dataset_dir.iterdir()):
             raise FileExistsError(f"{dataset_dir} is not empty: give a new or an empty folder")
         try:
-            records = _write_subjects(partial, plan, simulate, compute_fingerprint(settings))
+            records = _write_subjects(partial, plan, simulate, compute_fingerprint(settings), num_workers or count_cores())
             shutil.rmtree(partial / RECORDS)
             _write_tables(partial, plan, records, all_scans)
             description = {"Name": "Simulated cohort", "BIDSVersion": "1.9.0", "DatasetType": "derivative",
@@ -118,7 +120,7 @@ def write_cohort(
 
 
 def _write_subjects(
-    folder: Path, plan: pd.DataFrame, simulate: Callable[[dict], SubjectFiles], fingerprint: str
+    folder: Path, plan: pd.DataFrame, simulate: Callable[[dict], SubjectFiles], fingerprint: str, num_workers: int
 ) -> list[dict[str, Any]]:
     """Write the subjects that have no record, and return the records of all in the order of the plan."""
     paths = {name: folder / RECORDS / f"{name}.json" for name in plan["participant_id"]}
@@ -143,7 +145,7 @@ def _write_subjects(
         bar.update()
 
     with (
-        ThreadPoolExecutor(NUM_WORKERS) as executor,
+        ThreadPoolExecutor(num_workers) as executor,
         tqdm(total=len(plan), desc=f"simulating {folder.stem}", unit="subject") as bar,
     ):
         for _, group in plan.groupby("anatomy"):

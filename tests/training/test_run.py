@@ -59,6 +59,21 @@ def test_a_killed_run_resumes_to_the_same_numbers(folder: Path, uninterrupted: R
         assert_same(first, second)
 
 
+def test_a_killed_run_from_disk_resumes_to_the_numbers_of_one_in_memory(folder: Path, uninterrupted: Run) -> None:
+    run = Run(folder, "disk", data_in="disk", store_dtype="float32")
+    process = run.start()
+    while len(run.table) < 2 and process.poll() is None:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert len(run.table) < 4
+    output = run.finish()
+    assert "Resuming" in output and output.count("where all are there") == 2
+    pd.testing.assert_frame_equal(run.table, uninterrupted.table)
+    first, second = (torch.load(each.train_dir / "model.pt", weights_only=True) for each in (run, uninterrupted))
+    assert_same(first, second)
+
+
 def assert_same(first: Any, second: Any) -> None:
     """Compare nested containers, tensors bit by bit."""
     if isinstance(first, dict):
@@ -101,6 +116,8 @@ def test_all_scans_that_cannot_be_read_are_named_at_once(uninterrupted: Run, fol
     ("keys", "sentence"),
     [
         ({"loss_weights#cycle_l1": "3.0"}, "Error: {state} is of a run with other loss_weights: give another output"),
+        ({"data_in": "disk"}, "Error: {state} is of a run with other store_dtype: give another output_dir"),
+        ({"data_in": "ram"}, "Error: data_in must be auto, memory or disk, got ram"),
         ({"loss_weights#kll": "3.0"}, "has no key loss_weights#kll; did you mean loss_weights?"),
         ({"max_epoch": "3"}, "has no key max_epoch; did you mean max_epochs?"),
         ({"resume": "false"}, "Error: --resume false is read as a text: write True or False"),

@@ -10,11 +10,17 @@ from collections.abc import Callable, Iterator, Sequence
 from queue import SimpleQueue
 from typing import Any
 
-from joblib import Parallel, delayed
+from joblib import Parallel, cpu_count, delayed
 from joblib.externals.loky import BrokenProcessPool, ProcessPoolExecutor
 
 PR_SET_PDEATHSIG = 1  # from linux/prctl.h
+KILLED = "{}: its process was killed twice, the second time alone, perhaps for its memory: give more, or leave the scan out"
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS")
+
+
+def count_cores() -> int:
+    """Return the cores that this process may use: those of its job or container, not of the machine."""
+    return int(cpu_count())
 
 
 def run_in_processes(function: Callable[..., Any], jobs: Sequence[tuple], num_workers: int) -> Iterator[tuple[int, Any]]:

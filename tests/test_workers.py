@@ -16,7 +16,7 @@ from deadly_jobs import DeadlySlices, square_or_die
 from tiny_scans import ROOT
 
 from bundle.preprocessing import CohortPreprocessing, Settings
-from bundle.preprocessing.workers import run_in_processes
+from bundle.workers import run_in_processes
 
 Save = Callable[..., Path]
 
