@@ -1,35 +1,43 @@
-"""Time and memory of training and maps, on synthetic scans; no cohort is needed.
+"""Time and memory of training and maps on synthetic scans, on one processor core; no cohort is needed.
 
-Usage: PYTHONPATH=. python scripts/benchmark.py variants [CONFIG ...]   one training iteration with different parts, side by side
-       PYTHONPATH=. python scripts/benchmark.py volumes [CONFIG ...]    an iteration and the maps of one scan on three grids
+Usage: python scripts/benchmark.py steps   [--reference FOLDER] [--rounds 5] [--cases WORD ...]   an iteration of training
+       python scripts/benchmark.py maps    [--reference FOLDER] [--rounds 3]   mean and variance of the maps of one scan
+       python scripts/benchmark.py growth  [--rounds 3]   an iteration and maps over voxels, batch and draws, with exponents
+       python scripts/benchmark.py parts   [--rounds 5]   an iteration with other parts
 
-`variants` prints the median and the fastest iteration of interleaved rounds, and the number of parameters. `volumes` prints
-seconds and the largest memory of a process of its own, less what an idle one takes. CONFIG is configs/train.yaml with overlays.
+FOLDER is a checkout of the authors' code, https://github.com/CherBass/ICAM. All times are CPU seconds, medians of computations
+that take turns. Memory is that of a process of its own, less what it takes before it computes, MiB.
 """
 
-import resource
-import statistics
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Sequence
+import argparse
+import json
+from collections.abc import Callable
 from typing import Any
 
 import torch
-from monai.bundle import ConfigParser
-from monai.data import Dataset
+from performance.convolutions import record_convolutions
+from performance.ours import PAPER, make_maps, make_step
+from performance.reference import Reference
+from performance.timing import find_peak, fit_exponent, measure_memory, print_table, time_interleaved
 
-from bundle.attribution import EncodedScans, PriorSource, sampled_maps
 from bundle.networks import Generator
-from bundle.training import ICAMTrainer
 
-ROUNDS = 5
-DEFAULT = {"variants": ["configs/train.yaml"], "volumes": ["configs/train.yaml", "configs/volumes.yaml"]}
-VARIANTS: dict[str, dict[str, Any]] = {
+SLICE, VOLUME = [128, 128], [64, 80, 64]
+CASES: dict[str, dict[str, Any]] = {
+    "slices, batch 16": {"size": SLICE, "batch_size": 16},
+    "slices, batch 2": {"size": SLICE, "batch_size": 2},
+    "volumes, batch 2": {"size": VOLUME, "batch_size": 2},
+}
+SAMPLES = {"slices": (SLICE, 50), "volumes": (VOLUME, 10)}  # grid and number of draws
+SHIPPED, PLAIN, WIDE, DEFAULT = "authors' code as shipped", "without anomaly detection", "the paper's networks", "default"
+ALONE = "{}: its convolutions alone"
+SIZES = ([32, 48, 32], [64, 80, 64], [96, 112, 96])  # voxels
+BATCHES, DRAWS = (4, 8, 16, 32), (10, 50, 250)
+PARTS: dict[str, dict[str, Any]] = {
     "default": {},
     "without channels_last": {"network": "$@network_def.to(@device)"},
-    "bfloat16 autocast": {"amp": True},
-    "paper's generator": {
+    "bfloat16": {"amp": True},
+    "the paper's generator": {
         "generator": {
             "_target_": f"{Generator.__module__}.{Generator.__name__}",
             "spatial_dims": "@spatial_dims",
@@ -40,102 +48,130 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 
-SIZES = [(64, 80, 64), (96, 112, 96), (128, 160, 128)]  # voxels
-TASKS = ("idle", "training", "training, checkpointing", "maps of 50 samples")
-MEBIBYTE = 2**20
+def choose_configs(size: list[int], wide: bool) -> tuple[list[str], dict[str, Any]]:
+    """Return the overlays and changed keys of a grid: ours by default, or the paper's networks and objective."""
+    changes: dict[str, Any] = {"image_size": size, "spatial_dims": len(size)}
+    if len(size) == 3:
+        changes["plane"] = None
+    return ([*PAPER] if wide else ["volumes"] if len(size) == 3 else []), changes
 
 
-def make_parser(configs: Sequence[str], changes: dict[str, Any]) -> ConfigParser:
-    """Read configs that train on synthetic scans, two batches long, without warm-up.
-
-    Args:
-        configs: config files.
-        changes: keys to change.
-    """
-    parser = ConfigParser()
-    parser.read_config(list(configs))
-    parser.update({"classifier_epochs": 0, "warmup_epochs": 0, "epoch_length": 2, **changes})
-    size, count = parser["image_size"], parser["batch_size"]
-    labels = [index * 2 // count for index in range(count)]
-    items = [{"image": torch.rand(1, *size) * 2 - 1, "label": label} for label in labels]
-    parser.update({"train#dataset": Dataset(items), "train#dataloader#batch_sampler#labels": labels})
-    parser.update({"train#own_handlers": []})
-    parser.update({"generator_schedule": None, "discriminator_schedule": None})
-    return parser
-
-
-def make_step(configs: Sequence[str], changes: dict[str, Any]) -> tuple[Callable[[], None], int]:
-    """Build a training iteration of a config.
+def make_work(task: str, size: list[int], count: int, reference: str = "") -> Callable[[], Any]:
+    """Build a computation.
 
     Args:
-        configs: config files.
-        changes: keys to change.
-
-    Returns:
-        A function that makes one iteration, and the number of the network's parameters.
+        task: "step" or "maps", of ours "default" or "wide", or of the "reference" with or without "plain", such as "step wide".
+        size: voxels along each axis.
+        count: scans of a batch, or draws.
+        reference: checkout of the authors' code.
     """
-    trainer: ICAMTrainer = make_parser(configs, changes).get_parsed_content("train#trainer")
-    trainer.state.epoch = 1
-    batch = next(iter(trainer.data_loader))
-
-    def step() -> None:
-        trainer._iteration(trainer, batch)
-
-    return step, sum(weight.numel() for weight in trainer.network.parameters())
-
-
-def compare_variants(configs: Sequence[str]) -> None:
-    """Time all variants in interleaved rounds and print a table."""
-    steps = {name: make_step(configs, changes) for name, changes in VARIANTS.items()}
-    times: dict[str, list[float]] = {name: [] for name in steps}
-    for round_number in range(ROUNDS + 1):
-        for name, (step, _) in steps.items():
-            start = time.perf_counter()
-            step()
-            if round_number:  # the first warms up
-                times[name].append(time.perf_counter() - start)
-    print(f"{'variant':24} {'median s':>9} {'fastest s':>9} {'parameters':>11}   ({torch.get_num_threads()} threads)")
-    for name, values in times.items():
-        print(f"{name:24} {statistics.median(values):9.3f} {min(values):9.3f} {steps[name][1]:11,}")
+    kind, _, variant = task.partition(" ")
+    if variant in ("shipped", "plain"):
+        model, scans = Reference(reference, size, count if kind == "step" else 2), torch.rand(max(count, 2), 1, *size) * 2 - 1
+        if kind == "maps":
+            return lambda: model.explain(scans[:1], count)
+        classes = torch.eye(2).repeat_interleave(count // 2, 0)
+        return lambda: model.step(scans[:count], classes, variant == "shipped")
+    overlays, changes = choose_configs(size, variant == "wide")
+    if kind == "maps":
+        return make_maps(overlays, changes, count)
+    return make_step(overlays, changes | {"batch_size": count})[0]
 
 
-def compare_volumes(configs: Sequence[str]) -> None:
-    """Run every task on every grid in a process of its own and print a table."""
-    print(f"{'voxels':>12} {'task':24} {'seconds':>8} {'MiB':>7}")
-    for size in SIZES:
-        idle = 0
-        for task in TASKS:
-            command = [sys.executable, __file__, "measure", task, ",".join(map(str, size)), *configs]
-            output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-            seconds, memory = output.split()[-2:]
-            idle = idle or int(memory)
-            print(f"{'x'.join(map(str, size)):>12} {task:24} {float(seconds):8.1f} {int(memory) - idle:7d}", flush=True)
+def compare_steps(reference: str, rounds: int, cases: list[str]) -> None:
+    """Print time and memory of a training iteration of the authors' code and of ours, and of the convolutions in ours."""
+    for case, settings in CASES.items():
+        if cases and not any(word in case for word in cases):
+            continue
+        size, count = settings["size"], settings["batch_size"]
+        variants = {DEFAULT: "default", WIDE: "wide"} | ({PLAIN: "plain", SHIPPED: "shipped"} if reference else {})
+        work = {name: make_work(f"step {variant}", size, count, reference) for name, variant in variants.items()}
+        for name in (DEFAULT, WIDE):
+            work[ALONE.format(name)] = record_convolutions(work[name])
+        times = time_interleaved(work, rounds)
+        rows = []
+        for name, variant in variants.items():
+            memory = measure_memory(f"step {variant}", size=size, count=count, reference=reference)
+            alone = times[name] / times[ALONE.format(name)] if name in (DEFAULT, WIDE) else "-"
+            ratio = times[SHIPPED] / times[name] if reference else "-"
+            rows.append([name, times[name], ratio, times[PLAIN] / times[name] if reference else "-", alone, round(memory)])
+        print(f"Training iteration, {case}, {'x'.join(map(str, size))}\n")
+        columns = ["networks", "CPU s", f"{SHIPPED}, times as long", f"{PLAIN}, times as long", "over its convolutions", "MiB"]
+        print_table(columns, rows)
 
 
-def measure(task: str, size: str, configs: Sequence[str]) -> None:
-    """Run a task twice and print the seconds of the second time and the largest memory of this process in MiB."""
-    grid = [int(side) for side in size.split(",")]
-    changes = {"image_size": grid, "batch_size": 2}
-    if task.startswith("training"):
-        step: Callable[[], Any] = make_step(configs, changes | {"activation_checkpointing": "checkpointing" in task})[0]
-    else:
-        network = make_parser(configs, changes).get_parsed_content("network")
-        image = torch.rand(1, 1, *grid) * 2 - 1
-        draws = {1: PriorSource(network).draw(1)}
-        step = network.eval if task == "idle" else lambda: sampled_maps(EncodedScans(network, image), torch.tensor([1]), draws)
+def compare_maps(reference: str, rounds: int) -> None:
+    """Print time and memory of the sampled maps of one scan."""
+    for name, (size, count) in SAMPLES.items():
+        variants = {DEFAULT: "default", WIDE: "wide"} | ({SHIPPED: "shipped"} if reference else {})
+        times = time_interleaved({
+            title: make_work(f"maps {variant}", size, count, reference) for title, variant in variants.items()
+        }, rounds)  # fmt: skip
+        rows = []
+        for title, variant in variants.items():
+            memory = measure_memory(f"maps {variant}", size=size, count=count, reference=reference)
+            rows.append([title, times[title], times[SHIPPED] / times[title] if reference else "-", round(memory)])
+        print(f"{count} maps of one scan, {name}, {'x'.join(map(str, size))}\n")
+        print_table(["networks", "CPU s", f"{SHIPPED}, times as long", "MiB"], rows)
+
+
+def show_growth(rounds: int) -> None:
+    """Print how time and memory grow, with the exponents of fitted power laws."""
+    voxels = [float(torch.tensor(size).prod()) for size in SIZES]
+    series: list[tuple[str, str, list[float], list[tuple[list[int], int]]]] = [
+        ("iteration, batch 2, over voxels", "step default", voxels, [(size, 2) for size in SIZES]),
+        ("iteration of slices over batch", "step default", [float(count) for count in BATCHES], [(SLICE, n) for n in BATCHES]),
+        ("maps of a volume over draws", "maps default", [float(count) for count in DRAWS], [(VOLUME, n) for n in DRAWS]),
+    ]
+    for title, task, values, settings in series:
+        times = time_interleaved(
+            {str(value): make_work(task, *each) for value, each in zip(values, settings, strict=True)}, rounds
+        )
+        memory = [measure_memory(task, size=size, count=count) for size, count in settings]
+        print(
+            f"{title}: time ~ ^{fit_exponent(values, list(times.values())):.2f}, memory ~ ^{fit_exponent(values, memory):.2f}\n"
+        )
+        print_table(
+            ["size", "CPU s", "MiB"], [[int(v), t, round(m)] for v, t, m in zip(values, times.values(), memory, strict=True)]
+        )
+
+
+def compare_parts(rounds: int) -> None:
+    """Print time and number of parameters of an iteration of slices with other parts."""
+    steps = {name: make_step([], changes) for name, changes in PARTS.items()}
+    times = time_interleaved({name: step for name, (step, _) in steps.items()}, rounds)
+    print_table(["parts", "CPU s", "parameters"], [[name, seconds, steps[name][1]] for name, seconds in times.items()])
+
+
+def print_memory(task: str, settings: str) -> None:
+    """Print by how much a computation raises the largest memory of this process, MiB."""
+    work = make_work(task, **json.loads(settings))
+    before = find_peak()
     for _ in range(2):
-        start = time.perf_counter()
-        step()
-    print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 // MEBIBYTE)
+        work()
+    print(find_peak() - before)
 
 
-def main(verb: str, *arguments: str) -> None:
-    """Do what the first argument says."""
-    if verb == "measure":
-        measure(arguments[0], arguments[1], arguments[2:])
-    else:
-        {"variants": compare_variants, "volumes": compare_volumes}[verb](arguments or DEFAULT[verb])
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("verb", choices=["steps", "maps", "growth", "parts", "memory_of"])
+    parser.add_argument("arguments", nargs="*", help=argparse.SUPPRESS)
+    parser.add_argument("--reference", default="", help="checkout of the authors' code")
+    parser.add_argument("--rounds", type=int, default=5, help="how often each computation is timed")
+    parser.add_argument("--cases", nargs="*", default=[], help="words of the cases of steps; all by default")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    verbs: dict[str, Callable[[], None]] = {
+        "steps": lambda: compare_steps(given.reference, given.rounds, given.cases),
+        "maps": lambda: compare_maps(given.reference, given.rounds),
+        "growth": lambda: show_growth(given.rounds),
+        "parts": lambda: compare_parts(given.rounds),
+        "memory_of": lambda: print_memory(*given.arguments),
+    }
+    verbs[given.verb]()
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()
