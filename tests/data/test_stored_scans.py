@@ -136,9 +136,9 @@ def test_processes_that_load_data_read_the_same_scans(tmp_path: Path) -> None:
 class Writer:
     """A process that stores the scans of a folder."""
 
-    def __init__(self, folder: Path, store: str, seconds: float, num_workers: int, notes: str = "notes") -> None:
-        self.store, self.notes = folder / store, folder / notes
-        script = folder / f"{notes}.py"
+    def __init__(self, folder: Path, store: str, seconds: float, num_workers: int) -> None:
+        self.store, self.notes = folder / store, folder / "notes"
+        script = folder / "writer.py"
         script.write_text(PROCESS.format(
             folder=str(folder), store=str(self.store), notes=str(self.notes), seconds=seconds, num_workers=num_workers
         ))  # fmt: skip
@@ -170,7 +170,7 @@ def test_a_killed_run_goes_on_with_what_is_not_written_yet(tmp_path: Path) -> No
 @pytest.mark.slow
 def test_several_processes_start_at_once_and_each_scan_is_written_once(tmp_path: Path) -> None:
     save_cohort(tmp_path, count=6)
-    writers = [Writer(tmp_path, "store", 0.1, num_workers=0, notes=f"notes-{rank}") for rank in range(2)]
+    writers = [Writer(tmp_path, "store", 0.1, num_workers=0) for _ in range(2)]
     assert [writer.process.wait() for writer in writers] == [0, 0]
-    counts = Counter(name for writer in writers for name in list_notes(writer.notes))
+    counts = Counter(list_notes(writers[0].notes))
     assert set(counts.values()) == {1} and len(counts) == 6
