@@ -120,9 +120,8 @@ def _read_weights(path: Path, device: torch.device | str) -> dict[str, Tensor]:
     weights = content.get("model", content) if isinstance(content, dict) else None
     if not isinstance(weights, dict) or not weights or not all(isinstance(item, Tensor) for item in weights.values()):
         raise ValueError(f"{path} holds no weights: {accepted}")
-    for prefix in PREFIXES:
-        if all(name.startswith(prefix) for name in weights):
-            weights = {name.removeprefix(prefix): weight for name, weight in weights.items()}
+    while prefix := next((each for each in PREFIXES if all(name.startswith(each) for name in weights)), None):
+        weights = {name.removeprefix(prefix): weight for name, weight in weights.items()}
     if broken := [name for name, weight in weights.items() if not torch.isfinite(weight).all()]:
         raise ValueError(f"{path} holds NaN or infinite weights in {len(broken)} tensors, such as {broken[0]}: train anew")
     return weights

@@ -87,7 +87,10 @@ class Explanation:
 
         Raises:
             OSError: When they cannot be written; then none of them is left.
+            ValueError: When the name is no name of a file.
         """
+        if name is not None and (not isinstance(name, str) or not name or Path(name).name != name):
+            raise ValueError(f"name must be the name of a file without a folder, such as sub-01, got {name!r}")
         folder = Path(output_dir).expanduser()
         check_writable(folder)
         return write_explanation({**self.item, "name": name or self.name}, folder, overview, self.class_names)

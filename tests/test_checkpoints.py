@@ -72,7 +72,7 @@ def test_hash_of_the_weights_tells_networks_apart() -> None:
     assert hash_weights(first) != hash_weights(second)
 
 
-@pytest.mark.parametrize("prefix", ["module.", "_orig_mod."])
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "_orig_mod.module.", "module._orig_mod."])
 def test_prefixes_of_parallel_and_compiled_networks_are_taken_off(tmp_path: Path, prefix: str) -> None:
     trained = _network()
     state = {f"{prefix}{name}": weight for name, weight in trained.state_dict().items()}

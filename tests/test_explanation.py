@@ -116,6 +116,9 @@ def test_files_are_those_of_the_command(network: TrainedNetwork, scans: Path, tm
     explanation = network.explain(scans / "sub-0.nii.gz", 2)
     paths = explanation.save(tmp_path / "maps")
     named = explanation.save(tmp_path / "maps", overview=False, name="other")
+    for wrong in ("../escaped", str(tmp_path / "escaped"), 3, ""):
+        with pytest.raises(ValueError, match="name must be the name of a file without a folder"):
+            explanation.save(tmp_path / "maps", name=wrong)
     assert named[0].read_bytes() == paths[0].read_bytes() and named[0].name == "other_fa_mean.nii.gz"
     endings = ("fa_mean.nii.gz", "fa_variance.nii.gz", "translated.nii.gz", "overview.png")
     assert [path.name for path in paths] == [f"sub-0_{ending}" for ending in endings]

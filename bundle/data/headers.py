@@ -25,7 +25,9 @@ UNITS = {1: "metres", 3: "microns"}  # codes of xyzt_units
 MIN_DETERMINANT = 1e-3  # of the directions of the voxel axes; less is no volume
 MAX_DISPLACEMENT = 0.5  # voxels, of a corner of the image, by which two forms may differ
 MAX_SIZE_DIFFERENCE = 0.01  # of a voxel's edge
-NO_ORIENTATION = "no orientation: the header does not say where left and right are, so that they are a guess"
+NO_ORIENTATION = (
+    "no orientation: the header does not say where the scan lies, so that left and right, and the height of a slice, are a guess"
+)
 GOOD_RAS = 28  # byte of an MGH header where a number says whether there is an orientation
 FIELDS = {  # of a NIfTI header, from which its affine is computed, and how many numbers each has
     "pixdim": 4, "qform_code": 1, "sform_code": 1, "xyzt_units": 1, "quatern_b": 1, "quatern_c": 1, "quatern_d": 1,

@@ -24,6 +24,9 @@ from bundle.data.geometry import (
 from bundle.data.headers import WARNINGS_KEY
 from bundle.data.scans import name_of
 
+BRAIN_HEIGHT = 10.0  # mm, world z of the middle of a brain in MNI space
+MAX_OFFSET = 35.0  # mm, by which the middle of a brain, or a slice, may lie elsewhere
+
 
 class ResampleToGrid(InvertibleTransform):
     """Bring a scan to the network's grid in one interpolation, the brain in the middle; the inverse brings maps back.
@@ -91,6 +94,8 @@ class ResampleToGrid(InvertibleTransform):
         output = MetaTensor(torch.from_numpy(values).view(1, *self.spatial_size).to(image.dtype), meta=dict(image.meta))
         output.applied_operations = list(image.applied_operations)
         output.affine = torch.from_numpy(new_affine)
+        if anchor is image and (doubt := self._doubt_height(affine, _as_volume(image)[0], name_of(image))):
+            output.meta[WARNINGS_KEY] = [*image.meta.get(WARNINGS_KEY, []), doubt]
         extra = {"affine": image.affine.clone(), "mode": mode or self.mode}
         return self.push_transform(output, orig_size=tuple(image.shape[1:]), extra_info=extra)
 
@@ -135,6 +140,23 @@ class ResampleToGrid(InvertibleTransform):
         placed = np.eye(4)
         placed[:3, :3], placed[:3, 3] = directions, start
         return placed
+
+    def _doubt_height(self, affine: np.ndarray, image: np.ndarray, name: str) -> str | None:
+        """Doubt a slice that lies far from the plane, or a brain whose middle does not lie where it does in MNI space."""
+        if self.plane is None:
+            return None
+        height = float(to_world(affine, _centre_of_brain(image, None, name))[VERTICAL])
+        single = image.shape[vertical_axis(affine)] == 1
+        if abs(height - (self.plane if single else BRAIN_HEIGHT)) <= MAX_OFFSET:
+            return None
+        if single:
+            return (
+                f"height of the slice: by its header it lies at z = {height:.0f} mm, the network takes those at {self.plane:g} mm"
+            )
+        return (
+            f"height of the brain: by its header the middle lies at z = {height:.0f} mm, in MNI space near {BRAIN_HEIGHT:g} mm:"
+            f" the slice at {self.plane:g} mm is of another part; give the header the right origin, or --prepare True"
+        )
 
     def _level(self, affine: np.ndarray, shape: Sequence[int], name: str) -> float:
         """Return the world z of the plane, which must cross the volume."""

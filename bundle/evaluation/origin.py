@@ -26,13 +26,19 @@ class Origin:
 
     Raises:
         FileNotFoundError: When there is no such file.
-        ValueError: When it is no checkpoint.
+        ValueError: When it is no checkpoint, or its classes are those of the cohort in another order.
     """
 
     def __init__(self, checkpoint: str | Path, identity: Identity) -> None:
         self.checkpoint, self.identity, self.about = Path(checkpoint), identity, read_about(checkpoint)
         self.class_names = identity.class_names or [str(name) for name in self.about.get("class_names", [])]
         self.trained_for = str(self.about.get("cohort", UNKNOWN))
+        learned = [str(name) for name in self.about.get("class_names", [])]
+        if learned != identity.class_names and sorted(learned) == sorted(identity.class_names):
+            raise ValueError(
+                f"{checkpoint} has the classes {list_classes(learned)}, and the cohort the same in another order,"
+                f" {list_classes(identity.class_names)}: give the cohort's labels the order of the network's classes"
+            )
 
     def describe(self) -> dict[str, Any]:
         """Return what `settings.json` says of the network's file and of the classes."""

@@ -24,7 +24,7 @@ from bundle.records import check_settings, compute_fingerprint
 from bundle.training.phases import has_whole_objective, name_phase
 
 REPLACED = {"dataset_dir": "images"}  # settings of earlier versions, and those in their place: an old state has neither checked
-ADDED = {"store_dtype": "float32"}  # settings that earlier versions did not have, and their value then
+ADDED = {"store_dtype": "float32", "class_names": None}  # absent in earlier versions; their value then, if known
 BLOCK = 4096  # bytes
 
 logger = logging.getLogger(__name__)
@@ -85,7 +85,8 @@ class RunState:
         if not (self.resume and self.path.is_file()):
             return
         state = load_tensors(self.path, engine.state.device, "remove it, or give --resume False to replace it")
-        state["settings"] = {**{name: value for name, value in ADDED.items() if name in self.settings}, **state["settings"]}
+        added = {name: self.settings[name] if ADDED[name] is None else ADDED[name] for name in ADDED if name in self.settings}
+        state["settings"] = {**added, **state["settings"]}
         gone = {name for old, new in REPLACED.items() if old in state["settings"] for name in (old, new)}
         found, wanted = ({k: v for k, v in side.items() if k not in gone} for side in (state["settings"], self.settings))
         check_settings(self.path, found, wanted)

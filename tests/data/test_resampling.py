@@ -63,6 +63,22 @@ def test_brain_is_in_the_middle(shape: tuple[int, ...]) -> None:
     np.testing.assert_allclose(np.argwhere(output[0].numpy() > 0).mean(axis=0), (23.5, 25.5), atol=0.51)
 
 
+@pytest.mark.parametrize(("shift", "doubtful"), [(0.0, False), (30.0, False), (-50.0, True), (60.0, True)])
+@pytest.mark.parametrize("depth", [1, 30])
+def test_a_slice_at_another_height_carries_a_warning(depth: int, shift: float, doubtful: bool) -> None:
+    affine = _affine((2.0, 2.0, 6.0 if depth > 1 else 2.0))
+    scan = _scan(_blob((40, 44, depth)), affine)
+    middle = float(affine[2, 3] + affine[2, 2] * np.argwhere(_blob((40, 44, depth)))[:, 2].mean())
+    affine[2, 3] += (15.0 if depth == 1 else 10.0) - middle + shift
+    scan.affine = torch.from_numpy(affine)
+    resample = ResampleToGridd(["image", "mask"], (48, 52), 2.0, plane=15.0)
+    item = resample({"image": scan, "mask": scan.clone()})
+    kind = "height of the slice" if depth == 1 else "height of the brain"
+    assert [sentence.split(":")[0] for sentence in item["image"].meta.get("warnings", [])] == [kind] * doubtful
+    volume = ResampleToGrid((48, 48, 48), 2.0)(scan) if depth > 1 else scan  # networks of volumes take the brain where it lies
+    assert "warnings" not in volume.meta
+
+
 @pytest.mark.parametrize("angle", [0.0, 0.15])
 @pytest.mark.parametrize("voxel_sizes", [(1.0, 1.0, 1.0), (1.3, 0.9, 3.1), (3.0, 2.5, 2.0)])
 @pytest.mark.parametrize("spatial_dims", [2, 3])

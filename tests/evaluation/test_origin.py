@@ -76,3 +76,8 @@ def test_all_outputs_name_the_file_and_the_predicted_classes(make_cohort, make_n
     header, first = (tmp_path / "eval" / "predictions.csv").read_text().splitlines()[:2]
     row = dict(zip(header.split(","), first.split(","), strict=True))
     assert row["predicted_name"] == ["HC", "PT"][int(row["predicted"])]
+
+
+def test_the_networks_classes_in_another_order_are_refused(tmp_path) -> None:
+    with pytest.raises(ValueError, match=r"classes 0 HC, 1 PT, and the cohort the same in another order, 0 PT, 1 HC"):
+        make_origin(tmp_path, TRAINED, OWN._replace(class_names=["PT", "HC"]))

@@ -56,6 +56,15 @@ def test_a_state_of_an_earlier_version_is_gone_on_with_wherever_the_cohort_lies_
         RunState(tmp_path / "state.pt", {"network": network}, {"seed": 0, "images": "b2", "scans": "a2"}).load(make_engine())
 
 
+def test_a_state_is_of_a_run_with_its_names_of_classes_where_it_has_any(tmp_path: Path) -> None:
+    network, names = torch.nn.Linear(2, 2), {"class_names": ["HC", "PT"]}
+    RunState(tmp_path / "state.pt", {"network": network}, {"seed": 0}).save(make_engine())
+    RunState(tmp_path / "state.pt", {"network": network}, {"seed": 0, **names}).load(make_engine())
+    RunState(tmp_path / "state.pt", {"network": network}, {"seed": 0, **names}).save(make_engine())
+    with pytest.raises(ValueError, match="a run with other class_names: give"):
+        RunState(tmp_path / "state.pt", {"network": network}, {"seed": 0, "class_names": ["PT", "HC"]}).load(make_engine())
+
+
 def test_a_state_from_before_scans_could_be_on_disk_is_of_scans_in_memory(tmp_path: Path) -> None:
     network = torch.nn.Linear(2, 2)
     RunState(tmp_path / "state.pt", {"network": network}, {"seed": 0}).save(make_engine())
