@@ -18,6 +18,7 @@ from bundle.networks import ICAM
 from bundle.structures import Attributes, AttributionMaps
 
 REFERENCES = ("reconstruction", "input")
+PROCESSOR_VOXELS = 700_000  # decoded at once: more take memory, and no less time
 
 
 def exemplar_maps(
@@ -65,7 +66,7 @@ def sampled_maps(
         scans: encoded scans, B in V views.
         target: classes to translate to, shape (B,).
         attributes: N attributes of each target class, at least 2.
-        chunk_size: draws decoded at once, for each scan.
+        chunk_size: draws decoded at once, for each scan; on a processor no more than make `PROCESSOR_VOXELS`.
         reference: what is subtracted, "reconstruction" or "input".
 
     Returns:
@@ -186,6 +187,8 @@ def _map_each(
     chosen = [attributes[label] for label in target.tolist()]
     values = torch.stack([each.values for each in chosen], dim=1)  # (N, B, *latent_shape)
     mirrored = [each.values if each.mirrored is None else each.mirrored for each in chosen]
+    if scans.image.device.type == "cpu":
+        chunk_size = min(chunk_size, max(1, PROCESSOR_VOXELS // scans.image.numel()))
     for chunk, other in zip(values.split(chunk_size), torch.stack(mirrored, dim=1).split(chunk_size), strict=True):
         given, labels = Attributes(chunk.flatten(0, 1), other.flatten(0, 1)), target.repeat(len(chunk))
         for translated, own in zip(scans.decode(given, labels), origin, strict=True):  # (n * B, C, H, W[, D])
