@@ -11,7 +11,8 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor, distributed
+from torch import Tensor, distributed, nn
+from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
 Item = TypeVar("Item")
@@ -123,6 +124,41 @@ def share_work(items: Sequence[Item], compute: Callable[[Item], Result], name: s
     count, bar = count_ranks(), {"desc": name, "unit": unit, "disable": not items or not name}
     parts = gather([compute(item) for item in tqdm(items[get_rank() :: count], **bar)])
     return [parts[index % count][index // count] for index in range(len(items))]
+
+
+def draw_normal(like: Tensor) -> Tensor:
+    """Draw N(0, I) for the rows of all processes, as one process would for a batch of all, and return those of this one.
+
+    So numbers do not depend on how many processes share a batch, and all processes are left with the same random state.
+    The rows of the whole batch go round the processes: this one has rows `rank`, `rank + count`, ...
+
+    Args:
+        like: a tensor of this process, with as many rows as others have, shape (B, ...).
+
+    Returns:
+        Draws of its shape, type and device.
+    """
+    if count_ranks() == 1:
+        return torch.randn_like(like)
+    strides = torch.empty_like(like, device="meta").stride()  # draws fill the memory in its order
+    shape = (len(like) * count_ranks(), *like.shape[1:])
+    return torch.empty_strided(shape, strides, dtype=like.dtype, device=like.device).normal_()[own_rows()]
+
+
+def own_rows() -> slice:
+    """Return which rows of a batch that the processes share are those of this one."""
+    return slice(get_rank(), None, count_ranks())
+
+
+def synchronise(step: nn.Module) -> nn.Module:
+    """Return a training step that gives each process the gradients of the whole batch, averaged over all processes.
+
+    Args:
+        step: module whose `forward` uses the same weights in every call.
+    """
+    if count_ranks() == 1:
+        return step
+    return DistributedDataParallel(step, broadcast_buffers=False, static_graph=True)  # static: phases leave weights out
 
 
 def average(values: Tensor) -> Tensor:

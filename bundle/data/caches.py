@@ -5,8 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from monai.data import CacheDataset, MetaTensor
+from monai.transforms import Randomizable
 
 from bundle.data.headers import WARNINGS_KEY
+from bundle.data.samplers import Draw
 from bundle.data.scans import name_of
 from bundle.errors import find_cause, write_in_line
 
@@ -48,6 +50,8 @@ class CachedScans(CacheDataset):
 
     def _transform(self, index: int) -> Any:
         check_scans([self])
+        if isinstance(index, Draw) and isinstance(self.transform, Randomizable):
+            self.transform.set_random_state(index.seed)
         return super()._transform(index)
 
 
