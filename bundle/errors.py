@@ -68,7 +68,8 @@ def show_error(kind: type[BaseException], error: BaseException, trace: Traceback
         cause = cause.__cause__ or cause.__context__
     if not (first and cause) and not alone:
         time.sleep(PAUSE)
-    sys.stderr = sys.__stderr__  # processes but the first write nothing else
+    if not first:
+        sys.stderr = sys.__stderr__  # it has written nothing else
     if cause and not os.environ.get(TRACEBACK_VARIABLE):
         if isinstance(cause, OSError) and cause.errno in DISK_ERRORS and cause.filename:
             print(f"Error: {cause.filename}: {str(cause.strerror).lower()}", file=sys.stderr)

@@ -158,7 +158,7 @@ def synchronise(step: nn.Module) -> nn.Module:
     """
     if count_ranks() == 1:
         return step
-    return DistributedDataParallel(step, broadcast_buffers=False, static_graph=True)  # static: phases leave weights out
+    return DistributedDataParallel(step, static_graph=True)  # static: phases leave weights out
 
 
 def average(values: Tensor) -> Tensor:

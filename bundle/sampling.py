@@ -101,8 +101,8 @@ def draw_latents(
 def draw_on_device(network: ICAM, target: Tensor) -> Tensor:
     """Draw an attribute of each target class as `draw_latents` does, on the network's device and from its random numbers.
 
-    With two classes, or without a classifier, nothing waits for the device. With more the draws are made on the CPU. The draws are
-    those of the whole batch where processes share one, see `bundle.ranks.draw_normal`.
+    With two classes, or without a classifier, nothing waits for the device. With more the draws are made on the CPU.
+    Where processes share a batch, the draws are those of the whole batch, see `bundle.ranks.draw_normal`.
 
     Args:
         network: encoders and generator.

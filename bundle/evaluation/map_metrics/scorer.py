@@ -66,10 +66,10 @@ class MapScorer:
             split, move, _ = name.split("/")
             index, _, target = move.partition(">")
             scans[split, int(target), int(index)] = f"{split}/{move}/"
-        for split, target, index in sorted(scans, key=lambda scan: scan[1:]):
-            kept = sum(key[:2] == (split, target) and key[2] < index for key in scans)
-            if kept < KEPT_SCANS:
-                self.kept |= {name: each for name, each in images.items() if name.startswith(scans[split, target, index])}
+        for scan in sorted(scans, key=lambda scan: scan[1:]):
+            earlier = sum(other[:2] == scan[:2] and other[2] < scan[2] for other in scans)
+            if earlier < KEPT_SCANS:
+                self.kept |= {name: each for name, each in images.items() if name.startswith(scans[scan])}
 
     def _keep(self, index: int, target: int, images: Mapping[str, Tensor], truths: Sequence[Truth]) -> None:
         """Keep the images of a scan, if it is one of the first of its split towards a class."""
