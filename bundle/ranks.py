@@ -65,7 +65,9 @@ def join_ranks(timeout: float) -> int:
         if device.type == "cuda":
             torch.cuda.set_device(device)
             backend = "cpu:gloo,cuda:nccl"
+        hook = sys.excepthook  # of the guard; PyTorch puts its own in place
         distributed.init_process_group(backend, timeout=timedelta(hours=timeout))
+        sys.excepthook = hook
     if not is_first():
         sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115 until the process ends; errors go to sys.__stderr__
         logging.disable(logging.CRITICAL)

@@ -92,8 +92,8 @@ class ICAM(nn.Module):
             labels: their classes, shape (B,).
         """
         classes = torch.arange(len(self.class_attributes), device=labels.device)
-        members = (labels == classes[:, None]).float()  # (K, B)
+        members = (labels == classes[:, None]).to(self.class_attributes.dtype)  # (K, B)
         counts = members.sum(1, keepdim=True)  # (K, 1)
-        means = average(members @ attribute.flatten(1).float() / counts.clamp(min=1))  # (K, N)
-        weight = (1 - self.momentum) * (counts > 0)
+        means = average(members @ attribute.flatten(1).to(members) / counts.clamp(min=1))  # (K, N)
+        weight = (1 - self.momentum) * (counts > 0).to(means)
         self.class_attributes.lerp_(means.view_as(self.class_attributes), weight.view(-1, *[1] * (attribute.ndim - 1)))
