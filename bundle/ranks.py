@@ -128,6 +128,7 @@ def share_work(items: Sequence[Item], compute: Callable[[Item], Result], name: s
     return [parts[index % count][index // count] for index in range(len(items))]
 
 
+@torch.jit.unused  # exported networks do not train
 def draw_normal(like: Tensor) -> Tensor:
     """Draw N(0, I) for the rows of all processes, as one process would for a batch of all, and return those of this one.
 
