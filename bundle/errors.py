@@ -4,6 +4,7 @@ import errno
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -12,6 +13,7 @@ PACKAGE = Path(__file__).resolve().parent
 TRACEBACK_VARIABLE = "ICAM_TRACEBACK"  # set it to see the whole traceback of every error
 INTERRUPTED = "Interrupted: what is complete stays, and the same command goes on from there"
 INTERRUPT_STATUS = 130  # as shells have it: 128 and the number of the signal
+PAUSE = 2.0  # seconds after which a process is the only one that has failed: else it has been ended by then
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 
 
@@ -45,6 +47,8 @@ def write_in_line(error: BaseException) -> str:
 def show_error(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """Print errors that this package raised on purpose, and Ctrl-C, as one sentence, all others as Python does.
 
+    Of the processes of one run that fail for the same reason, or because another has died, only one prints.
+
     Args:
         kind: class of the error.
         error: what was raised last; it and its causes are looked through, from the last to the first.
@@ -53,13 +57,19 @@ def show_error(kind: type[BaseException], error: BaseException, trace: Traceback
     Raises:
         SystemExit: After Ctrl-C, for the exit status.
     """
+    first, alone = os.environ.get("RANK", "0") == "0", os.environ.get("WORLD_SIZE", "1") == "1"
     if issubclass(kind, KeyboardInterrupt) and not os.environ.get(TRACEBACK_VARIABLE):
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends
-        print(f"\n{INTERRUPTED}", file=sys.stderr, flush=True)
+        if alone:  # else whoever started the processes says it
+            print(f"\n{INTERRUPTED}", file=sys.stderr, flush=True)
         raise SystemExit(INTERRUPT_STATUS)
     cause: BaseException | None = error
     while cause and not _is_meant_for_users(cause):
         cause = cause.__cause__ or cause.__context__
+    if not (first and cause) and not alone:
+        time.sleep(PAUSE)
+    if not first:
+        sys.stderr = sys.__stderr__  # it has written nothing else
     if cause and not os.environ.get(TRACEBACK_VARIABLE):
         if isinstance(cause, OSError) and cause.errno in DISK_ERRORS and cause.filename:
             print(f"Error: {cause.filename}: {str(cause.strerror).lower()}", file=sys.stderr)

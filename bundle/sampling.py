@@ -17,6 +17,7 @@ from scipy.optimize import linprog
 from torch import Tensor
 
 from bundle.networks import ICAM
+from bundle.ranks import count_ranks, own_rows
 
 REJECTION_ROUNDS = 64  # draws tried for each wanted sample before hit-and-run takes over
 HIT_AND_RUN_MOVES = 64  # moves from a first point to a draw
@@ -101,10 +102,11 @@ def draw_on_device(network: ICAM, target: Tensor) -> Tensor:
     """Draw an attribute of each target class as `draw_latents` does, on the network's device and from its random numbers.
 
     With two classes, or without a classifier, nothing waits for the device. With more the draws are made on the CPU.
+    Where processes share a batch, the draws are those of the whole batch, see `bundle.ranks.draw_normal`.
 
     Args:
         network: encoders and generator.
-        target: wanted classes, shape (B,).
+        target: wanted classes, shape (B,), as many of each and one after the other where processes share a batch.
 
     Returns:
         Attributes of shape (B, 1, H/16, W/16[, D/16]).
@@ -113,8 +115,9 @@ def draw_on_device(network: ICAM, target: Tensor) -> Tensor:
         ValueError: When one of more than two classes cannot be drawn.
     """
     encoder, device = network.attribute_encoder, network.class_attributes.device
+    target = target.repeat_interleave(count_ranks())  # of the whole batch
     if encoder.classifier is not None and encoder.num_classes > 2:
-        return draw_latents(network, target)[:, 0]
+        return draw_latents(network, target)[own_rows(), 0]
     draws = torch.randn(len(target), prod(encoder.latent_shape), dtype=torch.float64, device=device)
     if encoder.classifier is not None:
         weight, bias = encoder.classifier.weight.detach().double(), encoder.classifier.bias.detach().double()
@@ -124,7 +127,7 @@ def draw_on_device(network: ICAM, target: Tensor) -> Tensor:
         uniform = torch.rand(len(target), dtype=torch.float64, device=device)
         inside = truncated_normal_quantile(uniform, bounds / lengths)
         draws = draws + (inside - (draws * normals).sum(1))[:, None] * normals
-    return draws.view(-1, *encoder.latent_shape).to(network.class_attributes)
+    return draws.view(-1, *encoder.latent_shape).to(network.class_attributes)[own_rows()]
 
 
 def _condition(

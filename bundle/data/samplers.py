@@ -1,16 +1,47 @@
 """Batches with as many scans of each class."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any, Self
 
 import numpy as np
+from monai.transforms import Randomizable
 from torch.utils.data import Sampler
+
+from bundle.ranks import count_ranks, own_rows
+
+
+class Draw(int):
+    """Position of a scan, with a seed for what is random about it: that depends on no other scan and no other process.
+
+    Attributes:
+        seed: the seed, below 2^32.
+    """
+
+    seed: int
+
+    def __new__(cls, position: int, seed: int) -> Self:
+        """Make one of a position and a seed."""
+        draw = super().__new__(cls, position)
+        draw.seed = seed
+        return draw
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel to the processes that load data."""
+        return Draw, (int(self), self.seed)
+
+
+def seed_draw(transform: Any, index: int) -> None:
+    """Seed the random part of a transform, where the position of a scan has a seed."""
+    if isinstance(index, Draw) and isinstance(transform, Randomizable):
+        transform.set_random_state(index.seed)
 
 
 class BalancedBatchSampler(Sampler[list[int]]):
     """Draw batches that hold the same number of scans of each class, sorted by class.
 
     An epoch shows the scans of the largest class once; the others are shown again, in a new order each time, until the
-    epoch is full. The batches of an epoch depend on seed and epoch only, so that training can be taken up anywhere.
+    epoch is full. The batches of an epoch depend on seed and epoch only, so that training can be taken up anywhere. Processes of
+    one run share each batch: its scans go round them, so that each has as many of each class, sorted by class.
 
     Args:
         labels: class of each scan, integers 0 to K - 1.
@@ -58,11 +89,13 @@ class BalancedBatchSampler(Sampler[list[int]]):
         self.first = batch
 
     def __iter__(self) -> Iterator[list[int]]:
-        """Yield the batches of the epoch as lists of indices."""
+        """Yield the batches of the epoch, or what this process has of them, as lists of indices."""
         first, self.first = self.first, 0
         columns = [self._order(label).reshape(-1, self.share) for label in range(len(self.members))]
-        for batch in np.concatenate(columns, axis=1)[first:]:
-            yield batch.tolist()
+        batches = np.concatenate(columns, axis=1)
+        seeds = np.random.SeedSequence([self.seed, self.epoch]).generate_state(batches.size).reshape(batches.shape)
+        for batch, seed in zip(batches[first:, own_rows()].tolist(), seeds[first:, own_rows()].tolist(), strict=True):
+            yield list(map(Draw, batch, seed))
 
     def _order(self, label: int) -> np.ndarray:
         """Return the scans of one class in the order of this epoch, as many as an epoch takes."""
@@ -73,14 +106,16 @@ class BalancedBatchSampler(Sampler[list[int]]):
 
 
 def check_batch_size(batch_size: int, num_classes: int) -> None:
-    """Refuse a batch that cannot hold as many scans of each class.
+    """Refuse a batch that cannot hold as many scans of each class, in each of the processes that share it.
 
     Args:
         batch_size: scans in a batch.
         num_classes: number of classes, K.
 
     Raises:
-        ValueError: When it is no multiple of K.
+        ValueError: When it is no multiple of K, and of the number of processes.
     """
-    if batch_size < num_classes or batch_size % num_classes:
-        raise ValueError(f"batch_size must be a multiple of the {num_classes} classes, got {batch_size}")
+    count = count_ranks()
+    if batch_size < num_classes * count or batch_size % (num_classes * count):
+        processes = f" times the {count} processes" if count > 1 else ""
+        raise ValueError(f"batch_size must be a multiple of the {num_classes} classes{processes}, got {batch_size}")

@@ -14,6 +14,7 @@ from monai.transforms.traits import RandomizableTrait
 from tqdm import tqdm
 
 from bundle.data.caches import check_scans, log_warnings
+from bundle.data.samplers import seed_draw
 from bundle.data.signatures import RecordScansd
 from bundle.data.stores import About, ScanStore, find_identity
 from bundle.errors import find_cause, write_in_line
@@ -73,6 +74,7 @@ class StoredScans(Dataset):
 
     def _transform(self, index: int) -> Any:
         check_scans([self])
+        seed_draw(self.transform, index)
         try:
             item = self.store.read(self.paths[index])
         except ValueError as error:

@@ -15,6 +15,7 @@ from bundle.evaluation.explainers import TranslatingExplainer
 from bundle.evaluation.ground_truth.truths import find_own_change
 from bundle.evaluation.map_metrics.scores import score_maps
 from bundle.evaluation.names import AGES
+from bundle.ranks import share_work
 from bundle.structures import AttributionMaps
 
 METHOD = "to_age"
@@ -64,18 +65,25 @@ class Ages:
             row = self.split.rows[index]
             ages = {key: float(row[key]) for key in ("age", "target_age") if key in row}
             rows[index] = self.split.describe(index) | ages | {"predicted_age": predicted}
-        scores: list[dict[str, Any]] = []
-        for indices in self.split.batches([i for i in aged if "target_age" in rows[i]], "maps to ages"):
-            maps = self.make_maps(indices)
-            with eval_mode(self.network), torch.inference_mode():
-                reached = self.predict(self.network.attribute_encoder(maps.translated)[0])
-            for index, mean, age in zip(indices, maps.mean.cpu(), reached, strict=True):
+        batches = list(self.split.batches([i for i in aged if "target_age" in rows[i]]))
+        parts = share_work(batches, self._translate_batch, "maps to ages", "batch")
+        for indices, (reached, _) in zip(batches, parts, strict=True):
+            for index, age in zip(indices, reached, strict=True):
                 rows[index]["translated_age"] = age
-                scan = self.split.load(index)
-                direction = "+" if rows[index]["target_age"] > rows[index]["age"] else "-"
-                about = self.split.describe(index) | {"reference": "", "direction": direction}
-                scores += [about | row for row in score_maps({METHOD: mean}, find_own_change(scan), scan.brain_mask)]
-        return {"scans": scores, "ages": list(rows.values())}
+        return {"scans": [row for _, scores in parts for row in scores], "ages": list(rows.values())}
+
+    def _translate_batch(self, indices: Sequence[int]) -> tuple[list[float], list[dict[str, Any]]]:
+        """Return the ages that scans reach by translation to their target ages, and the scores of their maps."""
+        scores: list[dict[str, Any]] = []
+        maps = self.make_maps(indices)
+        with eval_mode(self.network), torch.inference_mode():
+            reached = self.predict(self.network.attribute_encoder(maps.translated)[0])
+        for index, mean in zip(indices, maps.mean.cpu(), strict=True):
+            scan, row = self.split.load(index), self.split.rows[index]
+            direction = "+" if float(row["target_age"]) > float(row["age"]) else "-"
+            about = self.split.describe(index) | {"reference": "", "direction": direction}
+            scores += [about | row for row in score_maps({METHOD: mean}, find_own_change(scan), scan.brain_mask)]
+        return reached, scores
 
     def predict(self, attribute: Tensor) -> list[float]:
         """Return the ages in years that the network regresses from attributes of shape (B, 1, H/16, W/16[, D/16])."""

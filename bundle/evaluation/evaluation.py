@@ -1,9 +1,11 @@
 """Evaluation of a method on the test split of a cohort."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import pandas as pd
+from torch import Tensor
 
 from bundle.evaluation.ages import Ages, summarise_ages
 from bundle.evaluation.bootstrap import Bootstrap
@@ -21,6 +23,7 @@ from bundle.evaluation.reporting.results import OPTIONAL, Results
 from bundle.evaluation.reporting.tables import format_results
 from bundle.evaluation.uncertainty.spread import Uncertainty
 from bundle.files import announce
+from bundle.ranks import is_first, share_work
 
 CALIBRATION = "calibration.pt"
 
@@ -65,22 +68,24 @@ class Evaluation:
 
         Tables are `metrics.csv`, `scans.csv`, `predictions.csv`, and where the cohort has what they need `pairs.csv`,
         `volumes.csv`, `ages.csv`, `uncertainty.csv` and `diversity.csv`; those of an earlier run that this one does not write
-        are removed.
+        are removed. Several processes share the scans, and the first writes and prints.
 
         Returns:
-            The contents of `metrics.csv`.
+            The contents of `metrics.csv`; an empty table in other processes than the first.
 
         Raises:
             OSError: When nothing can be written to the folder.
             ValueError: When another process evaluates there, or the lesion mask of a diseased scan is empty.
         """
-        with self.results.hold():
+        with self.results.hold() if is_first() else nullcontext():  # for all processes
             return self._run()
 
     def _run(self) -> pd.DataFrame:
-        warnings = self.list_warnings()
+        warnings = self.list_warnings() if is_first() else []
         encodings = self.explainer.encode()
         tables = self.measure(encodings)
+        if not is_first():
+            return pd.DataFrame()
         metrics = pd.concat([*self._summarise(tables), self.classes.score(encodings, self.bootstrap)], ignore_index=True)
         metrics = metrics.assign(cohort=self.split.cohort)[list(COLUMNS)]
         predictions = self.classes.list_predictions(encodings)
@@ -117,20 +122,25 @@ class Evaluation:
 
     def score_maps(self, encodings: Encodings) -> dict[str, list[dict[str, Any]]]:
         """Return the rows of the tables `scans` and `volumes` on the maps towards other classes."""
-        scans: list[dict[str, Any]] = []
-        volumes: list[dict[str, Any]] = []
         directions = [pair for pair in self.split.list_directions() if self.explainer.explains(*pair)]
-        for indices, target in self.maps.list_batches(directions):
-            made = self.explainer.make_maps(indices, target, encodings.attribute)
-            for position, index in enumerate(indices):
-                maps = {method: images[position] for method, images in made.items()}
-                if self.volumes is not None and self.volumes.covers(index, target):
-                    for way in WAYS:
-                        translated = self.split.stack([index])[0] + maps[f"{way}_input"]
-                        reconstruction = translated - maps[f"{way}_reconstruction"]
-                        volumes.append(self.volumes.compare(index, way, reconstruction, translated))
-                scans += self.maps.score_scan(index, target, maps)
-        return {"scans": scans, "volumes": volumes}
+        batches = self.maps.list_batches(directions)
+        parts = share_work(batches, lambda batch: self._score_batch(*batch, encodings.attribute), "maps", "batch")
+        self.maps.share_kept()
+        return {name: [row for part in parts for row in part[name]] for name in ("scans", "volumes")}
+
+    def _score_batch(self, indices: Sequence[int], target: int, attribute: Tensor) -> dict[str, list[dict[str, Any]]]:
+        """Return the rows of some scans towards a class, as `score_maps`."""
+        rows: dict[str, list[dict[str, Any]]] = {"scans": [], "volumes": []}
+        made = self.explainer.make_maps(indices, target, attribute)
+        for position, index in enumerate(indices):
+            maps = {method: images[position] for method, images in made.items()}
+            if self.volumes is not None and self.volumes.covers(index, target):
+                for way in WAYS:
+                    translated = self.split.stack([index])[0] + maps[f"{way}_input"]
+                    reconstruction = translated - maps[f"{way}_reconstruction"]
+                    rows["volumes"].append(self.volumes.compare(index, way, reconstruction, translated))
+            rows["scans"] += self.maps.score_scan(index, target, maps)
+        return rows
 
     def describe(self) -> dict[str, Any]:
         """Return what decides the results, but for the images; `settings.json` holds it."""

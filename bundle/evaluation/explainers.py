@@ -22,6 +22,7 @@ from bundle.checkpoints import hash_weights
 from bundle.evaluation.encodings import Encodings, encode_images
 from bundle.evaluation.split import Split
 from bundle.networks import ICAM
+from bundle.ranks import share_work
 from bundle.structures import Attributes, AttributionMaps
 
 
@@ -132,7 +133,9 @@ class TranslatingExplainer(Explainer):
 
     def encode(self) -> Encodings:
         """Return the latents of all test scans."""
-        return encode_images(self.network, self.split.stack_all("encoding"), self.device)
+        batches = list(self.split.batches(range(len(self.split))))
+        parts = share_work(batches, lambda batch: encode_images(self.network, [self.split.stack(batch)], self.device), "encoding")
+        return Encodings(*(torch.cat(column) for column in zip(*parts, strict=True)))
 
     def encode_batch(self, indices: Sequence[int], split: Split | None = None) -> EncodedScans:
         """Return some scans of the test split, or of another one, encoded in every view."""

@@ -20,9 +20,11 @@ from bundle.evaluation.map_metrics.scores import score_maps
 from bundle.evaluation.map_metrics.volumes import Ventricles
 from bundle.evaluation.names import PAIRS
 from bundle.evaluation.split import REPEAT
+from bundle.ranks import share_work
 from bundle.structures import AttributionMaps
 
 METHOD = "longitudinal"
+TABLES = ("scans", "pairs", "volumes")
 Rows = list[dict[str, Any]]
 
 
@@ -48,18 +50,22 @@ class Longitudinal:
         Returns:
             Rows of the tables `scans`, `pairs` and `volumes`; empty without pairs.
         """
-        tables: dict[str, Rows] = {"scans": [], "pairs": [], "volumes": []}
-        for indices in self.split.batches(sorted(self.split.pairs), "pairs of scans"):
-            maps = self.make_maps(indices, attribute)
-            for index, mean, translated in zip(indices, maps.mean.cpu(), maps.translated.cpu(), strict=True):
-                scan, pair = self.split.load(index), self.split.describe_pair(index)
-                about = self.split.describe(index) | {"reference": pair["participant_id"], "direction": pair["direction"]}
-                other = scan._replace(label=pair["pair_label"])
-                truths = find_truths(scan, other, {}) if scan.disease_map is not None else []
-                tables["scans"] += [about | row for row in score_maps({METHOD: mean}, truths, scan.brain_mask)]
-                tables["pairs"].append(pair | {"mean_absolute_map": float(mean[scan.brain].abs().mean())})
-                if self.ventricles.covers(index):
-                    tables["volumes"].append(self.ventricles.compare(index, METHOD, translated - mean, translated))
+        batches = list(self.split.batches(sorted(self.split.pairs)))
+        parts = share_work(batches, lambda batch: self._score_batch(batch, attribute), "pairs of scans", "batch")
+        return {name: [row for part in parts for row in part[name]] for name in TABLES}
+
+    def _score_batch(self, indices: Sequence[int], attribute: Tensor | None) -> dict[str, Rows]:
+        tables: dict[str, Rows] = {name: [] for name in TABLES}
+        maps = self.make_maps(indices, attribute)
+        for index, mean, translated in zip(indices, maps.mean.cpu(), maps.translated.cpu(), strict=True):
+            scan, pair = self.split.load(index), self.split.describe_pair(index)
+            about = self.split.describe(index) | {"reference": pair["participant_id"], "direction": pair["direction"]}
+            other = scan._replace(label=pair["pair_label"])
+            truths = find_truths(scan, other, {}) if scan.disease_map is not None else []
+            tables["scans"] += [about | row for row in score_maps({METHOD: mean}, truths, scan.brain_mask)]
+            tables["pairs"].append(pair | {"mean_absolute_map": float(mean[scan.brain].abs().mean())})
+            if self.ventricles.covers(index):
+                tables["volumes"].append(self.ventricles.compare(index, METHOD, translated - mean, translated))
         return tables
 
     def make_maps(self, indices: Sequence[int], attribute: Tensor | None = None) -> AttributionMaps:

@@ -4,6 +4,7 @@ import json
 import logging
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,13 @@ from bundle.inference.evaluator import ScanEvaluator
 from bundle.inference.overview import save_overview
 from bundle.inference.postprocessing import AGES
 from bundle.inference.table import ScanTable, find_key
+from bundle.ranks import count_ranks, get_rank, is_first, run_once, wait_for_ranks
 from bundle.records import check_settings, compute_fingerprint, read_record, write_record
 
 FILES = {Keys.PRED: "fa_mean"} | {key: key for key in IMAGES if key != "fa_mean"}
 ENDINGS = (*(f"{name}.nii.gz" for name in FILES.values()), "overview.png")
 TABLE, RECORD, LOCK = "predictions.csv", "settings.json", "inference.lock"
+PART = "predictions.{}.csv"  # rows of one of several processes, until the table has them
 VERSION = 1  # of what is written for a scan: with another one scans that are done are done anew
 
 logger = logging.getLogger(__name__)
@@ -38,6 +41,9 @@ class Predictions:
     range of a scan is 2, and the variance in their square; the translated scan is in the intensities of the scan.
 
     A scan is done when it has a row that says so and all its files, none older than the scan: it is not read again.
+
+    Several processes share the scans that are not done. Each writes rows to a table of its own; the first puts them together at
+    the end, or when a run that was killed is started again, with any number of processes.
 
     Args:
         output_dir: folder to write to.
@@ -62,16 +68,16 @@ class Predictions:
         self.settings = json.loads(json.dumps({"version": VERSION, **(settings or {})}, default=os.fspath))
         self.table = ScanTable(self.output_dir / TABLE, [])
         self.keys: list[tuple[str, str]] = []  # of the scans, in their order
-        self.rows: list[dict[str, Any]] = []  # of this run and, as text, of those before
+        self.own = self.table  # where this process writes
 
     def attach(self, engine: Engine) -> None:
         """Register with a `ScanEvaluator`."""
         engine.add_event_handler(Events.STARTED, self.start)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self)
-        engine.add_event_handler(Events.COMPLETED, lambda: self.table.sort(self.keys))
+        engine.add_event_handler(Events.COMPLETED, self.complete)
 
     def start(self, engine: Engine) -> None:
-        """Find the scans that are done, and remove what is left of the others.
+        """Find the scans that are done, remove what is left of the others, and choose those of this process.
 
         Raises:
             ValueError: When the folder holds results of other settings.
@@ -83,28 +89,30 @@ class Predictions:
         columns += ["predicted_name"] * bool(self.class_names)
         self.table = ScanTable(self.table.path, [*columns, *(key for key in AGES if key in outputs)])
         endings = [f"{key}.nii.gz" for key in IMAGES if key in outputs] + ["overview.png"] * self.overviews
-        earlier = {find_key(row): row for row in self._read_done()}
         self.keys = [find_key(item) for item in dataset.data]
-        found = [key in earlier and self._has_files(item, endings) for key, item in zip(self.keys, dataset.data, strict=True)]
-        dataset.done = {index for index, done in enumerate(found) if done}
-        self.rows = [earlier[self.keys[index]] for index in sorted(dataset.done)]
-        names = {name for _, name in self.keys}
-        others = [row for row in earlier.values() if row["name"] not in names]  # their files are still there
-        self._clear([item for item, done in zip(dataset.data, found, strict=True) if not done])
-        write_record(self.output_dir / RECORD, compute_fingerprint(self.settings), self.settings)
-        self.table.write([*self.rows, *others])
-        if self.rows or others:
-            logger.info("Going on in %s, where %d of %d scans are done", self.output_dir, len(self.rows), len(self.keys))
-        if others:
-            logger.info("%s also keeps %d scans that dataset_dir does not hold", self.table.path, len(others))
+        left = run_once(lambda: self._begin(dataset.data, endings))
+        own = left[get_rank() :: count_ranks()]
+        dataset.done = set(range(len(self.keys))) - set(own)  # and what other processes do
+        self.own = self.table
+        if count_ranks() > 1:
+            self.own = ScanTable(self.output_dir / PART.format(get_rank()), self.table.columns)
+            self.own.write([])
 
     def __call__(self, engine: Engine) -> None:
         """Write what was computed last."""
         items: Any = engine.state.output
         for item in items:
             if DONE not in item:
-                self.rows.append(self._keep(item))
-                self.table.append(self.rows[-1])
+                self.own.append(self._keep(item))
+
+    def complete(self) -> None:
+        """Put the rows of all processes into one table, in the order of the scans."""
+        wait_for_ranks()
+        if is_first():
+            if parts := self._list_parts():
+                self.table.write(row for table in (self.table, *parts) for row in table.read())
+                self._remove(parts)
+            self.table.sort(self.keys)
 
     def finish(self) -> None:
         """Say what was written, and end the program with status 1 and one sentence when scans failed.
@@ -112,25 +120,52 @@ class Predictions:
         Raises:
             SystemExit: When a scan failed; MONAI does not wrap it in messages of its own.
         """
-        doubtful = [row for row in self.rows if row.get("warning")]
+        keys = set(self.keys)
+        rows = [row for row in self.table.read() if find_key(row) in keys]
+        doubtful = [row for row in rows if row["warning"]]
         if doubtful:
             logger.warning(
                 "%d of %d scans carry a warning (see %s); the first is %s: %s",
-                len(doubtful), len(self.rows), self.table.path, doubtful[0]["scan"], doubtful[0]["warning"],
+                len(doubtful), len(rows), self.table.path, doubtful[0]["scan"], doubtful[0]["warning"],
             )  # fmt: skip
-        failed = [row for row in self.rows if row["status"] == "failed"]
+        failed = [row for row in rows if row["status"] == "failed"]
         if failed:
             raise SystemExit(
-                f"{len(failed)} of {len(self.rows)} scans failed, the others are done (see {self.table.path});"
+                f"{len(failed)} of {len(rows)} scans failed, the others are done (see {self.table.path});"
                 f" the first: {failed[0]['reason']}"
             )
+
+    def _begin(self, items: Sequence[Mapping[str, Any]], endings: Sequence[str]) -> list[int]:
+        """Write the table of the scans that are done, remove what is left of the others, and return these by position."""
+        earlier = {find_key(row): row for row in self._read_done()}
+        found = [key in earlier and self._has_files(item, endings) for key, item in zip(self.keys, items, strict=True)]
+        rows = [earlier[key] for key, done in zip(self.keys, found, strict=True) if done]
+        names = {name for _, name in self.keys}
+        others = [row for row in earlier.values() if row["name"] not in names]  # their files are still there
+        self._clear([item for item, done in zip(items, found, strict=True) if not done])
+        write_record(self.output_dir / RECORD, compute_fingerprint(self.settings), self.settings)
+        self.table.write([*rows, *others])
+        self._remove(self._list_parts())
+        if rows or others:
+            logger.info("Going on in %s, where %d of %d scans are done", self.output_dir, len(rows), len(self.keys))
+        if others:
+            logger.info("%s also keeps %d scans that dataset_dir does not hold", self.table.path, len(others))
+        return [index for index, done in enumerate(found) if not done]
+
+    def _list_parts(self) -> list[ScanTable]:
+        """Return the tables of several processes that are there."""
+        return [ScanTable(path, self.table.columns) for path in sorted(self.output_dir.glob(PART.format("*")))]
+
+    def _remove(self, tables: Sequence[ScanTable]) -> None:
+        for table in tables:
+            table.path.unlink(missing_ok=True)
 
     def _read_done(self) -> list[dict[str, str]]:
         """Return the rows of scans that were done with the same settings."""
         record, path = self.output_dir / RECORD, self.table.path
         if not self.resume:
-            path.unlink(missing_ok=True)  # before the record of its settings is replaced
-        rows = [row for row in self.table.read() if row["status"] == "done"]
+            self._remove([self.table, *self._list_parts()])  # before the record of their settings is replaced
+        rows = [row for table in (self.table, *self._list_parts()) for row in table.read() if row["status"] == "done"]
         if rows:
             settings = read_record(record, None)
             if settings is None:
@@ -201,10 +236,11 @@ def explain_scans(evaluator: ScanEvaluator, predictions: Predictions, written: M
     """
     folder = predictions.output_dir
     check_writable(folder)
-    with hold_folder(folder, folder / LOCK, "output_dir"):
+    with hold_folder(folder, folder / LOCK, "output_dir") if is_first() else nullcontext():  # for all processes
         evaluator.run()
-    announce(folder, written)
-    predictions.finish()
+    if is_first():
+        announce(folder, written)
+        predictions.finish()
 
 
 def list_warnings(item: Mapping[str, Any]) -> list[str]:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bundle.networks.blocks import DownBlock, FoldedConvolution, ResidualBlock, fold
+from bundle.ranks import draw_normal
 
 CONTENT_STRIDE = 4  # image size / content latent size
 ATTRIBUTE_STRIDE = 16  # image size / attribute latent size
@@ -70,7 +71,7 @@ class ContentEncoder(nn.Module):
         """
         content = self.blocks(self.stem(image))
         if self.training:
-            content = content + self.noise * torch.randn_like(content)
+            content = content + self.noise * draw_normal(content)
         if self.keep_image:
             own = functional.interpolate(attribute.float(), content.shape[2:])  # on the content's grid
             content = torch.cat([content.float(), own, fold(image, self.stride).float()], dim=1)

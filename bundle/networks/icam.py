@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from bundle.networks.encoders import ContentEncoder, LatentEncoder
 from bundle.networks.generator import Decoder
+from bundle.ranks import average
 from bundle.structures import Latents
 
 
@@ -84,13 +85,15 @@ class ICAM(nn.Module):
     def update_class_attributes(self, attribute: Tensor, labels: Tensor) -> None:
         """Move the running mean of each class of a batch towards the batch's; nothing waits for the device.
 
+        Processes that share a batch have as many scans of each class.
+
         Args:
             attribute: attribute means, shape (B, 1, H/16, W/16[, D/16]).
             labels: their classes, shape (B,).
         """
         classes = torch.arange(len(self.class_attributes), device=labels.device)
-        members = (labels == classes[:, None]).float()  # (K, B)
+        members = (labels == classes[:, None]).to(self.class_attributes.dtype)  # (K, B)
         counts = members.sum(1, keepdim=True)  # (K, 1)
-        means = members @ attribute.flatten(1).float() / counts.clamp(min=1)  # (K, N)
-        weight = (1 - self.momentum) * (counts > 0)
+        means = average(members @ attribute.flatten(1).to(members) / counts.clamp(min=1))  # (K, N)
+        weight = (1 - self.momentum) * (counts > 0).to(means)
         self.class_attributes.lerp_(means.view_as(self.class_attributes), weight.view(-1, *[1] * (attribute.ndim - 1)))

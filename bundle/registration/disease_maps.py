@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from bundle.data.manifest import check_files
 from bundle.files import write_atomically, write_nifti, write_table
+from bundle.ranks import run_once
 from bundle.records import compute_fingerprint, read_record, write_record
 from bundle.registration.alignment import Registration
 from bundle.registration.differences import Diagnostics, check_sigmas, subtract_scans
@@ -78,6 +79,20 @@ def complete_disease_maps(
     check_files((file for pair in pairs for row in pair for file in list_files(row)), "the manifest")
     settings = {"registration": registration or Registration(), "bias_sigma": bias_sigma, "smoothing": smoothing}
     compute = partial(_compute_pair, cache_dir=Path(cache_dir), settings=settings)
+    maps = run_once(lambda: _compute_maps(pairs, compute, Path(cache_dir) / TABLE, min_correlation, max_scaling, num_workers))
+    given = manifest["disease_map"] if "disease_map" in manifest else pd.Series(index=manifest.index, dtype=object)
+    return manifest.assign(disease_map=given.astype(object).where(given.notna(), manifest["image"].map(maps)))
+
+
+def _compute_maps(
+    pairs: Sequence[Pair],
+    compute: Callable[[Pair], dict[str, Any]],
+    table: Path,
+    min_correlation: float,
+    max_scaling: float,
+    num_workers: int,
+) -> dict[str, str]:
+    """Compute the maps of all pairs, write their table, and return the path of the map of each scan."""
     jobs = Parallel(n_jobs=max(1, num_workers), return_as="generator")(delayed(compute)(pair) for pair in pairs)
     rows: list[dict[str, Any]] = []
     maps: dict[str, str] = {}
@@ -89,11 +104,9 @@ def complete_disease_maps(
         else:
             logger.warning(f"{row['participant_id']} has no disease map of {row['earlier']} and {row['later']}: {row['status']}")
         rows.append(row)
-    table = Path(cache_dir) / TABLE
     write_table(table, pd.DataFrame(rows), float_format="%.6g")
     logger.info(f"{len(maps) // 2} of {len(rows)} pairs have a disease map; see {table}")
-    given = manifest["disease_map"] if "disease_map" in manifest else pd.Series(index=manifest.index, dtype=object)
-    return manifest.assign(disease_map=given.astype(object).where(given.notna(), manifest["image"].map(maps)))
+    return maps
 
 
 def find_fault(diagnostics: Mapping[str, Any], min_correlation: float, max_scaling: float) -> str | None:

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import pandas as pd
 
 from bundle.files import PARTICIPANTS, TABLE_SUFFIXES, find_table
+from bundle.ranks import run_once
 from bundle.simulation.anatomies import list_anatomies, list_missing_packages
 from bundle.simulation.storage import DESCRIPTION, SubjectFiles, is_written, write_cohort
 
@@ -59,7 +60,7 @@ class Study(ABC):
 
 
 def find_cohort(dataset_dir: str | Path, simulate: Callable[..., Path]) -> Path:
-    """Return the folder of a cohort; where there is none, simulate one.
+    """Return the folder of a cohort; where there is none, simulate one, in the first process of a run.
 
     `simulate` receives a simulated cohort that exists as well, and refuses it when its settings differ. Any other cohort stays as
     it is.
@@ -76,7 +77,11 @@ def find_cohort(dataset_dir: str | Path, simulate: Callable[..., Path]) -> Path:
             exist either, or nearly the name of a cohort beside it.
         ValueError: When it holds a simulated cohort with other settings, or is a file that is no table.
     """
-    folder = Path(dataset_dir).expanduser()
+    return run_once(lambda: _find(Path(dataset_dir).expanduser(), simulate))
+
+
+def _find(folder: Path, simulate: Callable[..., Path]) -> Path:
+    """Return the folder of a cohort, as `find_cohort`."""
     if find_table(folder).is_file():
         description = folder / DESCRIPTION
         simulated = description.is_file() and "Simulation" in json.loads(description.read_text())

@@ -20,6 +20,7 @@ from bundle.checkpoints import save_network
 from bundle.cohorts import Identity
 from bundle.data.signatures import SCANS, RecordScansd
 from bundle.files import load_tensors, save_tensors
+from bundle.ranks import is_first
 from bundle.records import check_settings, compute_fingerprint
 from bundle.training.phases import has_whole_objective, name_phase
 
@@ -70,10 +71,12 @@ class RunState:
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.save)
 
     def save(self, engine: Engine) -> None:
-        """Save the state of `engine` and of all objects."""
+        """Save the state of `engine` and of all objects; of the processes of a run, whose states are the same, the first does."""
+        if not is_first():
+            return
         state = {name: thing.state_dict() for name, thing in self.objects.items()}
         state |= {"engine": {"epoch": engine.state.epoch, "iteration": engine.state.iteration}}
-        state |= {"settings": self.settings, "random": _random_state()}
+        state |= {"settings": self.settings, "random": _random_state(engine.state.device)}
         save_tensors(self.path, state)
 
     def load(self, engine: Engine) -> None:
@@ -93,7 +96,7 @@ class RunState:
         for name, thing in self.objects.items():
             thing.load_state_dict(state[name])
         engine.state.epoch, engine.state.iteration = state["engine"]["epoch"], state["engine"]["iteration"]
-        _restore_random_state(state["random"])
+        _restore_random_state(state["random"], engine.state.device)
         logger.info("Resuming %s after epoch %d of %d", self.path, engine.state.epoch, engine.state.max_epochs)
 
 
@@ -141,7 +144,7 @@ class BestModel:
 
     def start(self, engine: Engine) -> None:
         """Remove the network of an earlier run while this one has none."""
-        if self.epoch is None:
+        if self.epoch is None and is_first():
             self.path.unlink(missing_ok=True)
 
     def __call__(self, engine: Engine) -> None:
@@ -160,7 +163,8 @@ class BestModel:
         if score >= self.best:
             self.best, self.since, self.epoch = score, 0, engine.state.epoch
             epoch = {"epoch": self.epoch, "phase": name_phase(engine), "key_metric": name, "score": score}
-            save_network(self.path, self.network, {**(self.about() if self.about else {}), **epoch})
+            if is_first():
+                save_network(self.path, self.network, {**(self.about() if self.about else {}), **epoch})
             logger.info("Epoch %d is kept in %s: %s %.4g is the best so far", self.epoch, self.path, name, score)
         if self.since >= self.patience:
             logger.warning("Stopping after epoch %d: no better %s for %d validations", engine.state.epoch, name, self.since)
@@ -205,20 +209,21 @@ def _sample_bytes(path: str) -> str:
     return digest.hexdigest()
 
 
-def _random_state() -> dict[str, Any]:
+def _random_state(device: torch.device) -> dict[str, Any]:
     name, keys, *rest = np.random.get_state(legacy=True)
     version, numbers, gauss = random.getstate()
     return {
         "python": [version, list(numbers), gauss],
         "numpy": [name, np.asarray(keys).tolist(), *rest],
         "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all(),
+        "cuda": [torch.cuda.get_rng_state(device)] if device.type == "cuda" else [],
     }
 
 
-def _restore_random_state(state: Mapping[str, Any]) -> None:
+def _restore_random_state(state: Mapping[str, Any], device: torch.device) -> None:
     version, numbers, gauss = state["python"]
     random.setstate((version, tuple(numbers), gauss))
     np.random.set_state(tuple(state["numpy"]))
     torch.set_rng_state(state["torch"].cpu())
-    torch.cuda.set_rng_state_all([each.cpu() for each in state["cuda"]])
+    if device.type == "cuda" and state["cuda"]:  # of the device; an earlier version kept all of them, of which the first was it
+        torch.cuda.set_rng_state(state["cuda"][0].cpu(), device)

@@ -15,6 +15,7 @@ from ignite.handlers import ProgressBar
 from torch import Tensor
 
 from bundle.files import write_atomically
+from bundle.ranks import average
 from bundle.training.checkpoints import BestModel
 from bundle.training.phases import name_phase
 from bundle.training.trainer import LOSSES
@@ -69,7 +70,8 @@ class Readings:
         Raises:
             ValueError: When a loss is not finite.
         """
-        numbers = iter(torch.stack([value.float() for losses in self._unread for value in losses.values()]).tolist())
+        values = torch.stack([value.float() for losses in self._unread for value in losses.values()])
+        numbers = iter(average(values).tolist())  # of the whole batch, where processes share one
         for losses in self._unread:
             self.latest = {name: next(numbers) for name in losses}
             for name, value in self.latest.items():

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,6 @@ import torch
 from ignite.engine import Engine, Events
 from monai.engines import Trainer
 from monai.engines.utils import IterationEvents
-from monai.transforms import Randomizable
 from monai.utils.enums import CommonKeys
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader
 from bundle.checkpoints import read_about
 from bundle.data.scans import without_metadata
 from bundle.files import announce, hold_folder, remove_leftovers
+from bundle.ranks import is_first, synchronise
 from bundle.training.phases import Phase
 from bundle.training.steps import DiscriminatorStep, GeneratorStep
 from bundle.training.translation import Shown, pair_classes
@@ -113,8 +114,8 @@ class ICAMTrainer(Trainer):
             kept = "its best network is kept" if phase is self.phases[-1] else "no network of it is kept"
             logger.info("Epoch %d of %d: phase %s, %s", self.state.epoch, self.state.max_epochs, phase.name, kept)
             discriminators: Any = self.discriminators.module
-            self.generator_step = GeneratorStep(self.network, phase, self.activation_checkpointing)
-            self.discriminator_step = DiscriminatorStep(discriminators, phase.discriminators)
+            self.generator_step = synchronise(GeneratorStep(self.network, phase, self.activation_checkpointing))
+            self.discriminator_step = synchronise(DiscriminatorStep(discriminators, phase.discriminators))
             self.adversarial_step = DiscriminatorStep(discriminators, phase.adversarial)  # in which they do not learn
         self.data_loader.batch_sampler.set_batch_size(phase.batch_size)
 
@@ -160,15 +161,7 @@ class ICAMTrainer(Trainer):
 
 
 class EpochSeed:
-    """Seed batches and augmentation at the start of each epoch, by seed and epoch alone, so that a resumed run repeats it.
-
-    Args:
-        augmentation: random transform of the training set; None for none.
-        seed: seed of the augmentation; the batches have their own.
-    """
-
-    def __init__(self, augmentation: Randomizable | None, seed: int) -> None:
-        self.augmentation, self.seed = augmentation, seed
+    """Tell the batches their epoch, which with the seed decides all that is random about the data: a resumed run repeats it."""
 
     def attach(self, engine: Engine) -> None:
         """Register with a trainer whose loader draws class-balanced batches."""
@@ -176,10 +169,7 @@ class EpochSeed:
 
     def __call__(self, engine: Engine) -> None:
         """Seed the epoch that begins."""
-        epoch = engine.state.epoch
-        engine.data_loader.batch_sampler.set_epoch(epoch)
-        if self.augmentation is not None:
-            self.augmentation.set_random_state(seed=self.seed + epoch)
+        engine.data_loader.batch_sampler.set_epoch(engine.state.epoch)
 
 
 def train(trainer: Engine, folder: str | Path) -> None:
@@ -192,9 +182,12 @@ def train(trainer: Engine, folder: str | Path) -> None:
     Raises:
         ValueError: When another process does.
     """
-    with hold_folder(folder, Path(folder) / LOCK, "ckpt_dir"):
-        remove_leftovers(Path(folder) / name for name in (MODEL, "state.pt", "train.csv"))
+    with hold_folder(folder, Path(folder) / LOCK, "ckpt_dir") if is_first() else nullcontext():  # for all processes
+        if is_first():
+            remove_leftovers(Path(folder) / name for name in (MODEL, "state.pt", "train.csv"))
         trainer.run()
+    if not is_first():
+        return
     about = read_about(Path(folder) / MODEL) if (Path(folder) / MODEL).is_file() else {}
     kept = f"the network of epoch {about.get('epoch')}, by {about.get('key_metric')}: the checkpoint of evaluation and inference"
     announce(folder, {

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from bundle.networks import ICAM, Discriminators
+from bundle.ranks import draw_normal
 from bundle.sampling import draw_on_device
 from bundle.structures import DomainLogits, Latents
 
@@ -81,7 +82,7 @@ class Translation:
     def attribute(self) -> Tensor:
         """Attribute drawn from its posterior, z_a."""
         mean, log_variance = self.posterior
-        return mean + (0.5 * log_variance).exp() * torch.randn_like(mean)
+        return mean + (0.5 * log_variance).exp() * draw_normal(mean)
 
     @cached_property
     def logits(self) -> Tensor:

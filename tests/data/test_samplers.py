@@ -4,6 +4,7 @@ from collections import Counter
 
 import pytest
 
+import bundle.data.samplers as module
 from bundle.data import BalancedBatchSampler
 
 LABELS = [0, 1, 0, 0, 1, 0, 0, 0, 1, 0]  # seven controls, three with disease
@@ -42,6 +43,24 @@ def test_order_depends_on_seed_and_epoch_only() -> None:
     first.set_epoch(1)
     assert list(first) == list(second)
     assert list(first) != list(BalancedBatchSampler(LABELS, 4, seed=2))
+
+
+def test_processes_share_each_batch_with_as_many_of_each_class_and_the_same_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = list(BalancedBatchSampler(LABELS, 8, seed=1))
+    parts = []
+    for rank in range(2):
+        monkeypatch.setattr(module, "own_rows", lambda rank=rank: slice(rank, None, 2))
+        parts.append(list(BalancedBatchSampler(LABELS, 8, seed=1)))
+    for batch, first, second in zip(whole, *parts, strict=True):
+        assert _classes(first) == _classes(second) == [0, 0, 1, 1]
+        assert (first, second) == (batch[::2], batch[1::2])
+        assert [draw.seed for draw in first] == [draw.seed for draw in batch[::2]]
+
+
+def test_a_batch_that_processes_cannot_share_evenly_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "count_ranks", lambda: 4)
+    with pytest.raises(ValueError, match="batch_size must be a multiple of the 2 classes times the 4 processes, got 12"):
+        BalancedBatchSampler(LABELS, 12)
 
 
 @pytest.mark.parametrize("done", [0, 1, 3, 4])

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 from monai.data import DataLoader
-from monai.transforms import RandGaussianNoise
+from monai.transforms import Compose, RandGaussianNoised
 
-from bundle.data import BalancedBatchSampler
+from bundle.data import BalancedBatchSampler, CachedScans
 from bundle.networks import ContentDiscriminator, Discriminators, DomainDiscriminator
 from bundle.training import EpochSeed, ICAMTrainer, Learner, Phase
 
@@ -60,13 +60,16 @@ def test_a_phase_leaves_alone_what_its_terms_do_not_reach(make_trainer) -> None:
 
 
 def test_what_an_epoch_draws_depends_on_the_seed_and_the_epoch_alone() -> None:
-    sampler, noise = BalancedBatchSampler([0, 1] * 8, 2), RandGaussianNoise(prob=1.0)
+    items = [{"image": torch.zeros(1, 4)} for _ in range(16)]
+    dataset = CachedScans(items, Compose([RandGaussianNoised("image", prob=1.0)]), progress=False)
 
-    def draw(epoch: int, seed: int = 0) -> tuple:
+    def draw(epoch: int, seed: int = 0, num_workers: int = 0) -> torch.Tensor:
+        sampler = BalancedBatchSampler([0, 1] * 8, 4, seed=seed)
         engine = SimpleNamespace(state=SimpleNamespace(epoch=epoch), data_loader=SimpleNamespace(batch_sampler=sampler))
-        EpochSeed(noise, seed)(engine)
-        return list(sampler), noise.R.rand()
+        EpochSeed()(engine)
+        return torch.cat([batch["image"] for batch in DataLoader(dataset, batch_sampler=sampler, num_workers=num_workers)])
 
-    first, second = draw(1), draw(2)
-    assert draw(1) == first != second
-    assert draw(1, seed=5)[1] != first[1]
+    first = draw(1)
+    assert torch.equal(draw(1), first) and torch.equal(draw(1, num_workers=2), first)
+    assert len(first.unique()) == first.numel()  # each scan has its own
+    assert not torch.equal(draw(2), first) and not torch.equal(draw(1, seed=5), first)

@@ -1,5 +1,6 @@
 """What the training split shows of each class."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +10,7 @@ from tqdm import tqdm
 
 from bundle.evaluation.ground_truth.changes import Phenotype, count_parcels, count_shares, find_phenotype
 from bundle.evaluation.known_scans import plain, read_scan
+from bundle.ranks import share_work
 
 
 class TrainingClass(NamedTuple):
@@ -43,6 +45,11 @@ class TrainingClasses:
         if label not in self._known:
             self._known[label] = self._read(label)
         return self._known[label]
+
+    def read(self, labels: Sequence[int]) -> None:
+        """Read the scans of some classes, each in one of the processes of a run, which all call this."""
+        missing = [label for label in labels if label not in self._known]
+        self._known |= dict(zip(missing, share_work(missing, self._read), strict=True))
 
     def pick_scan(self, label: int, seed: list[int]) -> Tensor:
         """Return a scan of a class, drawn with a seed, shape (C, H, W[, D])."""

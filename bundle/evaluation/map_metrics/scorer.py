@@ -1,17 +1,17 @@
 """The maps of all test scans beside what they should show, whatever made the maps."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from torch import Tensor
-from tqdm import tqdm
 
 from bundle.evaluation.ground_truth.training_classes import TrainingClasses
 from bundle.evaluation.ground_truth.truths import Truth, find_truths
 from bundle.evaluation.map_metrics.reference_maps import oracle_maps, trivial_maps
 from bundle.evaluation.map_metrics.scores import score_maps
 from bundle.evaluation.split import Split
+from bundle.ranks import gather
 
 KEPT_SCANS = 2  # of each split, towards each class
 
@@ -33,15 +33,14 @@ class MapScorer:
         self.split, self.training = split, training
         self.kept: dict[str, np.ndarray] = {}
 
-    def list_batches(self, directions: Sequence[tuple[int, int]]) -> Iterator[tuple[list[int], int]]:
-        """Yield positions of scans with a truth towards another class, and that class, for pairs of the two."""
+    def list_batches(self, directions: Sequence[tuple[int, int]]) -> list[tuple[list[int], int]]:
+        """Return positions of scans with a truth towards another class, and that class, for pairs of the two."""
         found = []
         for target in range(self.split.num_classes):
             indices = [i for i, label in enumerate(self.split.labels) if (label, target) in directions and self._has(i, target)]
             found += [(batch, target) for batch in self.split.batches(indices)]
-        for target in dict.fromkeys(target for _, target in found):
-            self.training.describe(target)
-        yield from tqdm(found, desc="maps", unit="batch", disable=not found)
+        self.training.read(sorted({target for _, target in found}))
+        return found
 
     def score_scan(self, index: int, target: int, maps: Mapping[str, Tensor]) -> list[dict[str, Any]]:
         """Score the maps of a scan towards a class, the trivial ones and the exact change, a row a protocol and method.
@@ -57,6 +56,20 @@ class MapScorer:
         self._keep(index, target, {"scan": scan.image, **maps}, truths)
         about = {"reference": reference.row["participant_id"], "direction": split.name_direction(scan.label, target)}
         return [split.describe(index) | about | scores for scores in score_maps(candidates, truths, scan.brain_mask)]
+
+    def share_kept(self) -> None:
+        """Keep the same images in all processes of a run, those that one process keeps."""
+        parts, self.kept = gather(self.kept), {}
+        images = {name: image for part in parts for name, image in part.items()}
+        scans: dict[tuple[str, int, int], str] = {}  # split, class and position, and how the names of the images begin
+        for name in images:
+            split, move, _ = name.split("/")
+            index, _, target = move.partition(">")
+            scans[split, int(target), int(index)] = f"{split}/{move}/"
+        for scan in sorted(scans, key=lambda scan: scan[1:]):
+            earlier = sum(other[:2] == scan[:2] and other[2] < scan[2] for other in scans)
+            if earlier < KEPT_SCANS:
+                self.kept |= {name: each for name, each in images.items() if name.startswith(scans[scan])}
 
     def _keep(self, index: int, target: int, images: Mapping[str, Tensor], truths: Sequence[Truth]) -> None:
         """Keep the images of a scan, if it is one of the first of its split towards a class."""

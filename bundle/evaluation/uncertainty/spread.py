@@ -5,6 +5,7 @@ disease is added, one for each phenotype of the scans of the target class, as of
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +28,7 @@ from bundle.evaluation.split import Split
 from bundle.evaluation.uncertainty.diversity import compare_phenotypes, detect_phenotypes, summarise_diversity
 from bundle.evaluation.uncertainty.intervals import make_intervals, measure_coverage
 from bundle.metrics import compute_ncc
+from bundle.ranks import share_work
 
 ABOUT = ("scan", "participant_id", "session_id", "split", "label", "direction", "draws")
 
@@ -121,26 +123,36 @@ class Uncertainty:
         self._drawn.clear()
         self.calibrations.clear()
         rows: list[dict[str, Any]] = []
+        targets = range(self.split.num_classes)
+        pairs = [(source, target) for source in self.attribute_sources for target in targets]
+        calibrations = share_work(pairs, lambda pair: self.calibrate(*pair))
+        self.calibrations |= {pair: each for pair, each in zip(pairs, calibrations, strict=True) if each is not None}
         for source in self.attribute_sources:
-            for target in range(self.split.num_classes):
-                calibration = self.calibrate(source, target)
-                if calibration is not None:
-                    self.calibrations[source, target] = calibration
-                for index, sample in self._sample_all(self.split, source, target, "spread of maps"):
-                    about = self.split.describe(index)
-                    about |= {"direction": self.split.name_direction(sample.scan.label, target), "draws": source}
-                    maps, changes, shares = sample.select()
-                    intervals = make_intervals(maps, self.levels, calibration)
-                    rows.append(about | self.measure(sample, target))
-                    for interval in intervals:
-                        rows[-1] |= measure_coverage(interval, changes, shares)
-                    self._note_phenotypes(sample, target, source, about["split"])
+            for target in targets:
+                indices = np.flatnonzero(self.split.labels != target).tolist()
+                measure = partial(self._measure_scan, source=source, target=target)
+                for measured in filter(None, share_work(indices, measure, f"spread of maps, {source}")):
+                    rows.append(measured[0])
+                    if measured[1] is not None:
+                        self._drawn.setdefault((measured[0]["split"], source, target), []).append(measured[1])
         diversity = []
         for (split, source, target), known, scans in self._list_drawn():
             about = {"split": split, "direction": self.split.name_direction(0, target), "draws": source}
             drawn = count_shares(phenotype for scan in scans for phenotype in scan)
             diversity += [about | row for row in compare_phenotypes(drawn, known)]
         return {"uncertainty": pd.DataFrame(rows), "diversity": pd.DataFrame(diversity)}
+
+    def _measure_scan(self, index: int, source: str, target: int) -> tuple[dict[str, Any], list[Phenotype] | None] | None:
+        """Return the row of a test scan towards a class, and the phenotypes its maps show; None where no change is known."""
+        sample = self.sample(self.split, index, source, target)
+        if sample is None:
+            return None
+        direction = self.split.name_direction(sample.scan.label, target)
+        row = self.split.describe(index) | {"direction": direction, "draws": source} | self.measure(sample, target)
+        maps, changes, shares = sample.select()
+        for interval in make_intervals(maps, self.levels, self.calibrations.get((source, target))):
+            row |= measure_coverage(interval, changes, shares)
+        return row, self._find_phenotypes(sample, target)
 
     def calibrate(self, source: str, target: int) -> Calibration | None:
         """Find the calibrated intervals of a source and a target class in the validation split; None without known changes."""
@@ -233,16 +245,15 @@ class Uncertainty:
         for key, scans in self._drawn.items():
             yield key, self.training.describe(key[2]).phenotypes, scans
 
-    def _note_phenotypes(self, sample: Sample, target: int, source: str, split: str) -> None:
-        """Keep which phenotypes the maps of a control show."""
+    def _find_phenotypes(self, sample: Sample, target: int) -> list[Phenotype] | None:
+        """Return which phenotypes the maps of a control show; None for other scans."""
         scan = sample.scan
         if scan.label > 0 or scan.parcel_map is None or scan.disease_map is not None:
-            return
+            return None
         every = tuple(sorted({parcel for phenotype in self.training.describe(target).phenotypes for parcel in phenotype}))
         full = find_changes(scan, target, {every: 1.0})
         assert full is not None  # as the changes of the sample are known
-        shown = detect_phenotypes(sample.maps, full.images[0], scan.parcel_map, self.lesion_threshold)
-        self._drawn.setdefault((split, source, target), []).append(shown)
+        return detect_phenotypes(sample.maps, full.images[0], scan.parcel_map, self.lesion_threshold)
 
 
 def correlate(first: Tensor, second: Tensor) -> float:

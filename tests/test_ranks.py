@@ -1,0 +1,142 @@
+"""Several processes of one run, started as users start them, do what one process does."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from tiny_scans import ROOT, make_affine, save_scan
+from training_run import TINY
+
+from bundle.ranks import average, count_ranks, draw_normal, gather, get_rank, join_ranks, own_rows, run_once, share_work
+
+KILLED = "was ended by SIGKILL (often for want of memory), and all others with it: what is complete stays, and the same"
+SMALL = {key: value for key, value in TINY.items() if key != "device"}
+several = pytest.mark.skipif(not torch.distributed.is_available(), reason="PyTorch without torch.distributed")
+
+
+def test_a_process_alone_is_the_first_of_one() -> None:
+    assert (join_ranks(1.0), get_rank(), count_ranks(), run_once(lambda: 3), gather(3)) == (0, 0, 1, 3, [3])
+    assert share_work([1, 2, 3], lambda item: 2 * item) == [2, 4, 6]
+    values = torch.arange(4.0)
+    assert torch.equal(average(values), values) and torch.equal(values[own_rows()], values)
+    torch.manual_seed(0)
+    draws = draw_normal(values)
+    torch.manual_seed(0)
+    assert torch.equal(draws, torch.randn_like(values))
+
+
+DOUBLE = """# Shows the numbers of double precision, in which rounding is not enlarged to differences that are seen
+network: "$(setattr(torch.Tensor, 'float', torch.Tensor.double), @network_def.double())[1]"
+discriminator_optimizer#params: "$@discriminators.double().parameters()"
++augmentation#transforms: [{_target_: CastToTyped, keys: image, dtype: $torch.float64}]
++validate#completion#transforms: [{_target_: CastToTyped, keys: image, dtype: $torch.float64}]
+"""
+
+
+def start(count: int, entry: str, files: list[str], **keys: object) -> subprocess.Popen:
+    """Start a run of the bundle by several processes; of one, it is started as usual."""
+    prefix = ["bundle.launch", "--standalone", "--nproc_per_node", str(count), "-m"] if count > 1 else []
+    files = [name if "/" in name else f"configs/{name}.yaml" for name in files]
+    command = [sys.executable, "-m", *prefix, "monai.bundle", "run", entry, "--config_file", str(files)]
+    command += [word for key, value in keys.items() for word in (f"--{key}", str(value))]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def finish(process: subprocess.Popen) -> str:
+    """Wait for a run that ends well, and return what it prints."""
+    output = process.communicate(timeout=300)[0]
+    assert process.returncode == 0, output[-3000:]
+    return output
+
+
+def kill_one(process: subprocess.Popen, due: Callable[[], bool]) -> str:
+    """Kill one of the processes of a run when something is due, and return the last line of the run."""
+    while not due() and process.poll() is None:
+        time.sleep(0.02)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    os.kill(int(children[-1]), signal.SIGKILL)
+    output = process.communicate(timeout=300)[0]
+    assert process.returncode == 128 + signal.SIGKILL, output[-3000:]
+    return output.strip().splitlines()[-1]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a tiny cohort, and a training by one process, in double precision, in the subfolder `one`."""
+    folder = tmp_path_factory.mktemp("ranks")
+    (folder / "double.yaml").write_text(DOUBLE)
+    files, keys = ["train", "squares", str(folder / "double.yaml")], SMALL | {"dataset_dir": folder / "squares"}
+    finish(start(1, "training", files, output_dir=folder / "one", **keys))
+    return folder
+
+
+@several
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_training_by_two_processes_is_that_of_one_and_goes_on_after_a_kill_with_one(trained: Path) -> None:
+    keys = SMALL | {"dataset_dir": trained / "squares", "output_dir": trained / "two"}
+    files, table = ["train", "squares", str(trained / "double.yaml")], trained / "two" / "train" / "train.csv"
+
+    def has_two_epochs() -> bool:
+        return table.is_file() and len(table.read_text().splitlines()) > 2
+
+    assert KILLED in kill_one(start(2, "training", [*files, "multi_gpu_train"], **keys), has_two_epochs)
+    assert "bundle.training.checkpoints: Resuming" in finish(start(1, "training", files, **keys))
+    one, two = (pd.read_csv(trained / name / "train" / "train.csv").drop(columns="seconds") for name in ("one", "two"))
+    pd.testing.assert_frame_equal(two, one, rtol=1e-5)  # losses and validation figures of every epoch
+
+
+@several
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_an_evaluation_by_two_processes_has_the_tables_of_one(trained: Path) -> None:
+    keys = {"dataset_dir": trained / "squares", "checkpoint": trained / "one/train/model.pt", "image_size": "[32, 32]"}
+    keys |= {name: value for name, value in TINY.items() if name.startswith("simulated_cohort")}
+    keys |= {"num_samples": 3, "num_resamples": 20, "batch_size": 2, "uncertainty#attribute_sources": "['prior']"}
+    files = ["train", "evaluate", "squares"]
+    finish(start(1, "evaluation", files, output_dir=trained / "alone", **keys))
+    output = finish(start(2, "evaluation", [*files, "multi_gpu_evaluate"], output_dir=trained / "both", **keys))
+    assert output.count("Written to") == 1
+    names = sorted(path.name for path in (trained / "alone" / "eval").iterdir())
+    assert {"metrics.csv", "scans.csv", "predictions.csv", "uncertainty.csv", "calibration.pt", "maps.npz"} <= set(names)
+    assert sorted(path.name for path in (trained / "both" / "eval").iterdir()) == names
+    for name in filter(lambda name: name.endswith(".csv"), names):
+        assert (trained / "both" / "eval" / name).read_bytes() == (trained / "alone" / "eval" / name).read_bytes(), name
+    alone, both = (np.load(trained / folder / "eval" / "maps.npz") for folder in ("alone", "both"))
+    assert list(alone) == list(both)
+    assert all(np.array_equal(alone[name], both[name]) for name in alone)
+
+
+@several
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_an_inference_by_two_processes_goes_on_after_a_kill_and_leaves_the_files_of_one(tmp_path: Path) -> None:
+    for number in range(9):
+        save_scan(tmp_path / "scans" / f"scan-{number}.nii.gz", (80, 96, 1), make_affine(), number)
+    (tmp_path / "scans" / "scan-3.nii.gz").write_bytes(b"no scan")
+    keys = {"dataset_dir": tmp_path / "scans", "num_samples": 40, "mirror_axis": 0}
+    alone = start(1, "evaluating", ["inference"], output_dir=tmp_path / "one", **keys)
+    expected = alone.communicate(timeout=300)[0].strip().splitlines()[-1]
+    assert alone.returncode == 1 and expected.startswith("1 of 9 scans failed, the others are done")
+    folder, files = tmp_path / "two", ["inference", "multi_gpu_inference"]
+    line = kill_one(start(2, "evaluating", files, output_dir=folder, **keys), lambda: len(list(folder.glob("*.png"))) > 2)
+    assert KILLED in line
+    rows = [row for path in folder.glob("predictions*.csv") for row in path.read_text().splitlines() if ",done," in row]
+    done = {f"{row.split(',')[1]}_fa_mean.nii.gz" for row in rows}
+    written = {path.name: path.stat().st_mtime_ns for path in folder.glob("*_fa_mean.nii.gz")}
+    again = start(2, "evaluating", files, output_dir=folder, **keys)
+    assert again.communicate(timeout=300)[0].strip().splitlines()[-1] == expected.replace("/one/", "/two/")
+    assert again.returncode == 1
+    assert sorted(path.name for path in folder.iterdir()) == sorted(path.name for path in (tmp_path / "one").iterdir())
+    for path in sorted((tmp_path / "one").iterdir()):
+        assert (folder / path.name).read_bytes() == path.read_bytes(), path.name
+    assert done and all((folder / name).stat().st_mtime_ns == written[name] for name in done)  # they were not done again
