@@ -47,6 +47,7 @@ def record_convolutions(step: Callable[[], Any]) -> Callable[[], None]:
     calls = [(function, [_rebuild(value) for value in args], count) for (function, args), count in recorder.calls.items()]
 
     def replay() -> None:
+        """Run them."""
         with torch.no_grad():
             for function, args, count in calls:
                 for _ in range(count):
