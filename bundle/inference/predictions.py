@@ -74,7 +74,7 @@ class Predictions:
         """Find the scans that are done, and remove what is left of the others.
 
         Raises:
-            ValueError: When the folder holds results of other settings.
+            ValueError: When the folder holds results of other settings, or of another scan of the same name.
         """
         dataset: Any = engine.data_loader.dataset  # type: ignore[attr-defined]
         outputs = engine.inferer.list_outputs(engine.network)  # type: ignore[attr-defined]
@@ -85,6 +85,7 @@ class Predictions:
         endings = [f"{key}.nii.gz" for key in IMAGES if key in outputs] + ["overview.png"] * self.overviews
         earlier = {find_key(row): row for row in self._read_done()}
         self.keys = [find_key(item) for item in dataset.data]
+        self._check_names(list(earlier))
         found = [key in earlier and self._has_files(item, endings) for key, item in zip(self.keys, dataset.data, strict=True)]
         dataset.done = {index for index, done in enumerate(found) if done}
         self.rows = [earlier[self.keys[index]] for index in sorted(dataset.done)]
@@ -140,6 +141,16 @@ class Predictions:
                 )
             check_settings(path, settings, self.settings)
         return rows
+
+    def _check_names(self, earlier: Sequence[tuple[str, str]]) -> None:
+        """Refuse a scan that has the name, and so the files, of a scan of another dataset whose results are there."""
+        scans, names = {scan for scan, _ in self.keys}, {name: scan for scan, name in self.keys}
+        for scan, name in earlier:
+            if name in names and scan not in scans:
+                raise ValueError(
+                    f"{self.output_dir} holds the maps of {scan}, and {names[name]} would replace them, as both are called"
+                    f" {name}: give another output_dir, or --resume False to replace all that is there"
+                )
 
     def _has_files(self, item: Mapping[str, Any], endings: Sequence[str]) -> bool:
         """Check whether all files of a scan are there, and none is older than the scan."""

@@ -208,6 +208,19 @@ def test_scans_of_another_folder_are_kept_in_the_table_with_their_maps(make_pars
     assert len(list((tmp_path / "output").glob("*_fa_mean.nii.gz"))) == 2
 
 
+def test_a_scan_of_another_folder_does_not_replace_one_of_the_same_name(make_parser: Make, tmp_path: Path) -> None:
+    first, second = (save_scan(tmp_path / name / "s.nii.gz", (20, 22, 1), make_affine(), seed) for seed, name in enumerate("ab"))
+    run(make_parser(dataset_dir=str(first)))
+    before = read_files(tmp_path / "output")
+    with pytest.raises(RuntimeError) as caught:
+        run(make_parser(dataset_dir=str(second)))
+    message = str(caught.value.__cause__)
+    assert f"holds the maps of {first}, and {second} would replace them" in message and "give another output_dir" in message
+    assert read_files(tmp_path / "output") == before
+    run(make_parser(dataset_dir=str(second), resume=False))
+    assert read_files(tmp_path / "output") != before
+
+
 def test_a_second_run_in_one_folder_is_refused(make_parser: Make, tmp_path: Path) -> None:
     save_scans(tmp_path / "scans", 1)
     (tmp_path / "output").mkdir()
