@@ -25,7 +25,8 @@ from bundle.records import check_settings, compute_fingerprint, read_record, wri
 FILES = {Keys.PRED: "fa_mean"} | {key: key for key in IMAGES if key != "fa_mean"}
 ENDINGS = (*(f"{name}.nii.gz" for name in FILES.values()), "overview.png")
 TABLE, RECORD, LOCK = "predictions.csv", "settings.json", "inference.lock"
-VERSION = 1  # of what is written for a scan: with another one scans that are done are done anew
+STATE = "size_and_time"  # column of the table: bytes and nanoseconds of the files of a scan
+VERSION = 2  # of what is written for a scan: with another one scans that are done are done anew
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ class Predictions:
     all scans `predictions.csv`, and in `settings.json` what decides them. Maps are in the network's intensity units, in which the
     range of a scan is 2, and the variance in their square; the translated scan is in the intensities of the scan.
 
-    A scan is done when it has a row that says so and all its files, none older than the scan: it is not read again.
+    A scan is done when it has a row that says so, all its files, and size and time of change as in its row: it is not read again.
 
     Args:
         output_dir: folder to write to.
@@ -62,6 +63,7 @@ class Predictions:
         self.settings = json.loads(json.dumps({"version": VERSION, **(settings or {})}, default=os.fspath))
         self.table = ScanTable(self.output_dir / TABLE, [])
         self.keys: list[tuple[str, str]] = []  # of the scans, in their order
+        self.states: dict[tuple[str, str], str] = {}  # before they are read
         self.rows: list[dict[str, Any]] = []  # of this run and, as text, of those before
 
     def attach(self, engine: Engine) -> None:
@@ -81,12 +83,14 @@ class Predictions:
         probabilities = [f"probability_{label}" for label in range(self.num_classes)]
         columns = ["scan", "name", "status", "reason", "warning", "predicted_class", *probabilities, "target_class"]
         columns += ["predicted_name"] * bool(self.class_names)
-        self.table = ScanTable(self.table.path, [*columns, *(key for key in AGES if key in outputs)])
+        self.table = ScanTable(self.table.path, [*columns, STATE, *(key for key in AGES if key in outputs)])
         endings = [f"{key}.nii.gz" for key in IMAGES if key in outputs] + ["overview.png"] * self.overviews
         earlier = {find_key(row): row for row in self._read_done()}
         self.keys = [find_key(item) for item in dataset.data]
         self._check_names(list(earlier))
-        found = [key in earlier and self._has_files(item, endings) for key, item in zip(self.keys, dataset.data, strict=True)]
+        pairs = list(zip(self.keys, dataset.data, strict=True))
+        self.states = {key: describe_state(item) for key, item in pairs}
+        found = [key in earlier and self._is_done(item, earlier[key], endings) for key, item in pairs]
         dataset.done = {index for index, done in enumerate(found) if done}
         self.rows = [earlier[self.keys[index]] for index in sorted(dataset.done)]
         names = {name for _, name in self.keys}
@@ -152,14 +156,10 @@ class Predictions:
                     f" {name}: give another output_dir, or --resume False to replace all that is there"
                 )
 
-    def _has_files(self, item: Mapping[str, Any], endings: Sequence[str]) -> bool:
-        """Check whether all files of a scan are there, and none is older than the scan."""
-        sources = {item[key] for key in ("image", "raw_image", "transform") if key in item}
-        try:
-            changed = max(Path(path).stat().st_mtime_ns for path in sources)
-            return all(path.stat().st_mtime_ns >= changed for path in self._list_files(item, endings))
-        except OSError:  # one is absent
-            return False
+    def _is_done(self, item: Mapping[str, Any], row: Mapping[str, str], endings: Sequence[str]) -> bool:
+        """Check whether all files of a scan are there, and the scan is the one that its row tells of."""
+        state = self.states[find_key(item)]
+        return state != "" and state == row[STATE] and all(path.is_file() for path in self._list_files(item, endings))
 
     def _list_files(self, item: Mapping[str, Any], endings: Sequence[str] = ENDINGS) -> list[Path]:
         """Return the paths of the files of a scan."""
@@ -176,6 +176,7 @@ class Predictions:
         """Write the files of one scan and return its row."""
         warnings = list_warnings(item)
         row = {"scan": item["scan"], "name": item["name"], "status": "done", "warning": "; ".join(warnings)}
+        row[STATE] = self.states[find_key(item)]
         if FAILURE not in item:
             try:
                 write_explanation(item, self.output_dir, self.overviews, self.class_names)
@@ -216,6 +217,19 @@ def explain_scans(evaluator: ScanEvaluator, predictions: Predictions, written: M
         evaluator.run()
     announce(folder, written)
     predictions.finish()
+
+
+def describe_state(item: Mapping[str, Any]) -> str:
+    """Return size in bytes and time of the last change in ns of each file of a scan; empty when one is absent.
+
+    Args:
+        item: scan, from `find_scans`.
+    """
+    try:
+        states = [Path(item[key]).stat() for key in ("image", "raw_image", "transform") if key in item]
+    except OSError:
+        return ""
+    return " ".join(f"{state.st_size}@{state.st_mtime_ns}" for state in states)
 
 
 def list_warnings(item: Mapping[str, Any]) -> list[str]:

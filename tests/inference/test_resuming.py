@@ -124,6 +124,18 @@ def test_only_scans_that_changed_or_lack_a_file_are_done_again(make_parser: Make
     assert run_again(make_parser) == []
 
 
+@pytest.mark.parametrize("seconds", [-1e6, 0, 1e6])
+def test_a_scan_that_is_replaced_is_done_again_whatever_its_age(seconds: float, make_parser: Make, tmp_path: Path) -> None:
+    scan, other = save_scans(tmp_path / "scans", 2)
+    run(make_parser(dataset_dir=str(scan)))
+    before, time = read_files(tmp_path / "output"), scan.stat().st_mtime + seconds
+    scan.write_bytes(other.read_bytes())
+    os.utime(scan, (time, time))
+    assert run_again(make_parser, dataset_dir=str(scan)) == ["scan-00"]
+    assert read_files(tmp_path / "output")["scan-00_fa_mean.nii.gz"] != before["scan-00_fa_mean.nii.gz"]
+    assert run_again(make_parser, dataset_dir=str(scan)) == []
+
+
 def test_a_new_scan_takes_its_place_in_the_table(make_parser: Make, tmp_path: Path) -> None:
     save_scans(tmp_path / "scans", 2)
     run(make_parser())
