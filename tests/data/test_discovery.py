@@ -118,6 +118,24 @@ def test_bids_without_the_contrast_is_refused_with_the_remedy(tmp_path: Path) ->
         find_scan_files(tmp_path)
 
 
+def test_bids_is_found_by_any_contrast(tmp_path: Path) -> None:
+    scans = touch(tmp_path, "sub-01/anat/sub-01_T1w.nii.gz", "sub-01/anat/sub-01_FLAIR.nii.gz")
+    assert found_in(scans, suffix="FLAIR") == ["sub-01/anat/sub-01_FLAIR.nii.gz"]
+    with pytest.raises(ValueError, match=r"holds no scan.*2 left out: not named \*_T2w.*another contrast: --scan_suffix"):
+        find_scan_files(scans, "T2w")
+
+
+def test_of_a_study_the_scans_of_its_raw_dataset_are_taken(tmp_path: Path, caplog) -> None:
+    caplog.set_level("INFO")
+    touch(tmp_path, *(f"rawdata/{name}" for name in (*BIDS, *OTHERS)))
+    touch(tmp_path, *(f"derivatives/fmriprep/sub-01/anat/sub-01_{end}_T1w.nii.gz" for end in ("desc-preproc", "space-MNI")))
+    assert found_in(tmp_path) == [f"rawdata/{name}" for name in BIDS]
+    assert "folders that the layout has no scans in (first: derivatives)" in caplog.text
+    assert found_in(tmp_path, suffix="T2w") == [f"rawdata/{OTHERS[0]}"]
+    with pytest.raises(ValueError, match=r"not named \*_FLAIR"):
+        find_scan_files(tmp_path, "FLAIR")
+
+
 def test_of_caps_each_scan_is_taken_once(tmp_path: Path) -> None:
     start = "subjects/sub-1/ses-M000/t1_linear/sub-1_ses-M000_space-MNI152NLin2009cSym"
     touch(tmp_path, f"{start}_desc-Crop_res-1x1x1_T1w.nii.gz", f"{start}_res-1x1x1_T1w.nii.gz", "groups/x.nii.gz")
