@@ -31,7 +31,7 @@ def read_manifest(dataset_dir: str | Path, num_classes: int | None = None) -> pd
 
     Args:
         dataset_dir: Folder of the cohort, or its table.
-        num_classes: Number of classes, K; None to take it from the largest label.
+        num_classes: Number of classes, K; None to take it from the labels.
 
     Returns:
         One row a scan; labels are integers, paths absolute, missing values NaN.
@@ -201,17 +201,19 @@ def read_labels(table: pd.DataFrame, path: str | Path, num_classes: int | None) 
     Args:
         table: Rows with `participant_id` and `label`.
         path: Their table, for the message.
-        num_classes: Number of classes, K; None for any.
+        num_classes: Number of classes, K; None for the number of different labels, at least 2.
 
     Raises:
         ValueError: When a label is no integer from 0 to K - 1.
     """
     whole = table["label"].str.replace(r"[.,]0+$", "", regex=True)  # as R and Excel write integers
-    good = whole.str.fullmatch(r"\d+").astype(bool)
-    good &= pd.to_numeric(whole.where(good)) < (num_classes or float("inf"))
+    good = whole.str.fullmatch("[0-9]+").astype(bool)
+    numbers = whole.where(good).astype(float)
+    count = num_classes or max(numbers.nunique(), 2)  # without gaps
+    good &= numbers < count
     if not good.all():
         row = table[~good].iloc[0]
-        accepted = f"integers from 0 to {num_classes - 1}" if num_classes else "integers from 0"
+        accepted = f"integers from 0 to {count - 1}" + ("" if num_classes else ", K - 1 for K classes, without gaps")
         raise ValueError(f"{path} gives {row['participant_id']} the label {row['label']!r}: accepted are {accepted}")
     return whole.astype(int)
 

@@ -96,7 +96,11 @@ def test_no_key_but_image_starts_with_image(tmp_path: Path) -> None:
         ((), "has no rows"),
         (("s1\t0\ttrain\ta.nii", "s2\tAD\ttrain\tb.nii"), "gives s2 the label 'AD': accepted are integers from 0"),
         (("s1\t0\ttrain\ta.nii", "s2\t-1\ttrain\tb.nii"), "gives s2 the label '-1'"),
-        (("s1\t0\ttrain\ta.nii", "s2\t2\ttrain\tb.nii"), "no scan of class 1 in the split train"),
+        *(
+            (("s1\t0\ttrain\ta.nii", f"s2\t{label}\ttrain\tb.nii"), f"gives s2 the label '{label}': .* from 0 to 1, K - 1 for K")
+            for label in ("2", "300000000", "9" * 20, "9" * 400)
+        ),
+        (("s1\t0\ttrain\ta.nii", "s2\t٠\ttrain\tb.nii"), "gives s2 the label '٠': accepted are integers from 0"),  # noqa: RUF001
         (("s1\t0\ttrain\ta.nii", "s2\tn/a\ttrain\tb.nii"), "gives s2 in line 3 no label"),
         (("s1\t0\ttrain\ta.nii", "n/a\t1\ttrain\tb.nii"), "gives the scan in line 3 no participant_id"),
         (
