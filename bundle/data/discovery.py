@@ -15,7 +15,9 @@ IMAGES = ("fa_mean", "fa_variance", "fa_low", "fa_high", "translated", "fa_exemp
 MAPS = (*(f"_{name}" for name in IMAGES), "_interpolation")  # endings of what inference writes
 PREPARED = ("_desc-prepared_T1w", "_desc-brain_mask")  # and of what the preparation writes
 FOREIGN = ("@eaDir", "__MACOSX", "lost+found", "$RECYCLE.BIN")  # folders that systems leave behind
-LABELS = ("mask", "masks", "dseg", "probseg", "seg", "aseg", "aparc", "wmparc", "ribbon", "roi")  # words of label images
+LABELS = ("mask", "masks", "label", "labels", "segmentation", "segmentations", "parcellation", "parcellations", "atlas", "dseg",
+          "probseg", "seg", "aseg", "aparc", "wmparc", "ribbon", "roi", "rois", "pve", "pveseg")  # in names  # fmt: skip
+TISSUE = re.compile(r"(?:m?w|r)?c[1-6][A-Za-z]")  # start of SPM's tissue maps, such as c1T1 of T1; c1 and c1_T1 are scans
 CONTRASTS = ("T1w", "T2w", "PDw", "FLAIR", "T2starw", "inplaneT1", "inplaneT2", "PDT2", "UNIT1")  # of BIDS
 OTHER_IMAGES = (".dcm", ".ima", ".nii.bz2", ".nii.xz", ".nii.zst", ".mha", ".mhd", ".mif", ".brik", ".head", ".nhdr", ".mnc.gz")
 DEAD = "link to a file that is not there: fetch it, or leave the scan out"
@@ -218,12 +220,15 @@ def find_reason(name: str, made: tuple[str, ...] = (), beside: Collection[str] =
 def is_label_image(stem: str) -> bool:
     """Check whether a name, without suffix, is that of a mask, probability map or label image.
 
-    Whole words count: `brain_mask`, `brainmask_fs` and `aparc+aseg`, but neither `unmasked` nor the participant `sub-mask`. A
-    name that ends in a contrast, as in BIDS, is a scan.
+    Whole words count, whatever digits they have: `brain_mask`, `mask01`, `brainmask_fs` and `aparc+aseg`, but neither `unmasked`
+    nor the participant `sub-mask`. A name that ends in a contrast, as in BIDS, is a scan, other than a tissue map of SPM.
     """
+    if TISSUE.match(stem):
+        return True
     if stem.split("_")[-1] in CONTRASTS:
         return False
     words = re.split(r"[_\-.+ ]", re.sub(r"(?:^|_)(?:sub|ses)-[^_]*", "", stem).lower())
+    words = [word.strip("0123456789") for word in words]
     return any(word in LABELS or (word.endswith("mask") and word not in ("unmask", "nomask")) for word in words)
 
 

@@ -40,10 +40,12 @@ def test_what_is_hidden_or_left_by_systems_is_no_scan(tmp_path: Path, caplog) ->
     [
         *((stem, True) for stem in (
             "mask", "T1_mask", "brainmask_fs", "sub-1_desc-brain_mask", "sub-1_dseg", "aparc+aseg", "T1-seg", "LesionMask",
-            "sub-1_label-GM_probseg", "mask.first")),
+            "sub-1_label-GM_probseg", "mask.first", "mask01", "BrainMask1", "labels", "lesion_label", "sub1_segmentation",
+            "parcellation", "atlas", "sub-01_roi1", "c1T1", "c2T1", "wc1sub-01_T1w", "T1_pve_0", "T1_seg_1")),
         *((stem, False) for stem in (
             "unmasked_T1w", "sub-maskell", "sub-mask", "sub-mask_ses-mask_T1w", "t1_masked", "maskell", "segovia_01",
-            "sub-1_desc-unmasked_T1w", "sub-1_acq-mask_T1w")),
+            "sub-1_desc-unmasked_T1w", "sub-1_acq-mask_T1w", "unmask1", "labelled_01", "unlabelled", "atlassian", "c1", "c1_T1",
+            "c10T1", "control1", "rc", "sub-c1T1")),
     ],
 )  # fmt: skip
 def test_whole_words_make_a_mask(stem: str, expected: bool) -> None:
