@@ -154,7 +154,8 @@ def locate(path: str | Path) -> Path:
 def find_table(dataset_dir: str | Path) -> Path:
     """Return the path of a cohort's table with one row a scan: `manifest.tsv` if there is one, else `participants.tsv`.
 
-    Either may end in `.csv`, `.txt` or `.tab` as well, where there is none that ends in `.tsv`.
+    Either may end in `.csv`, `.txt` or `.tab` as well, where there is none that ends in `.tsv`, and be written in any case, where
+    there is none in lower case.
 
     Args:
         dataset_dir: Folder of the cohort, or the table itself; it need not exist.
@@ -166,8 +167,12 @@ def find_table(dataset_dir: str | Path) -> Path:
     if source.is_file() and source.suffix.lower() in TABLE_SUFFIXES:
         return source
     folder = source.resolve()
-    names = [Path(name).with_suffix(suffix) for name in (MANIFEST, PARTICIPANTS) for suffix in TABLE_SUFFIXES]
-    return folder / next((name for name in names if os.path.lexists(folder / name)), PARTICIPANTS)
+    try:
+        present = {path.name.lower(): path for path in sorted(folder.iterdir())}  # of several, the one in lower case
+    except OSError:
+        present = {}
+    names = [str(Path(name).with_suffix(suffix)) for name in (MANIFEST, PARTICIPANTS) for suffix in TABLE_SUFFIXES]
+    return next((present[name] for name in names if name in present), folder / PARTICIPANTS)
 
 
 def save_tensors(path: str | Path, content: Mapping[str, Any]) -> None:

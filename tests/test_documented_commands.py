@@ -42,7 +42,7 @@ TINY: dict[str, Any] = {  # keys of the overlay, of which a command has those th
     "device": "cpu", "amp": False, "num_workers": 0, "max_epochs": 2, "epoch_length": 1, "val_interval": 1, "batch_size": 4,
     "classifier_batch_size": 4, "classifier_epochs": 0, "warmup_epochs": 1, "warmup_iterations": 1,
     "train#trainer#turns#critic_steps": 1, "train#trainer#turns#tuning_steps": 1,
-    "simulated_cohort#num_train": 4, "simulated_cohort#num_validation": 4, "simulated_cohort#num_test": 4,
+    "simulated_cohort#num_train": 4, "simulated_cohort#num_validation": 4, "simulated_cohort#num_test": 2,
     "simulated_cohort#num_unseen": 0,
     "num_samples": 2, "num_resamples": 20, "uncertainty#num_calibration": 4, "disease_maps#num_workers": 1,
     "num_steps": 3, "export_formats": ["torchscript"], "num_shap_samples": 3, "num_noisy_samples": 3, "num_references": 2,

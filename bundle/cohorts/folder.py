@@ -114,7 +114,12 @@ def _find_image(folder: Path, pattern: str, row: Mapping[str, object]) -> str | 
             wanted = pattern.format(**{**row, "participant_id": name})
         except (KeyError, IndexError, ValueError) as error:
             raise ValueError(f"image_pattern {pattern} names {error}: accepted in braces are columns of the table") from error
-        found = [path for path in sorted(folder.glob(wanted)) if find_reason(path.name, MAPS) is None and not path.is_dir()]
+        try:
+            paths = sorted(folder.glob(wanted))
+        except (NotImplementedError, ValueError) as error:
+            raise ValueError(f"image_pattern {wanted} is no pattern relative to dataset_dir ({error}): accepted is one such as"
+                             " {participant_id}/anat/*_T1w.nii.gz") from error  # fmt: skip
+        found = [path for path in paths if find_reason(path.name, MAPS) is None and not path.is_dir()]
         found = [path for path in found if not path.name.startswith(".")]
         if len(found) > 1:
             names = f"{found[0].name} and {found[1].name}"

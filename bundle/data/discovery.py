@@ -15,7 +15,9 @@ IMAGES = ("fa_mean", "fa_variance", "fa_low", "fa_high", "translated", "fa_exemp
 MAPS = (*(f"_{name}" for name in IMAGES), "_interpolation")  # endings of what inference writes
 PREPARED = ("_desc-prepared_T1w", "_desc-brain_mask")  # and of what the preparation writes
 FOREIGN = ("@eaDir", "__MACOSX", "lost+found", "$RECYCLE.BIN")  # folders that systems leave behind
-LABELS = ("mask", "masks", "dseg", "probseg", "seg", "aseg", "aparc", "wmparc", "ribbon", "roi")  # words of label images
+LABELS = ("mask", "masks", "label", "labels", "segmentation", "segmentations", "parcellation", "parcellations", "atlas", "dseg",
+          "probseg", "seg", "aseg", "aparc", "wmparc", "ribbon", "roi", "rois", "pve", "pveseg")  # in names  # fmt: skip
+TISSUE = re.compile(r"(?:m?w|r)?c[1-6][A-Za-z]")  # start of SPM's tissue maps, such as c1T1 of T1; c1 and c1_T1 are scans
 CONTRASTS = ("T1w", "T2w", "PDw", "FLAIR", "T2starw", "inplaneT1", "inplaneT2", "PDT2", "UNIT1")  # of BIDS
 OTHER_IMAGES = (".dcm", ".ima", ".nii.bz2", ".nii.xz", ".nii.zst", ".mha", ".mhd", ".mif", ".brik", ".head", ".nhdr", ".mnc.gz")
 DEAD = "link to a file that is not there: fetch it, or leave the scan out"
@@ -43,6 +45,8 @@ class Layout(NamedTuple):
 BIDS = Layout(  # or the folder of one participant or session of it
     "BIDS", r"sub-[^/]+(/ses-[^/]+)?(/anat)?|ses-[^/]+(/anat)?|anat", r"(sub-[^/]+/)?(ses-[^/]+/)?anat"
 )
+RAW = "rawdata"  # folder of the dataset in a study, beside its derivatives
+STUDY = Layout(BIDS.name, rf"{RAW}(/({BIDS.folders}))?", rf"{RAW}/({BIDS.places})")
 CAPS = Layout("CAPS", r"subjects(/sub-[^/]+(/ses-[^/]+(/t1_linear)?)?)?", r"subjects/sub-[^/]+/ses-[^/]+/t1_linear")
 
 logger = logging.getLogger(__name__)
@@ -133,8 +137,9 @@ class Discovery:
     ) -> list[Path]:
         """Return the scans of the folder, in the order of their paths.
 
-        Of a dataset in the layout of BIDS or Clinica CAPS they are the anatomical scans of the participants of one contrast; of
-        any other folder all scans at any depth. Masks, probability maps and label images are none, by their names.
+        Of a dataset in the layout of BIDS, a study that holds one as `rawdata`, or Clinica CAPS they are the anatomical scans of
+        the participants of one contrast; of any other folder all scans at any depth. Masks, probability maps and label images are
+        none, by their names.
 
         Args:
             suffix: Contrast that is taken of a dataset, the last part of a BIDS name; None for every file of the folder.
@@ -166,16 +171,27 @@ class Discovery:
         return sorted(set(found) - crops)
 
     def find_layout(self, suffix: str) -> Layout | None:
-        """Return the layout of the folder, if it is a dataset with scans of a contrast, or says that it is BIDS."""
+        """Return the layout of the folder, if it is a dataset with scans of any contrast, or says that it is BIDS.
+
+        Args:
+            suffix: Contrast that is wanted; it counts where BIDS does not have it.
+        """
         try:
             text = (self.folder / "dataset_description.json").read_text(encoding="utf-8", errors="replace")
         except OSError:
             text = ""
-        if self._has(f"subjects/sub-*/ses-*/t1_linear/*_{suffix}.*"):
+        if self._shows(suffix, "subjects/sub-*/ses-*/t1_linear/*"):
             return CAPS
         places = ("anat", "ses-*/anat", "sub-*/anat", "sub-*/ses-*/anat")
-        named = any(self._has(f"{place}/sub-*_{suffix}.*") for place in places)
-        return BIDS if named or ('"BIDSVersion"' in text and self._has("sub-*")) else None
+        if any(self._shows(suffix, f"{place}/sub-*") for place in places) or ('"BIDSVersion"' in text and self._has("sub-*")):
+            return BIDS
+        raw = self.folder / RAW
+        return STUDY if raw.is_dir() and Discovery(raw).find_layout(suffix) == BIDS else None
+
+    def _shows(self, suffix: str, pattern: str) -> bool:
+        """Check whether a file that a pattern finds is named as a scan of a contrast, the wanted or another one."""
+        known = {suffix, *CONTRASTS}
+        return any(path.name.split(".")[0].rpartition("_")[2] in known for path in self.folder.glob(pattern))
 
     def _has(self, pattern: str) -> bool:
         return next(self.folder.glob(pattern), None) is not None
@@ -204,12 +220,15 @@ def find_reason(name: str, made: tuple[str, ...] = (), beside: Collection[str] =
 def is_label_image(stem: str) -> bool:
     """Check whether a name, without suffix, is that of a mask, probability map or label image.
 
-    Whole words count: `brain_mask`, `brainmask_fs` and `aparc+aseg`, but neither `unmasked` nor the participant `sub-mask`. A
-    name that ends in a contrast, as in BIDS, is a scan.
+    Whole words count, whatever digits they have: `brain_mask`, `mask01`, `brainmask_fs` and `aparc+aseg`, but neither `unmasked`
+    nor the participant `sub-mask`. A name that ends in a contrast, as in BIDS, is a scan, other than a tissue map of SPM.
     """
+    if TISSUE.match(stem):
+        return True
     if stem.split("_")[-1] in CONTRASTS:
         return False
     words = re.split(r"[_\-.+ ]", re.sub(r"(?:^|_)(?:sub|ses)-[^_]*", "", stem).lower())
+    words = [word.strip("0123456789") for word in words]
     return any(word in LABELS or (word.endswith("mask") and word not in ("unmask", "nomask")) for word in words)
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import logging
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,8 @@ import pandas as pd
 
 from bundle.data.discovery import is_dead
 from bundle.data.scans import has_suffix
-from bundle.data.tables import find_line, name_person, read_ages, read_table, show_columns
-from bundle.files import find_table
+from bundle.data.tables import find_line, find_name, name_person, read_ages, read_header, read_table, show_columns
+from bundle.files import TABLE_SUFFIXES, find_table, locate
 
 SPLITS = ("train", "validation", "test")
 REQUIRED = ("participant_id", "label", "split", "image")
@@ -30,7 +31,7 @@ def read_manifest(dataset_dir: str | Path, num_classes: int | None = None) -> pd
 
     Args:
         dataset_dir: Folder of the cohort, or its table.
-        num_classes: Number of classes, K; None to take it from the largest label.
+        num_classes: Number of classes, K; None to take it from the labels.
 
     Returns:
         One row a scan; labels are integers, paths absolute, missing values NaN.
@@ -44,6 +45,8 @@ def read_manifest(dataset_dir: str | Path, num_classes: int | None = None) -> pd
         raise FileNotFoundError(f"dataset_dir {path.parent} does not exist: give a folder that holds {path.name}")
     if not path.exists() and not path.is_symlink():
         raise FileNotFoundError(f"{path} does not exist: dataset_dir must be a folder that holds {path.name}")
+    if locate(dataset_dir) != path:
+        _warn_unused(path)
     manifest = read_table(path, NAMES)
     _check_columns(manifest, path)
     manifest = read_splits(manifest, path)
@@ -70,15 +73,21 @@ def read_listed(source: Path, table: Path | None = None, required: bool = False)
         ValueError: When a given or required table has no column `image`.
     """
     path = (table or find_table(source)) if source.is_dir() else source
-    if has_suffix(path) or not (path.exists() or path.is_symlink()):
+    if has_suffix(path):
+        return None
+    if not (path.exists() or path.is_symlink()):
+        _warn_unused(path, used=False)
         return None
     rows = read_table(path, NAMES)
     if "image" in rows:
+        if source.is_dir():
+            _warn_unused(path)
         return path, rows
     reason = f"lacks the column image: its columns are {show_columns(list(rows))}"
     if required or not source.is_dir():
         raise ValueError(f"{path} {reason}")
     logger.warning("%s is not used, as it %s; scans are looked for in its folder", path, reason)
+    _warn_unused(path, used=False)
     return None
 
 
@@ -192,17 +201,19 @@ def read_labels(table: pd.DataFrame, path: str | Path, num_classes: int | None) 
     Args:
         table: Rows with `participant_id` and `label`.
         path: Their table, for the message.
-        num_classes: Number of classes, K; None for any.
+        num_classes: Number of classes, K; None for the number of different labels, at least 2.
 
     Raises:
         ValueError: When a label is no integer from 0 to K - 1.
     """
     whole = table["label"].str.replace(r"[.,]0+$", "", regex=True)  # as R and Excel write integers
-    good = whole.str.fullmatch(r"\d+").astype(bool)
-    good &= pd.to_numeric(whole.where(good)) < (num_classes or float("inf"))
+    good = whole.str.fullmatch("[0-9]+").astype(bool)
+    numbers = whole.where(good).astype(float)
+    count = num_classes or max(numbers.nunique(), 2)  # without gaps
+    good &= numbers < count
     if not good.all():
         row = table[~good].iloc[0]
-        accepted = f"integers from 0 to {num_classes - 1}" if num_classes else "integers from 0"
+        accepted = f"integers from 0 to {count - 1}" + ("" if num_classes else ", K - 1 for K classes, without gaps")
         raise ValueError(f"{path} gives {row['participant_id']} the label {row['label']!r}: accepted are {accepted}")
     return whole.astype(int)
 
@@ -231,6 +242,23 @@ def fingerprint(manifest: pd.DataFrame) -> str:
     columns = [name for name in ("participant_id", "session_id", "label", "split", "age") if name in used]
     rows = sorted(repr([str(row[name]) for name in columns]) for row in used.to_dict("records"))
     return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:16]
+
+
+def _warn_unused(path: Path, used: bool = True) -> None:
+    """Warn of tables beside one that lists the scans (`used`) under its name, or else of those with a column `image`."""
+    with suppress(OSError):
+        tables = [other for other in sorted(path.parent.iterdir()) if other.suffix.lower() in TABLE_SUFFIXES and other != path]
+        unused = [other for other in tables if (other.stem.lower() == path.stem.lower() if used else _lists_images(other))]
+        if unused:
+            names = " and ".join(other.name for other in unused)
+            logger.warning("%s also holds %s, not used: to use a table, give its path as dataset_dir", path.parent, names)
+
+
+def _lists_images(table: Path) -> bool:
+    """Check whether a file is a table with a column `image`."""
+    with suppress(OSError, ValueError):
+        return find_name(read_header(table), NAMES["image"]) is not None
+    return False
 
 
 def _check_columns(manifest: pd.DataFrame, path: Path) -> None:

@@ -57,10 +57,13 @@ class LoadScan(Transform):
 
     Raises:
         FileNotFoundError: On a file that does not exist.
-        ValueError: On one that is no image, not a single scan, too large, or whose intensities are not finite or all equal.
+        ValueError: On one that is no image, not a single scan, too large, or whose intensities are not finite or all equal; on
+            `max_voxels` below 1.
     """
 
     def __init__(self, constant: bool = False, brain: bool | None = None, max_voxels: float = MAX_VOXELS) -> None:
+        if not max_voxels >= 1:
+            raise ValueError(f"max_voxels must be at least 1, got {max_voxels}")
         self.constant, self.max_voxels = constant, max_voxels
         self.brain = not constant if brain is None else brain
 

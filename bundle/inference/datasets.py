@@ -27,7 +27,7 @@ def find_scans(dataset_dir: str | Path, split: str | None = None, suffix: str | 
     A folder that holds `prepared.tsv`, or else `manifest.tsv` or `participants.tsv` (or `.csv`, `.txt`, `.tab`), and a file of
     such an ending, is read as a table with the column `image` (paths relative to the table). Where a folder's table has no such
     column, as that of a BIDS dataset, a warning says so, and the scans of the folder are taken, as of a folder without table:
-    see `bundle.data.discovery`. What is left out is logged.
+    see `bundle.data.discovery`. What is left out is logged. An image that a table lists again is left out with a warning.
 
     Args:
         dataset_dir: folder, table or scan.
@@ -124,15 +124,21 @@ def _list_rows(table: Path, rows: pd.DataFrame, split: str | None) -> list[dict[
         rows = _select_split(table, rows, split)
     failed = rows.get("status", pd.Series(index=rows.index, dtype=object)) == "failed"  # when they were prepared
     check_images(rows[~failed], table)
-    items = []
+    items, again, seen = list[dict[str, str]](), list[str](), set[Path]()
     for row in rows.astype(object).where(rows.notna(), None).to_dict("records"):
         if row.get("status") == "failed":
             items.append({"image": str(row.get("raw_image")), FAILURE: str(row.get("message"))})
             continue
         item = {"image": unescape_name(str(table.parent / str(row["image"])))}
+        if Path(item["image"]).resolve() in seen:
+            again.append(item["image"])
+            continue
+        seen.add(Path(item["image"]).resolve())
         if row.get("raw_image") and row.get("transform"):  # the way back to the raw scan
             item |= {key: unescape_name(str(table.parent / str(row[key]))) for key in ("raw_image", "transform")}
         items.append(item)
+    if again:
+        logger.warning("%s lists %d images more than once (first: %s): each is explained once", table, len(again), again[0])
     return items
 
 

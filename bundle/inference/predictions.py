@@ -28,7 +28,8 @@ FILES = {Keys.PRED: "fa_mean"} | {key: key for key in IMAGES if key != "fa_mean"
 ENDINGS = (*(f"{name}.nii.gz" for name in FILES.values()), "overview.png")
 TABLE, RECORD, LOCK = "predictions.csv", "settings.json", "inference.lock"
 PART = "predictions.{}.csv"  # rows of one of several processes, until the table has them
-VERSION = 1  # of what is written for a scan: with another one scans that are done are done anew
+STATE = "size_and_time"  # column of the table: bytes and nanoseconds of the files of a scan
+VERSION = 2  # of what is written for a scan: with another one scans that are done are done anew
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ class Predictions:
     all scans `predictions.csv`, and in `settings.json` what decides them. Maps are in the network's intensity units, in which the
     range of a scan is 2, and the variance in their square; the translated scan is in the intensities of the scan.
 
-    A scan is done when it has a row that says so and all its files, none older than the scan: it is not read again.
+    A scan is done when it has a row that says so, all its files, and size and time of change as in its row: it is not read again.
 
     Several processes share the scans that are not done. Each writes rows to a table of its own; the first puts them together at
     the end, or when a run that was killed is started again, with any number of processes.
@@ -68,6 +69,7 @@ class Predictions:
         self.settings = json.loads(json.dumps({"version": VERSION, **(settings or {})}, default=os.fspath))
         self.table = ScanTable(self.output_dir / TABLE, [])
         self.keys: list[tuple[str, str]] = []  # of the scans, in their order
+        self.states: dict[tuple[str, str], str] = {}  # before they are read
         self.own = self.table  # where this process writes
 
     def attach(self, engine: Engine) -> None:
@@ -80,16 +82,17 @@ class Predictions:
         """Find the scans that are done, remove what is left of the others, and choose those of this process.
 
         Raises:
-            ValueError: When the folder holds results of other settings.
+            ValueError: When the folder holds results of other settings, or of another scan of the same name.
         """
         dataset: Any = engine.data_loader.dataset  # type: ignore[attr-defined]
         outputs = engine.inferer.list_outputs(engine.network)  # type: ignore[attr-defined]
         probabilities = [f"probability_{label}" for label in range(self.num_classes)]
         columns = ["scan", "name", "status", "reason", "warning", "predicted_class", *probabilities, "target_class"]
         columns += ["predicted_name"] * bool(self.class_names)
-        self.table = ScanTable(self.table.path, [*columns, *(key for key in AGES if key in outputs)])
+        self.table = ScanTable(self.table.path, [*columns, STATE, *(key for key in AGES if key in outputs)])
         endings = [f"{key}.nii.gz" for key in IMAGES if key in outputs] + ["overview.png"] * self.overviews
         self.keys = [find_key(item) for item in dataset.data]
+        self.states = {key: describe_state(item) for key, item in zip(self.keys, dataset.data, strict=True)}
         left = run_once(lambda: self._begin(dataset.data, endings))
         own = left[get_rank() :: count_ranks()]
         dataset.done = set(range(len(self.keys))) - set(own)  # and what other processes do
@@ -138,7 +141,10 @@ class Predictions:
     def _begin(self, items: Sequence[Mapping[str, Any]], endings: Sequence[str]) -> list[int]:
         """Write the table of the scans that are done, remove what is left of the others, and return these by position."""
         earlier = {find_key(row): row for row in self._read_done()}
-        found = [key in earlier and self._has_files(item, endings) for key, item in zip(self.keys, items, strict=True)]
+        self._check_names(list(earlier))
+        found = [
+            key in earlier and self._is_done(item, earlier[key], endings) for key, item in zip(self.keys, items, strict=True)
+        ]
         rows = [earlier[key] for key, done in zip(self.keys, found, strict=True) if done]
         names = {name for _, name in self.keys}
         others = [row for row in earlier.values() if row["name"] not in names]  # their files are still there
@@ -176,14 +182,20 @@ class Predictions:
             check_settings(path, settings, self.settings)
         return rows
 
-    def _has_files(self, item: Mapping[str, Any], endings: Sequence[str]) -> bool:
-        """Check whether all files of a scan are there, and none is older than the scan."""
-        sources = {item[key] for key in ("image", "raw_image", "transform") if key in item}
-        try:
-            changed = max(Path(path).stat().st_mtime_ns for path in sources)
-            return all(path.stat().st_mtime_ns >= changed for path in self._list_files(item, endings))
-        except OSError:  # one is absent
-            return False
+    def _check_names(self, earlier: Sequence[tuple[str, str]]) -> None:
+        """Refuse a scan that has the name, and so the files, of a scan of another dataset whose results are there."""
+        scans, names = {scan for scan, _ in self.keys}, {name: scan for scan, name in self.keys}
+        for scan, name in earlier:
+            if name in names and scan not in scans:
+                raise ValueError(
+                    f"{self.output_dir} holds the maps of {scan}, and {names[name]} would replace them, as both are called"
+                    f" {name}: give another output_dir, or --resume False to replace all that is there"
+                )
+
+    def _is_done(self, item: Mapping[str, Any], row: Mapping[str, str], endings: Sequence[str]) -> bool:
+        """Check whether all files of a scan are there, and the scan is the one that its row tells of."""
+        state = self.states[find_key(item)]
+        return state != "" and state == row[STATE] and all(path.is_file() for path in self._list_files(item, endings))
 
     def _list_files(self, item: Mapping[str, Any], endings: Sequence[str] = ENDINGS) -> list[Path]:
         """Return the paths of the files of a scan."""
@@ -200,6 +212,7 @@ class Predictions:
         """Write the files of one scan and return its row."""
         warnings = list_warnings(item)
         row = {"scan": item["scan"], "name": item["name"], "status": "done", "warning": "; ".join(warnings)}
+        row[STATE] = self.states[find_key(item)]
         if FAILURE not in item:
             try:
                 write_explanation(item, self.output_dir, self.overviews, self.class_names)
@@ -241,6 +254,19 @@ def explain_scans(evaluator: ScanEvaluator, predictions: Predictions, written: M
     if is_first():
         announce(folder, written)
         predictions.finish()
+
+
+def describe_state(item: Mapping[str, Any]) -> str:
+    """Return size in bytes and time of the last change in ns of each file of a scan; empty when one is absent.
+
+    Args:
+        item: scan, from `find_scans`.
+    """
+    try:
+        states = [Path(item[key]).stat() for key in ("image", "raw_image", "transform") if key in item]
+    except OSError:
+        return ""
+    return " ".join(f"{state.st_size}@{state.st_mtime_ns}" for state in states)
 
 
 def list_warnings(item: Mapping[str, Any]) -> list[str]:

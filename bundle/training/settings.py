@@ -1,6 +1,7 @@
 """Settings that contradict each other, found before the scans are read."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -16,8 +17,9 @@ def check_settings(
     epoch_length: int | None,
     warmup_iterations: int,
     val_interval: int = 1,
+    learning_rates: Mapping[str, float] | None = None,
 ) -> None:
-    """Refuse batches that no classes fill evenly, and trainings of which no network would be kept.
+    """Refuse batches that no classes fill evenly, trainings of which no network would be kept, and negative learning rates.
 
     Args:
         phases: parts of the training.
@@ -26,6 +28,7 @@ def check_settings(
         epoch_length: iterations of an epoch; None when the scans decide.
         warmup_iterations: iterations until the learning rate's peak.
         val_interval: epochs between validations.
+        learning_rates: peaks of the learning rates, by the keys that set them; None for no check.
 
     Raises:
         ValueError: When one of these is found.
@@ -33,20 +36,26 @@ def check_settings(
     for phase in phases:
         check_batch_size(phase.batch_size, num_classes)
     check_epochs(phases, max_epochs, val_interval)
+    for key, rate in (learning_rates or {}).items():
+        if not isinstance(rate, int | float) or not 0 <= rate < math.inf:
+            raise ValueError(f"{key} must be a number of at least 0, got {rate!r}")
     if epoch_length is not None:
         fit_warmup(warmup_iterations, max_epochs * epoch_length)
 
 
-def check_key_metric(key_metric: str, manifest: pd.DataFrame) -> None:
+def check_key_metric(key_metric: str, manifest: pd.DataFrame, accepted: Sequence[str] = ("ncc", "accuracy")) -> None:
     """Refuse to choose the best network by a figure that the validation split does not give.
 
     Args:
         key_metric: the figure.
         manifest: table of the cohort.
+        accepted: figures that the validation measures.
 
     Raises:
-        ValueError: When it is NCC, and no validation scan has a lesion mask or disease map.
+        ValueError: When it is none of these, or NCC where no validation scan has a lesion mask or disease map.
     """
+    if key_metric not in accepted:
+        raise ValueError(f"key_metric must be one of {', '.join(accepted)}, got {key_metric!r}")
     rows = manifest[manifest["split"] == "validation"]
     known = any(rows[name].notna().any() for name in ("mask", "disease_map") if name in rows)
     if key_metric.startswith("ncc") and len(rows) and not known:

@@ -51,6 +51,8 @@ def test_scans_can_be_found_by_a_pattern(cohort: Path, make_scan) -> None:
         read(cohort, columns=columns, image_pattern="{participant_id}/anat/*_T1w.nii.gz")
     with pytest.raises(ValueError, match="image_pattern {subject}/x.nii names 'subject'"):
         read(cohort, columns=columns, image_pattern="{subject}/x.nii")
+    with pytest.raises(ValueError, match=r"image_pattern /data/x\.nii is no pattern relative to dataset_dir .*: accepted is one"):
+        read(cohort, columns=columns, image_pattern="/data/x.nii")
 
 
 def test_classes_can_be_made_of_ages(cohort: Path) -> None:

@@ -40,10 +40,12 @@ def test_what_is_hidden_or_left_by_systems_is_no_scan(tmp_path: Path, caplog) ->
     [
         *((stem, True) for stem in (
             "mask", "T1_mask", "brainmask_fs", "sub-1_desc-brain_mask", "sub-1_dseg", "aparc+aseg", "T1-seg", "LesionMask",
-            "sub-1_label-GM_probseg", "mask.first")),
+            "sub-1_label-GM_probseg", "mask.first", "mask01", "BrainMask1", "labels", "lesion_label", "sub1_segmentation",
+            "parcellation", "atlas", "sub-01_roi1", "c1T1", "c2T1", "wc1sub-01_T1w", "T1_pve_0", "T1_seg_1")),
         *((stem, False) for stem in (
             "unmasked_T1w", "sub-maskell", "sub-mask", "sub-mask_ses-mask_T1w", "t1_masked", "maskell", "segovia_01",
-            "sub-1_desc-unmasked_T1w", "sub-1_acq-mask_T1w")),
+            "sub-1_desc-unmasked_T1w", "sub-1_acq-mask_T1w", "unmask1", "labelled_01", "unlabelled", "atlassian", "c1", "c1_T1",
+            "c10T1", "control1", "rc", "sub-c1T1")),
     ],
 )  # fmt: skip
 def test_whole_words_make_a_mask(stem: str, expected: bool) -> None:
@@ -116,6 +118,24 @@ def test_bids_without_the_contrast_is_refused_with_the_remedy(tmp_path: Path) ->
     (tmp_path / "dataset_description.json").write_text('{"BIDSVersion": "1.8.0"}')
     with pytest.raises(ValueError, match=r"holds no scan.*1 left out: not named \*_T1w.*another contrast: --scan_suffix"):
         find_scan_files(tmp_path)
+
+
+def test_bids_is_found_by_any_contrast(tmp_path: Path) -> None:
+    scans = touch(tmp_path, "sub-01/anat/sub-01_T1w.nii.gz", "sub-01/anat/sub-01_FLAIR.nii.gz")
+    assert found_in(scans, suffix="FLAIR") == ["sub-01/anat/sub-01_FLAIR.nii.gz"]
+    with pytest.raises(ValueError, match=r"holds no scan.*2 left out: not named \*_T2w.*another contrast: --scan_suffix"):
+        find_scan_files(scans, "T2w")
+
+
+def test_of_a_study_the_scans_of_its_raw_dataset_are_taken(tmp_path: Path, caplog) -> None:
+    caplog.set_level("INFO")
+    touch(tmp_path, *(f"rawdata/{name}" for name in (*BIDS, *OTHERS)))
+    touch(tmp_path, *(f"derivatives/fmriprep/sub-01/anat/sub-01_{end}_T1w.nii.gz" for end in ("desc-preproc", "space-MNI")))
+    assert found_in(tmp_path) == [f"rawdata/{name}" for name in BIDS]
+    assert "folders that the layout has no scans in (first: derivatives)" in caplog.text
+    assert found_in(tmp_path, suffix="T2w") == [f"rawdata/{OTHERS[0]}"]
+    with pytest.raises(ValueError, match=r"not named \*_FLAIR"):
+        find_scan_files(tmp_path, "FLAIR")
 
 
 def test_of_caps_each_scan_is_taken_once(tmp_path: Path) -> None:

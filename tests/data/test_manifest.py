@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from bundle.data import datalist, fingerprint, read_manifest
+from bundle.data.manifest import read_listed
 
 HEADER = "participant_id\tlabel\tsplit\timage"
 TRAIN = ("s1\t0\ttrain\ta.nii", "s2\t1\ttrain\tb.nii")
@@ -95,7 +96,11 @@ def test_no_key_but_image_starts_with_image(tmp_path: Path) -> None:
         ((), "has no rows"),
         (("s1\t0\ttrain\ta.nii", "s2\tAD\ttrain\tb.nii"), "gives s2 the label 'AD': accepted are integers from 0"),
         (("s1\t0\ttrain\ta.nii", "s2\t-1\ttrain\tb.nii"), "gives s2 the label '-1'"),
-        (("s1\t0\ttrain\ta.nii", "s2\t2\ttrain\tb.nii"), "no scan of class 1 in the split train"),
+        *(
+            (("s1\t0\ttrain\ta.nii", f"s2\t{label}\ttrain\tb.nii"), f"gives s2 the label '{label}': .* from 0 to 1, K - 1 for K")
+            for label in ("2", "300000000", "9" * 20, "9" * 400)
+        ),
+        (("s1\t0\ttrain\ta.nii", "s2\t٠\ttrain\tb.nii"), "gives s2 the label '٠': accepted are integers from 0"),  # noqa: RUF001
         (("s1\t0\ttrain\ta.nii", "s2\tn/a\ttrain\tb.nii"), "gives s2 in line 3 no label"),
         (("s1\t0\ttrain\ta.nii", "n/a\t1\ttrain\tb.nii"), "gives the scan in line 3 no participant_id"),
         (
@@ -233,3 +238,29 @@ def test_a_table_that_is_a_link_names_files_beside_the_link(tmp_path: Path) -> N
     (tmp_path / "participants.tsv").rename(tmp_path / "store" / "key.tsv")
     (tmp_path / "participants.tsv").symlink_to("store/key.tsv")
     assert read_manifest(tmp_path)["image"][0] == str(tmp_path / "a.nii")
+
+
+@pytest.mark.parametrize("name", ["Participants.tsv", "PARTICIPANTS.TSV", "Manifest.CSV"])
+def test_a_table_is_found_in_any_case(tmp_path: Path, name: str, caplog) -> None:
+    (_write(tmp_path, *ROWS) / "participants.tsv").rename(tmp_path / name)
+    assert len(read_manifest(tmp_path)) == len(read_listed(tmp_path)[1]) == len(ROWS)
+    assert not caplog.text
+
+
+@pytest.mark.parametrize("other", ["participants.csv", "Participants.TSV"])
+def test_a_second_table_of_participants_is_named_as_unused(tmp_path: Path, other: str, caplog) -> None:
+    (_write(tmp_path, *ROWS) / other).write_text("participant_id,image\n1,a.nii\n")
+    for read in (read_manifest, read_listed):
+        caplog.clear()
+        read(tmp_path)
+        assert [record.levelname for record in caplog.records] == ["WARNING"]
+        assert f"also holds {other}, not used: to use a table, give its path as dataset_dir" in caplog.text
+
+
+def test_a_table_of_images_under_another_name_is_named_as_unused(tmp_path: Path, caplog) -> None:
+    (tmp_path / "people.csv").write_text("participant_id,Image\n1,a.nii\n")
+    (tmp_path / "ages.csv").write_text("participant_id,age\n1,60\n")
+    assert read_listed(tmp_path) is None
+    assert "also holds people.csv, not used" in caplog.text and "ages.csv" not in caplog.text
+    caplog.clear()
+    assert read_listed(tmp_path / "people.csv") is not None and not caplog.text

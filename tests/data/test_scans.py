@@ -175,6 +175,8 @@ def test_a_claimed_shape_is_compared_with_the_limit_before_anything_is_read(tmp_
         LoadScand("image", max_voxels=23)({"image": path})
     with pytest.raises(ValueError, match="accepted are at most 23 voxels"):
         read_volume(path, max_voxels=23)
+    with pytest.raises(ValueError, match="max_voxels must be at least 1, got -1"):
+        LoadScan(max_voxels=-1)
 
 
 def test_more_or_less_content_than_the_header_says_is_refused(tmp_path: Path) -> None:

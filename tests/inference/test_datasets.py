@@ -138,3 +138,17 @@ def test_prepared_scans_have_the_names_of_their_raw_ones(tmp_path: Path) -> None
     ]
     (tmp_path / "prepared.tsv").write_text("image\traw_image\ttransform\n" + "\n".join(rows) + "\n")
     assert [item["name"] for item in find_scans(tmp_path)] == ["x/chris_t1", "sub-1/anat/b"]
+
+
+def test_an_image_that_a_table_lists_twice_is_explained_once_with_a_warning(tmp_path: Path, caplog) -> None:
+    paths = [_touch(tmp_path / name) for name in ("a.nii", "b.nii")]
+    (tmp_path / "link.nii").symlink_to("a.nii")
+    (tmp_path / "table.csv").write_text("image\na.nii\nb.nii\n./a.nii\nlink.nii\n")
+    assert [item["image"] for item in find_scans(tmp_path / "table.csv")] == [str(path) for path in paths]
+    assert "table.csv lists 2 images more than once" in caplog.text and "each is explained once" in caplog.text
+
+
+def test_a_prepared_scan_in_a_folder_is_a_scan_with_the_name_of_the_raw_one(tmp_path: Path) -> None:
+    for name in ("x_desc-prepared_T1w.nii.gz", "x_desc-brain_mask.nii.gz", "x_desc-prepared_T1w_fa_mean.nii.gz"):
+        _touch(tmp_path / name)
+    assert [item["name"] for item in find_scans(tmp_path)] == ["x_T1w"]

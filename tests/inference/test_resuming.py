@@ -124,6 +124,18 @@ def test_only_scans_that_changed_or_lack_a_file_are_done_again(make_parser: Make
     assert run_again(make_parser) == []
 
 
+@pytest.mark.parametrize("seconds", [-1e6, 0, 1e6])
+def test_a_scan_that_is_replaced_is_done_again_whatever_its_age(seconds: float, make_parser: Make, tmp_path: Path) -> None:
+    scan, other = save_scans(tmp_path / "scans", 2)
+    run(make_parser(dataset_dir=str(scan)))
+    before, time = read_files(tmp_path / "output"), scan.stat().st_mtime + seconds
+    scan.write_bytes(other.read_bytes())
+    os.utime(scan, (time, time))
+    assert run_again(make_parser, dataset_dir=str(scan)) == ["scan-00"]
+    assert read_files(tmp_path / "output")["scan-00_fa_mean.nii.gz"] != before["scan-00_fa_mean.nii.gz"]
+    assert run_again(make_parser, dataset_dir=str(scan)) == []
+
+
 def test_a_new_scan_takes_its_place_in_the_table(make_parser: Make, tmp_path: Path) -> None:
     save_scans(tmp_path / "scans", 2)
     run(make_parser())
@@ -206,6 +218,19 @@ def test_scans_of_another_folder_are_kept_in_the_table_with_their_maps(make_pars
         run(make_parser(dataset_dir=str(tmp_path / name)))
     assert pd.read_csv(tmp_path / "output" / TABLE)["name"].tolist() == ["b", "a"]
     assert len(list((tmp_path / "output").glob("*_fa_mean.nii.gz"))) == 2
+
+
+def test_a_scan_of_another_folder_does_not_replace_one_of_the_same_name(make_parser: Make, tmp_path: Path) -> None:
+    first, second = (save_scan(tmp_path / name / "s.nii.gz", (20, 22, 1), make_affine(), seed) for seed, name in enumerate("ab"))
+    run(make_parser(dataset_dir=str(first)))
+    before = read_files(tmp_path / "output")
+    with pytest.raises(RuntimeError) as caught:
+        run(make_parser(dataset_dir=str(second)))
+    message = str(caught.value.__cause__)
+    assert f"holds the maps of {first}, and {second} would replace them" in message and "give another output_dir" in message
+    assert read_files(tmp_path / "output") == before
+    run(make_parser(dataset_dir=str(second), resume=False))
+    assert read_files(tmp_path / "output") != before
 
 
 def test_a_second_run_in_one_folder_is_refused(make_parser: Make, tmp_path: Path) -> None:

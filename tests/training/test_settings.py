@@ -26,6 +26,12 @@ def test_settings_that_fit_are_accepted(changes: dict) -> None:
         ({"max_epochs": 0}, "max_epochs must be at least 1, for an epoch of the whole objective, got 0"),
         ({"val_interval": 0}, "val_interval must be at least 1 epoch, got 0"),
         ({"max_epochs": 5, "val_interval": 6}, "no epoch of the whole objective, 2 to 5, is validated with val_interval 6"),
+        (
+            {"learning_rates": {"discriminator_learning_rate": -1}},
+            "discriminator_learning_rate must be a number of at least 0, got",
+        ),
+        ({"learning_rates": {"learning_rate": "high"}}, "^learning_rate must be a number of at least 0, got 'high'"),
+        ({"learning_rates": {"learning_rate": float("nan")}}, "^learning_rate must be a number of at least 0, got nan"),
         ({"phases": []}, "phases must be a list that ends with the phase of the whole objective"),
     ],
 )
@@ -40,3 +46,8 @@ def test_ncc_decides_only_where_the_validation_split_has_truths() -> None:
     check_key_metric("ncc", manifest.assign(disease_map="d.nii"))
     with pytest.raises(ValueError, match="no lesion masks and no disease maps for key_metric ncc: use accuracy"):
         check_key_metric("ncc", manifest)
+
+
+def test_a_key_metric_that_is_not_measured_is_refused_with_those_that_are() -> None:
+    with pytest.raises(ValueError, match="key_metric must be one of ncc, accuracy, got 'auc'"):
+        check_key_metric("auc", pd.DataFrame({"split": ["validation"]}), ["ncc", "accuracy"])
