@@ -97,8 +97,8 @@ def train(folder: Path, squares: Path, die: bool = False) -> pd.DataFrame:
         "train#trainer#turns#critic_steps": 2,
     }  # fmt: skip
     parser.update(keys)
-    parser.get_parsed_content("initialize#1")  # the seed
-    parser.get_parsed_content("initialize#3")  # settings are checked
+    parser.get_parsed_content("initialize#2")  # the seed
+    parser.get_parsed_content("initialize#4")  # settings are checked
     trainer = parser.get_parsed_content("train#trainer")
     if die:
         trainer.add_event_handler(Events.ITERATION_STARTED(once=6), stop)
