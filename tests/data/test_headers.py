@@ -32,7 +32,7 @@ HALVED = np.hstack([np.diag([1.0, 1.0, 1.5]), np.zeros((3, 1))]).ravel()
         ({"quatern": [0, 0, 1]}, "axes RAS.* axes LPS"),
         ({"quatern": [2, 2, 2]}, "sform and qform differ: the sform"),
         ({"pixdim": [1.0] * 4 + [0] * 4, "qform_code": 0}, "pixdim contradicts the sform: pixdim has 1 x 1 x 1 mm, the sform"),
-        ({"qform_code": 0, "sform_code": 0}, "no orientation: the header does not say where left and right are"),
+        ({"qform_code": 0, "sform_code": 0}, "no orientation: the header does not say where the scan lies"),
         ({"xyzt_units": 1}, "unit of length: the header says metres, which is ignored"),
     ],
 )  # fmt: skip
