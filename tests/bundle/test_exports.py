@@ -8,6 +8,8 @@ import torch
 from monai.bundle import ckpt_export, load, verify_net_in_out
 
 from bundle.networks import ICAM
+from bundle.simulation import simulate_squares_cohort
+from bundle.simulation.storage import DESCRIPTION
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "models" / "model.pt"
@@ -26,7 +28,12 @@ def keep_hooks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("kind", ["train", "inference"])
-def test_load_returns_the_network_with_its_weights(bundle_root: Path, kind: str) -> None:
+def test_load_returns_the_network_with_its_weights(
+    bundle_root: Path, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # a training begins with its cohort
+    cohort = simulate_squares_cohort("data/lesions", (96, 112), num_train=8, num_validation=4, num_test=4)
+    (cohort / DESCRIPTION).unlink()  # it is taken as it is
     network = load(bundle_root.name, bundle_dir=bundle_root.parent, workflow_type=kind, device="cpu")
     assert isinstance(network, ICAM)
     weights = torch.load(bundle_root / "models" / "model.pt", weights_only=True)
