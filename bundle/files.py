@@ -17,6 +17,8 @@ import pandas as pd
 import torch
 from filelock import FileLock, Timeout
 
+from bundle.ranks import is_first
+
 TEMPORARY_PREFIX = ".partial-"
 PARTICIPANTS = "participants.tsv"  # table of a cohort, one row a participant or a scan
 MANIFEST = "manifest.tsv"  # table of a cohort, one row a scan, where participants have several
@@ -49,6 +51,8 @@ def write_atomically(path: str | Path) -> Iterator[Path]:
 def hold_folder(folder: str | Path, lock: str | Path, key: str) -> Iterator[None]:
     """Keep other processes away from a folder while the block runs; the lock of a killed process is free.
 
+    Of the processes of one run the first holds the lock for all.
+
     Args:
         folder: Folder that is written.
         lock: File of the lock, removed at the end.
@@ -57,6 +61,9 @@ def hold_folder(folder: str | Path, lock: str | Path, key: str) -> Iterator[None
     Raises:
         ValueError: When another process holds the lock.
     """
+    if not is_first():
+        yield
+        return
     lock = Path(lock)
     try:
         with FileLock(lock, timeout=0):

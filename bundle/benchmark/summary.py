@@ -11,7 +11,8 @@ from bundle.evaluation import Bootstrap
 KEYS = ["row", "family", "split", "protocol", "direction", "metric"]
 LEADS = ("lead", "lead_ci_low", "lead_ci_high", "lead_seeds")
 COLUMNS = (*KEYS, "mean", "std", "ci_low", "ci_high", "over", "num_seeds", "n", *LEADS)
-FIGURES = ("method", "measure", "name", "split", "direction", "metric", "mean", "ci_low", "ci_high", "num_seeds", "n")
+FIGURE_KEYS = ("method", "measure", "name", "split", "direction", "metric")
+FIGURES = (*FIGURE_KEYS, "mean", "ci_low", "ci_high", "num_seeds", "n")
 SEEDS, SCANS = "seeds", "scans"
 
 
@@ -37,7 +38,7 @@ def summarise_scores(scores: pd.DataFrame, metrics: list[str], reference: str, l
 
 def summarise_figures(figures: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
     """Summarise figures of which there is one a seed, as mean, interval and number of seeds; the summary has `FIGURES`."""
-    keys, lines = list(FIGURES[:6]), []
+    keys, lines = list(FIGURE_KEYS), []
     for names, group in figures.groupby(keys, sort=False) if len(figures) else ():
         mean, low, high = seed_interval(group["mean"].to_numpy(), level)
         if np.ptp(group["mean"].to_numpy()) == 0:  # one seed, or all alike: the interval over scans

@@ -1,7 +1,6 @@
 """Evaluation of a method on the test split of a cohort."""
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from typing import Any
 
 import pandas as pd
@@ -77,7 +76,7 @@ class Evaluation:
             OSError: When nothing can be written to the folder.
             ValueError: When another process evaluates there, or the lesion mask of a diseased scan is empty.
         """
-        with self.results.hold() if is_first() else nullcontext():  # for all processes
+        with self.results.hold():
             return self._run()
 
     def _run(self) -> pd.DataFrame:

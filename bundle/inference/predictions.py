@@ -4,7 +4,6 @@ import json
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -249,7 +248,7 @@ def explain_scans(evaluator: ScanEvaluator, predictions: Predictions, written: M
     """
     folder = predictions.output_dir
     check_writable(folder)
-    with hold_folder(folder, folder / LOCK, "output_dir") if is_first() else nullcontext():  # for all processes
+    with hold_folder(folder, folder / LOCK, "output_dir"):
         evaluator.run()
     if is_first():
         announce(folder, written)

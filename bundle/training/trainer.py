@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -161,7 +160,7 @@ class ICAMTrainer(Trainer):
 
 
 class EpochSeed:
-    """Tell the batches their epoch, which with the seed decides all that is random about the data: a resumed run repeats it."""
+    """Give the batches their epoch, which with the seed decides all that is random about the data: a resumed run repeats it."""
 
     def attach(self, engine: Engine) -> None:
         """Register with a trainer whose loader draws class-balanced batches."""
@@ -182,7 +181,7 @@ def train(trainer: Engine, folder: str | Path) -> None:
     Raises:
         ValueError: When another process does.
     """
-    with hold_folder(folder, Path(folder) / LOCK, "ckpt_dir") if is_first() else nullcontext():  # for all processes
+    with hold_folder(folder, Path(folder) / LOCK, "ckpt_dir"):
         if is_first():
             remove_leftovers(Path(folder) / name for name in (MODEL, "state.pt", "train.csv"))
         trainer.run()
