@@ -24,8 +24,6 @@ def export_tiny(root: Path, spatial_dims: int) -> Exported:
 
     What is exported already is found.
     """
-    for index in range(2):
-        save_scan(root / "scans" / f"sub-{index}.nii.gz", (24, 28, 20), make_affine(), seed=index)
     parser = ConfigParser()
     parser.read_config([str(ROOT / "configs" / f"{name}.yaml") for name in ("inference", "volumes")[: spatial_dims - 1]])
     settings = {
@@ -42,6 +40,8 @@ def export_tiny(root: Path, spatial_dims: int) -> Exported:
     parser.update(settings)
     exported = Exported(root / "files", parser)
     if not (exported.folder / "differences.csv").exists():  # it is written last
+        for index in range(2):  # once: tests of another process may read them
+            save_scan(root / "scans" / f"sub-{index}.nii.gz", (24, 28, 20), make_affine(), seed=index)
         save_checkpoint(parser, root / "model.pt", std=0.1)  # larger ones, untrained, amplify rounding
         run(parser, "export")
     return exported
