@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,7 +13,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tiny_scans import ROOT, make_affine, save_scan
+from processes import ROOT, PythonProcess
+from tiny_scans import make_affine, save_scan
 from training_run import TINY
 
 from bundle.ranks import average, count_ranks, draw_normal, gather, get_rank, join_ranks, own_rows, run_once, share_work
@@ -41,21 +43,37 @@ discriminator_optimizer#params: "$@discriminators.double().parameters()"
 """
 
 
-def start(count: int, entry: str, files: list[str], **keys: object) -> subprocess.Popen:
-    """Start a run of the bundle by several processes; of one, it is started as usual."""
-    prefix = ["bundle.launch", "--standalone", "--nproc_per_node", str(count), "-m"] if count > 1 else []
+def write_command(entry: str, files: list[str], keys: dict[str, object]) -> list[str]:
+    """Return the words of a run of the bundle, after `-m`."""
     files = [name if "/" in name else f"configs/{name}.yaml" for name in files]
-    command = [sys.executable, "-m", *prefix, "monai.bundle", "run", entry, "--config_file", str(files)]
-    command += [word for key, value in keys.items() for word in (f"--{key}", str(value))]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    options = [word for key, value in keys.items() for word in (f"--{key}", str(value))]
+    return ["monai.bundle", "run", entry, "--config_file", str(files), *options]
 
 
-def finish(process: subprocess.Popen) -> str:
-    """Wait for a run that ends well, and return what it prints."""
-    output = process.communicate(timeout=300)[0]
-    assert process.returncode == 0, output[-3000:]
+def start(entry: str, files: list[str], **keys: object) -> list[PythonProcess]:
+    """Start a run by one process, or by two with the variables that torchrun gives them when a config is for several."""
+    words: list[object] = ["-m", *write_command(entry, files, keys)]
+    if not any(name.startswith("multi_gpu") for name in files):
+        return [PythonProcess(words)]
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    meeting = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    return [PythonProcess(words, RANK=str(rank), LOCAL_RANK=str(rank), **meeting) for rank in range(2)]
+
+
+def finish(processes: list[PythonProcess], status: int = 0) -> str:
+    """Wait for the processes of a run, the first of which ends with a status, and return what they print."""
+    output = "".join(process.communicate(timeout=300)[0] for process in reversed(processes))
+    assert [process.returncode for process in processes] == [status, 0][: len(processes)], output[-3000:]
     return output
+
+
+def launch(entry: str, files: list[str], **keys: object) -> subprocess.Popen:
+    """Start a run by two processes, as users do."""
+    prefix = [sys.executable, "-m", "bundle.launch", "--standalone", "--nproc_per_node", "2", "-m"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    command = [*prefix, *write_command(entry, files, keys)]
+    return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
 def kill_one(process: subprocess.Popen, due: Callable[[], bool]) -> str:
@@ -75,7 +93,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("ranks")
     (folder / "double.yaml").write_text(DOUBLE)
     files, keys = ["train", "squares", str(folder / "double.yaml")], SMALL | {"dataset_dir": folder / "squares"}
-    finish(start(1, "training", files, output_dir=folder / "one", **keys))
+    finish(start("training", files, output_dir=folder / "one", **keys))
     return folder
 
 
@@ -89,8 +107,8 @@ def test_a_training_by_two_processes_is_that_of_one_and_goes_on_after_a_kill_wit
     def has_two_epochs() -> bool:
         return table.is_file() and len(table.read_text().splitlines()) > 2
 
-    assert KILLED in kill_one(start(2, "training", [*files, "multi_gpu_train"], **keys), has_two_epochs)
-    assert "bundle.training.checkpoints: Resuming" in finish(start(1, "training", files, **keys))
+    assert KILLED in kill_one(launch("training", [*files, "multi_gpu_train"], **keys), has_two_epochs)
+    assert "bundle.training.checkpoints: Resuming" in finish(start("training", files, **keys))
     one, two = (pd.read_csv(trained / name / "train" / "train.csv").drop(columns="seconds") for name in ("one", "two"))
     pd.testing.assert_frame_equal(two, one, rtol=1e-5)  # losses and validation figures of every epoch
 
@@ -103,8 +121,8 @@ def test_an_evaluation_by_two_processes_has_the_tables_of_one(trained: Path) -> 
     keys |= {name: value for name, value in TINY.items() if name.startswith("simulated_cohort")}
     keys |= {"num_samples": 3, "num_resamples": 20, "batch_size": 2, "uncertainty#attribute_sources": "['prior']"}
     files = ["train", "evaluate", "squares"]
-    finish(start(1, "evaluation", files, output_dir=trained / "alone", **keys))
-    output = finish(start(2, "evaluation", [*files, "multi_gpu_evaluate"], output_dir=trained / "both", **keys))
+    finish(start("evaluation", files, output_dir=trained / "alone", **keys))
+    output = finish(start("evaluation", [*files, "multi_gpu_evaluate"], output_dir=trained / "both", **keys))
     assert output.count("Written to") == 1
     names = sorted(path.name for path in (trained / "alone" / "eval").iterdir())
     assert {"metrics.csv", "scans.csv", "predictions.csv", "uncertainty.csv", "calibration.pt", "maps.npz"} <= set(names)
@@ -124,18 +142,17 @@ def test_an_inference_by_two_processes_goes_on_after_a_kill_and_leaves_the_files
         save_scan(tmp_path / "scans" / f"scan-{number}.nii.gz", (80, 96, 1), make_affine(), number)
     (tmp_path / "scans" / "scan-3.nii.gz").write_bytes(b"no scan")
     keys = {"dataset_dir": tmp_path / "scans", "num_samples": 40, "mirror_axis": 0}
-    alone = start(1, "evaluating", ["inference"], output_dir=tmp_path / "one", **keys)
-    expected = alone.communicate(timeout=300)[0].strip().splitlines()[-1]
-    assert alone.returncode == 1 and expected.startswith("1 of 9 scans failed, the others are done")
+    alone = start("evaluating", ["inference"], output_dir=tmp_path / "one", **keys)
+    expected = finish(alone, status=1).strip().splitlines()[-1]
+    assert expected.startswith("1 of 9 scans failed, the others are done")
     folder, files = tmp_path / "two", ["inference", "multi_gpu_inference"]
-    line = kill_one(start(2, "evaluating", files, output_dir=folder, **keys), lambda: len(list(folder.glob("*.png"))) > 2)
+    line = kill_one(launch("evaluating", files, output_dir=folder, **keys), lambda: len(list(folder.glob("*.png"))) > 2)
     assert KILLED in line
     rows = [row for path in folder.glob("predictions*.csv") for row in path.read_text().splitlines() if ",done," in row]
     done = {f"{row.split(',')[1]}_fa_mean.nii.gz" for row in rows}
     written = {path.name: path.stat().st_mtime_ns for path in folder.glob("*_fa_mean.nii.gz")}
-    again = start(2, "evaluating", files, output_dir=folder, **keys)
-    assert again.communicate(timeout=300)[0].strip().splitlines()[-1] == expected.replace("/one/", "/two/")
-    assert again.returncode == 1
+    again = start("evaluating", files, output_dir=folder, **keys)
+    assert finish(again, status=1).strip().splitlines()[-1] == expected.replace("/one/", "/two/")
     assert sorted(path.name for path in folder.iterdir()) == sorted(path.name for path in (tmp_path / "one").iterdir())
     for path in sorted((tmp_path / "one").iterdir()):
         assert (folder / path.name).read_bytes() == path.read_bytes(), path.name

@@ -2,8 +2,6 @@
 
 import contextlib
 import io
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,8 +10,8 @@ import pandas as pd
 import pytest
 from monai.bundle import run as run_bundle
 from monai.utils import set_determinism
+from processes import ROOT, PythonProcess
 
-ROOT = Path(__file__).parents[1]
 TINY = {
     "image_size": "[32, 32]",
     "simulated_cohort#num_train": "16",
@@ -34,17 +32,14 @@ class Run:
         self.train_dir = folder / name / "train"
         keys = {"dataset_dir": str(folder / "squares"), "output_dir": str(folder / name)} | TINY | keys
         self.command = [
-            sys.executable, "-m", "monai.bundle", "run", "training",
+            "-m", "monai.bundle", "run", "training",
             "--config_file", "['configs/train.yaml', 'configs/squares.yaml']",
             *(word for key, value in keys.items() for word in (f"--{key}", value)),
         ]  # fmt: skip
-        self.environment = os.environ | {"OMP_NUM_THREADS": "1"}
 
-    def start(self) -> subprocess.Popen:
+    def start(self) -> PythonProcess:
         """Start it and do not wait."""
-        return subprocess.Popen(
-            self.command, cwd=ROOT, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
+        return PythonProcess(self.command)
 
     def finish(self) -> str:
         """Run it to its end and return what it prints."""
@@ -56,7 +51,7 @@ class Run:
     def refuse(self) -> str:
         """Start it in this process and return the error that it ends with."""
         argv, hook, errors = sys.argv, sys.excepthook, io.StringIO()
-        sys.argv = ["monai.bundle", *self.command[3:], "--logging_file", "False"]
+        sys.argv = ["monai.bundle", *self.command[2:], "--logging_file", "False"]
         try:
             with contextlib.chdir(ROOT), contextlib.redirect_stderr(errors):
                 try:

@@ -1,15 +1,11 @@
 """The benchmark as users run it, on a tiny cohort: trainings, maps, tables, page; a second call has nothing left to do."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
+from processes import ROOT, run_python
 
-ROOT = Path(__file__).parents[2]
 TINY = {
     "image_size": [32, 32],
     "device": "cpu",
@@ -31,16 +27,16 @@ def test_a_method_is_trained_compared_and_not_run_again(tmp_path):
         yaml.safe_dump(overlay | {"cohort_files": ["configs/squares.yaml", str(tmp_path / "tiny.yaml")]}, sort_keys=False)
     )
     command = [
-        sys.executable, "-W", "ignore", "-m", "monai.bundle", "run", "benchmark",
+        "-m", "monai.bundle", "run", "benchmark",
         "--config_file", f"['configs/benchmark.yaml','{tmp_path / 'benchmark.yaml'}']",
         "--dataset_dir", str(tmp_path / "squares"), "--output_dir", str(tmp_path / "out"),
     ]  # fmt: skip
     for _ in range(2):
-        done = subprocess.run(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout + done.stderr
+        done = run_python(command)
+        assert done.returncode == 0, done.stdout
         written = {path: path.stat().st_mtime for path in (tmp_path / "out").rglob("model.pt")}
         assert len(written) == 1
-    assert "training" not in done.stderr.rpartition("benchmark:")[2]  # the second call starts with everything done
+    assert "training" not in done.stdout.rpartition("benchmark:")[2]  # the second call starts with everything done
     table = pd.read_csv(tmp_path / "out" / "comparison.csv")
     assert {title, "image"} <= set(table["row"])
     assert (tmp_path / "out" / "index.html").is_file()

@@ -1,15 +1,14 @@
 """A copy of the bundle as a model zoo has it, with random weights."""
 
-import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from monai.bundle import ConfigParser
+from processes import run_python
 
 from scripts.package import JSON_TWINS, make_json
 
@@ -35,14 +34,12 @@ def bundle_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def run_python(bundle_root: Path, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess]:
+def run_elsewhere(bundle_root: Path, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess]:
     """Return a function that runs Python in a folder outside of the bundle, as a user does, with one thread."""
     folder = tmp_path / "elsewhere"
     folder.mkdir()
-    environment = os.environ | {"PYTHONPATH": str(bundle_root), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
 
     def run(*arguments: object) -> subprocess.CompletedProcess:
-        command = [sys.executable, "-W", "ignore", *map(str, arguments)]
-        return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+        return run_python(list(arguments), folder, PYTHONPATH=str(bundle_root))
 
     return run

@@ -56,30 +56,30 @@ def scans(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_no_property_of_a_training_workflow_is_missing(bundle_root: Path, run_python: Run, tmp_path: Path) -> None:
+def test_no_property_of_a_training_workflow_is_missing(bundle_root: Path, run_elsewhere: Run, tmp_path: Path) -> None:
     files = [str(bundle_root / "configs" / f"{name}.yaml") for name in ("train", "squares")]
     keys = TINY | {"bundle_root": str(bundle_root), "dataset_dir": str(tmp_path / "squares"), "output_dir": str(tmp_path / "out")}
-    done = run_python("-c", CHECK.format(files=files, kind="train", keys=keys))
-    assert "MISSING []" in done.stdout, done.stderr[-2000:]
+    done = run_elsewhere("-c", CHECK.format(files=files, kind="train", keys=keys))
+    assert "MISSING []" in done.stdout, done.stdout[-2000:]
 
 
 @pytest.mark.slow
-def test_no_property_of_an_inference_workflow_is_missing(bundle_root: Path, run_python: Run, scans: Path) -> None:
+def test_no_property_of_an_inference_workflow_is_missing(bundle_root: Path, run_elsewhere: Run, scans: Path) -> None:
     files = str(bundle_root / "configs" / "inference.json")
     keys = {"bundle_root": str(bundle_root), "dataset_dir": str(scans)}
-    done = run_python("-c", CHECK.format(files=files, kind="inference", keys=keys))
-    assert "MISSING []" in done.stdout, done.stderr[-2000:]
+    done = run_elsewhere("-c", CHECK.format(files=files, kind="inference", keys=keys))
+    assert "MISSING []" in done.stdout, done.stdout[-2000:]
 
 
 @pytest.mark.slow
 def test_inference_runs_from_another_folder_with_its_overrides(
-    bundle_root: Path, run_python: Run, scans: Path, tmp_path: Path
+    bundle_root: Path, run_elsewhere: Run, scans: Path, tmp_path: Path
 ) -> None:
-    done = run_python(
+    done = run_elsewhere(
         "-m", "monai.bundle", "run", "--config_file", bundle_root / "configs" / "inference.json", "--bundle_root", bundle_root,
         "--dataset_dir", scans, "--output_dir", tmp_path / "maps", "--num_samples", 2, "--target", 0, "--overviews", False,
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.returncode == 0, done.stdout[-2000:]
     table = pd.read_csv(tmp_path / "maps" / "predictions.csv")
     assert table["target_class"].tolist() == [0]
     (fa_mean,) = (tmp_path / "maps").rglob("*_fa_mean.nii.gz")
@@ -89,7 +89,7 @@ def test_inference_runs_from_another_folder_with_its_overrides(
 
 @pytest.mark.slow
 def test_training_runs_from_another_folder_with_overlays_and_overrides(
-    bundle_root: Path, run_python: Run, tmp_path: Path
+    bundle_root: Path, run_elsewhere: Run, tmp_path: Path
 ) -> None:
     tiny = tmp_path / "tiny.yaml"
     squares = (bundle_root / "configs" / "squares.yaml").read_text()
@@ -97,12 +97,12 @@ def test_training_runs_from_another_folder_with_overlays_and_overrides(
     names = ("train", "slices128", "paper_network", "paper_objective", "paper")
     files = [*(str(bundle_root / "configs" / f"{name}.yaml") for name in names), str(tiny)]
     keys = {key: value for key, value in TINY.items() if key not in ("image_size", "warmup_iterations")}
-    done = run_python(
+    done = run_elsewhere(
         "-m", "monai.bundle", "run", "training", "--config_file", files, "--bundle_root", bundle_root,
         "--dataset_dir", tmp_path / "squares", "--output_dir", tmp_path / "out",
         *(word for key, value in keys.items() for word in (f"--{key}", value)),
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.returncode == 0, done.stdout[-2000:]
     table = pd.read_csv(tmp_path / "out" / "train" / "train.csv")
     assert table["iteration"].tolist() == [2]
     assert table["map"].notna().all() and "map_reconstruction" not in table

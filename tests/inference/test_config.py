@@ -2,8 +2,6 @@
 
 import inspect
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ import torch
 from monai.bundle import ConfigParser, ConfigWorkflow
 from monai.data import decollate_batch
 from monai.transforms import Invertd
+from processes import run_python
 from tiny_scans import ROOT, run
 
 from bundle.networks import ICAM
@@ -120,10 +119,9 @@ def test_every_layer_is_compiled_by_tensorrt_and_without_it_the_network_stays(ov
 def test_command_line_ends_with_status_1_when_a_scan_failed(scans: Path, make_parser: Make, tmp_path: Path) -> None:
     (scans / "broken.nii.gz").write_bytes(b"no image")
     (tmp_path / "tiny.json").write_text(json.dumps(make_parser().get()))
-    command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", str(tmp_path / "tiny.json")]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = run_python(["-m", "monai.bundle", "run", "--config_file", tmp_path / "tiny.json"])
     assert done.returncode == 1
-    assert "1 of 5 scans failed, the others are done" in done.stderr.splitlines()[-1]
+    assert "1 of 5 scans failed, the others are done" in done.stdout.splitlines()[-1]
     assert len(list((tmp_path / "output").rglob("*_fa_mean.nii.gz"))) == 4
 
 
