@@ -22,8 +22,8 @@ class PythonProcess:
     Its methods are those of `subprocess.Popen`; what it writes to both streams is one text.
     """
 
-    def __init__(self, arguments: list[object], folder: Path = ROOT, **variables: str) -> None:
-        self.output = Path(tempfile.mkstemp(suffix=".log")[1])
+    def __init__(self, arguments: list[object], folder: Path = ROOT, output: Path | None = None, **variables: str) -> None:
+        self.output = output or Path(tempfile.mkstemp(suffix=".log")[1])
         environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""} | variables
         words = [str(word) for word in arguments]
         self.process = CONTEXT.Process(target=execute, args=(words, folder, dict(environment), self.output))
@@ -37,8 +37,15 @@ class PythonProcess:
     def poll(self) -> int | None:
         return self.returncode
 
+    def wait(self) -> int | None:
+        self.process.join()
+        return self.returncode
+
     def send_signal(self, number: signal.Signals) -> None:
         os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.process.terminate()
 
     def communicate(self, timeout: float = 600) -> tuple[str, None]:
         """Wait for its end, and return what it wrote."""

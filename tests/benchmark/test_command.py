@@ -1,6 +1,5 @@
 """The benchmark as users run it, on a tiny cohort: trainings, maps, tables, page; a second call has nothing left to do."""
 
-
 import pandas as pd
 import pytest
 import yaml

@@ -6,9 +6,12 @@ import sys
 import time
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 
 import pytest
+from processes import PythonProcess
 
+from bundle.benchmark import runner as runner_module
 from bundle.benchmark.plan import Run, Step
 from bundle.benchmark.runner import Runner
 
@@ -42,9 +45,15 @@ def step(tmp_path):
     return make
 
 
+def fork(command, cwd, stdout, env, **_):
+    """Start a step without the imports of MONAI."""
+    return PythonProcess(command[command.index("-m") :], cwd, Path(stdout.name), **env)
+
+
 @pytest.fixture
-def runner(tmp_path):
+def runner(tmp_path, monkeypatch):
     """A runner whose root has the logging config that commands name."""
+    monkeypatch.setattr(runner_module, "subprocess", SimpleNamespace(Popen=fork, STDOUT=None))
     (tmp_path / "configs").mkdir()
     (tmp_path / "configs" / "logging.conf").write_text(
         "[loggers]\nkeys=root\n[handlers]\nkeys=\n[formatters]\nkeys=\n[logger_root]\nhandlers=\n"
