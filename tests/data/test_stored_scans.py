@@ -4,8 +4,6 @@ import logging
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -15,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from monai.data import DataLoader
-from tiny_scans import ROOT
+from processes import ROOT, PythonProcess
 from tiny_store import NoteReading, make_transform, save_cohort
 
 from bundle.data import CachedScans, RecordScansd, StoredScans, check_scans
@@ -142,8 +140,7 @@ class Writer:
         script.write_text(PROCESS.format(
             folder=str(folder), store=str(self.store), notes=str(self.notes), seconds=seconds, num_workers=num_workers
         ))  # fmt: skip
-        paths = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
-        self.process = subprocess.Popen([sys.executable, script], env=os.environ | {"PYTHONPATH": paths})
+        self.process = PythonProcess([script], PYTHONPATH=os.pathsep.join([str(ROOT), str(ROOT / "tests")]))
 
     def list_files(self) -> list[Path]:
         return sorted(self.store.glob("*/*-*.npz"))
@@ -160,7 +157,7 @@ def test_a_killed_run_goes_on_with_what_is_not_written_yet(tmp_path: Path) -> No
     time.sleep(0.5)  # its processes end with it
     done = {path: path.read_bytes() for path in first.list_files()}
     assert 4 <= len(done) < 12 and first.process.returncode == -signal.SIGKILL
-    second = Writer(tmp_path, "store", 0.3, num_workers=2)
+    second = Writer(tmp_path, "store", 0.3, num_workers=0)
     assert second.process.wait() == 0 and len(second.list_files()) == 12
     assert all(path.read_bytes() == content for path, content in done.items())
     assert sum(Counter(list_notes(second.notes)).values()) <= 12 + 2  # two were at work

@@ -1,10 +1,7 @@
 """Cohorts that are found or simulated, on the lesion cohort on disk."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -12,6 +9,7 @@ import nibabel
 import numpy as np
 import pandas as pd
 import pytest
+from processes import PythonProcess
 
 from bundle.simulation import storage
 from bundle.simulation.anatomies import PARCELS
@@ -140,12 +138,12 @@ def test_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_killed_simulation_leaves_nothing_under_the_final_name(tmp_path: Path) -> None:
     call = f"simulate_squares_cohort({str(tmp_path / 'cohort')!r}, (96, 112), 10000, 100, 100)"
     code = f"from bundle.simulation.squares import simulate_squares_cohort; {call}"
-    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL, cwd=Path(__file__).parents[2])
+    process = PythonProcess(["-c", code])
     partial = tmp_path / "cohort.partial"
     limit = time.monotonic() + 120
     while not (partial / "sub-0002").exists() and time.monotonic() < limit:
         time.sleep(0.1)
-    os.kill(process.pid, signal.SIGKILL)
+    process.send_signal(signal.SIGKILL)
     process.wait()
     assert partial.exists() and not (tmp_path / "cohort").exists()
     simulate_squares_cohort(tmp_path / "cohort", (16, 16), 4, 2, 2)
