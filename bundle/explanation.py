@@ -30,7 +30,8 @@ from bundle.renaming import is_path, quote
 
 SETTINGS = (  # keys of `configs/inference.yaml` that a call may change beside its arguments
     "target_value", "reference_scan", "mirror_axis", "shift", "seed", "threshold", "reference", "chunk_size", "calibration",
-    "interval_level", "split", "scan_suffix", "num_workers", "bias_correction", "brain_extraction", "registration", "limits",
+    "interval_level", "split", "scan_suffix", "num_workers", "scheduler", "bias_correction", "brain_extraction", "registration",
+    "limits",
 )  # fmt: skip
 Scan = str | Path | nibabel.spatialimages.SpatialImage | tuple[np.ndarray, np.ndarray]
 

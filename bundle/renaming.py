@@ -27,6 +27,7 @@ RENAMED = {  # keys of version 0.1, accepted until 0.3, and their names
     "removal_shares": "deletion_shares",
     "removal_scans": "deletion_scans",
     "test#screening": "test#readable_scans",
+    "disease_maps#num_workers": "workers#num_workers",
     "disease_maps#transform": "disease_maps#registration#transform",
     "disease_maps#levels": "disease_maps#registration#levels",
     "disease_maps#sampling": "disease_maps#registration#sampling",

@@ -22,6 +22,14 @@ def square_or_die(number: int, deadly: tuple[int, ...], log: str) -> int:
     return number**2
 
 
+def square_slowly(number: int, log: str) -> int:
+    """Return the square of a number after half a second; note first the number and the process that started this one."""
+    with Path(log).open("a") as file:
+        file.write(f"{number} {os.getppid()}\n")
+    time.sleep(0.5)
+    return number**2
+
+
 class DeadlySlices(int):
     """Least number of slices, which kills the process that compares a scan of `DEADLY` slices with it."""
 
@@ -49,4 +57,4 @@ def prepare_slowly(raw: str, output: str, settings: "Settings") -> None:
     from bundle.preprocessing import CohortPreprocessing
 
     slow = replace(settings, limits=settings.limits._replace(num_slices=SlowSlices(2)))
-    CohortPreprocessing(raw, output, slow, 1).run()
+    CohortPreprocessing(raw, output, slow).run()

@@ -44,7 +44,7 @@ TINY: dict[str, Any] = {  # keys of the overlay, of which a command has those th
     "train#trainer#turns#critic_steps": 1, "train#trainer#turns#tuning_steps": 1,
     "simulated_cohort#num_train": 4, "simulated_cohort#num_validation": 4, "simulated_cohort#num_test": 2,
     "simulated_cohort#num_unseen": 0,
-    "num_samples": 2, "num_resamples": 20, "uncertainty#num_calibration": 4, "disease_maps#num_workers": 1,
+    "num_samples": 2, "num_resamples": 20, "uncertainty#num_calibration": 4, "workers#num_workers": 0,
     "num_steps": 3, "export_formats": ["torchscript"], "num_shap_samples": 3, "num_noisy_samples": 3, "num_references": 2,
     "occlusion_window": "$@pixdim * min(@image_size) / 2", "occlusion_stride": "$@pixdim * min(@image_size) / 2",
     "deletion_shares": [0.01, 0.1, 1.0], "deletion_scans": 2, "num_shuffles": 1, "randomisation_scans": 2, "translation_scans": 2,

@@ -14,6 +14,7 @@ from tiny_scans import make_affine, save_scan
 
 from bundle.data import CompleteImagesd, LoadScand, RecordScansd, ResampleToGridd, ScaleForegroundd, StandardiseValued
 from bundle.data.stored_scans import StoredScans
+from bundle.workers import Workers
 
 SIZES = {2: (16, 32), 3: (16, 16, 32)}
 
@@ -77,4 +78,4 @@ def store_slowly(folder: str, store: str, notes: str, seconds: float, num_worker
     """Store the cohort of a folder in a process that takes long."""
     torch.set_num_threads(1)
     items = [{"image": str(path), "label": 0, "age": 60.0} for path in sorted(Path(folder).glob("scan-*.nii.gz"))]
-    StoredScans(items, make_transform(note=NoteReading(notes, seconds)), store, num_workers=num_workers)
+    StoredScans(items, make_transform(note=NoteReading(notes, seconds)), store, workers=Workers(num_workers))

@@ -13,6 +13,7 @@ from bundle.data.caches import CachedScans
 from bundle.data.scans import has_suffix
 from bundle.data.stored_scans import StoredScans
 from bundle.data.stores import DTYPES
+from bundle.workers import Workers
 
 PLACES = ("auto", "memory", "disk")
 METADATA = 1e5  # bytes beside the voxels of an image in memory: its header, and a trace of each transform; of 20,000 slices
@@ -28,13 +29,13 @@ class Storage(NamedTuple):
         on_disk: whether they stream from disk.
         folder: folder of the store there.
         dtype: type of the scans' intensities.
-        num_workers: processes that write the store; None for as many as there are cores.
+        workers: where the store is written.
     """
 
     on_disk: bool
     folder: Path
     dtype: str
-    num_workers: int | None
+    workers: Workers
 
 
 def choose_storage(
@@ -44,7 +45,7 @@ def choose_storage(
     memory_share: float,
     store_dir: str | Path,
     store_dtype: str = "float16",
-    store_workers: int | None = None,
+    workers: Workers | None = None,
 ) -> Storage:
     """Choose where the scans of a training are kept, and log it.
 
@@ -55,7 +56,7 @@ def choose_storage(
         memory_share: share of the free memory, in (0, 1]; the processes of one machine that torchrun starts share it.
         store_dir: folder of the store on disk.
         store_dtype: type of the scans there, "float16" or "float32".
-        store_workers: processes that write it; None for as many as there are cores.
+        workers: where it is written; None for as many processes of this machine as there are cores.
 
     Raises:
         ValueError: When a value is none of these.
@@ -66,8 +67,6 @@ def choose_storage(
         raise ValueError(f"store_dtype must be {' or '.join(DTYPES)}, got {store_dtype}")
     if not 0 < memory_share <= 1:
         raise ValueError(f"memory_share must be above 0 and at most 1, got {memory_share}")
-    if store_workers is not None and store_workers < 0:
-        raise ValueError(f"store_workers must be null, 0 or more, got {store_workers}")
     needed = estimate_bytes(data, spatial_size)
     free = find_free_memory()
     allowed = memory_share * free / int(os.environ.get("LOCAL_WORLD_SIZE", 1))
@@ -77,7 +76,7 @@ def choose_storage(
         f"Scans stream from {store_dir}" if on_disk else "Scans are kept in memory",
         data_in, *(number / 1e9 for number in (needed, free, allowed)),
     )  # fmt: skip
-    return Storage(on_disk, Path(store_dir), store_dtype if on_disk else "float32", store_workers)
+    return Storage(on_disk, Path(store_dir), store_dtype if on_disk else "float32", workers or Workers())
 
 
 def hold_scans(
@@ -93,7 +92,7 @@ def hold_scans(
         num_workers: threads that read scans into memory.
     """
     if storage.on_disk:
-        return StoredScans(data, transform, storage.folder / name, storage.dtype, storage.num_workers)
+        return StoredScans(data, transform, storage.folder / name, storage.dtype, storage.workers)
     return CachedScans(data, transform, num_workers=num_workers)
 
 

@@ -2,7 +2,7 @@
 
 import logging
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from bundle.data.signatures import RecordScansd
 from bundle.data.stores import About, ScanStore, find_identity
 from bundle.errors import find_cause, write_in_line
 from bundle.files import check_writable, remove_leftovers
-from bundle.workers import KILLED, count_cores, run_in_processes
+from bundle.workers import KILLED, Workers
 
 LOCK = "store.lock"
 FEW = 64  # scans that are written in this process: others take seconds to start
@@ -38,7 +38,7 @@ class StoredScans(Dataset):
         transform: the preprocessing and augmentation.
         folder: folder of the store.
         dtype: type of the scans there, see `ScanStore`.
-        num_workers: processes that write; 0 for this one alone, None for as many as there are cores where there is much to write.
+        workers: where scans are written; None for as many processes here as there are cores, where much is to be written.
 
     Attributes:
         reasons: a sentence for each scan that cannot be used, by its position.
@@ -54,7 +54,7 @@ class StoredScans(Dataset):
         transform: Compose,
         folder: str | Path,
         dtype: str = "float16",
-        num_workers: int | None = None,
+        workers: Workers | None = None,
     ) -> None:
         super().__init__(data, transform)
         self.first_random = transform.get_index_of_first(
@@ -64,9 +64,10 @@ class StoredScans(Dataset):
         self.store = ScanStore(folder, steps, dtype)
         self.paths = [self.store.locate(item) for item in data]
         self.reasons: dict[int, str] = {}
+        self.workers = workers or Workers()
         check_writable(self.store.folder, "store_dir")
         with wait_for(self.store.folder / LOCK):  # the other ranks wait, and find all written
-            abouts = self._complete(num_workers)
+            abouts = self._complete()
         self.warnings = [warning for about in abouts for warning in about.warnings]
         log_warnings(self.warnings, len(data))
         for record in (each for each in steps if isinstance(each, RecordScansd)):
@@ -81,7 +82,7 @@ class StoredScans(Dataset):
             item = self._mend(index, error)
         return item if self.first_random is None else self.transform(item, start=self.first_random)
 
-    def _complete(self, num_workers: int | None) -> list[About]:
+    def _complete(self) -> list[About]:
         """Write what is missing, and return what the files of all usable scans say."""
         replaced, others = self.store.list_others(self.paths)
         remove_leftovers(self.paths)
@@ -90,7 +91,7 @@ class StoredScans(Dataset):
         self.store.write_settings()
         self._report(missing, replaced, others)
         if missing:
-            found |= self._write(missing, num_workers)
+            found |= self._write(missing)
         for path in replaced:
             path.unlink(missing_ok=True)
         return [about for about in found.values() if about is not None]
@@ -109,14 +110,10 @@ class StoredScans(Dataset):
             sentence = "%s has scans of other settings (%s), %.2f GB: remove it when no run needs it"
             logger.info(sentence, path, ", ".join(names), size)
 
-    def _write(self, missing: Sequence[int], num_workers: int | None) -> dict[int, About | None]:
+    def _write(self, missing: Sequence[int]) -> dict[int, About | None]:
         """Write scans, and return what their files say; of those that cannot be read there is a reason."""
-        if num_workers is None:
-            num_workers = count_cores() if len(missing) > FEW else 0
         jobs = [(self.store, self.data[index], self.paths[index]) for index in missing]
-        outcomes: Iterable[tuple[int, About | str | None]] = ((number, write_scan(*job)) for number, job in enumerate(jobs))
-        if num_workers:
-            outcomes = run_in_processes(write_scan, jobs, num_workers)
+        outcomes = self.workers.run(write_scan, jobs, FEW)
         found: dict[int, About | None] = {}
         for number, outcome in tqdm(outcomes, total=len(jobs), desc="writing scans", unit="scan"):
             index = missing[number]

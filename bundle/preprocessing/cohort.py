@@ -28,7 +28,7 @@ from bundle.preprocessing.pipeline import Settings, prepare_scan
 from bundle.preprocessing.quality_control import RejectedScan
 from bundle.preprocessing.sources import find_raw_scans, keep_stems
 from bundle.records import compute_fingerprint, read_record, write_record
-from bundle.workers import KILLED, run_in_processes
+from bundle.workers import KILLED, Workers
 
 VERSION = 2  # of the steps: another one makes all scans anew
 TABLE, LOCK = "prepared.tsv", "prepare.lock"
@@ -58,11 +58,8 @@ class CohortPreprocessing:
         dataset_dir: NIfTI file, folder or table, as in `find_raw_scans`.
         output_dir: folder to write to.
         settings: what is done to a scan.
-        num_workers: processes, each with one thread; 0 for none beside this one.
+        workers: where scans are prepared; None for one process of this machine.
         scan_suffix: contrast that is taken of a BIDS or CAPS dataset; None, or "all", for every scan.
-
-    Raises:
-        ValueError: When `num_workers` is below 0.
     """
 
     def __init__(
@@ -70,16 +67,14 @@ class CohortPreprocessing:
         dataset_dir: str | Path,
         output_dir: str | Path,
         settings: Settings | None = None,
-        num_workers: int = 1,
+        workers: Workers | None = None,
         scan_suffix: str | None = "T1w",
     ) -> None:
         self.dataset_dir, self.scan_suffix = dataset_dir, scan_suffix
         self.output_dir = Path(output_dir).expanduser().resolve()
         self.settings = settings or Settings()
-        self.num_workers = num_workers
+        self.workers = workers or Workers(1)
         self.rows: dict[int, dict[str, Any]] = {}
-        if num_workers < 0:
-            raise ValueError(f"num_workers must be 0 or more, got {num_workers}")
 
     def run(self) -> Path:
         """Prepare the scans that are not done yet.
@@ -140,10 +135,7 @@ class CohortPreprocessing:
     def _prepare_all(self, scans: list[dict[str, Any]]) -> Iterator[tuple[int, dict[str, Any]]]:
         """Yield the number of each scan and what became of it, in the order in which they are done."""
         jobs = [(scan["raw_image"], self.output_dir, scan["stem"], self.settings) for scan in scans]
-        if self.num_workers == 0:
-            yield from ((index, _prepare_and_write(*job)) for index, job in enumerate(jobs))
-            return
-        for index, outcome in run_in_processes(_prepare_and_write, jobs, self.num_workers):
+        for index, outcome in self.workers.run(_prepare_and_write, jobs):
             yield index, outcome or {"status": "failed", "message": KILLED.format(scans[index]["raw_image"])}
 
     def _write_manifest(self) -> None:

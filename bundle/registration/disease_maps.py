@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
@@ -22,6 +21,7 @@ from bundle.registration.alignment import Registration
 from bundle.registration.differences import Diagnostics, check_sigmas, subtract_scans
 from bundle.registration.pairs import Pair, list_files, list_pairs
 from bundle.registration.volumes import read_brain
+from bundle.workers import KILLED, Workers
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ def complete_disease_maps(
     smoothing: float = 2.0,
     min_correlation: float = 0.7,
     max_scaling: float = 0.1,
-    num_workers: int = 1,
+    workers: Workers | None = None,
 ) -> pd.DataFrame:
     """Give the scans of pairs their disease maps: later minus earlier scan after registration.
 
@@ -63,7 +63,7 @@ def complete_disease_maps(
         smoothing: Standard deviation of the Gaussian that maps are smoothed by, in mm; 0 for none.
         min_correlation: Least correlation of registered scans inside the brain; pairs below it are left out.
         max_scaling: Largest relative difference of the brains' edges; pairs above it are left out.
-        num_workers: Pairs that are computed at the same time, each in its own process.
+        workers: Where pairs are computed; None for this process alone.
 
     Returns:
         The manifest with `disease_map` (path, NaN where there is none); the manifest itself when no pair lacks a map.
@@ -79,7 +79,9 @@ def complete_disease_maps(
     check_files((file for pair in pairs for row in pair for file in list_files(row)), "the manifest")
     settings = {"registration": registration or Registration(), "bias_sigma": bias_sigma, "smoothing": smoothing}
     compute = partial(_compute_pair, cache_dir=Path(cache_dir), settings=settings)
-    maps = run_once(lambda: _compute_maps(pairs, compute, Path(cache_dir) / TABLE, min_correlation, max_scaling, num_workers))
+    maps = run_once(
+        lambda: _compute_maps(pairs, compute, Path(cache_dir) / TABLE, min_correlation, max_scaling, workers or Workers(0))
+    )
     given = manifest["disease_map"] if "disease_map" in manifest else pd.Series(index=manifest.index, dtype=object)
     return manifest.assign(disease_map=given.astype(object).where(given.notna(), manifest["image"].map(maps)))
 
@@ -90,13 +92,15 @@ def _compute_maps(
     table: Path,
     min_correlation: float,
     max_scaling: float,
-    num_workers: int,
+    workers: Workers,
 ) -> dict[str, str]:
     """Compute the maps of all pairs, write their table, and return the path of the map of each scan."""
-    jobs = Parallel(n_jobs=max(1, num_workers), return_as="generator")(delayed(compute)(pair) for pair in pairs)
+    jobs = workers.run(compute, [(pair,) for pair in pairs])
+    found = dict(tqdm(jobs, total=len(pairs), desc="disease maps", unit="pair"))
     rows: list[dict[str, Any]] = []
     maps: dict[str, str] = {}
-    for pair, row in zip(pairs, tqdm(jobs, total=len(pairs), desc="disease maps", unit="pair"), strict=True):
+    for index, pair in enumerate(pairs):
+        row = found[index] or _name_pair(pair) | _fail(KILLED.format(pair.later["image"]))
         if row["status"] == "ok":
             row["status"] = find_fault(row, min_correlation, max_scaling) or "ok"
         if row["status"] == "ok":
@@ -121,8 +125,7 @@ def find_fault(diagnostics: Mapping[str, Any], min_correlation: float, max_scali
 
 def _compute_pair(pair: Pair, cache_dir: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Compute the disease map of a pair, unless it was computed before; return its row of the table."""
-    who = {"participant_id": pair.earlier["participant_id"], "earlier": pair.earlier["session_id"],
-           "later": pair.later["session_id"]}  # fmt: skip
+    who = _name_pair(pair)
     parts = {**settings, "registration": asdict(settings["registration"])}
     fingerprint = compute_fingerprint(VERSION, parts, files=[file for row in pair for file in list_files(row)])
     name = re.sub(r"[^\w-]", "", "_".join(map(str, who.values())))
@@ -134,13 +137,23 @@ def _compute_pair(pair: Pair, cache_dir: Path, settings: Mapping[str, Any]) -> d
     return record | (files if record["status"] == "ok" else {})
 
 
+def _name_pair(pair: Pair) -> dict[str, Any]:
+    earlier, later = pair
+    return {"participant_id": earlier["participant_id"], "earlier": earlier["session_id"], "later": later["session_id"]}
+
+
+def _fail(status: str) -> dict[str, Any]:
+    """Return the columns of a pair that has no map."""
+    return {"status": status} | dict.fromkeys(Diagnostics._fields)
+
+
 def _write_maps(pair: Pair, files: Mapping[str, str], settings: Mapping[str, Any]) -> dict[str, Any]:
     """Write the files of a pair and return status and diagnostics."""
     try:
         earlier, later = (read_brain(*list_files(row)) for row in pair)
         difference = subtract_scans(earlier, later, **settings)
     except (ValueError, RuntimeError) as error:  # of SimpleITK
-        return {"status": " ".join(str(error).split())} | dict.fromkeys(Diagnostics._fields)
+        return _fail(" ".join(str(error).split()))
     write_nifti(files["earlier_map"], difference.on_earlier, earlier.affine)
     write_nifti(files["later_map"], difference.on_later, later.affine)
     title = f"{pair.earlier['participant_id']} {pair.earlier['session_id']} {pair.later['session_id']}"

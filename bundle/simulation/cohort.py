@@ -17,6 +17,7 @@ from bundle.files import PARTICIPANTS, TABLE_SUFFIXES, find_table
 from bundle.ranks import run_once
 from bundle.simulation.anatomies import list_anatomies, list_missing_packages
 from bundle.simulation.storage import DESCRIPTION, SubjectFiles, is_written, write_cohort
+from bundle.workers import Workers
 
 logger = logging.getLogger(__name__)
 
@@ -124,7 +125,7 @@ def simulate_cohort(
     num_unseen: int = 0,
     seed: int = 0,
     anatomies: Sequence[str] | None = None,
-    num_workers: int | None = None,
+    workers: Workers | None = None,
 ) -> Path:
     """Write a cohort of simulated brains, or find it already written. The same arguments give the same bytes.
 
@@ -142,7 +143,7 @@ def simulate_cohort(
         seed: Determines all subjects; a subject does not depend on how many others there are.
         anatomies: Names of the training anatomies; None takes all that are installed, or
             a cohort already written on any of them.
-        num_workers: Subjects that are simulated at the same time; None for as many as there are cores. No setting of the cohort.
+        workers: Where subjects are simulated; None for as many threads as there are cores. No setting of the cohort.
 
     Returns:
         The folder of the cohort.
@@ -169,7 +170,7 @@ def simulate_cohort(
     logger.info("Simulating %s in %s on %s; unseen %s", study.name, dataset_dir, ", ".join(seen), ", ".join(unseen))
     simulate = partial(study.simulate, spatial_size=spatial_size, voxel_size=voxel_size)
     plan = plan_subjects(study.plan_subject, numbers, seed, seen, unseen)
-    write_cohort(dataset_dir, plan, simulate, settings, study.details, study.all_scans, num_workers)
+    write_cohort(dataset_dir, plan, simulate, settings, study.details, study.all_scans, workers)
     return dataset_dir
 
 

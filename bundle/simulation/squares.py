@@ -11,6 +11,7 @@ from bundle.simulation.cohort import check_numbers, plan_subjects
 from bundle.simulation.deformations import sample_smooth_noise
 from bundle.simulation.paired_states import PairedStates, list_files
 from bundle.simulation.storage import SubjectFiles, is_written, write_cohort
+from bundle.workers import Workers
 
 SUBTYPES = {"low-corner": 0.3, "high-corner": 0.7}  # centre of the square as a fraction of the image's size
 EDGE = 0.2  # of the image's size
@@ -26,7 +27,7 @@ def simulate_squares_cohort(
     num_validation: int = 16,
     num_test: int = 16,
     seed: int = 0,
-    num_workers: int | None = None,
+    workers: Workers | None = None,
 ) -> Path:
     """Write the squares data, or find it already written.
 
@@ -42,7 +43,7 @@ def simulate_squares_cohort(
         num_validation: Number of validation subjects.
         num_test: Number of test subjects.
         seed: Determines all subjects.
-        num_workers: Subjects that are simulated at the same time; None for as many as there are cores.
+        workers: Where subjects are simulated; None for as many threads of this process as there are cores.
 
     Returns:
         The folder of the cohort.
@@ -61,7 +62,7 @@ def simulate_squares_cohort(
         def simulate(row: dict) -> SubjectFiles:
             return list_files(row, simulate_squares(spatial_size, row["seed"]), list(SUBTYPES))
 
-        write_cohort(dataset_dir, plan_subjects(plan_square, numbers, seed), simulate, settings, num_workers=num_workers)
+        write_cohort(dataset_dir, plan_subjects(plan_square, numbers, seed), simulate, settings, workers=workers)
     return dataset_dir
 
 

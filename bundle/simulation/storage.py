@@ -5,8 +5,9 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ from tqdm import tqdm
 
 from bundle.files import MANIFEST, PARTICIPANTS, check_writable, hold_folder, write_nifti, write_table
 from bundle.records import compute_fingerprint, read_record, write_record
-from bundle.workers import count_cores
+from bundle.workers import KILLED, Workers
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +82,7 @@ def write_cohort(
     settings: dict,
     details: Mapping[str, Any] | None = None,
     all_scans: str | None = None,
-    num_workers: int | None = None,
+    workers: Workers | None = None,
 ) -> None:
     """Simulate and write all subjects, their tables and the description; an interrupted run is continued.
 
@@ -95,7 +96,7 @@ def write_cohort(
         settings: What determines the cohort.
         details: Further entries of the description.
         all_scans: Name of a further table with all scans, also those without a label.
-        num_workers: Subjects that are simulated at the same time; None for as many as there are cores.
+        workers: Where subjects are simulated; None for as many threads of this process as there are cores.
 
     Raises:
         FileExistsError: When `dataset_dir` exists and is not empty.
@@ -107,7 +108,7 @@ def write_cohort(
         if dataset_dir.exists() and any(dataset_dir.iterdir()):
             raise FileExistsError(f"{dataset_dir} is not empty: give a new or an empty folder")
         try:
-            records = _write_subjects(partial, plan, simulate, compute_fingerprint(settings), num_workers or count_cores())
+            records = _write_subjects(partial, plan, simulate, compute_fingerprint(settings), workers or Workers())
             shutil.rmtree(partial / RECORDS)
             _write_tables(partial, plan, records, all_scans)
             description = {"Name": "Simulated cohort", "BIDSVersion": "1.9.0", "DatasetType": "derivative",
@@ -120,39 +121,44 @@ def write_cohort(
 
 
 def _write_subjects(
-    folder: Path, plan: pd.DataFrame, simulate: Callable[[dict], SubjectFiles], fingerprint: str, num_workers: int
+    folder: Path, plan: pd.DataFrame, simulate: Callable[[dict], SubjectFiles], fingerprint: str, workers: Workers
 ) -> list[dict[str, Any]]:
     """Write the subjects that have no record, and return the records of all in the order of the plan."""
-    paths = {name: folder / RECORDS / f"{name}.json" for name in plan["participant_id"]}
-    found = {name: read_record(path, fingerprint) for name, path in paths.items()}
+    found = {name: read_record(folder / RECORDS / f"{name}.json", fingerprint) for name in plan["participant_id"]}
     records = {name: record for name, record in found.items() if record is not None}
     for other in folder.iterdir() if folder.is_dir() else ():
         if other.name not in (RECORDS, *records):  # of other settings, or half a subject
             shutil.rmtree(other) if other.is_dir() else other.unlink()
     if records:
         logger.info("Going on in %s, where %d subjects are written", folder, len(records))
+    left = plan[~plan["participant_id"].isin(records)].sort_values("anatomy", kind="stable").to_dict("records")
+    jobs = [(row, simulate, folder, fingerprint) for row in left]
+    outcomes = workers.run(_write_subject, jobs) if workers.scheduler else _write_in_threads(jobs, max(1, workers.count()))
+    for index, record in tqdm(outcomes, f"simulating {folder.stem}", len(plan), initial=len(records), unit="subject"):
+        if record is None:
+            raise OSError(KILLED.format(left[index]["participant_id"]))
+        records[left[index]["participant_id"]] = record
+    return [records[name] for name in plan["participant_id"]]
 
-    def write(row: dict) -> None:
-        """Write the files of a subject, unless they are there."""
-        name = row["participant_id"]
-        if name not in records:
-            files = simulate(row)
-            for image, array in files.images.items():
-                write_nifti(folder / image, array, files.affine)
-            for path, table in files.tables.items():
-                write_table(folder / path, table)
-            records[name] = write_record(paths[name], fingerprint, {"columns": files.columns, "scans": files.scans})
-        bar.update()
 
-    with (
-        ThreadPoolExecutor(num_workers) as executor,
-        tqdm(total=len(plan), desc=f"simulating {folder.stem}", unit="subject") as bar,
-    ):
-        for _, group in plan.groupby("anatomy"):
-            first, *others = sorted(group.to_dict("records"), key=lambda row: row["participant_id"] in records)
-            write(first)  # the first one that is not written loads the anatomy for all
-            list(executor.map(write, others))
-    return [records[name] for name in paths]
+def _write_in_threads(jobs: Sequence[tuple], num_threads: int) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield number and record of each subject, written in threads, which share the anatomy that is in memory."""
+    with ThreadPoolExecutor(num_threads) as executor:
+        for _, group in groupby(range(len(jobs)), lambda index: jobs[index][0]["anatomy"]):
+            first, *others = group
+            yield first, _write_subject(*jobs[first])  # which loads the anatomy for all
+            yield from zip(others, executor.map(lambda index: _write_subject(*jobs[index]), others), strict=True)
+
+
+def _write_subject(row: dict, simulate: Callable[[dict], SubjectFiles], folder: Path, fingerprint: str) -> dict[str, Any]:
+    """Write the files of a subject, and return its record."""
+    files = simulate(row)
+    for image, array in files.images.items():
+        write_nifti(folder / image, array, files.affine)
+    for path, table in files.tables.items():
+        write_table(folder / path, table)
+    record = folder / RECORDS / f"{row['participant_id']}.json"
+    return write_record(record, fingerprint, {"columns": files.columns, "scans": files.scans})
 
 
 def _write_tables(folder: Path, plan: pd.DataFrame, records: list[dict[str, Any]], all_scans: str | None) -> None:

@@ -9,6 +9,7 @@ from tiny_store import make_transform, save_cohort
 
 from bundle.data import CachedScans, StoredScans, choose_storage, hold_scans, storage
 from bundle.data.storage import METADATA, estimate_bytes, find_free_memory
+from bundle.workers import Workers
 
 ITEMS = [[{"image": "/a.nii.gz", "label": 0, "session_id": "1"}] * 3, [{"image": "/b.mgz", "mask": "/m.nii"}]]
 BYTES = 5 * (4 * 16 * 32 + METADATA)
@@ -38,7 +39,7 @@ def test_auto_takes_memory_where_the_scans_of_all_processes_fit(
 def test_memory_and_disk_are_what_they_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     items = save_cohort(tmp_path)
     monkeypatch.setattr(storage, "find_free_memory", lambda: 0.0)
-    memory, disk = (choose(tmp_path / "store", data_in=place, data=[items], store_workers=0) for place in ("memory", "disk"))
+    memory, disk = (choose(tmp_path / "store", data_in=place, data=[items], workers=Workers(0)) for place in ("memory", "disk"))
     cached, stored = (hold_scans(items, make_transform(), place, "train") for place in (memory, disk))
     assert isinstance(cached, CachedScans) and isinstance(stored, StoredScans)
     assert stored.store.folder.parent == tmp_path / "store" / "train"
@@ -50,7 +51,6 @@ def test_memory_and_disk_are_what_they_say(tmp_path: Path, monkeypatch: pytest.M
         ({"data_in": "ram"}, "data_in must be auto, memory or disk, got ram"),
         ({"store_dtype": "uint8"}, "store_dtype must be float16 or float32, got uint8"),
         ({"memory_share": 0}, "memory_share must be above 0 and at most 1, got 0"),
-        ({"store_workers": -1}, "store_workers must be null, 0 or more, got -1"),
     ],
 )
 def test_other_values_are_refused(tmp_path: Path, setting: dict[str, Any], sentence: str) -> None:

@@ -17,6 +17,7 @@ from processes import ROOT, PythonProcess
 from tiny_store import NoteReading, make_transform, save_cohort
 
 from bundle.data import CachedScans, RecordScansd, StoredScans, check_scans
+from bundle.workers import Workers
 
 PROCESS = """
 from tiny_store import store_slowly
@@ -27,7 +28,7 @@ if __name__ == "__main__":
 
 def store(items: list[dict[str, Any]], folder: Path, **settings: Any) -> StoredScans:
     """Store items, noting what is read in the file `notes`."""
-    settings = {"dtype": "float32", "num_workers": 0} | settings
+    settings = {"dtype": "float32", "workers": Workers(0)} | settings
     return StoredScans(items, make_transform(note=NoteReading(str(folder / "notes"))), folder / "store", **settings)
 
 
@@ -40,7 +41,7 @@ def test_scans_from_disk_are_those_in_memory_bit_for_bit(tmp_path: Path, spatial
     items, records = save_cohort(tmp_path, spatial_dims), [RecordScansd(), RecordScansd(), RecordScansd()]
     cached = CachedScans(items, make_transform(spatial_dims, record=records[0]), progress=False)
     for record in records[1:]:  # written, and found
-        stored = StoredScans(items, make_transform(spatial_dims, record=record), tmp_path / "store", "float32", 0)
+        stored = StoredScans(items, make_transform(spatial_dims, record=record), tmp_path / "store", "float32", Workers(0))
         assert stored.warnings == cached.warnings != [] and stored.data == cached.data
         assert torch.equal(record.list_signatures(), records[0].list_signatures())
         for dataset in (cached, stored):
@@ -126,7 +127,7 @@ def test_a_disk_without_room_gets_one_sentence(tmp_path: Path, monkeypatch: pyte
 
 
 def test_processes_that_load_data_read_the_same_scans(tmp_path: Path) -> None:
-    dataset = StoredScans(save_cohort(tmp_path), make_transform(), tmp_path / "store", num_workers=0)
+    dataset = StoredScans(save_cohort(tmp_path), make_transform(), tmp_path / "store", workers=Workers(0))
     masks = [torch.cat([batch["mask"] for batch in DataLoader(dataset, batch_size=2, num_workers=count)]) for count in (0, 2)]
     assert torch.equal(*masks)
 

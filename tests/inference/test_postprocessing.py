@@ -18,6 +18,7 @@ from bundle.data import ResampleToGrid, redirect
 from bundle.data.geometry import list_voxels, to_voxels, to_world
 from bundle.inference import find_scans
 from bundle.preprocessing import CohortPreprocessing, Settings
+from bundle.workers import Workers
 
 Make = Callable[..., ConfigParser]
 QUICK = {"prepare": True, "bias_correction": False, "brain_extraction": False, "registration": False, "voxel_size": 2.0,
@@ -107,7 +108,7 @@ def test_what_does_not_go_with_the_network_is_refused_before_anything_is_prepare
 def test_absent_raw_scan_costs_this_scan_only(make_parser: Make, tmp_path: Path) -> None:
     paths = [save_scan(tmp_path / "raw" / f"{name}.nii.gz", (20, 24, 22), make_affine()) for name in "ab"]
     limits = Settings().limits._replace(brain_volume=(0, 1e9), template_correlation=-1)
-    CohortPreprocessing(tmp_path / "raw", tmp_path / "scans", Settings(False, False, False, 2.0, limits=limits), 0).run()
+    CohortPreprocessing(tmp_path / "raw", tmp_path / "scans", Settings(False, False, False, 2.0, limits=limits), Workers(0)).run()
     paths[0].unlink()
     with pytest.raises(SystemExit, match="1 of 2 scans failed.*keep the raw scan where it was"):
         run(make_parser())

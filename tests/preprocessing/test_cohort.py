@@ -13,8 +13,9 @@ from filelock import FileLock
 from bundle.data import read_manifest
 from bundle.files import write_nifti
 from bundle.inference import find_scans
-from bundle.preprocessing import CohortPreprocessing, Limits, Settings, cohort
+from bundle.preprocessing import CohortPreprocessing, Settings, cohort
 from bundle.preprocessing.cohort import LOCK
+from bundle.workers import Workers
 
 Save = Callable[..., Path]
 
@@ -29,7 +30,7 @@ def read(folder: Path) -> pd.DataFrame:
 
 def test_skipped_steps_leave_voxels_where_they_are(save_blob: Save, plain: Settings, tmp_path: Path) -> None:
     raw = nibabel.load(save_blob(tmp_path / "raw" / "blob.nii.gz", spacing=(6.0, 6.0, 6.0)))
-    run = CohortPreprocessing(tmp_path / "raw", tmp_path / "out", plain, num_workers=0)
+    run = CohortPreprocessing(tmp_path / "raw", tmp_path / "out", plain, Workers(0))
     assert run.run() == tmp_path / "out"
     run.finish()
     row = read(tmp_path / "out").iloc[0]
@@ -49,7 +50,7 @@ def test_intensities_above_a_percentile_are_cut_off(save_blob: Save, plain: Sett
     save_blob(tmp_path / "raw" / "blob.nii.gz")
     highest = []
     for name, percentile in (("all", None), ("cut", 90.0)):
-        CohortPreprocessing(tmp_path / "raw", tmp_path / name, replace(plain, clip_percentile=percentile), 0).run()
+        CohortPreprocessing(tmp_path / "raw", tmp_path / name, replace(plain, clip_percentile=percentile), Workers(0)).run()
         highest.append(nibabel.load(tmp_path / name / read(tmp_path / name)["image"][0]).get_fdata().max())
     assert highest[1] < 0.9 * highest[0]
 
@@ -58,17 +59,17 @@ def test_intensities_above_a_percentile_are_cut_off(save_blob: Save, plain: Sett
 def test_what_is_done_is_not_done_again(save_blob: Save, plain: Settings, tmp_path: Path) -> None:
     for name in ("a", "b"):
         save_blob(tmp_path / "raw" / f"{name}.nii.gz")
-    CohortPreprocessing(tmp_path / "raw", tmp_path / "out", plain, 0).run()
+    CohortPreprocessing(tmp_path / "raw", tmp_path / "out", plain, Workers(0)).run()
     first, table = states(tmp_path / "out"), (tmp_path / "out" / "prepared.tsv").read_bytes()
-    CohortPreprocessing(tmp_path / "raw", tmp_path / "out", plain, 0).run()
+    CohortPreprocessing(tmp_path / "raw", tmp_path / "out", plain, Workers(0)).run()
     assert states(tmp_path / "out") == first
     assert (tmp_path / "out" / "prepared.tsv").read_bytes() == table
     save_blob(tmp_path / "raw" / "b.nii.gz", radius=50.0)
     (tmp_path / "out" / "a_from-raw_to-prepared_xfm.txt").unlink()
-    CohortPreprocessing(tmp_path / "raw", tmp_path / "out", plain, 0).run()
+    CohortPreprocessing(tmp_path / "raw", tmp_path / "out", plain, Workers(0)).run()
     assert all(states(tmp_path / "out")[path] != state for path, state in first.items())
     second = states(tmp_path / "out")
-    CohortPreprocessing(tmp_path / "raw", tmp_path / "out", replace(plain, voxel_size=8.0), 0).run()
+    CohortPreprocessing(tmp_path / "raw", tmp_path / "out", replace(plain, voxel_size=8.0), Workers(0)).run()
     assert all(states(tmp_path / "out")[path] != state for path, state in second.items())
 
 
@@ -85,7 +86,9 @@ def test_bad_scans_are_listed_with_a_sentence_and_the_others_done(save_blob: Sav
         nibabel.save(nibabel.Nifti1Image(array.astype(np.float32), np.diag([2.0, 2, 2, 1])), raw / f"{name}.nii.gz")
     unknown = nibabel.Nifti1Image(np.random.default_rng(0).random((9, 9, 9)), None)
     nibabel.save(unknown, raw / "unknown.nii.gz")
-    run = CohortPreprocessing(raw, tmp_path / "out", replace(plain, limits=plain.limits._replace(brain_volume=(100, 1e6))), 0)
+    run = CohortPreprocessing(
+        raw, tmp_path / "out", replace(plain, limits=plain.limits._replace(brain_volume=(100, 1e6))), Workers(0)
+    )
     run.run()
     with pytest.raises(SystemExit, match=r"8 of 9 scans failed, the others are done \(see .*prepared.tsv\)"):
         run.finish()
@@ -106,7 +109,7 @@ def test_bad_scans_are_listed_with_a_sentence_and_the_others_done(save_blob: Sav
 def test_a_link_that_leads_nowhere_fails_alone(save_blob: Save, plain: Settings, tmp_path: Path) -> None:
     save_blob(tmp_path / "raw" / "a.nii.gz")
     (tmp_path / "raw" / "b.nii.gz").symlink_to("nowhere")
-    CohortPreprocessing(tmp_path / "raw", tmp_path / "out", plain, 0).run()
+    CohortPreprocessing(tmp_path / "raw", tmp_path / "out", plain, Workers(0)).run()
     table = read(tmp_path / "out").set_index("participant_id")
     assert table["status"].to_dict() == {"a": "done", "b": "failed"}
     assert "b.nii.gz is a link to a file that is not there: fetch it" in table.loc["b", "message"]
@@ -115,8 +118,8 @@ def test_a_link_that_leads_nowhere_fails_alone(save_blob: Save, plain: Settings,
 def test_a_scan_unlike_the_template_is_refused_but_shown(save_blob: Save, plain: Settings, tmp_path: Path) -> None:
     save_blob(tmp_path / "raw" / "blob.nii.gz")
     strict = replace(plain, limits=plain.limits._replace(template_correlation=0.9))
-    CohortPreprocessing(tmp_path / "raw", tmp_path / "out", plain, 0).run()
-    CohortPreprocessing(tmp_path / "raw", tmp_path / "out", strict, 0).run()
+    CohortPreprocessing(tmp_path / "raw", tmp_path / "out", plain, Workers(0)).run()
+    CohortPreprocessing(tmp_path / "raw", tmp_path / "out", strict, Workers(0)).run()
     row = read(tmp_path / "out").iloc[0]
     assert "correlates with the template by" in row["message"]
     assert [path.name for path in (tmp_path / "out").rglob("*_desc-*")] == [Path(row["picture"]).name]
@@ -128,7 +131,7 @@ def test_a_table_of_classes_gives_a_cohort_to_train_on(save_blob: Save, plain: S
     rows = {"participant_id": ["sub-1", "sub-2", "sub-3"], "label": [0, 1, 1], "split": ["train"] * 3, "age": [70, 71, 72],
             "image": ["a.nii.gz", "b.nii.gz", "c.nii.gz"]}  # fmt: skip
     pd.DataFrame(rows).to_csv(tmp_path / "raw" / "participants.tsv", sep="\t", index=False)
-    run = CohortPreprocessing(tmp_path / "raw", tmp_path / "out", plain, 0)
+    run = CohortPreprocessing(tmp_path / "raw", tmp_path / "out", plain, Workers(0))
     run.run()
     assert "c.nii.gz does not exist" in read(tmp_path / "out")["message"][2]
     manifest = read_manifest(tmp_path / "out")
@@ -142,7 +145,7 @@ def test_a_folder_that_cannot_be_written_to_is_refused_before_the_first_scan(
 ) -> None:
     save_blob(tmp_path / "raw" / "blob.nii.gz")
     (tmp_path / "file").write_text("mine")
-    run = CohortPreprocessing(tmp_path / "raw", tmp_path / "file" / "out", plain, 0)
+    run = CohortPreprocessing(tmp_path / "raw", tmp_path / "file" / "out", plain, Workers(0))
     with pytest.raises(OSError, match="file/out cannot be written to"):
         run.run()
     assert run.rows == {}
@@ -152,8 +155,6 @@ def test_a_folder_that_cannot_be_written_to_is_refused_before_the_first_scan(
 def test_impossible_settings_are_refused_at_once(change: dict[str, float], tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=next(iter(change))):
         CohortPreprocessing(tmp_path, tmp_path, Settings(**change))
-    with pytest.raises(ValueError, match="num_workers"):
-        CohortPreprocessing(tmp_path, tmp_path, Settings(limits=Limits()), num_workers=-1)
 
 
 @pytest.mark.slow
@@ -162,7 +163,7 @@ def test_processes_give_the_same_scans(save_blob: Save, plain: Settings, tmp_pat
         save_blob(tmp_path / "raw" / f"{name}.nii.gz")
     settings = replace(plain, bias_correction=True)
     for name, workers in (("alone", 0), ("two", 2)):
-        CohortPreprocessing(tmp_path / "raw", tmp_path / name, settings, workers).run()
+        CohortPreprocessing(tmp_path / "raw", tmp_path / name, settings, Workers(workers)).run()
     names = sorted(path.relative_to(tmp_path / "alone") for path in (tmp_path / "alone").rglob("*.nii.gz"))
     assert len(names) == 6
     for name in names:
@@ -175,8 +176,8 @@ def test_a_second_preparation_in_one_folder_is_refused(save_blob: Save, plain: S
     save_blob(tmp_path / "raw" / "blob.nii.gz")
     (tmp_path / "out").mkdir()
     with FileLock(tmp_path / "out" / LOCK), pytest.raises(ValueError, match="out is being written by another process"):
-        CohortPreprocessing(tmp_path / "raw", tmp_path / "out", plain, 0).run()
-    CohortPreprocessing(tmp_path / "raw", tmp_path / "out", plain, 0).run()
+        CohortPreprocessing(tmp_path / "raw", tmp_path / "out", plain, Workers(0)).run()
+    CohortPreprocessing(tmp_path / "raw", tmp_path / "out", plain, Workers(0)).run()
     assert not (tmp_path / "out" / LOCK).exists()
 
 
@@ -196,9 +197,9 @@ def test_a_preparation_killed_at_any_file_goes_on_and_repeats_no_finished_scan(
     with monkeypatch.context() as patch:
         patch.setattr(cohort, "write_nifti", write_or_die)
         with pytest.raises(KeyboardInterrupt):
-            CohortPreprocessing(tmp_path / "raw", tmp_path / "out", plain, 0).run()
+            CohortPreprocessing(tmp_path / "raw", tmp_path / "out", plain, Workers(0)).run()
     first = states(tmp_path / "out" / "sub-a")
-    CohortPreprocessing(tmp_path / "raw", tmp_path / "out", plain, 0).run()
+    CohortPreprocessing(tmp_path / "raw", tmp_path / "out", plain, Workers(0)).run()
     assert states(tmp_path / "out" / "sub-a") == first
     assert read(tmp_path / "out")["status"].tolist() == ["done", "done"]
     assert not list((tmp_path / "out").rglob(".partial*"))
@@ -206,7 +207,7 @@ def test_a_preparation_killed_at_any_file_goes_on_and_repeats_no_finished_scan(
 
 def test_a_raw_scan_whose_name_is_not_utf8_is_prepared_and_found_again(save_blob: Save, plain: Settings, tmp_path: Path) -> None:
     raw = save_blob(tmp_path / "raw" / "blob.nii.gz").rename(tmp_path / "raw" / "M\udcfcller.nii.gz")
-    CohortPreprocessing(tmp_path / "raw", tmp_path / "out", plain, 0).run()
+    CohortPreprocessing(tmp_path / "raw", tmp_path / "out", plain, Workers(0)).run()
     assert read(tmp_path / "out")["status"].tolist() == ["done"]
     assert read(tmp_path / "out")["raw_image"][0].endswith(r"M\xfcller.nii.gz")
     (item,) = find_scans(tmp_path / "out")

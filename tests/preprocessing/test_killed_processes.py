@@ -15,6 +15,7 @@ from deadly_jobs import DeadlySlices
 from tiny_scans import ROOT
 
 from bundle.preprocessing import CohortPreprocessing, Settings
+from bundle.workers import Workers
 
 Save = Callable[..., Path]
 
@@ -51,7 +52,7 @@ def test_a_scan_that_kills_its_process_fails_alone_and_those_behind_it_are_done(
     edge = 160 / (DeadlySlices.DEADLY + 0.5)
     save_blob(tmp_path / "raw" / "b.nii.gz", spacing=(edge, edge, edge))
     settings = replace(plain, limits=plain.limits._replace(num_slices=DeadlySlices(2)))
-    run = CohortPreprocessing(tmp_path / "raw", tmp_path / "out", settings, num_workers=1)
+    run = CohortPreprocessing(tmp_path / "raw", tmp_path / "out", settings, Workers(1))
     run.run()
     table = pd.read_csv(tmp_path / "out" / "prepared.tsv", sep="\t").set_index("participant_id")
     assert table["status"].to_dict() == {"a": "done", "b": "failed", "c": "done", "d": "done"}

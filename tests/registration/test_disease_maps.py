@@ -11,8 +11,9 @@ import pytest
 
 from bundle.registration import Registration, complete_disease_maps
 from bundle.registration.disease_maps import find_fault
+from bundle.workers import Workers
 
-FAST = {"registration": Registration("rigid", levels=(12.0,)), "num_workers": 1}
+FAST = {"registration": Registration("rigid", levels=(12.0,))}
 
 
 def test_pairs_have_maps_on_their_own_grids_with_a_table_and_pictures(tmp_path: Path, manifest: pd.DataFrame) -> None:
@@ -59,7 +60,7 @@ def test_only_the_wanted_splits_are_computed(tmp_path: Path, manifest: pd.DataFr
 @pytest.mark.slow
 def test_several_processes_give_the_same_maps(tmp_path: Path, manifest: pd.DataFrame) -> None:
     one = complete_disease_maps(manifest, tmp_path / "one", ["test"], **FAST)
-    two = complete_disease_maps(manifest, tmp_path / "two", ["test"], **(FAST | {"num_workers": 2}))
+    two = complete_disease_maps(manifest, tmp_path / "two", ["test"], **(FAST | {"workers": Workers(2)}))
     for first, second in zip(one["disease_map"].dropna(), two["disease_map"].dropna(), strict=True):
         assert Path(first).read_bytes() == Path(second).read_bytes()
 
