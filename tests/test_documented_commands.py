@@ -174,7 +174,7 @@ class Workspace:
                 keys["simulated_cohort#anatomies"] = ["mni152-09a-sym"]  # each takes ten seconds
             overlay.parent.mkdir(exist_ok=True)
             overlay.write_text(yaml.safe_dump(keys))
-        options = {key: str(SMALLER.get(key, value)) for key, value in command.options.items()}
+        options = {key: str(SMALLER.get(key, value)) for key, value in command.options.items() if key != "scheduler"}
         files = sorted([*command.files, str(overlay)], key=lambda file: not file.startswith(("configs", "overlays")))
         if command.entry == "run" and command.stems[0] == "inference":
             options["resume"] = "False"  # pages use one output_dir for several networks

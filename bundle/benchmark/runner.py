@@ -36,14 +36,15 @@ class Runner:
         root: the bundle's root, where the config files are.
         num_jobs: runs at the same time.
         num_threads: threads of each.
+        launcher: words before each command, such as those of `srun`, which starts it on another machine.
 
     Raises:
         ValueError: When a number is below 1.
     """
 
-    def __init__(self, root: str | Path, num_jobs: int = 1, num_threads: int = 1) -> None:
+    def __init__(self, root: str | Path, num_jobs: int = 1, num_threads: int = 1, launcher: Sequence[str] = ()) -> None:
         check_schema(num_jobs=num_jobs, num_threads=num_threads)
-        self.root, self.num_jobs = Path(root), num_jobs
+        self.root, self.num_jobs, self.launcher = Path(root), num_jobs, launcher
         self.threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(num_threads))
         self.stopped, self.starting = Event(), Lock()
         self.processes: set[subprocess.Popen] = set()
@@ -139,8 +140,8 @@ class Runner:
                 if self.stopped.is_set():
                     return "stopped"
                 process = subprocess.Popen(
-                    step.command(), cwd=self.root, stdout=log, stderr=subprocess.STDOUT, env=os.environ | self.threads,
-                    preexec_fn=end_with_parent,
+                    [*self.launcher, *step.command()], cwd=self.root, stdout=log, stderr=subprocess.STDOUT,
+                    env=os.environ | self.threads, preexec_fn=end_with_parent,
                 )  # fmt: skip
                 self.processes.add(process)
             status = process.wait()
