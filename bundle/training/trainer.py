@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from ignite.engine import Engine, Events
-from monai.engines import Trainer
+from monai.engines import SupervisedTrainer, Trainer
 from monai.engines.utils import IterationEvents
 from monai.utils.enums import CommonKeys
 from torch import Tensor, nn
@@ -60,7 +60,7 @@ class Learner:
             self.schedule.step()
 
 
-class ICAMTrainer(Trainer):
+class ICAMTrainer(SupervisedTrainer):
     """Alternate discriminator and generator steps; one translation of the batch serves both.
 
     A run may begin with phases in which only some terms count, so that the class is read from the attribute before anything is
@@ -78,7 +78,7 @@ class ICAMTrainer(Trainer):
         activation_checkpointing: whether memory is saved by computing activations again for the gradient, see `Translation`.
         amp: mixed precision in bfloat16, which needs no scaling of gradients.
         train_handlers: Ignite or MONAI handlers.
-        **kwargs: further arguments of `monai.engines.Trainer`.
+        **kwargs: further arguments of `monai.engines.SupervisedTrainer`, as which MONAI FL knows it.
     """
 
     def __init__(
@@ -94,11 +94,13 @@ class ICAMTrainer(Trainer):
         train_handlers: Sequence | None = None,
         **kwargs: Any,
     ) -> None:
-        self.network: Any = generator.module
         self.generator, self.discriminators, self.phases = generator, discriminators, list(phases)
         self.activation_checkpointing = activation_checkpointing
         self._phase: Phase | None = None  # that the steps below belong to
-        super().__init__(device, max_epochs, train_data_loader, handlers=train_handlers, amp=amp, decollate=False, **kwargs)
+        super().__init__(
+            device, max_epochs, train_data_loader, network=generator.module, optimizer=generator.optimizer,
+            loss_function=phases[-1].generator, train_handlers=train_handlers, amp=amp, decollate=False, **kwargs,
+        )  # fmt: skip
         self.add_event_handler(Events.EPOCH_STARTED, ICAMTrainer.start_epoch)
 
     def run(self) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from monai.engines import Evaluator
+from monai.engines import SupervisedEvaluator
 from monai.utils.enums import CommonKeys
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -17,7 +17,7 @@ from bundle.structures import Attributes
 from bundle.training.translation import pair_classes
 
 
-class ICAMValidator(Evaluator):
+class ICAMValidator(SupervisedEvaluator):
     """Translate each held-out scan with the attribute of a scan of the next class, and compare the map with the truth.
 
     Its output has the keys `logits` (B, K), or (B, 0) from a network without a classifier, `label` (B,), `pred` (the map),
@@ -30,7 +30,7 @@ class ICAMValidator(Evaluator):
             `mask` and `parcel_map`, and `value`.
         network: network to validate.
         reference: what is subtracted from the translated scan, "reconstruction" or "input".
-        **kwargs: further arguments of `monai.engines.Evaluator`.
+        **kwargs: further arguments of `monai.engines.SupervisedEvaluator`, as which MONAI FL knows it.
     """
 
     def __init__(
@@ -41,8 +41,8 @@ class ICAMValidator(Evaluator):
         reference: str = "reconstruction",
         **kwargs: Any,
     ) -> None:
-        super().__init__(device, val_data_loader, decollate=False, **kwargs)
-        self.network, self.reference = network, reference
+        super().__init__(device, val_data_loader, network, decollate=False, **kwargs)
+        self.reference = reference
 
     def _iteration(self, engine: "ICAMValidator", batchdata: Mapping[str, Tensor]) -> dict[str, Tensor]:
         batch = {

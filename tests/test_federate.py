@@ -1,0 +1,82 @@
+"""Sites that train one network as clients of MONAI FL."""
+
+import copy
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import torch
+from federate import average_weights, collect, make_client, run_round
+from ignite.engine import Events
+from monai.fl.client import MonaiAlgo
+from monai.fl.utils.exchange_object import ExchangeObject
+from monai.utils import set_determinism
+from torch import Tensor
+
+from bundle.simulation.squares import simulate_squares_cohort
+
+CONFIGS = ["configs/train.yaml", "configs/squares.yaml", "configs/federated.yaml"]
+TINY = {
+    "image_size": [32, 32], "device": "cpu", "epoch_length": 2, "warmup_epochs": 1, "warmup_iterations": 1, "batch_size": 4,
+    "train#tensorboard#_disabled_": True, "train#progress#_disabled_": True, "validate#handlers": [],
+}  # fmt: skip
+
+
+def equal(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
+    """Return whether two states are the same, bit for bit."""
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_the_average_counts_scans_and_keeps_types() -> None:
+    one, other = ({"weight": torch.full((2, 3), value), "steps": torch.tensor(int(value))} for value in (1.0, 5.0))
+    mean = average_weights([one, other], [30, 10])
+    assert torch.equal(mean["weight"], torch.full((2, 3), 2.0)) and mean["weight"].dtype == torch.float32
+    assert mean["steps"] == 2 and mean["steps"].dtype == torch.int64
+    assert equal(average_weights([one], [7]), one)
+
+
+class Site:
+    """A client, and what its networks were whenever a round began.
+
+    Args:
+        folder: folder of the site.
+        seed: of its cohort.
+    """
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        cohort = simulate_squares_cohort(folder / "cohort", (32, 32), 4 + 4 * seed, 4, 4, seed=seed)
+        self.client: MonaiAlgo = make_client(str(cohort / "participants.tsv"), CONFIGS, folder, rounds=2, local_epochs=2, **TINY)
+        self.discriminators = self.client.trainer.discriminators.module
+        self.begun: list[dict[str, Tensor]] = []
+        self.client.trainer.add_event_handler(Events.STARTED, lambda: self.begun.append(self.state()))
+
+    def state(self) -> dict[str, Tensor]:
+        return copy.deepcopy(self.client.trainer.network.state_dict())
+
+    def judges(self) -> dict[str, Tensor]:
+        return copy.deepcopy(self.discriminators.state_dict())
+
+
+@pytest.mark.slow
+def test_sites_train_from_the_average_and_keep_what_has_seen_their_scans(tmp_path: Path) -> None:
+    sites = [Site(tmp_path / name, seed) for name, seed in (("first", 0), ("second", 1))]
+    clients = [site.client for site in sites]
+    start = collect(clients)
+    first = run_round(clients, start)
+    ends, judges = [site.state() for site in sites], [site.judges() for site in sites]
+    assert all(equal(site.begun[0], start) for site in sites) and not equal(*ends)
+    assert equal(first, average_weights(ends, [4, 8]))  # by training scans
+    attributes = [end["class_attributes"] for end in ends]  # a buffer: running means of the attributes of each class
+    assert attributes[0].abs().max() > 0
+    torch.testing.assert_close(first["class_attributes"], (attributes[0] + 2 * attributes[1]) / 3)
+    assert not equal(*judges)
+    rates = [client.trainer.optimizer.param_groups[0]["lr"] for client in clients]
+    second = run_round(clients, first)
+    assert all(equal(site.begun[1], first) for site in sites)
+    assert all(client.trainer.state.epoch == 4 for client in clients)
+    assert all(client.trainer.optimizer.param_groups[0]["lr"] < rate for client, rate in zip(clients, rates, strict=True))
+    assert min(rates) > 0  # the learning rate falls over all rounds, not within one
+    for client in clients:
+        figures = client.evaluate(ExchangeObject(weights=second)).metrics
+        assert {"ncc", "accuracy"} <= figures.keys() and equal(client.evaluator.network.state_dict(), second)
+    set_determinism(None)
