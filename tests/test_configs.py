@@ -17,7 +17,8 @@ OVERLAYS = sorted(
     str(path.relative_to(CONFIGS).with_suffix(""))
     for pattern in ("*.yaml", "ablations/*.yaml", "baselines/drit*.yaml")
     for path in CONFIGS.glob(pattern)
-    if path.stem not in (*STAGES, "prepare", "serving", "faithfulness") and not path.stem.startswith(("benchmark", "multi_gpu"))
+    if path.stem not in (*STAGES, "prepare", "serving", "faithfulness", "federated")
+    and not path.stem.startswith(("benchmark", "multi_gpu"))
 )
 
 BENEATH = {  # overlays that another one is needed for
