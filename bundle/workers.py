@@ -133,7 +133,7 @@ class Workers:
         except OSError as error:
             raise OSError(f"scheduler {self.scheduler} has not answered within {self.timeout:g} s") from error
         count = len(client.nthreads())
-        logger.info("%s has %d workers%s", self.scheduler, count, "" if count else ": jobs wait until there is one")
+        logger.info("Workers of %s: %d%s", self.scheduler, count, "" if count else ", jobs wait until there is one")
         return client
 
 
