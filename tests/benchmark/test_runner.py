@@ -31,8 +31,6 @@ checks:
   - "$__import__('time').sleep(600)"
 """
 
-LOGGING = "[loggers]\nkeys=root\n[handlers]\nkeys=\n[formatters]\nkeys=\n[logger_root]\nhandlers=\n"
-
 
 @pytest.fixture
 def step(tmp_path):
@@ -57,7 +55,9 @@ def runner(tmp_path, monkeypatch):
     """A runner whose root has the logging config that commands name."""
     monkeypatch.setattr(runner_module, "subprocess", SimpleNamespace(Popen=fork, STDOUT=None))
     (tmp_path / "configs").mkdir()
-    (tmp_path / "configs" / "logging.conf").write_text(LOGGING)
+    (tmp_path / "configs" / "logging.conf").write_text(
+        "[loggers]\nkeys=root\n[handlers]\nkeys=\n[formatters]\nkeys=\n[logger_root]\nhandlers=\n"
+    )
     return Runner(tmp_path, num_jobs=2)
 
 
@@ -107,15 +107,15 @@ def test_a_step_that_ends_without_its_results_fails_and_costs_no_measure(tmp_pat
 
 
 @pytest.mark.slow
-def test_a_launcher_starts_each_command(tmp_path, step):
-    launched, launcher = tmp_path / "launched", ["sh", "-c", 'echo "$@" > "$0"; exec "$@"']
-    runner = Runner(tmp_path, launcher=[*launcher, str(launched)])
-    (tmp_path / "configs").mkdir()
-    (tmp_path / "configs" / "logging.conf").write_text(LOGGING)
+def test_a_launcher_comes_before_each_command(step, runner, monkeypatch):
+    commands = []
+    monkeypatch.setattr(
+        runner_module.subprocess, "Popen", lambda command, **rest: commands.append(command) or fork(command, **rest)
+    )
+    runner.launcher = ["srun", "--ntasks=1"]
     training = step("training")
     assert runner.run([Run("method", 0, (training,))]) == []
-    assert launched.read_text().startswith(f"{sys.executable} -W ignore -m monai.bundle run checks")
-    assert (tmp_path / "runs.txt").read_text() == "run" and training.record.is_file()
+    assert commands == [["srun", "--ntasks=1", *training.command()]]
 
 
 BENCHMARK = """
