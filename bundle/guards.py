@@ -88,8 +88,9 @@ def read_configs(files: Sequence[str]) -> ConfigParser:
         content = ConfigParser.load_config_file(file)
         if not isinstance(content, dict):
             raise ValueError(f"{file} holds no keys: accepted is a YAML or JSON file of key: value")
-        for key in content:
-            if key.removeprefix("+").split("#")[0] not in known:
+        gone = [name for name in GONE if "#" in name and name in ConfigParser(content)]
+        for key in [*gone, *content]:
+            if key in gone or key.removeprefix("+").split("#")[0] not in known:
                 raise ValueError(f"{file} has the key {key}, which no config has{suggest(key, known)}")
             if is_path(key) and not isinstance(content[key], str | dict | list | None):
                 raise ValueError(f'{file} gives {key} the value {content[key]}, which is no text: write it in quotes, "NAME"')
@@ -105,7 +106,8 @@ def suggest(key: str, known: Iterable[object]) -> str:
     """
     if key.split("#")[0] in RENAMED:
         return f"; it is called {RENAMED[key.split('#')[0]]} now"
-    if key.split("#")[0] in GONE:
-        return f"; in its place there is {GONE[key.split('#')[0]]}"
+    gone = next((name for name in GONE if f"{key}#".startswith(f"{name}#")), None)
+    if gone:
+        return f"; instead there is {GONE[gone]}"
     near = difflib.get_close_matches(key.split("#")[0], [str(name) for name in known if not str(name).startswith("_")], n=1)
     return f"; did you mean {near[0]}?" if near and near[0] != key else ""

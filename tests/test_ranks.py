@@ -38,7 +38,7 @@ def test_a_process_alone_is_the_first_of_one() -> None:
 DOUBLE = """# Shows the numbers of double precision, in which rounding is not enlarged to differences that are seen
 network: "$(setattr(torch.Tensor, 'float', torch.Tensor.double), @network_def.double())[1]"
 discriminator_optimizer#params: "$@discriminators.double().parameters()"
-+augmentation#transforms: [{_target_: CastToTyped, keys: image, dtype: $torch.float64}]
+scan_transforms: [{_target_: CastToTyped, keys: image, dtype: $torch.float64}]
 +validate#completion#transforms: [{_target_: CastToTyped, keys: image, dtype: $torch.float64}]
 """
 

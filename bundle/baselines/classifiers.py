@@ -1,6 +1,6 @@
 """Classifiers that post-hoc methods explain: networks from a scan to class logits, and how a plain one is trained."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from typing import Any
 
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 
 from bundle.networks import ICAM
+from bundle.training.augmentation import move_batch
 from bundle.training.trainer import LOSSES
 
 
@@ -65,12 +66,17 @@ class ClassifierTrainer(SupervisedTrainer):
     Args:
         *args: arguments of `monai.engines.SupervisedTrainer`.
         schedule: learning rate of the optimiser.
+        prepare_batch: takes a batch and a device, and returns the batch there, with the same keys.
         **kwargs: further arguments of `monai.engines.SupervisedTrainer`.
     """
 
-    def __init__(self, *args: Any, schedule: LRScheduler, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, schedule: LRScheduler, prepare_batch: Callable = move_batch, **kwargs: Any) -> None:
+        def prepare(*arguments: Any, **settings: Any) -> tuple[Tensor, Tensor]:
+            batch = prepare_batch(*arguments, **settings)
+            return batch["image"], batch["label"]
+
         self.schedule = schedule
-        super().__init__(*args, decollate=False, **kwargs)
+        super().__init__(*args, prepare_batch=prepare, decollate=False, **kwargs)
 
     def _iteration(self, engine: "ClassifierTrainer", batchdata: Mapping[str, Tensor]) -> list[dict[str, Any]]:
         loss = super()._iteration(engine, batchdata)[CommonKeys.LOSS].detach()

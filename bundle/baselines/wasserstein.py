@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
 from bundle.baselines.vagan import VAGAN
-from bundle.data.scans import without_metadata
+from bundle.training.augmentation import move_batch
 from bundle.training.trainer import LOSSES
 
 
@@ -108,10 +108,12 @@ class VAGANTrainer(Trainer):
     ) -> None:
         self.network, self.critic, self.turns, self.loss_weights = network, critic, turns, loss_weights
         self.generator_schedule, self.critic_schedule, self.penalty = generator_schedule, critic_schedule, GradientPenalty()
-        super().__init__(device, max_epochs, train_data_loader, handlers=train_handlers, decollate=False, **kwargs)
+        kwargs = {"prepare_batch": move_batch, "handlers": train_handlers, "decollate": False} | kwargs
+        super().__init__(device, max_epochs, train_data_loader, **kwargs)
 
     def _iteration(self, engine: "VAGANTrainer", batchdata: Mapping[str, Tensor]) -> list[dict[str, Any]]:
-        image, labels = (without_metadata(batchdata[key]).to(engine.state.device) for key in ("image", "label"))
+        batch = engine.prepare_batch(batchdata, engine.state.device)
+        image, labels = batch["image"], batch["label"]
         source, real = image[labels == engine.network.source], image[labels == engine.network.target]
         engine.network.train()
         losses = engine._step_critic(source, real)

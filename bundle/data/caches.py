@@ -7,7 +7,7 @@ from typing import Any
 from monai.data import CacheDataset, MetaTensor
 
 from bundle.data.headers import WARNINGS_KEY
-from bundle.data.samplers import seed_draw
+from bundle.data.samplers import note_seed, seed_draw
 from bundle.data.scans import name_of
 from bundle.errors import find_cause, write_in_line
 
@@ -49,7 +49,7 @@ class CachedScans(CacheDataset):
     def _transform(self, index: int) -> Any:
         check_scans([self])
         seed_draw(self.transform, index)
-        return super()._transform(index)
+        return note_seed(super()._transform(index), index)
 
 
 def check_scans(datasets: Sequence[Any]) -> None:

@@ -9,6 +9,8 @@ from torch.utils.data import Sampler
 
 from bundle.ranks import count_ranks, own_rows
 
+SEED = "seed"  # key of an item
+
 
 class Draw(int):
     """Position of a scan, with a seed for what is random about it: that depends on no other scan and no other process.
@@ -34,6 +36,11 @@ def seed_draw(transform: Any, index: int) -> None:
     """Seed the random part of a transform, where the position of a scan has a seed."""
     if isinstance(index, Draw) and isinstance(transform, Randomizable):
         transform.set_random_state(index.seed)
+
+
+def note_seed(item: Any, index: int) -> Any:
+    """Return an item with its seed, by which a batch of them is augmented, where the position of the scan has one."""
+    return {**item, SEED: index.seed} if isinstance(index, Draw) else item
 
 
 class BalancedBatchSampler(Sampler[list[int]]):

@@ -14,7 +14,7 @@ from monai.transforms.traits import RandomizableTrait
 from tqdm import tqdm
 
 from bundle.data.caches import check_scans, log_warnings
-from bundle.data.samplers import seed_draw
+from bundle.data.samplers import note_seed, seed_draw
 from bundle.data.signatures import RecordScansd
 from bundle.data.stores import About, ScanStore, find_identity
 from bundle.errors import find_cause, write_in_line
@@ -80,7 +80,7 @@ class StoredScans(Dataset):
             item = self.store.read(self.paths[index])
         except ValueError as error:
             item = self._mend(index, error)
-        return item if self.first_random is None else self.transform(item, start=self.first_random)
+        return note_seed(item if self.first_random is None else self.transform(item, start=self.first_random), index)
 
     def _complete(self) -> list[About]:
         """Write what is missing, and return what the files of all usable scans say."""

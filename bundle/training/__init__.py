@@ -1,5 +1,6 @@
 """Training: objective, engine, validation, and the files of a run."""
 
+from bundle.training.augmentation import BatchAugmentation
 from bundle.training.checkpoints import BestModel, Provenance, RunState, fingerprint_images
 from bundle.training.history import History, LossBar, Readings
 from bundle.training.phases import Phase, fit_phases
@@ -9,6 +10,7 @@ from bundle.training.trainer import EpochSeed, ICAMTrainer, Learner, train
 from bundle.training.validator import ICAMValidator, direction
 
 __all__ = [
+    "BatchAugmentation",
     "BestModel",
     "EpochSeed",
     "History",

@@ -19,6 +19,7 @@ from bundle.checkpoints import read_about
 from bundle.data.scans import without_metadata
 from bundle.files import announce, hold_folder, remove_leftovers
 from bundle.ranks import is_first, synchronise
+from bundle.training.augmentation import move_batch
 from bundle.training.phases import Phase
 from bundle.training.steps import DiscriminatorStep, GeneratorStep
 from bundle.training.translation import Shown, pair_classes
@@ -78,7 +79,8 @@ class ICAMTrainer(SupervisedTrainer):
         activation_checkpointing: whether memory is saved by computing activations again for the gradient, see `Translation`.
         amp: mixed precision in bfloat16, which needs no scaling of gradients.
         train_handlers: Ignite or MONAI handlers.
-        **kwargs: further arguments of `monai.engines.SupervisedTrainer`, as which MONAI FL knows it.
+        **kwargs: further arguments of `monai.engines.SupervisedTrainer`, as which MONAI FL knows it; `prepare_batch` takes a
+            batch and a device, and returns the batch there, with the same keys.
     """
 
     def __init__(
@@ -97,9 +99,10 @@ class ICAMTrainer(SupervisedTrainer):
         self.generator, self.discriminators, self.phases = generator, discriminators, list(phases)
         self.activation_checkpointing = activation_checkpointing
         self._phase: Phase | None = None  # that the steps below belong to
+        kwargs = {"prepare_batch": move_batch, "train_handlers": train_handlers, "amp": amp, "decollate": False} | kwargs
         super().__init__(
             device, max_epochs, train_data_loader, network=generator.module, optimizer=generator.optimizer,
-            loss_function=phases[-1].generator, train_handlers=train_handlers, amp=amp, decollate=False, **kwargs,
+            loss_function=phases[-1].generator, **kwargs,
         )  # fmt: skip
         self.add_event_handler(Events.EPOCH_STARTED, ICAMTrainer.start_epoch)
 
@@ -130,13 +133,13 @@ class ICAMTrainer(SupervisedTrainer):
         return self.phases[-1]
 
     def _iteration(self, engine: "ICAMTrainer", batchdata: Mapping[str, Tensor]) -> list[dict[str, Any]]:
-        batch = {key: without_metadata(batchdata[key]) for key in ("image", "label", "value") if key in batchdata}
-        batch["partner"] = pair_classes(batch["label"])  # where the labels still are: the device is not waited for
-        batch = {key: part.to(engine.state.device, non_blocking=True) for key, part in batch.items()}
+        partner = pair_classes(without_metadata(batchdata["label"]))  # where the labels still are: the device is not waited for
+        partner = partner.to(engine.state.device, non_blocking=True)
+        batch = engine.prepare_batch(batchdata, engine.state.device, non_blocking=True)
         image, labels = batch["image"], batch["label"]
         engine.network.train()
         with engine._autocast():
-            losses, shown = engine.generator_step(image, labels, batch["partner"], batch.get("value"))
+            losses, shown = engine.generator_step(image, labels, partner, batch.get("value"))
         named = engine._step_discriminators(image, labels, shown.detach())
         engine.discriminators.module.requires_grad_(False)
         with engine._autocast():

@@ -10,6 +10,7 @@ from monai.data import Dataset
 from bundle import CONFIGS
 from bundle.attribution import EncodedScans, PriorSource, sampled_maps
 from bundle.training import ICAMTrainer
+from bundle.training.augmentation import move_batch
 
 PAPER = ("paper_network", "paper_objective")  # overlays with the paper's widths, networks and terms
 
@@ -28,7 +29,14 @@ def make_parser(overlays: Sequence[str], changes: Mapping[str, Any]) -> ConfigPa
     labels = [index * 2 // count for index in range(count)]
     items = [{"image": torch.rand(1, *size) * 2 - 1, "label": label} for label in labels]
     parser.update({"train#dataset": Dataset(items), "train#dataloader#batch_sampler#labels": labels})
-    parser.update({"train#own_handlers": [], "generator_schedule": None, "discriminator_schedule": None})
+    parser.update(
+        {
+            "train#trainer#prepare_batch": move_batch,
+            "train#own_handlers": [],
+            "generator_schedule": None,
+            "discriminator_schedule": None,
+        }
+    )
     return parser
 
 
