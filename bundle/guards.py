@@ -108,6 +108,6 @@ def suggest(key: str, known: Iterable[object]) -> str:
         return f"; it is called {RENAMED[key.split('#')[0]]} now"
     gone = next((name for name in GONE if f"{key}#".startswith(f"{name}#")), None)
     if gone:
-        return f"; instead there is {GONE[gone]}"
+        return f"; in its place: {GONE[gone]}"
     near = difflib.get_close_matches(key.split("#")[0], [str(name) for name in known if not str(name).startswith("_")], n=1)
     return f"; did you mean {near[0]}?" if near and near[0] != key else ""

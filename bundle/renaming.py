@@ -43,7 +43,7 @@ RENAMED = {  # keys of version 0.1, accepted until 0.3, and their names
 RENAMED_VALUES = {"attribute_source": {"bank": "training"}, "uncertainty#attribute_sources": {"bank": "training"}}
 RENAMED_RUNS = {"examination": "faithfulness"}
 GONE = {  # old keys of another form
-    "augmentation#transforms": "a choice of keys in augmentation, as in train.yaml, and scan_transforms, a list of MONAI's transforms",
+    "augmentation#transforms": "the keys of augmentation, as in train.yaml, and scan_transforms, a list of MONAI's transforms",
     "stages": "phases, a list that ends with the phase of the whole objective, as in train.yaml",
     "batch_size": "chunk_size, the draws decoded at once, as scans are explained one by one",
 }

@@ -47,10 +47,10 @@ def test_a_mistyped_key_of_an_overlay_is_named(tmp_path: Path) -> None:
 def test_a_key_of_another_form_is_named_with_what_is_in_its_place(tmp_path: Path) -> None:
     overlay = tmp_path / "mine.yaml"
     overlay.write_text("augmentation: {_target_: Compose, transforms: []}\n")
-    sentence = "augmentation#transforms, which no config has; instead there is a choice of keys in augmentation, as in train.yaml"
+    sentence = "augmentation#transforms, which no config has; in its place: the keys of augmentation, as in train.yaml"
     with pytest.raises(ValueError, match=sentence):
         check_overrides(["run", "--config_file", f"['configs/train.yaml', '{overlay}']"])
-    with pytest.raises(ValueError, match=r"no key augmentation#transforms#0#prob; instead there is a choice"):
+    with pytest.raises(ValueError, match=r"no key augmentation#transforms#0#prob; in its place: the keys"):
         check_overrides([*FILES, "--augmentation#transforms#0#prob", "0"])
 
 
