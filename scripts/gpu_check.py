@@ -55,8 +55,9 @@ def draws_on_processor() -> Iterator[None]:
         return drawn
 
     try:
-        torch.randn, torch.rand = draw("randn"), draw("rand")
-        torch.randn_like = lambda like: originals["randn"](like.shape, dtype=like.dtype).to(like.device)
+        for name in ("randn", "rand"):
+            setattr(torch, name, draw(name))
+        setattr(torch, "randn_like", lambda like: originals["randn"](like.shape, dtype=like.dtype).to(like.device))  # noqa: B010
         yield
     finally:
         for name, original in originals.items():
@@ -87,7 +88,7 @@ def compare_maps(device: str) -> float:
         for place in ("cpu", device):
             network = bundle.load(name, device=place)
             explained = network.explain((scan.astype(np.float32), affine), num_samples=10)
-            maps.append([explained.fa_mean.get_fdata(), explained.fa_variance.get_fdata()])
+            maps.append([np.asarray(image.dataobj) for image in (explained.fa_mean, explained.fa_variance) if image is not None])
         worst = max(worst, *(float(np.abs(one - other).max()) for one, other in zip(*maps, strict=True)))
     return worst
 
