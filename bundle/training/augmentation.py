@@ -52,8 +52,8 @@ class BatchAugmentation:
         flip_axis: spatial axis along which scans are mirrored.
         flip_probability: share of scans that are.
         rotation: largest angle about each axis, radians.
-        scaling: largest relative change of the size along each axis.
-        translation: largest shift along each axis, voxels.
+        scaling: largest relative change of the size along each axis; one number for all, or one an axis.
+        translation: largest shift along each axis, voxels; one number for all, or one an axis.
         gamma: least and largest exponent of the contrast.
         gamma_probability: share of scans whose contrast changes.
         noise: largest standard deviation of the noise, in units of intensity.
@@ -68,8 +68,8 @@ class BatchAugmentation:
         flip_axis: int = 0,
         flip_probability: float = 0.5,
         rotation: float = 0.05,
-        scaling: float = 0.05,
-        translation: float = 2.0,
+        scaling: float | Sequence[float] = 0.05,
+        translation: float | Sequence[float] = 2.0,
         gamma: Sequence[float] = (0.85, 1.18),
         gamma_probability: float = 0.5,
         noise: float = 0.03,
@@ -79,7 +79,7 @@ class BatchAugmentation:
             if not 0 <= value <= 1:
                 raise ValueError(f"{name}_probability must be 0 to 1, got {value}")
         for name, value in {"rotation": rotation, "scaling": scaling, "translation": translation, "noise": noise}.items():
-            if not 0 <= value < (1 if name == "scaling" else float("inf")):
+            if not all(0 <= number < (1 if name == "scaling" else float("inf")) for number in np.ravel(value)):
                 raise ValueError(f"{name} must be at least 0{' and below 1' * (name == 'scaling')}, got {value}")
         if len(gamma) != 2 or not 0 < gamma[0] <= gamma[1]:
             raise ValueError(f"gamma must be two numbers above 0, the smaller first, got {list(gamma)}")
@@ -118,8 +118,8 @@ class BatchAugmentation:
     def _draw_scan(self, random: np.random.Generator, dims: int) -> tuple[bool, np.ndarray, float, float, int]:
         flip = random.random() < self.flip_probability
         position = create_rotate(dims, random.uniform(-self.rotation, self.rotation, 1 if dims == 2 else 3).tolist())
-        position = position @ create_translate(dims, random.uniform(-self.translation, self.translation, dims).tolist())
-        position = position @ create_scale(dims, random.uniform(1 - self.scaling, 1 + self.scaling, dims).tolist())
+        shifts, changes = random.uniform(-1, 1, (2, dims)) * [_spread(self.translation, dims), _spread(self.scaling, dims)]
+        position = position @ create_translate(dims, shifts.tolist()) @ create_scale(dims, (1 + changes).tolist())
         gamma = random.uniform(self.gamma[0], self.gamma[1]) if random.random() < self.gamma_probability else 1.0
         noise = random.uniform(0, self.noise) if random.random() < self.noise_probability else 0.0
         return flip, np.asarray(position), gamma, noise, int(random.integers(2**31))
@@ -134,13 +134,20 @@ class BatchAugmentation:
         column = (-1, *[1] * (image.ndim - 1))
         flips, positions, gammas, noises = (part.to(image.device, non_blocking=True) for part in changes[:4])
         image = torch.where(flips.view(column), image.flip(2 + self.flip_axis), image)
-        if self.rotation or self.scaling or self.translation:
+        if self.rotation or np.any(self.scaling) or np.any(self.translation):
             image = _move(image, positions)
         least, largest = (values.view(column) for values in torch.aminmax(image.flatten(1), dim=1))
         span = (largest - least).clamp_min(1e-7)
         image = ((image - least) / span).pow(gammas.view(column)) * span + least
         drawn = torch.stack([_draw_noise(each, seed) for each, seed in zip(image, changes.seeds, strict=True)])
         return image + drawn * noises.view(column)
+
+
+def _spread(value: float | Sequence[float], dims: int) -> list[float]:
+    numbers = np.ravel(value).tolist()
+    if len(numbers) not in (1, dims):
+        raise ValueError(f"scaling and translation of scans with {dims} axes must be one number or {dims}, got {numbers}")
+    return numbers * (dims // len(numbers))
 
 
 def _move(image: Tensor, positions: Tensor) -> Tensor:

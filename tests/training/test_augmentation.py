@@ -36,9 +36,10 @@ def test_draws_of_a_scan_depend_on_its_seed_alone(image: torch.Tensor) -> None:
 
 
 def test_draws_keep_to_their_ranges_and_shares() -> None:
-    changes = BatchAugmentation(0, 0.3, 0.0, 0.0, 2.0, (0.5, 2.0), 0.4, 0.1, 0.6).draw(range(2000), 3)
-    shifts = changes.positions[:, :3, 3].numpy()
+    changes = BatchAugmentation(0, 0.3, 0.0, [0.1, 0.0, 0.0], 2.0, (0.5, 2.0), 0.4, 0.1, 0.6).draw(range(2000), 3)
+    shifts, sizes = changes.positions[:, :3, 3].numpy(), changes.positions.diagonal(dim1=1, dim2=2)[:, :3].numpy()
     assert np.abs(shifts).max() <= 2 and np.allclose(shifts.std(axis=0), 2 / np.sqrt(3), rtol=0.05)
+    assert np.allclose(sizes.std(axis=0), [0.1 / np.sqrt(3), 0, 0], rtol=0.05)
     for found, share in ((changes.flips, 0.3), (changes.gammas != 1, 0.4), (changes.noises > 0, 0.6)):
         assert found.float().mean().item() == pytest.approx(share, abs=0.04)
     assert changes.gammas.min() >= 0.5 and changes.gammas.max() <= 2 and changes.noises.max() <= 0.1
@@ -63,3 +64,5 @@ def test_noise_has_the_deviation_that_was_drawn() -> None:
 def test_settings_without_sense_are_refused(settings: dict, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         BatchAugmentation(**settings)
+    with pytest.raises(ValueError, match=r"scans with 3 axes must be one number or 3, got \[0.1, 0.0\]"):
+        BatchAugmentation(scaling=[0.1, 0.0]).draw([1], 3)
