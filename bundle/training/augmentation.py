@@ -78,9 +78,9 @@ class BatchAugmentation:
         for name, value in {"flip": flip_probability, "gamma": gamma_probability, "noise": noise_probability}.items():
             if not 0 <= value <= 1:
                 raise ValueError(f"{name}_probability must be 0 to 1, got {value}")
-        for name, value in {"rotation": rotation, "scaling": scaling, "translation": translation, "noise": noise}.items():
-            if not all(0 <= number < (1 if name == "scaling" else float("inf")) for number in np.ravel(value)):
-                raise ValueError(f"{name} must be at least 0{' and below 1' * (name == 'scaling')}, got {value}")
+        for name, size in {"rotation": rotation, "scaling": scaling, "translation": translation, "noise": noise}.items():
+            if not all(0 <= number < (1 if name == "scaling" else float("inf")) for number in np.ravel(size)):
+                raise ValueError(f"{name} must be at least 0{' and below 1' * (name == 'scaling')}, got {size}")
         if len(gamma) != 2 or not 0 < gamma[0] <= gamma[1]:
             raise ValueError(f"gamma must be two numbers above 0, the smaller first, got {list(gamma)}")
         self.flip_axis, self.flip_probability = flip_axis, flip_probability
