@@ -1,13 +1,18 @@
 """Whether an image looks like what a network takes: a brain without skull, background zero."""
 
 import numpy as np
+from nibabel.affines import voxel_sizes
 
 BRAIN_VOLUME = (800.0, 2400.0)  # ml, of a brain with its fluid
 LOOSE = (0.5, 1.25)  # multiples of these limits; scans of children, and of brains scaled to a template, keep to them
 MAX_SLICE_AREA = 350.0  # cm^2, of a brain in an axial slice
 MIN_BACKGROUND = 0.05  # share of the voxels; a brain that fills its box leaves a fifth
 MAX_NEGATIVE = 0.05  # of the 99th percentile, how far the first one may be below zero; splines overshoot a little
+MIN_LENGTH = 0.9  # of a brain from front to back, over the larger of width and height; upright ones have 1.1 to 1.3
+MAX_REVERSAL = 0.1  # skewness down and back; upright ones have -0.12 to -0.17 and -0.16 to -0.22, reversed ones as much above 0
+POSTURE_EDGE = 3.0  # mm, between the voxels on which both are measured
 MAX_EQUAL = 0.6  # share of the foreground that may equal the next voxel; of a label image nearly all of it does
+TURN = "give the header the right orientation"
 REMEDY = "whole heads are prepared by --prepare True in inference, and by configs/prepare.yaml for a training"
 
 
@@ -21,7 +26,8 @@ def find_doubts(image: np.ndarray, affine: np.ndarray) -> list[str]:
     Returns:
         A sentence for each doubt, which starts with its kind and a colon; none for a brain.
     """
-    doubt = _doubt_background(image != 0, affine)
+    foreground = image != 0
+    doubt = _doubt_background(foreground, affine) or _doubt_posture(foreground, affine)
     return [*([] if doubt is None else [doubt]), *find_odd_intensities(image)]
 
 
@@ -61,6 +67,28 @@ def _doubt_background(foreground: np.ndarray, affine: np.ndarray) -> str | None:
     area = int(np.count_nonzero(foreground)) * float(np.prod(np.linalg.norm(affine[:3, wide], axis=0))) / 100
     if area > MAX_SLICE_AREA:
         return f"area is no brain's: {area:.0f} cm2 of the slice are not zero, expected are {MAX_SLICE_AREA:g} at most; {REMEDY}"
+    return None
+
+
+def _doubt_posture(foreground: np.ndarray, affine: np.ndarray) -> str | None:
+    """Doubt a brain that is not longest from front to back, or of which the narrow end is not where it is in an upright one.
+
+    Left and right cannot be told, as a brain is nearly symmetric.
+    """
+    if foreground.ndim != 3 or 1 in foreground.shape:
+        return None
+    steps = np.maximum(1, np.rint(POSTURE_EDGE / voxel_sizes(affine))).astype(int)
+    points = np.argwhere(foreground[tuple(slice(None, None, step) for step in steps)]) @ (affine[:3, :3] * steps).T  # (N, 3), mm
+    lengths = points.std(axis=0)
+    x, y, z = ((points - points.mean(axis=0)) / lengths).T
+    if lengths[1] < MIN_LENGTH * lengths.max():
+        return (
+            f"orientation: by its header the brain is {lengths[1] / lengths.max():.2f} times as long from front to back as it is"
+            f" wide or high, as of a scan that is turned by 90 degrees, upright ones are longer; {TURN}"
+        )
+    for skewness, side in ((float(((x**2 + y**2) * z).mean()), "upside down"), (-float((y**3).mean()), "back to front")):
+        if skewness > MAX_REVERSAL:
+            return f"orientation: by its header the brain lies {side}, as of a scan whose voxels are stored in reverse; {TURN}"
     return None
 
 

@@ -15,7 +15,7 @@ from monai.utils import ensure_tuple_rep
 from nibabel.spatialimages import SpatialImage
 from torch import Tensor
 
-from bundle.data.headers import WARNINGS_KEY, Placement, pack_fields, place
+from bundle.data.headers import MAX_SHEAR, WARNINGS_KEY, Placement, pack_fields, place
 from bundle.data.nrrd import open_nrrd
 from bundle.data.plausibility import find_doubts
 
@@ -54,6 +54,7 @@ class LoadScan(Transform):
         constant: whether all voxels may be equal, as in an empty mask.
         brain: whether a brain without skull with background zero is expected; masks and whole heads are none.
         max_voxels: voxels above which a file is refused by its header.
+        max_shear: degrees by which two axes of the voxels may be off a right angle without a warning.
 
     Raises:
         FileNotFoundError: On a file that does not exist.
@@ -61,10 +62,12 @@ class LoadScan(Transform):
             `max_voxels` below 1.
     """
 
-    def __init__(self, constant: bool = False, brain: bool | None = None, max_voxels: float = MAX_VOXELS) -> None:
+    def __init__(
+        self, constant: bool = False, brain: bool | None = None, max_voxels: float = MAX_VOXELS, max_shear: float = MAX_SHEAR
+    ) -> None:
         if not max_voxels >= 1:
             raise ValueError(f"max_voxels must be at least 1, got {max_voxels}")
-        self.constant, self.max_voxels = constant, max_voxels
+        self.constant, self.max_voxels, self.max_shear = constant, max_voxels, max_shear
         self.brain = not constant if brain is None else brain
 
     def __call__(self, path: str | Path) -> MetaTensor:
@@ -73,7 +76,7 @@ class LoadScan(Transform):
         Further axes of one voxel are dropped.
         """
         image = open_scan(path, self.max_voxels)
-        placement = place(image, path)
+        placement = place(image, path, self.max_shear)
         array = _read_intensities(image, path, self.constant)
         warnings = placement.warnings + (find_doubts(array, placement.affine) if self.brain else [])
         meta = {
@@ -280,6 +283,7 @@ class LoadScand(MapTransform):
         allow_missing_keys: whether keys may be absent.
         max_voxels: voxels above which a file is refused by its header.
         check_brains: whether brains that do not look like one without skull carry a warning.
+        max_shear: degrees by which two axes of the voxels may be off a right angle without a warning.
     """
 
     def __init__(
@@ -289,10 +293,11 @@ class LoadScand(MapTransform):
         allow_missing_keys: bool = False,
         max_voxels: float = MAX_VOXELS,
         check_brains: bool = True,
+        max_shear: float = MAX_SHEAR,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
         flags = ensure_tuple_rep(constant, len(self.keys))
-        self.loaders = [LoadScan(flag, check_brains and not flag, max_voxels) for flag in flags]
+        self.loaders = [LoadScan(flag, check_brains and not flag, max_voxels, max_shear) for flag in flags]
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Return `data` with the images instead of their paths."""

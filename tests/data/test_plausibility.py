@@ -1,10 +1,15 @@
 """Whether an image looks like a brain without skull."""
 
+import re
 from collections.abc import Callable
 
+from pathlib import Path
+
+import nibabel
 import numpy as np
 import pytest
 
+import bundle.simulation
 from bundle.data.plausibility import find_doubts, find_odd_intensities, measure_volume
 
 EDGE = 4.0  # mm
@@ -60,6 +65,28 @@ def test_a_slice_larger_than_a_brain_is_named(shape: tuple[int, ...]) -> None:
     assert find_doubts(brain, AFFINE) == []
     (doubt,) = find_doubts(brain, np.diag([1.6 * EDGE] * 3 + [1.0]))
     assert doubt.startswith("area is no brain's: 36") and "expected are 350 at most" in doubt
+
+
+@pytest.mark.parametrize(
+    ("turn", "sentence"),
+    [
+        (np.diag([1.0, 1.0, 1.0]), None),
+        (np.diag([-1.0, 1.0, 1.0]), None),  # left and right are not told apart by shape
+        (np.array([[1.0, 0.0, 0.0], [0.0, 0.94, -0.34], [0.0, 0.34, 0.94]]), None),  # a head that nods by 20 degrees
+        (np.diag([1.0, 1.0, -1.0]), "orientation: by its header the brain lies upside down"),
+        (np.diag([1.0, -1.0, 1.0]), "orientation: by its header the brain lies back to front"),
+        (np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]]), r"orientation: .* 0\.79 times as long .* by 90 degrees"),
+        (np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]), r"orientation: .* 0\.83 times as long .* by 90 degrees"),
+    ],
+)
+def test_a_brain_that_does_not_lie_upright_by_its_header_is_named(turn: np.ndarray, sentence: str | None) -> None:
+    scan = nibabel.load(Path(bundle.simulation.__file__).parent / "colin27" / "ch2bet.nii.gz")
+    header, voxels = np.eye(4), np.float32(scan.dataobj)[::2, ::2, ::2]
+    header[:3, :3] = turn @ scan.affine[:3, :3] * 2
+    for order in (slice(None), slice(None, None, -1)):  # however the voxels are stored
+        stored = header @ np.diag([1.0, 1.0, order.step or 1, 1.0])
+        doubts = find_doubts(voxels[..., order], stored)
+        assert len(doubts) == (sentence is not None) and all(re.match(sentence or "", doubt) for doubt in doubts), doubts
 
 
 def test_volume_is_in_millilitres() -> None:
