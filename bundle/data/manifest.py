@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -54,6 +55,7 @@ def read_manifest(dataset_dir: str | Path, num_classes: int | None = None) -> pd
     _check_classes(manifest, path, num_classes)
     _check_repeats(manifest, path)
     check_paths(manifest, path)
+    warn_of_namesakes(manifest)
     return check_pairs(manifest, path)
 
 
@@ -227,6 +229,18 @@ def find_torn(manifest: pd.DataFrame) -> str:
         return ""
     name = manifest.loc[people == torn.index[0], "participant_id"].iloc[0]
     return f"{name} in the splits {' and '.join(sorted(torn.iloc[0]))} ({len(torn)} such subjects)"
+
+
+def warn_of_namesakes(manifest: pd.DataFrame) -> None:
+    """Warn of participants in different splits whose names differ in leading zeros or case alone, as sub-1 and sub-01 do."""
+    people = manifest["participant_id"].map(lambda name: re.sub(r"(?<!\d)0+(?=\d)", "", name_person(str(name).lower())))
+    splits = manifest.groupby(people)["split"].nunique()
+    torn = splits.index[splits > 1]
+    if len(torn):
+        rows = manifest[people == torn[0]].drop_duplicates("split")
+        names = " and ".join(f"{name} ({split})" for name, split in zip(rows["participant_id"], rows["split"], strict=True))
+        sentence = "%s are probably one participant (%d such): one name puts all scans of a participant into one split"
+        logger.warning(sentence, names, len(torn))
 
 
 def fingerprint(manifest: pd.DataFrame) -> str:

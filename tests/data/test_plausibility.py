@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable
-
 from pathlib import Path
 
 import nibabel
