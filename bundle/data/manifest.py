@@ -12,7 +12,7 @@ import pandas as pd
 
 from bundle.data.discovery import is_dead
 from bundle.data.scans import has_suffix
-from bundle.data.tables import find_line, find_name, name_person, read_ages, read_header, read_table, show_columns
+from bundle.data.tables import find_line, find_name, name_person, read_ages, read_header, read_table, show_columns, show_values
 from bundle.files import TABLE_SUFFIXES, find_table, locate
 
 SPLITS = ("train", "validation", "test")
@@ -216,7 +216,8 @@ def read_labels(table: pd.DataFrame, path: str | Path, num_classes: int | None) 
     if not good.all():
         row = table[~good].iloc[0]
         accepted = f"integers from 0 to {count - 1}" + ("" if num_classes else ", K - 1 for K classes, without gaps")
-        raise ValueError(f"{path} gives {row['participant_id']} the label {row['label']!r}: accepted are {accepted}")
+        found = f"{row['label']!r}: accepted are {accepted}; it has {show_values(table['label'])}"
+        raise ValueError(f"{path} gives {row['participant_id']} the label {found}")
     return whole.astype(int)
 
 
