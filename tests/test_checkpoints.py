@@ -45,6 +45,13 @@ def test_absent_file_is_refused(tmp_path: Path) -> None:
         load_network(_network(), tmp_path / "model.pt")
 
 
+def test_a_folder_is_refused_with_a_file_in_it(tmp_path: Path) -> None:
+    for name in ("model.pt", "best.pt"):  # not there, then there
+        with pytest.raises(ValueError, match=rf"checkpoint {tmp_path} is a folder: give the file .* such as {tmp_path / name}$"):
+            load_network(_network(), tmp_path)
+        (tmp_path / "best.pt").touch()
+
+
 @pytest.mark.parametrize("content", [{}, {"model": {}}, {"model": 3}, [1, 2], {"epoch": 3}])
 def test_file_without_weights_is_refused(tmp_path: Path, content: object) -> None:
     with pytest.raises(ValueError, match=r"model\.pt holds no weights: accepted is"):
