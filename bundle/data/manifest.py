@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from bundle.data.discovery import is_dead
-from bundle.data.scans import has_suffix
+from bundle.data.formats import has_suffix
 from bundle.data.tables import find_line, find_name, name_person, read_ages, read_header, read_table, show_columns, show_values
 from bundle.files import TABLE_SUFFIXES, find_table, locate
 

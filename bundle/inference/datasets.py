@@ -9,8 +9,8 @@ import pandas as pd
 from monai.data import Dataset, MetaTensor
 
 from bundle.data.discovery import DEAD, find_scan_files, find_source, is_dead
+from bundle.data.formats import strip_suffix
 from bundle.data.manifest import SPLITS, check_images, read_listed
-from bundle.data.scans import strip_suffix
 from bundle.errors import write_in_line
 from bundle.files import make_unique, unescape_name
 
