@@ -52,7 +52,7 @@ def test_what_is_no_brain_is_named(spatial_dims: int, change: Callable[[np.ndarr
     assert kind in [doubt.split(":")[0] for doubt in find_doubts(change(make_brain(spatial_dims)), AFFINE)]
 
 
-@pytest.mark.parametrize(("scale", "doubtful"), [(0.5, True), (0.8, False), (1.3, False), (1.5, True)])
+@pytest.mark.parametrize(("scale", "doubtful"), [(0.5, True), (0.85, True), (0.9, False), (1.2, False), (1.3, True), (1.5, True)])
 def test_volumes_of_brains_are_kept_to_loosely(scale: float, doubtful: bool) -> None:
     doubts = find_doubts(make_brain(3), np.diag([*[EDGE * scale] * 3, 1.0]))
     assert [doubt.split(":")[0] for doubt in doubts] == ["volume is no brain's"] * doubtful
@@ -63,7 +63,13 @@ def test_a_slice_larger_than_a_brain_is_named(shape: tuple[int, ...]) -> None:
     brain = make_brain(2).reshape(shape)
     assert find_doubts(brain, AFFINE) == []
     (doubt,) = find_doubts(brain, np.diag([1.6 * EDGE] * 3 + [1.0]))
-    assert doubt.startswith("area is no brain's: 36") and "expected are 350 at most" in doubt
+    assert doubt.startswith("area is no brain's: 36") and "expected are 10 to 350 cm2" in doubt
+
+
+def test_voxel_sizes_in_centimetres_are_named(spatial_dims: int) -> None:
+    (doubt,) = find_doubts(make_brain(spatial_dims), np.diag([EDGE / 10] * 3 + [1.0]))
+    kind = {2: "area is no brain's: 1 cm2", 3: "volume is no brain's: 1 ml"}[spatial_dims]
+    assert doubt.startswith(kind) and doubt.endswith("are read as mm, so multiply them by 10")
 
 
 @pytest.mark.parametrize(
