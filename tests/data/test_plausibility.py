@@ -77,7 +77,8 @@ def test_voxel_sizes_in_centimetres_are_named(spatial_dims: int) -> None:
     [
         (np.diag([1.0, 1.0, 1.0]), None),
         (np.diag([-1.0, 1.0, 1.0]), None),  # left and right are not told apart by shape
-        (np.array([[1.0, 0.0, 0.0], [0.0, 0.94, -0.34], [0.0, 0.34, 0.94]]), None),  # a head that nods by 20 degrees
+        (np.array([[1.0, 0.0, 0.0], [0.0, 0.98, -0.2], [0.0, 0.2, 0.98]]), None),  # a head that nods by 12 degrees, or looks up
+        (np.array([[1.0, 0.0, 0.0], [0.0, 0.98, 0.2], [0.0, -0.2, 0.98]]), None),
         (np.diag([1.0, 1.0, -1.0]), "orientation: by its header the brain lies upside down"),
         (np.diag([1.0, -1.0, 1.0]), "orientation: by its header the brain lies back to front"),
         (np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]]), r"orientation: .* 0\.79 times as long .* by 90 degrees"),
