@@ -10,9 +10,8 @@ SLICE_AREA = (10.0, 350.0)  # cm^2, of a brain in an axial slice; the smaller on
 MIN_BACKGROUND = 0.05  # share of the voxels; a brain that fills its box leaves a fifth
 MAX_NEGATIVE = 0.05  # of the 99th percentile, how far the first one may be below zero; splines overshoot a little
 MIN_LENGTH = 0.95  # of a brain from front to back, over the larger of width and height; upright ones have 1.1 to 1.35
-MAX_REVERSAL = (
-    0.06  # skewness upwards and backwards; upright ones have -0.07 to -0.22 and -0.12 to -0.27, reversed ones as much above 0
-)
+# Skewness upwards and backwards: upright ones have -0.07 to -0.22 and -0.12 to -0.27, reversed ones as much above 0.
+MAX_REVERSAL = 0.06
 POSTURE_EDGE = 3.0  # mm, between the voxels on which both are measured
 MAX_EQUAL = 0.6  # share of the foreground that may equal the next voxel; of a label image nearly all of it does
 TURN = "give the header the right orientation"
