@@ -113,6 +113,9 @@ def hash_weights(network: nn.Module) -> str:
 
 def _read_weights(path: Path, device: torch.device | str) -> dict[str, Tensor]:
     """Return the state_dict in a file."""
+    if path.is_dir():
+        found = next(iter(sorted(path.glob("*.pt"))), "model.pt")
+        raise ValueError(f"checkpoint {path} is a folder: give the file of a trained network, such as {path / found}")
     if not path.is_file():
         raise FileNotFoundError(f"checkpoint {path} does not exist: train first, or give the file of a trained network")
     accepted = 'accepted is a file saved by torch that holds {"model": state_dict}'

@@ -18,7 +18,8 @@ from monai.utils.enums import CommonKeys as Keys
 
 from bundle import CONFIGS, MODELS, SHIPPED
 from bundle.checkpoints import read_class_names
-from bundle.data.scans import open_scan, strip_suffix
+from bundle.data.formats import strip_suffix
+from bundle.data.scans import open_scan
 from bundle.errors import find_cause
 from bundle.files import check_writable, make_nifti
 from bundle.guards import read_configs, suggest
@@ -249,7 +250,7 @@ def load(checkpoint: str | Path = "lesions", overlays: Sequence[str | Path] = ()
 
     Raises:
         FileNotFoundError: When there is no such network or overlay.
-        ValueError: When the checkpoint fits another architecture than the configs', or there is no such device.
+        ValueError: When the checkpoint is a folder or fits another architecture than the configs', or there is no such device.
     """
     if not isinstance(checkpoint, str | Path):
         raise ValueError(f"checkpoint must be the name of a network or a file, got {checkpoint!r}")
@@ -257,7 +258,7 @@ def load(checkpoint: str | Path = "lesions", overlays: Sequence[str | Path] = ()
         raise ValueError(f"overlays must be a list, such as ['volumes'], got {overlays!r}")
     file, own = SHIPPED.get(str(checkpoint), (checkpoint, ()))
     path = MODELS / file if str(checkpoint) in SHIPPED else Path(file).expanduser()
-    if not path.is_file():
+    if not path.exists():
         raise FileNotFoundError(f"checkpoint {checkpoint} does not exist: give a file, or one of {', '.join(SHIPPED)}")
     changes: dict[str, Any] = {"checkpoint": str(path)} | ({} if device is None else {"device": device})
     return TrainedNetwork([CONFIGS / "inference.yaml", *map(_find_overlay, overlays or own)], changes)

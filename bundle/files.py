@@ -114,16 +114,17 @@ def unescape_name(name: str) -> str:
 
 
 def make_unique(names: Iterable[str], joint: str) -> list[str]:
-    """Return names with the joint and 2, 3, ... appended to those that came before.
+    """Return names with the joint and 2, 3, ... appended to those that came before; no other name becomes one of the names.
 
     Args:
         names: Names, in this order.
         joint: What comes before the number.
     """
-    taken: dict[str, None] = {}
+    names = list(names)
+    own, taken = set(names), dict[str, None]()
     for name in names:
         candidate, count = name, 1
-        while candidate in taken:
+        while candidate in taken or (count > 1 and candidate in own):
             count += 1
             candidate = f"{name}{joint}{count}"
         taken[candidate] = None

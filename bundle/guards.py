@@ -2,15 +2,18 @@
 
 import atexit
 import difflib
+import logging
 import os
 import shutil
 import signal
 import sys
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from monai.bundle import ConfigParser
+from fire.parser import DefaultParseValue
+from monai.bundle import ConfigParser, ReferenceResolver
 
 from bundle import CONFIGS
 from bundle.errors import interrupt, show_error
@@ -18,6 +21,10 @@ from bundle.renaming import COPIES, GONE, RENAMED, find_files, is_path, list_opt
 
 BASES = ("train", "evaluate", "inference", "baselines/attribution", "faithfulness")
 OPTIONS = {"config_file", "meta_file", "logging_file", "run_id", "init_id", "final_id", "args_file", "tracking", "workflow_name"}
+ALWAYS = ("imports", "initialize", "finalize")  # what MONAI evaluates beside the run
+CONDITIONS = "only_with"  # key of a config: keys, and the one without which each changes nothing
+
+logger = logging.getLogger(__name__)
 
 
 def guard_run() -> None:
@@ -43,7 +50,7 @@ def guard_run() -> None:
 
 
 def check_overrides(arguments: Sequence[str]) -> None:
-    """Check that the run, and the key of every `--key value`, stand in the config files.
+    """Check that the run, and the key of every `--key value`, stand in the config files; warn of keys that change nothing.
 
     MONAI adds a mistyped key to the config without a word, and the run goes on with the old value.
 
@@ -60,9 +67,8 @@ def check_overrides(arguments: Sequence[str]) -> None:
     run = next(iter(arguments[1:]), "--") if arguments[0] == "run" else "--"
     if not run.startswith("--") and run not in parser:
         raise ValueError(f"{' and '.join(files)} has no run {run}{suggest(run, parser.get())}")
-    for _, key, value in list_options(arguments):
-        if key in OPTIONS:
-            continue
+    options = {key.replace("::", "#"): value for _, key, value in list_options(arguments) if key not in OPTIONS}
+    for key, value in options.items():
         if value in ("true", "false") and not is_path(key):
             raise ValueError(f"--{key} {value} is read as a text: write True or False")
         if value in ("None", "null"):
@@ -70,6 +76,49 @@ def check_overrides(arguments: Sequence[str]) -> None:
         if key not in parser:
             hint = suggest(key, parser.get())
             raise ValueError(f"{' and '.join(files)} has no key {key}{hint} (keys inside others are written outer#inner)")
+    if os.environ.get("RANK", "0") == "0":
+        for sentence in find_idle_keys(parser, "run" if run.startswith("--") else run, options):
+            logger.warning("%s", sentence)
+
+
+def find_idle_keys(parser: ConfigParser, run: str, options: Mapping[str, str]) -> list[str]:
+    """Look for keys that cannot change anything.
+
+    Args:
+        parser: The config.
+        run: What is run.
+        options: Keys of the command line, and their values; all are in the config.
+
+    Returns:
+        A sentence for each key that the run does not refer to, or that has an effect only with another which is off.
+    """
+    used, waiting = set[str](), [run, *ALWAYS]
+    while waiting:
+        if (name := waiting.pop()) in parser and name not in used:
+            used.add(name)
+            waiting += [
+                found.replace("::", "#")
+                for text in _list_texts(parser[name])
+                for found in ReferenceResolver.match_refs_pattern(text)
+            ]
+    values = {key: DefaultParseValue(value) for key, value in options.items()}
+    sentences = []
+    for key in options:
+        if not any(f"{name}#".startswith(f"{key}#") or f"{key}#".startswith(f"{name}#") for name in used):
+            sentences.append(f"--{key} changes nothing: the run {run} does not use it")
+        for outer, needed in parser.get(CONDITIONS, {}).items():
+            if f"{key}#".startswith(f"{outer}#") and not values.get(needed, parser[needed]):
+                sentences.append(f"--{key} changes nothing without {needed}, which is {values.get(needed, parser[needed])}")
+    return sentences
+
+
+def _list_texts(content: Any) -> Iterator[str]:
+    """Yield all texts in a part of a config."""
+    if isinstance(content, dict | list):
+        for item in content.values() if isinstance(content, dict) else content:
+            yield from _list_texts(item)
+    elif isinstance(content, str):
+        yield content
 
 
 def read_configs(files: Sequence[str]) -> ConfigParser:

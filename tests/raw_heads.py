@@ -33,7 +33,7 @@ def load_head() -> Head:
 def displace() -> np.ndarray:
     """Return how the head lies in the scanner: turned, shifted, and a little larger."""
     matrix = np.eye(4)
-    matrix[:3, :3] = 1.05 * Rotation.from_euler("xyz", [12, -8, 15], degrees=True).as_matrix()
+    matrix[:3, :3] = 1.03 * Rotation.from_euler("xyz", [12, -8, 15], degrees=True).as_matrix()
     matrix[:3, 3] = (12, -25, 30)
     return matrix
 

@@ -8,6 +8,7 @@ from torch import nn
 
 from bundle import MODELS
 from bundle.checkpoints import hash_weights, load_network, read_about, read_class_names, save_network
+from bundle.data.signatures import SCANS, TOLERANCE
 
 
 def _network(width: int = 3) -> nn.Sequential:
@@ -43,6 +44,13 @@ def test_other_architecture_is_refused(tmp_path: Path) -> None:
 def test_absent_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"model\.pt does not exist: train first"):
         load_network(_network(), tmp_path / "model.pt")
+
+
+def test_a_folder_is_refused_with_a_file_in_it(tmp_path: Path) -> None:
+    for name in ("model.pt", "best.pt"):  # not there, then there
+        with pytest.raises(ValueError, match=rf"checkpoint {tmp_path} is a folder: give the file .* such as {tmp_path / name}$"):
+            load_network(_network(), tmp_path)
+        (tmp_path / "best.pt").touch()
 
 
 @pytest.mark.parametrize("content", [{}, {"model": {}}, {"model": 3}, [1, 2], {"epoch": 3}])
@@ -106,13 +114,17 @@ def test_files_of_earlier_versions_have_no_names(tmp_path: Path, wrapped: bool) 
 
 
 @pytest.mark.parametrize(
-    ("name", "classes", "cohort"),
+    ("name", "classes", "cohort", "signatures"),
     [
-        ("model", ["control", "lesion"], "simulated lesions"),
-        ("conversion", ["MCI", "AD"], "simulated conversion"),
-        ("ageing", ["45-60 years", "70-80 years"], "simulated ageing"),
+        ("model", ["control", "lesion"], "simulated lesions", (1000, 3**2)),
+        ("conversion", ["MCI", "AD"], "simulated conversion", (800, 3**3)),
+        ("ageing", ["45-60 years", "70-80 years"], "simulated ageing", (570, 3**3)),  # training subjects of 800 that have a class
     ],
 )
-def test_shipped_networks_name_their_classes_and_cohort(name: str, classes: list[str], cohort: str) -> None:
-    assert read_class_names(MODELS / f"{name}.pt") == classes
-    assert read_about(MODELS / f"{name}.pt")["cohort"] == cohort
+def test_shipped_networks_name_their_classes_cohort_and_training_scans(
+    name: str, classes: list[str], cohort: str, signatures: tuple[int, int]
+) -> None:
+    about = read_about(MODELS / f"{name}.pt")
+    assert read_class_names(MODELS / f"{name}.pt") == classes and about["cohort"] == cohort
+    assert about[SCANS].shape == signatures
+    assert (torch.cdist(about[SCANS], about[SCANS], p=float("inf")) < TOLERANCE).sum() == len(about[SCANS])  # itself alone

@@ -181,6 +181,8 @@ def test_what_is_not_accepted_is_refused_with_one_sentence(network: TrainedNetwo
         network.explain(path, 2).save(scans / "file")
     with pytest.raises(FileNotFoundError, match="checkpoint conversio does not exist: give a file, or one of lesions"):
         bundle.load("conversio")
+    with pytest.raises(ValueError, match=f"checkpoint {scans} is a folder: give the file of a trained network"):
+        bundle.load(scans)
     with pytest.raises(FileNotFoundError, match="overlay volume does not exist"):
         bundle.load("conversion", overlays=["volume"])
     with pytest.raises(ValueError, match=r"overlays must be a list, such as \['volumes'\], got 'volumes'"):

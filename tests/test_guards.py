@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bundle import CONFIGS
-from bundle.guards import check_overrides
+from bundle.guards import check_overrides, read_configs
 
 FILES = ["run", "training", "--config_file", "['configs/train.yaml', 'configs/squares.yaml']"]
 
@@ -52,6 +52,40 @@ def test_a_key_of_another_form_is_named_with_what_is_in_its_place(tmp_path: Path
         check_overrides(["run", "--config_file", f"['configs/train.yaml', '{overlay}']"])
     with pytest.raises(ValueError, match=r"no key augmentation#transforms#0#prob; in its place: the keys"):
         check_overrides([*FILES, "--augmentation#transforms#0#prob", "0"])
+
+
+INFERENCE = ["run", "--config_file", "configs/inference.yaml"]
+EVALUATION = ["run", "evaluation", "--config_file", "['configs/train.yaml', 'configs/evaluate.yaml']"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentences"),
+    [
+        ([*INFERENCE, "--interval_level", "0.8"], ["--interval_level changes nothing without calibration, which is None"]),
+        ([*INFERENCE, "--interval_level", "0.8", "--calibration", "calibration.pt"], []),
+        ([*INFERENCE, "--limits#num_slices=5"], ["--limits#num_slices changes nothing without prepare, which is False"]),
+        ([*INFERENCE, "--limits::num_slices", "5", "--prepare", "True"], []),
+        ([*INFERENCE, "--num_steps", "5"], ["--num_steps changes nothing: the run run does not use it"]),
+        (["run", "interpolation", *INFERENCE[1:], "--num_steps", "5", "--dataloader#num_workers", "2"],
+         ["--dataloader#num_workers changes nothing: the run interpolation does not use it"]),
+        ([*EVALUATION, "--uncertainty#num_calibration", "9"],
+         ["--uncertainty#num_calibration changes nothing without uncertainty#attribute_sources, which is []"]),
+        ([*EVALUATION, "--uncertainty#num_calibration", "9", "--uncertainty#attribute_sources", "[prior]"], []),
+        ([*FILES, "--classifier_batch_size", "4"],
+         ["--classifier_batch_size changes nothing without classifier_epochs, which is 0"]),
+        ([*FILES, "--classifier_batch_size", "4", "--classifier_epochs", "1"], []),
+    ],
+)  # fmt: skip
+def test_keys_that_change_nothing_in_a_run_are_named(arguments: list[str], sentences: list[str], caplog) -> None:
+    check_overrides(arguments)
+    assert [record.getMessage() for record in caplog.records] == sentences
+
+
+@pytest.mark.parametrize("files", [["train"], ["train", "evaluate"], ["inference"]])
+def test_what_a_key_depends_on_is_in_the_config(files: list[str]) -> None:
+    parser = read_configs([str(CONFIGS / f"{file}.yaml") for file in files])
+    for key, needed in parser["only_with"].items():
+        assert key in parser and needed in parser
 
 
 @pytest.mark.slow

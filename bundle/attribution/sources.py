@@ -22,7 +22,7 @@ class AttributeSource(ABC):
 
     Args:
         network: trained network.
-        num_samples: number of draws, N.
+        num_samples: number of draws, N, at least 2, for a variance.
         seed: seed of the draws.
 
     Raises:
@@ -30,7 +30,7 @@ class AttributeSource(ABC):
     """
 
     def __init__(self, network: ICAM, num_samples: int = 50, seed: int = 0) -> None:
-        check_whole("num_samples", num_samples, 1)
+        check_whole("num_samples", num_samples, 2)
         check_whole("seed", seed, 0)
         self.network, self.num_samples, self.seed = network, num_samples, seed
         self._drawn: dict[int, Attributes] = {}

@@ -9,7 +9,7 @@ import pandas as pd
 from bundle.cohorts.columns import merge_repeats, read_columns, tidy_columns
 from bundle.cohorts.exclusions import Exclusions
 from bundle.cohorts.layouts import name_participant, name_session, parse_months
-from bundle.data.scans import strip_suffix
+from bundle.data.formats import strip_suffix
 from bundle.data.tables import find_name, name_person, read_ages, read_dates, read_header
 from bundle.files import TABLE_SUFFIXES, locate
 

@@ -8,6 +8,7 @@ import pandas as pd
 
 from bundle.cohorts.exclusions import Exclusions
 from bundle.data.manifest import read_labels
+from bundle.data.tables import show_values
 
 SYNONYMS = {"NL": "CN", "DEMENTIA": "AD"}
 KINDS = {"SMC": "CN", "EMCI": "MCI", "LMCI": "MCI"}
@@ -36,7 +37,8 @@ def label_values(scans: pd.DataFrame, column: str, classes: Sequence[Sequence[st
     scans = exclusions.drop(scans, scans[column].isna(), f"without {column}")
     found = scans[column].map(lambda value: _find_label(str(value), labels))
     listed = ", ".join(value for values in classes for value in _list_values(values))
-    kept = exclusions.drop(scans, found.isna(), f"of another {column} than {listed}")
+    others = show_values(scans.loc[found.isna(), column].astype(str))
+    kept = exclusions.drop(scans, found.isna(), f"of another {column} than {listed}: {others}")
     return kept.assign(label=found.dropna().astype(int).to_numpy())
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from bundle.cohorts.exclusions import Exclusions
 from bundle.cohorts.leakage import check_leakage
-from bundle.data.manifest import SPLITS
+from bundle.data.manifest import SPLITS, warn_of_namesakes
 from bundle.files import announce, write_table
 
 logger = logging.getLogger(__name__)
@@ -41,6 +41,7 @@ def finish_manifest(
     text = format_counts(count_scans(manifest, exclusions.cohort, class_names), exclusions.counts())
     logger.info("%d scans of %d participants\n%s", len(manifest), manifest["participant_id"].nunique(), text)
     check_leakage(manifest)
+    warn_of_namesakes(manifest)
     for split in ("train", "validation") if not single_class else ():
         shown = set(manifest.loc[manifest["split"] == split, "label"])
         absent = [f"{label} {name}".strip() for label, name in enumerate(class_names) if label not in shown]

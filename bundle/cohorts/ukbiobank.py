@@ -17,7 +17,7 @@ from bundle.cohorts.manifests import finish_manifest
 from bundle.cohorts.sessions import split_participants
 from bundle.cohorts.splits import Splitting
 from bundle.data.discovery import Discovery
-from bundle.data.scans import has_suffix
+from bundle.data.formats import has_suffix
 from bundle.data.tables import find_name, read_ages, read_header
 from bundle.files import TABLE_SUFFIXES, write_atomically
 

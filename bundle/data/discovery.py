@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from bundle.data.scans import SUFFIXES, has_suffix, strip_suffix
+from bundle.data.formats import SUFFIXES, has_suffix, strip_suffix
 from bundle.files import TABLE_SUFFIXES, TEMPORARY_PREFIX, locate
 
 IMAGES = ("fa_mean", "fa_variance", "fa_low", "fa_high", "translated", "fa_exemplar", "fa_value", "translated_value")
@@ -19,7 +19,8 @@ LABELS = ("mask", "masks", "label", "labels", "segmentation", "segmentations", "
           "probseg", "seg", "aseg", "aparc", "wmparc", "ribbon", "roi", "rois", "pve", "pveseg")  # in names  # fmt: skip
 TISSUE = re.compile(r"(?:m?w|r)?c[1-6][A-Za-z]")  # start of SPM's tissue maps, such as c1T1 of T1; c1 and c1_T1 are scans
 CONTRASTS = ("T1w", "T2w", "PDw", "FLAIR", "T2starw", "inplaneT1", "inplaneT2", "PDT2", "UNIT1")  # of BIDS
-OTHER_IMAGES = (".dcm", ".ima", ".nii.bz2", ".nii.xz", ".nii.zst", ".mha", ".mhd", ".mif", ".brik", ".head", ".nhdr", ".mnc.gz")
+OTHER_IMAGES = (".dcm", ".ima", ".nii.bz2", ".nii.xz", ".nii.zst", ".nii.zip", ".nii.gz.zip", ".img.gz", ".hdr.gz", ".mha",
+                ".mhd", ".mif", ".brik", ".head", ".nhdr", ".mnc.gz")  # fmt: skip
 DEAD = "link to a file that is not there: fetch it, or leave the scan out"
 LOOPS = "links to a folder that holds them, or that is read under another name"
 DEAD_LINKS = "links to what is not there"

@@ -25,6 +25,7 @@ UNITS = {1: "metres", 3: "microns"}  # codes of xyzt_units
 MIN_DETERMINANT = 1e-3  # of the directions of the voxel axes; less is no volume
 MAX_DISPLACEMENT = 0.5  # voxels, of a corner of the image, by which two forms may differ
 MAX_SIZE_DIFFERENCE = 0.01  # of a voxel's edge
+MAX_SHEAR = 1.0  # degrees, by which two axes of the voxels may be off a right angle
 NO_ORIENTATION = (
     "no orientation: the header does not say where the scan lies, so that left and right, and the height of a slice, are a guess"
 )
@@ -65,12 +66,13 @@ class Form(NamedTuple):
         return f"the {self.name} (code {self.code}) has {describe_affine(self.affine)}"
 
 
-def place(image: SpatialImage, path: str | Path) -> Placement:
+def place(image: SpatialImage, path: str | Path, max_shear: float = MAX_SHEAR) -> Placement:
     """Return where an image lies, as nibabel reads it.
 
     Args:
         image: Image of any format.
         path: Its file, for messages.
+        max_shear: Degrees by which two axes of the voxels may be off a right angle without a warning.
 
     Raises:
         ValueError: When its affine has no inverse, or voxels of a size that no scanner has.
@@ -79,13 +81,14 @@ def place(image: SpatialImage, path: str | Path) -> Placement:
     header: Any = image.header
     forms = _read_forms(header) if isinstance(header, Nifti1Header) else []
     _check_affine(affine, forms, path, header)
+    sheared = _doubt_shear(affine, max_shear)
     if not isinstance(header, Nifti1Header):
         oriented = _is_oriented(image)
-        return Placement(affine, {}, oriented, [] if oriented else [NO_ORIENTATION])
+        return Placement(affine, {}, oriented, [*sheared, *([] if oriented else [NO_ORIENTATION])])
     fields = {name: np.array(header[name], dtype=np.float64).reshape(-1)[:count] for name, count in FIELDS.items()}
     unit = int(header["xyzt_units"]) & 0x07
     fields["xyzt_units"] = np.array([unit or 2.0])  # mm where nothing is said
-    return Placement(affine, fields, bool(forms), _find_doubts(forms, header, image.shape))
+    return Placement(affine, fields, bool(forms), [*sheared, *_find_doubts(forms, header, image.shape)])
 
 
 def describe_affine(affine: np.ndarray) -> str:
@@ -118,6 +121,18 @@ def _read_forms(header: Any) -> list[Form]:
             except Exception:  # a quaternion that is none
                 forms.append(Form(name, code, np.full((4, 4), np.nan)))
     return forms
+
+
+def _doubt_shear(affine: np.ndarray, max_shear: float) -> list[str]:
+    """Return the doubt about an affine whose voxel axes are not at right angles, if it is one."""
+    directions = affine[:3, :3] / voxel_sizes(affine)
+    angle = float(np.degrees(np.arcsin(np.abs(np.triu(directions.T @ directions, 1)).max())))
+    if angle <= max_shear:
+        return []
+    return [
+        f"sheared affine: two axes of the voxels are {angle:.3g} degrees off a right angle, as no scanner writes them; is it the"
+        " matrix of a registration to something else?"
+    ]
 
 
 def _find_doubts(forms: list[Form], header: Any, shape: tuple[int, ...]) -> list[str]:

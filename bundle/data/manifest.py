@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -10,8 +11,8 @@ from typing import Any
 import pandas as pd
 
 from bundle.data.discovery import is_dead
-from bundle.data.scans import has_suffix
-from bundle.data.tables import find_line, find_name, name_person, read_ages, read_header, read_table, show_columns
+from bundle.data.formats import has_suffix
+from bundle.data.tables import find_line, find_name, name_person, read_ages, read_header, read_table, show_columns, show_values
 from bundle.files import TABLE_SUFFIXES, find_table, locate
 
 SPLITS = ("train", "validation", "test")
@@ -54,6 +55,7 @@ def read_manifest(dataset_dir: str | Path, num_classes: int | None = None) -> pd
     _check_classes(manifest, path, num_classes)
     _check_repeats(manifest, path)
     check_paths(manifest, path)
+    warn_of_namesakes(manifest)
     return check_pairs(manifest, path)
 
 
@@ -214,7 +216,8 @@ def read_labels(table: pd.DataFrame, path: str | Path, num_classes: int | None) 
     if not good.all():
         row = table[~good].iloc[0]
         accepted = f"integers from 0 to {count - 1}" + ("" if num_classes else ", K - 1 for K classes, without gaps")
-        raise ValueError(f"{path} gives {row['participant_id']} the label {row['label']!r}: accepted are {accepted}")
+        found = f"{row['label']!r}: accepted are {accepted}; it has {show_values(table['label'])}"
+        raise ValueError(f"{path} gives {row['participant_id']} the label {found}")
     return whole.astype(int)
 
 
@@ -227,6 +230,18 @@ def find_torn(manifest: pd.DataFrame) -> str:
         return ""
     name = manifest.loc[people == torn.index[0], "participant_id"].iloc[0]
     return f"{name} in the splits {' and '.join(sorted(torn.iloc[0]))} ({len(torn)} such subjects)"
+
+
+def warn_of_namesakes(manifest: pd.DataFrame) -> None:
+    """Warn of participants in different splits whose names differ in leading zeros or case alone, as sub-1 and sub-01 do."""
+    people = manifest["participant_id"].map(lambda name: re.sub(r"(?<!\d)0+(?=\d)", "", name_person(str(name).lower())))
+    splits = manifest.groupby(people)["split"].nunique()
+    torn = splits.index[splits > 1]
+    if len(torn):
+        rows = manifest[people == torn[0]].drop_duplicates("split")
+        names = " and ".join(f"{name} ({split})" for name, split in zip(rows["participant_id"], rows["split"], strict=True))
+        sentence = "%s are probably one participant (%d such): one name puts all scans of a participant into one split"
+        logger.warning(sentence, names, len(torn))
 
 
 def fingerprint(manifest: pd.DataFrame) -> str:

@@ -15,33 +15,12 @@ from monai.utils import ensure_tuple_rep
 from nibabel.spatialimages import SpatialImage
 from torch import Tensor
 
-from bundle.data.headers import WARNINGS_KEY, Placement, pack_fields, place
+from bundle.data.formats import BLOCK, COMPRESSED, PACKED, SUFFIXES, describe_failure, find_damage, has_suffix
+from bundle.data.headers import MAX_SHEAR, WARNINGS_KEY, Placement, pack_fields, place
 from bundle.data.nrrd import open_nrrd
 from bundle.data.plausibility import find_doubts
 
-FORMATS = {  # of a scan, by the ending of its name, in any case; .img and .hdr are one scan
-    ".nii": "NIfTI", ".nii.gz": "NIfTI", ".mgz": "MGH", ".mgh": "MGH", ".img": "NIfTI or Analyze", ".hdr": "NIfTI or Analyze",
-    ".mnc": "MINC", ".nrrd": "NRRD",
-}  # fmt: skip
-SUFFIXES = tuple(FORMATS)
-COMPRESSED = (".gz", ".mgz")
 MAX_VOXELS = 1e8  # of a scan; larger ones are refused by their header, before anything is unpacked
-BLOCK = 1 << 22  # bytes
-
-
-def has_suffix(name: str | Path) -> bool:
-    """Return whether a name or path ends like a file of a scan, in lower or upper case."""
-    return find_suffix(name) != ""
-
-
-def strip_suffix(name: str) -> str:
-    """Return the name or path of a scan without its suffix, in lower or upper case; another name as it is."""
-    return name[: len(name) - len(find_suffix(name))]
-
-
-def find_suffix(name: str | Path) -> str:
-    """Return the longest suffix of a scan that a name or path ends in, in lower case; empty when there is none."""
-    return max((suffix for suffix in SUFFIXES if str(name).lower().endswith(suffix)), key=len, default="")
 
 
 class LoadScan(Transform):
@@ -54,6 +33,7 @@ class LoadScan(Transform):
         constant: whether all voxels may be equal, as in an empty mask.
         brain: whether a brain without skull with background zero is expected; masks and whole heads are none.
         max_voxels: voxels above which a file is refused by its header.
+        max_shear: degrees by which two axes of the voxels may be off a right angle without a warning.
 
     Raises:
         FileNotFoundError: On a file that does not exist.
@@ -61,10 +41,12 @@ class LoadScan(Transform):
             `max_voxels` below 1.
     """
 
-    def __init__(self, constant: bool = False, brain: bool | None = None, max_voxels: float = MAX_VOXELS) -> None:
+    def __init__(
+        self, constant: bool = False, brain: bool | None = None, max_voxels: float = MAX_VOXELS, max_shear: float = MAX_SHEAR
+    ) -> None:
         if not max_voxels >= 1:
             raise ValueError(f"max_voxels must be at least 1, got {max_voxels}")
-        self.constant, self.max_voxels = constant, max_voxels
+        self.constant, self.max_voxels, self.max_shear = constant, max_voxels, max_shear
         self.brain = not constant if brain is None else brain
 
     def __call__(self, path: str | Path) -> MetaTensor:
@@ -73,7 +55,7 @@ class LoadScan(Transform):
         Further axes of one voxel are dropped.
         """
         image = open_scan(path, self.max_voxels)
-        placement = place(image, path)
+        placement = place(image, path, self.max_shear)
         array = _read_intensities(image, path, self.constant)
         warnings = placement.warnings + (find_doubts(array, placement.affine) if self.brain else [])
         meta = {
@@ -141,11 +123,12 @@ def open_scan(path: str | Path, max_voxels: float = MAX_VOXELS) -> SpatialImage:
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist: give the file of a scan")
     if not has_suffix(path):
-        raise ValueError(f"{path} is no scan that can be read: accepted are names ending in {', '.join(SUFFIXES)}")
+        hint = "; unpack it" if path.suffix.lower() in PACKED else ""
+        raise ValueError(f"{path} is no scan that can be read: accepted are names ending in {', '.join(SUFFIXES)}{hint}")
     try:
         image: Any = open_nrrd(path) if path.name.lower().endswith(".nrrd") else nibabel.load(path)
     except Exception as error:  # nibabel, gzip, zlib, NumPy and SimpleITK each raise their own
-        raise ValueError(_describe_failure(path, _find_damage(path) or error)) from error
+        raise ValueError(describe_failure(path, find_damage(path) or error)) from error
     if not isinstance(image, SpatialImage) or image.affine is None:
         raise ValueError(f"{path} holds no image of voxels ({type(image).__name__}): accepted is a scan")
     shape = shape_of(image)
@@ -174,7 +157,7 @@ def _read_intensities(image: SpatialImage, path: str | Path, constant: bool) -> 
             _check_compressed(image, path)
         stored = np.asarray(image.dataobj).reshape(shape_of(image))
     except Exception as error:
-        raise ValueError(_describe_failure(Path(path), error)) from error
+        raise ValueError(describe_failure(Path(path), error)) from error
     with np.errstate(over="ignore", invalid="ignore"):
         array = stored.astype(np.float32)
     if not np.isfinite(array).all():
@@ -199,27 +182,6 @@ def _check_compressed(image: Any, path: str | Path) -> None:
             count += len(block)
     if not claimed <= count <= claimed + BLOCK:
         raise ValueError(f"its header says {claimed} bytes, it holds {'more' if count > claimed else count}")
-
-
-def _find_damage(path: Path) -> Exception | None:
-    """Return why the first block of a compressed file cannot be unpacked, which nibabel does not say; None when it can."""
-    try:
-        if path.name.lower().endswith(COMPRESSED):
-            with gzip.open(path) as file:
-                file.read(BLOCK)
-    except Exception as error:
-        return error
-    return None
-
-
-def _describe_failure(path: Path, error: Exception) -> str:
-    """Return a sentence on a file that could not be read."""
-    suffix = find_suffix(path)
-    if isinstance(error, ImportError) and suffix == ".mnc":
-        return f"{path} is of MINC 2, which needs the package h5py: pip install h5py, or convert the file to NIfTI (mnc2nii)"
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-    reason = lines[-1] if suffix == ".nrrd" else lines[0]  # SimpleITK begins with its own source code
-    return f"{path} cannot be read as {FORMATS[suffix]} ({reason}): is it complete?"
 
 
 def name_of(image: MetaTensor) -> str:
@@ -280,6 +242,7 @@ class LoadScand(MapTransform):
         allow_missing_keys: whether keys may be absent.
         max_voxels: voxels above which a file is refused by its header.
         check_brains: whether brains that do not look like one without skull carry a warning.
+        max_shear: degrees by which two axes of the voxels may be off a right angle without a warning.
     """
 
     def __init__(
@@ -289,10 +252,11 @@ class LoadScand(MapTransform):
         allow_missing_keys: bool = False,
         max_voxels: float = MAX_VOXELS,
         check_brains: bool = True,
+        max_shear: float = MAX_SHEAR,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
         flags = ensure_tuple_rep(constant, len(self.keys))
-        self.loaders = [LoadScan(flag, check_brains and not flag, max_voxels) for flag in flags]
+        self.loaders = [LoadScan(flag, check_brains and not flag, max_voxels, max_shear) for flag in flags]
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Return `data` with the images instead of their paths."""

@@ -10,7 +10,7 @@ import numpy as np
 from monai.transforms import Compose
 
 from bundle.data.caches import CachedScans
-from bundle.data.scans import has_suffix
+from bundle.data.formats import has_suffix
 from bundle.data.stored_scans import StoredScans
 from bundle.data.stores import DTYPES
 from bundle.workers import Workers

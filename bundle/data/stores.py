@@ -14,8 +14,9 @@ from monai.data import MetaTensor
 from monai.transforms import Compose
 from torch import Tensor
 
+from bundle.data.formats import has_suffix
 from bundle.data.headers import WARNINGS_KEY
-from bundle.data.scans import has_suffix, name_of, without_metadata
+from bundle.data.scans import name_of, without_metadata
 from bundle.data.signatures import RecordScansd, compute_signature
 from bundle.files import write_atomically
 from bundle.records import compute_fingerprint

@@ -96,6 +96,12 @@ def show_columns(names: Sequence[str]) -> str:
     return ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
 
 
+def show_values(values: pd.Series) -> str:
+    """Return the values of a column for a message, at most twelve, with how often each occurs, the most frequent first."""
+    counts = sorted(values.value_counts().items(), key=lambda item: (-item[1], str(item[0])))
+    return show_columns([f"{value} ({count})" for value, count in counts])
+
+
 def name_person(identifier: object) -> str:
     """Return the name by which a participant is recognised in another table: sub-01 and 01 are the same."""
     return str(identifier).removeprefix("sub-")

@@ -9,8 +9,8 @@ import pandas as pd
 from monai.data import Dataset, MetaTensor
 
 from bundle.data.discovery import DEAD, find_scan_files, find_source, is_dead
+from bundle.data.formats import strip_suffix
 from bundle.data.manifest import SPLITS, check_images, read_listed
-from bundle.data.scans import strip_suffix
 from bundle.errors import write_in_line
 from bundle.files import make_unique, unescape_name
 
@@ -167,4 +167,10 @@ def _name_scans(items: Sequence[dict[str, str]], folder: Path) -> list[str]:
         path = path.with_name(Path(item.get("raw_image", item["image"])).name)
         inside = path.is_relative_to(folder) and ".." not in path.parts
         names.append(strip_suffix(str(path.relative_to(folder) if inside else path.name)).replace("_desc-prepared", ""))
-    return make_unique(names, "_")
+    unique = make_unique(names, "_")
+    if changed := [(item["scan"], new) for item, name, new in zip(items, names, unique, strict=True) if new != name]:
+        sentence = (
+            "%d scans have the name of another one (first: outputs of %s are called %s): the table has scan and name of each"
+        )
+        logger.warning(sentence, len(changed), *changed[0])
+    return unique

@@ -161,8 +161,6 @@ class ICAMInferer(Inferer):
         """
         self.augmentation.check(len(network.attribute_encoder.image_size))
         check_whole("chunk_size", self.chunk_size, 1)
-        if self.source.num_samples < 2:
-            raise ValueError(f"num_samples must be at least 2 for a variance, got {self.source.num_samples}")
         if network.attribute_encoder.classifier is None:
             raise ValueError("inference predicts classes, and this network has no classifier (classification is false)")
         num_classes = len(network.class_attributes)

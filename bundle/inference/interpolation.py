@@ -11,9 +11,9 @@ from monai.networks.utils import eval_mode
 from monai.transforms import Compose, Invertd
 from torch import Tensor
 
+from bundle.data.formats import strip_suffix
 from bundle.data.headers import unpack_fields
 from bundle.data.intensities import RestoreIntensitiesd
-from bundle.data.scans import strip_suffix
 from bundle.files import announce, check_writable, write_nifti
 from bundle.inference.datasets import load_scan
 from bundle.inference.overview import save_strip

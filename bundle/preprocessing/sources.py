@@ -6,8 +6,8 @@ from pathlib import Path
 import pandas as pd
 
 from bundle.data.discovery import MAPS, PREPARED, find_scan_files, find_source
+from bundle.data.formats import strip_suffix
 from bundle.data.manifest import PATHS, check_images, read_listed
-from bundle.data.scans import strip_suffix
 from bundle.data.tables import read_table
 from bundle.files import make_unique
 

@@ -61,7 +61,7 @@ def test_everyone_may_be_held_out(make_bids, visits) -> None:
 def test_every_row_left_out_has_a_reason(make_bids, visits) -> None:
     manifest = read_adni(make_bids(visits))
     assert reasons(manifest) == {
-        "of another diagnosis than MCI, AD": 3,
+        "of another diagnosis than MCI, AD: CN (3)": 3,
         "another session of the participant": 16 + 2 * 4,
     }
     assert len(manifest) + len(manifest.attrs[EXCLUSIONS]) == len(visits)

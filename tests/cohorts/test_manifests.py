@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from bundle.cohorts import write_manifest
-from bundle.cohorts.manifests import count_scans, format_counts
+from bundle.cohorts.exclusions import Exclusions
+from bundle.cohorts.manifests import count_scans, finish_manifest, format_counts
 from bundle.data import read_manifest
 
 
@@ -30,6 +31,16 @@ def test_any_manifest_is_counted_written_and_read_back(manifest: pd.DataFrame, t
 def test_other_endings_are_refused(manifest: pd.DataFrame, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="path must end in .tsv"):
         write_manifest(manifest, tmp_path / "manifest.csv")
+
+
+def test_every_reader_names_who_is_probably_in_two_splits(manifest: pd.DataFrame, caplog) -> None:
+    Path(manifest["image"][1]).write_text("another scan")
+    people = manifest.assign(participant_id=["A01", "a1"], split=["train", "test"])
+    finish_manifest(people, ["", ""], Exclusions("own"), single_class=True)
+    assert "A01 (train) and a1 (test) are probably one participant (1 such)" in caplog.text
+    caplog.clear()
+    finish_manifest(people.assign(split="train"), ["", ""], Exclusions("own"), single_class=True)
+    assert "probably" not in caplog.text
 
 
 @pytest.fixture

@@ -86,8 +86,8 @@ def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch, capl
 
 
 def test_images_of_other_endings_are_counted_in_a_warning(tmp_path: Path, caplog) -> None:
-    assert found_in(touch(tmp_path, "a.nii", "b.dcm", "c.nii.bz2", "d.json")) == ["a.nii"]
-    assert "2 left out: images of an ending that is not read (first: b.dcm)" in caplog.text
+    assert found_in(touch(tmp_path, "a.nii", "b.dcm", "c.nii.bz2", "d.json", "e.img.gz", "f.nii.zip")) == ["a.nii"]
+    assert "4 left out: images of an ending that is not read (first: b.dcm)" in caplog.text
 
 
 BIDS = ("sub-01/anat/sub-01_T1w.nii.gz", "sub-02/ses-1/anat/sub-02_ses-1_run-2_T1w.nii")

@@ -6,6 +6,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 from tiny_headers import write_header
 
 from bundle.data.headers import pack_fields, place, unpack_fields
@@ -65,6 +66,25 @@ def test_an_affine_that_no_scanner_gives_is_refused(tmp_path: Path, fields: dict
     with pytest.raises(ValueError, match=sentence) as caught:
         place(open_scan(path), path)
     assert str(caught.value).startswith(str(path)) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("angle", "doubtful"), [(0.0, False), (0.9, False), (1.1, True), (-30.0, True)])
+@pytest.mark.parametrize("shape", [(4, 3), (4, 3, 2)])
+def test_axes_off_a_right_angle_are_a_warning_beyond_the_tolerance(
+    tmp_path: Path, shape: tuple[int, ...], angle: float, doubtful: bool
+) -> None:
+    """Of an oblique scan, with edges of 1, 2 and 3 mm, the second axis is brought nearer to the first, in degrees."""
+    turned, slanted = np.eye(4), np.diag([1.0, 2.0, 3.0, 1.0])
+    turned[:3, :3] = Rotation.from_euler("xyz", (10, -20, 30), degrees=True).as_matrix()
+    slanted[:2, 1] = 2 * np.sin(np.radians(angle)), 2 * np.cos(np.radians(angle))
+    image = nibabel.Nifti1Image(np.arange(np.prod(shape), dtype=np.float32).reshape(shape), None)
+    image.set_sform(turned @ slanted, 1)
+    nibabel.save(image, tmp_path / "scan.nii")
+    opened = open_scan(tmp_path / "scan.nii")
+    warnings = place(opened, tmp_path / "scan.nii").warnings
+    sentence = f"sheared affine: two axes of the voxels are {abs(angle):g} degrees off"
+    assert [warning.split(" a right")[0] for warning in warnings if "sheared" in warning] == [sentence] * doubtful
+    assert not any("sheared" in warning for warning in place(opened, tmp_path / "scan.nii", max_shear=31).warnings)
 
 
 def test_fields_come_out_of_the_metadata_as_they_went_in(tmp_path: Path) -> None:

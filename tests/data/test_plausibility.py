@@ -1,10 +1,14 @@
 """Whether an image looks like a brain without skull."""
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 
+import bundle.simulation
 from bundle.data.plausibility import find_doubts, find_odd_intensities, measure_volume
 
 EDGE = 4.0  # mm
@@ -48,7 +52,7 @@ def test_what_is_no_brain_is_named(spatial_dims: int, change: Callable[[np.ndarr
     assert kind in [doubt.split(":")[0] for doubt in find_doubts(change(make_brain(spatial_dims)), AFFINE)]
 
 
-@pytest.mark.parametrize(("scale", "doubtful"), [(0.5, True), (0.8, False), (1.3, False), (1.5, True)])
+@pytest.mark.parametrize(("scale", "doubtful"), [(0.5, True), (0.85, True), (0.9, False), (1.2, False), (1.3, True), (1.5, True)])
 def test_volumes_of_brains_are_kept_to_loosely(scale: float, doubtful: bool) -> None:
     doubts = find_doubts(make_brain(3), np.diag([*[EDGE * scale] * 3, 1.0]))
     assert [doubt.split(":")[0] for doubt in doubts] == ["volume is no brain's"] * doubtful
@@ -59,7 +63,36 @@ def test_a_slice_larger_than_a_brain_is_named(shape: tuple[int, ...]) -> None:
     brain = make_brain(2).reshape(shape)
     assert find_doubts(brain, AFFINE) == []
     (doubt,) = find_doubts(brain, np.diag([1.6 * EDGE] * 3 + [1.0]))
-    assert doubt.startswith("area is no brain's: 36") and "expected are 350 at most" in doubt
+    assert doubt.startswith("area is no brain's: 36") and "expected are 10 to 350 cm2" in doubt
+
+
+def test_voxel_sizes_in_centimetres_are_named(spatial_dims: int) -> None:
+    (doubt,) = find_doubts(make_brain(spatial_dims), np.diag([EDGE / 10] * 3 + [1.0]))
+    kind = {2: "area is no brain's: 1 cm2", 3: "volume is no brain's: 1 ml"}[spatial_dims]
+    assert doubt.startswith(kind) and doubt.endswith("are read as mm, so multiply them by 10")
+
+
+@pytest.mark.parametrize(
+    ("turn", "sentence"),
+    [
+        (np.diag([1.0, 1.0, 1.0]), None),
+        (np.diag([-1.0, 1.0, 1.0]), None),  # left and right are not told apart by shape
+        (np.array([[1.0, 0.0, 0.0], [0.0, 0.98, -0.2], [0.0, 0.2, 0.98]]), None),  # a head that nods by 12 degrees, or looks up
+        (np.array([[1.0, 0.0, 0.0], [0.0, 0.98, 0.2], [0.0, -0.2, 0.98]]), None),
+        (np.diag([1.0, 1.0, -1.0]), "orientation: by its header the brain lies upside down"),
+        (np.diag([1.0, -1.0, 1.0]), "orientation: by its header the brain lies back to front"),
+        (np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]]), r"orientation: .* 0\.79 times as long .* by 90 degrees"),
+        (np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]), r"orientation: .* 0\.83 times as long .* by 90 degrees"),
+    ],
+)
+def test_a_brain_that_does_not_lie_upright_by_its_header_is_named(turn: np.ndarray, sentence: str | None) -> None:
+    scan = nibabel.load(Path(bundle.simulation.__file__).parent / "colin27" / "ch2bet.nii.gz")
+    header, voxels = np.eye(4), np.float32(scan.dataobj)[::2, ::2, ::2]
+    header[:3, :3] = turn @ scan.affine[:3, :3] * 2
+    for order in (slice(None), slice(None, None, -1)):  # however the voxels are stored
+        stored = header @ np.diag([1.0, 1.0, order.step or 1, 1.0])
+        doubts = find_doubts(voxels[..., order], stored)
+        assert len(doubts) == (sentence is not None) and all(re.match(sentence or "", doubt) for doubt in doubts), doubts
 
 
 def test_volume_is_in_millilitres() -> None:

@@ -13,7 +13,7 @@ import torch
 from monai.data import MetaTensor
 
 from bundle.data import CompleteImagesd, LoadScan, LoadScand, check_mask
-from bundle.data.scans import _describe_failure, has_suffix, read_volume, strip_suffix
+from bundle.data.scans import read_volume
 
 OBLIQUE = np.array([[0.0, -2.0, 0.0, 5.0], [1.5, 0.0, 0.0, -7.0], [0.0, 0.0, 2.5, 9.0], [0.0, 0.0, 0.0, 1.0]])
 
@@ -199,16 +199,6 @@ def test_doubts_about_a_scan_are_in_its_metadata_and_not_those_of_masks_and_head
     for load in (LoadScan(constant=True), LoadScan(brain=False), LoadScand("image", check_brains=False)):
         image = load({"image": path})["image"] if isinstance(load, LoadScand) else load(path)
         assert "warnings" not in image.meta
-
-
-def test_errors_without_words_have_the_name_of_their_kind() -> None:
-    assert "(MemoryError): is it complete?" in _describe_failure(Path("a.nii"), MemoryError())
-
-
-def test_suffixes_are_taken_off_in_any_case() -> None:
-    names = ("a.b.nii.gz", "a.b.NII.GZ", "a.b.Nii", "a.b.MGZ", "a.b.img", "a.b.nrrd")
-    assert {strip_suffix(name) for name in names} == {"a.b"} and all(map(has_suffix, names))
-    assert strip_suffix("a.tsv") == "a.tsv" and not has_suffix("a.tsv")
 
 
 def test_empty_mask_can_be_read_but_is_found(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bundle.data.tables import find_line, find_name, name_person, read_ages, read_dates, read_header, read_table
+from bundle.data.tables import find_line, find_name, name_person, read_ages, read_dates, read_header, read_table, show_values
 
 ROWS = (("participant_id", "age", "site"), ("sub-1", "61.5", "Köln"), ("sub-2", "n/a", "Ulm, B"))
 
@@ -189,3 +189,8 @@ def test_dates_that_cannot_be_read_are_refused_with_their_row(values: tuple[str,
 
 def test_participants_are_the_same_with_and_without_prefix() -> None:
     assert name_person("sub-01") == name_person("01") == "01"
+
+
+def test_values_are_shown_with_their_counts_the_most_frequent_first() -> None:
+    assert show_values(pd.Series(["b", "c", "a", "c"])) == "c (2), a (1), b (1)"
+    assert show_values(pd.Series([f"v{index:02d}" for index in range(15)])).endswith("v11 (1) and 3 more")

@@ -22,10 +22,13 @@ def test_folder_is_searched_in_depth(tmp_path: Path) -> None:
     assert [item["name"] for item in found] == ["a", "b", "sub-1/anat/c"]
 
 
-def test_names_are_unique(tmp_path: Path) -> None:
-    _touch(tmp_path / "a.nii")
-    _touch(tmp_path / "a.nii.gz")
-    assert [item["name"] for item in find_scans(tmp_path)] == ["a", "a_2"]
+def test_names_are_unique_and_no_scan_takes_the_name_of_another(tmp_path: Path, caplog) -> None:
+    names = {"a.nii": "a", "a.nii.gz": "a_3", "a_2.nii": "a_2", "b.nii": "b"}
+    for name in names:
+        _touch(tmp_path / name)
+    found = find_scans(tmp_path)
+    assert {Path(item["scan"]).name: item["name"] for item in found} == names
+    assert f"(first: outputs of {tmp_path / 'a.nii.gz'} are called a_3): the table has scan and name of each" in caplog.text
 
 
 def test_same_name_in_two_folders_is_mirrored(tmp_path: Path) -> None:

@@ -94,8 +94,9 @@ def test_without_a_target_value_a_network_with_regression_gives_the_age(make_net
 def test_wrong_settings_are_refused(make_network: Make, image: torch.Tensor) -> None:
     with pytest.raises(ValueError, match="target must be a class, 0 to 1, or null, got -1"):
         infer(make_network(), image, target=-1)
-    with pytest.raises(ValueError, match="num_samples must be at least 2"):
-        infer(make_network(), image, 1)
+    for number in (1, 0, -1, "2"):
+        with pytest.raises(ValueError, match=f"num_samples must be a whole number of at least 2, got {number!r}"):
+            infer(make_network(), image, number)
     with pytest.raises(ValueError, match="target_value 70 needs a network with regression, and this one has none"):
         infer(make_network(), image, regression=AgeRegression(70))
 

@@ -80,7 +80,7 @@ def test_a_full_disk_leaves_no_part_of_a_row(table: ScanTable, monkeypatch: pyte
         monkeypatch.context() as patch,
         pytest.raises(OSError, match=r"predictions\.csv cannot be written to \(the disk is full\): the same command goes on"),
     ):
-        patch.setattr(Path, "open", FullDisk)
+        patch.setattr(Path, "open", lambda path, *_, **__: FullDisk(path))
         table.append(ROWS[0])
     assert table.path.read_bytes() == before
 

@@ -18,8 +18,8 @@ def test_a_good_scan_has_no_problem() -> None:
     ("name", "value", "sentence"),
     [
         ("num_slices", 5, "has 5 voxels along an axis: accepted are 20 or more (limits#num_slices)"),
-        ("brain_volume_ml", 300.0, "shows a brain of 300 ml: accepted are 800 to 2400 ml (limits#brain_volume)"),
-        ("brain_volume_ml", 4000.0, "shows a brain of 4000 ml: accepted are 800 to 2400 ml"),
+        ("brain_volume_ml", 300.0, "shows a brain of 300 ml: accepted are 900 to 2100 ml (limits#brain_volume)"),
+        ("brain_volume_ml", 4000.0, "shows a brain of 4000 ml: accepted are 900 to 2100 ml"),
         ("smallest_scale", 0.5, "is scaled by 0.50 to fit the template: accepted are 0.7 to 1.4 (limits#scale)"),
         ("largest_scale", 1.5, "is scaled by 1.50 to fit the template: accepted are 0.7 to 1.4"),
         ("template_correlation", 0.3, "correlates with the template by 0.30 after registration: accepted are 0.6 or more"),
