@@ -5,8 +5,8 @@ Usage: python scripts/benchmark.py steps   [--reference FOLDER] [--rounds 5] [--
        python scripts/benchmark.py growth  [--rounds 3]   an iteration and maps over voxels, batch and draws, with exponents
        python scripts/benchmark.py parts   [--rounds 5]   an iteration with other parts
 
-FOLDER is a checkout of the authors' code, https://github.com/CherBass/ICAM. All times are CPU seconds, medians of computations
-that take turns. Memory is that of a process of its own, less what it takes before it computes, MiB.
+FOLDER is a checkout of the authors' code, https://github.com/CherBass/ICAM. Computations take turns, each in its own process.
+All times are CPU seconds, medians. Memory is that of the process, less what it takes before it computes, MiB.
 """
 
 import argparse
@@ -18,7 +18,7 @@ import torch
 from performance.convolutions import record_convolutions
 from performance.ours import PAPER, make_maps, make_step
 from performance.reference import Reference
-from performance.timing import find_peak, fit_exponent, measure_memory, print_table, time_interleaved
+from performance.timing import fit_exponent, measure_interleaved, print_table, repeat
 
 from bundle.networks import Generator
 
@@ -30,7 +30,7 @@ CASES: dict[str, dict[str, Any]] = {
 }
 SAMPLES = {"slices": (SLICE, 50), "volumes": (VOLUME, 10)}  # grid and number of draws
 SHIPPED, PLAIN, WIDE, DEFAULT = "authors' code as shipped", "without anomaly detection", "the paper's networks", "default"
-ALONE = "{}: its convolutions alone"
+ALONE = "{}, convolutions alone"
 SIZES = ([32, 48, 32], [64, 80, 64], [96, 112, 96])  # voxels
 BATCHES, DRAWS = (4, 8, 16, 32), (10, 50, 250)
 PARTS: dict[str, dict[str, Any]] = {
@@ -60,12 +60,17 @@ def make_work(task: str, size: list[int], count: int, reference: str = "") -> Ca
     """Build a computation.
 
     Args:
-        task: "step" or "maps", of ours "default" or "wide", or of the "reference" with or without "plain", such as "step wide".
+        task: "step", its "convolutions" or "maps", of ours "default" or "wide", or of the reference "shipped" or "plain", such as
+            "step wide"; or "part" and one of `PARTS`.
         size: voxels along each axis.
         count: scans of a batch, or draws.
         reference: checkout of the authors' code.
     """
     kind, _, variant = task.partition(" ")
+    if kind == "part":
+        return make_step([], PARTS[variant])[0]
+    if kind == "convolutions":
+        return record_convolutions(make_work(f"step {variant}", size, count))
     if variant in ("shipped", "plain"):
         model, scans = Reference(reference, size, count if kind == "step" else 2), torch.rand(max(count, 2), 1, *size) * 2 - 1
         if kind == "maps":
@@ -83,19 +88,18 @@ def compare_steps(reference: str, rounds: int, cases: list[str]) -> None:
     for case, settings in CASES.items():
         if cases and not any(word in case for word in cases):
             continue
-        size, count = settings["size"], settings["batch_size"]
+        where = {"size": settings["size"], "count": settings["batch_size"], "reference": reference}
         variants = {DEFAULT: "default", WIDE: "wide"} | ({PLAIN: "plain", SHIPPED: "shipped"} if reference else {})
-        work = {name: make_work(f"step {variant}", size, count, reference) for name, variant in variants.items()}
-        for name in (DEFAULT, WIDE):
-            work[ALONE.format(name)] = record_convolutions(work[name])
-        times = time_interleaved(work, rounds)
+        work = {name: (f"step {variant}", where) for name, variant in variants.items()}
+        work |= {ALONE.format(name): (f"convolutions {variants[name]}", where) for name in (DEFAULT, WIDE)}
+        measured = measure_interleaved(work, rounds)
         rows = []
-        for name, variant in variants.items():
-            memory = measure_memory(f"step {variant}", size=size, count=count, reference=reference)
-            alone = times[name] / times[ALONE.format(name)] if name in (DEFAULT, WIDE) else "-"
-            ratio = times[SHIPPED] / times[name] if reference else "-"
-            rows.append([name, times[name], ratio, times[PLAIN] / times[name] if reference else "-", alone, round(memory)])
-        print(f"Training iteration, {case}, {'x'.join(map(str, size))}\n")
+        for name in variants:
+            seconds, memory = measured[name]
+            alone = seconds / measured[ALONE.format(name)].seconds if name in (DEFAULT, WIDE) else "-"
+            ratios = [measured[other].seconds / seconds if reference else "-" for other in (SHIPPED, PLAIN)]
+            rows.append([name, seconds, *ratios, alone, round(memory)])
+        print(f"Training iteration, {case}, {'x'.join(map(str, settings['size']))}\n")
         columns = ["networks", "CPU s", f"{SHIPPED}, times as long", f"{PLAIN}, times as long", "over its convolutions", "MiB"]
         print_table(columns, rows)
 
@@ -104,13 +108,11 @@ def compare_maps(reference: str, rounds: int) -> None:
     """Print time and memory of the sampled maps of one scan."""
     for name, (size, count) in SAMPLES.items():
         variants = {DEFAULT: "default", WIDE: "wide"} | ({SHIPPED: "shipped"} if reference else {})
-        times = time_interleaved({
-            title: make_work(f"maps {variant}", size, count, reference) for title, variant in variants.items()
-        }, rounds)  # fmt: skip
+        where = {"size": size, "count": count, "reference": reference}
+        measured = measure_interleaved({title: (f"maps {variant}", where) for title, variant in variants.items()}, rounds)
         rows = []
-        for title, variant in variants.items():
-            memory = measure_memory(f"maps {variant}", size=size, count=count, reference=reference)
-            rows.append([title, times[title], times[SHIPPED] / times[title] if reference else "-", round(memory)])
+        for title, (seconds, memory) in measured.items():
+            rows.append([title, seconds, measured[SHIPPED].seconds / seconds if reference else "-", round(memory)])
         print(f"{count} maps of one scan, {name}, {'x'.join(map(str, size))}\n")
         print_table(["networks", "CPU s", f"{SHIPPED}, times as long", "MiB"], rows)
 
@@ -124,38 +126,24 @@ def show_growth(rounds: int) -> None:
         ("maps of a volume over draws", "maps default", [float(count) for count in DRAWS], [(VOLUME, n) for n in DRAWS]),
     ]
     for title, task, values, settings in series:
-        times = time_interleaved(
-            {str(value): make_work(task, *each) for value, each in zip(values, settings, strict=True)}, rounds
-        )
-        memory = [measure_memory(task, size=size, count=count) for size, count in settings]
-        print(
-            f"{title}: time ~ ^{fit_exponent(values, list(times.values())):.2f}, memory ~ ^{fit_exponent(values, memory):.2f}\n"
-        )
-        print_table(
-            ["size", "CPU s", "MiB"], [[int(v), t, round(m)] for v, t, m in zip(values, times.values(), memory, strict=True)]
-        )
+        work = {str(index): (task, {"size": size, "count": count}) for index, (size, count) in enumerate(settings)}
+        seconds, memory = zip(*measure_interleaved(work, rounds).values(), strict=True)
+        print(f"{title}: time ~ ^{fit_exponent(values, seconds):.2f}, memory ~ ^{fit_exponent(values, memory):.2f}\n")
+        print_table(["size", "CPU s", "MiB"], [[int(v), t, round(m)] for v, t, m in zip(values, seconds, memory, strict=True)])
 
 
 def compare_parts(rounds: int) -> None:
     """Print time and number of parameters of an iteration of slices with other parts."""
-    steps = {name: make_step([], changes) for name, changes in PARTS.items()}
-    times = time_interleaved({name: step for name, (step, _) in steps.items()}, rounds)
-    print_table(["parts", "CPU s", "parameters"], [[name, seconds, steps[name][1]] for name, seconds in times.items()])
-
-
-def print_memory(task: str, settings: str) -> None:
-    """Print by how much a computation raises the largest memory of this process, MiB."""
-    work = make_work(task, **json.loads(settings))
-    before = find_peak()
-    for _ in range(2):
-        work()
-    print(find_peak() - before)
+    measured = measure_interleaved({name: (f"part {name}", {"size": SLICE, "count": 0}) for name in PARTS}, rounds)
+    parameters = [make_step([], changes)[1] for changes in PARTS.values()]
+    rows = [[name, each.seconds, count] for (name, each), count in zip(measured.items(), parameters, strict=True)]
+    print_table(["parts", "CPU s", "parameters"], rows)
 
 
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("verb", choices=["steps", "maps", "growth", "parts", "memory_of"])
+    parser.add_argument("verb", choices=["steps", "maps", "growth", "parts", "repeat"])
     parser.add_argument("arguments", nargs="*", help=argparse.SUPPRESS)
     parser.add_argument("--reference", default="", help="checkout of the authors' code")
     parser.add_argument("--rounds", type=int, default=5, help="how often each computation is timed")
@@ -168,7 +156,7 @@ def main() -> None:
         "maps": lambda: compare_maps(given.reference, given.rounds),
         "growth": lambda: show_growth(given.rounds),
         "parts": lambda: compare_parts(given.rounds),
-        "memory_of": lambda: print_memory(*given.arguments),
+        "repeat": lambda: repeat(make_work(given.arguments[0], **json.loads(given.arguments[1]))),
     }
     verbs[given.verb]()
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bundle.networks.blocks import DownBlock, FoldedConvolution, ResidualBlock, fold
+from bundle.networks.norms import INSTANCE
 from bundle.ranks import draw_normal
 
 CONTENT_STRIDE = 4  # image size / content latent size
@@ -50,7 +51,7 @@ class ContentEncoder(nn.Module):
         self.keep_image = keep_image
         self.stride = CONTENT_STRIDE
         self.noise = noise
-        adn: dict[str, Any] = {"norm": "instance", "act": "relu"}
+        adn: dict[str, Any] = {"norm": INSTANCE, "act": "relu"}
         if full_resolution:
             first = Convolution(spatial_dims, in_channels, channels, **adn)
             halving: list[nn.Module] = [first, Convolution(spatial_dims, channels, 2 * channels, strides=2, **adn)]

@@ -9,6 +9,7 @@ from monai.data import Dataset
 
 from bundle import CONFIGS
 from bundle.attribution import EncodedScans, PriorSource, sampled_maps
+from bundle.memory import keep_memory
 from bundle.training import ICAMTrainer
 from bundle.training.augmentation import move_batch
 
@@ -29,6 +30,7 @@ def make_parser(overlays: Sequence[str], changes: Mapping[str, Any]) -> ConfigPa
     labels = [index * 2 // count for index in range(count)]
     items = [{"image": torch.rand(1, *size) * 2 - 1, "label": label} for label in labels]
     parser.update({"train#dataset": Dataset(items), "train#dataloader#batch_sampler#labels": labels})
+    keep_memory(parser["keep_memory"])
     parser.update(
         {
             "train#trainer#prepare_batch": move_batch,
