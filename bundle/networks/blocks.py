@@ -55,8 +55,8 @@ class MergingBlock(ResidualBlock):
         conv, count, times = self.first.conv, features.shape[1], others.shape[0] // features.shape[0]
         shared = conv._conv_forward(features, conv.weight[:, :count], None)  # (B, out_channels, H, W[, D])
         own = conv._conv_forward(others, conv.weight[:, count:], conv.bias)  # (n * B, out_channels, H, W[, D])
-        together = (own.unflatten(0, [times, -1]) + shared).flatten(0, 1)
-        return self.shortcut(torch.cat([repeat(features, times), others], dim=1)) + self.second(self.first.adn(together))
+        merged = self.second(self.first.adn(own + repeat(shared, times)))
+        return self.shortcut(torch.cat([repeat(features, times), others], dim=1)) + merged
 
 
 class DownBlock(nn.Module):
