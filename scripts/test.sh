@@ -9,4 +9,4 @@ ruff format --check --quiet bundle scripts tests
 mypy
 lint-imports
 export OMP_NUM_THREADS=1 # of each of two processes
-pytest -n "${jobs:-2}" --dist loadfile --no-loadscope-reorder "$@" # in the order of tests/conftest.py
+pytest -n "${jobs:-2}" --dist loadfile --no-loadscope-reorder --durations 40 "$@" # in the order of tests/conftest.py

@@ -1,6 +1,6 @@
 """Blocks that the encoders and the generators are made of."""
 
-from typing import Any, Final
+from typing import Any
 
 import torch
 from monai.networks.blocks import Convolution
@@ -33,30 +33,6 @@ class ResidualBlock(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Return features of shape (B, out_channels, H, W[, D])."""
         return self.shortcut(features) + self.second(self.first(features))
-
-
-class MergingBlock(ResidualBlock):
-    """A residual block that sees features with several others: what its first convolution makes of the features is shared."""
-
-    merges: Final[bool] = True
-
-    def forward(self, features: Tensor, others: Tensor | None = None) -> Tensor:
-        """Return what a `ResidualBlock` does of the features and the others as the channels after them.
-
-        Args:
-            features: shape (B, C, H, W[, D]).
-            others: n for each of the features, shape (n * B, in_channels - C, H, W[, D]); number i goes with features i modulo B.
-
-        Returns:
-            Shape (n * B, out_channels, H, W[, D]).
-        """
-        if others is None:
-            return self.shortcut(features) + self.second(self.first(features))
-        conv, count, times = self.first.conv, features.shape[1], others.shape[0] // features.shape[0]
-        shared = conv._conv_forward(features, conv.weight[:, :count], None)  # (B, out_channels, H, W[, D])
-        own = conv._conv_forward(others, conv.weight[:, count:], conv.bias)  # (n * B, out_channels, H, W[, D])
-        merged = self.second(self.first.adn(own + repeat(shared, times)))
-        return self.shortcut(torch.cat([repeat(features, times), others], dim=1)) + merged
 
 
 class DownBlock(nn.Module):

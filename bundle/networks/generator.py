@@ -13,23 +13,11 @@ from monai.networks.blocks import Convolution
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bundle.networks.blocks import MergingBlock, ResidualBlock, enlarge, repeat, transposed, unfold, up_block
+from bundle.networks.blocks import ResidualBlock, enlarge, repeat, transposed, unfold, up_block
 from bundle.networks.encoders import ATTRIBUTE_STRIDE, CONTENT_STRIDE
 from bundle.networks.norms import INSTANCE
 
 START = 0.1  # scale of the first weights of what moves a scan, so that learning starts from the scan itself
-
-
-class Layers(nn.Sequential):
-    """Layers that see contents with widened attributes, which the first layer merges."""
-
-    def forward(self, content: Tensor, attribute: Tensor | None = None) -> Tensor:
-        """Return features of contents (B, C, H/4, W/4[, D/4]), and of attributes (n * B, C', H/4, W/4[, D/4]) where there are."""
-        features = content
-        for layer in self:
-            # not isinstance, which TorchScript takes for false when it compiles a class twice
-            features = layer(features, attribute) if hasattr(layer, "merges") else layer(features)
-        return features
 
 
 class Decoder(nn.Module):
@@ -75,7 +63,9 @@ class Generator(Decoder):
 
     def forward(self, content: Tensor, attribute: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return images in [-1, 1], shape (n * B, out_channels, H, W[, D])."""
-        return self.draw(content, self.widen(attribute)).float().tanh()
+        content = repeat(content, attribute.shape[0] // content.shape[0])
+        latent = torch.cat([content, self.widen(attribute)], dim=1)  # (n * B, channels, H/4, W/4[, D/4])
+        return self.draw(latent).float().tanh()
 
 
 class ResidualGenerator(Decoder):
@@ -116,8 +106,8 @@ class ResidualGenerator(Decoder):
     def forward(self, content: Tensor, attribute: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return images in [-1, 1], shape (n * B, out_channels, H, W[, D])."""
         repeats = attribute.shape[0] // content.shape[0]
-        change = self.draw_change(content, self.widen(attribute))
-        return (repeat(self.draw_anatomy(content).float(), repeats) + change.float()).tanh()
+        latent = torch.cat([repeat(content, repeats), self.widen(attribute)], dim=1)  # (n * B, C, H/4, W/4[, D/4])
+        return (repeat(self.draw_anatomy(content).float(), repeats) + self.draw_change(latent).float()).tanh()
 
 
 class DeformingGenerator(Decoder):
@@ -189,7 +179,8 @@ class DeformingGenerator(Decoder):
         repeats = attribute.shape[0] // content.shape[0]
         features, own, _ = content.split([self.feature_channels, 1, self.image_channels], dim=1)
         own = functional.interpolate(own, attribute.shape[2:]).to(attribute)  # (B, 1, H/16, W/16[, D/16])
-        modes = self.blocks(features, self.widen(torch.cat([attribute, own])))  # ((n + 1) * B, channels, H/4, W/4[, D/4])
+        latent = torch.cat([repeat(features, repeats + 1), self.widen(torch.cat([attribute, own]))], dim=1)
+        modes = self.blocks(latent)  # ((n + 1) * B, channels, H/4, W/4[, D/4])
         strength = 1 + self.strengthen(torch.cat([attribute, own]).flatten(1))  # ((n + 1) * B, channels)
         places = self.place(modes * strength.reshape(list(strength.shape) + [1] * (modes.ndim - 2))).float()
         wanted, present = places.split([attribute.shape[0], content.shape[0]])
@@ -237,7 +228,7 @@ def _draw(
     out_channels: int,
     norm: str | tuple | None,
     full_resolution: bool,
-) -> "Layers":
+) -> nn.Module:
     """Layers from the content's grid to the image."""
     half = channels // 2
     layers = [*_blocks(spatial_dims, in_channels, channels, num_blocks, norm), up_block(spatial_dims, channels, half)]
@@ -246,11 +237,10 @@ def _draw(
         layers.append(Convolution(spatial_dims, half // 2, out_channels, kernel_size=1, conv_only=True))
     else:
         layers.append(transposed(spatial_dims, half, out_channels, conv_only=True))
-    return Layers(*layers)
+    return nn.Sequential(*layers)
 
 
-def _blocks(spatial_dims: int, in_channels: int, channels: int, num_blocks: int, norm: str | tuple | None) -> "Layers":
+def _blocks(spatial_dims: int, in_channels: int, channels: int, num_blocks: int, norm: str | tuple | None) -> nn.Sequential:
     """Residual blocks on the content's grid."""
-    kinds = [MergingBlock] + [ResidualBlock] * (num_blocks - 1)
-    sizes = pairwise([in_channels] + [channels] * num_blocks)
-    return Layers(*(kind(spatial_dims, *size, norm=norm) for kind, size in zip(kinds, sizes, strict=True)))
+    sizes = [in_channels] + [channels] * num_blocks
+    return nn.Sequential(*(ResidualBlock(spatial_dims, before, after, norm=norm) for before, after in pairwise(sizes)))

@@ -6,7 +6,7 @@ from monai.networks.blocks import Convolution
 from monai.networks.layers.factories import Pool
 from monai.networks.utils import pixelunshuffle
 
-from bundle.networks.blocks import DownBlock, FoldedConvolution, MergingBlock, PooledConvolution, enlarge, fold, unfold
+from bundle.networks.blocks import DownBlock, FoldedConvolution, PooledConvolution, enlarge, fold, unfold
 
 
 def test_unfolding_undoes_folding(image: torch.Tensor) -> None:
@@ -32,14 +32,6 @@ def test_a_pooled_convolution_is_a_convolution_and_then_average_pooling(image: t
     conv = type(both.conv)(2, 3, kernel_size, padding=kernel_size // 2)
     conv.load_state_dict(both.conv.state_dict())
     torch.testing.assert_close(both(features), Pool[Pool.AVG, spatial_dims](2)(conv(features)), atol=1e-6, rtol=1e-5)
-
-
-@pytest.mark.parametrize("out_channels", [3, 5])
-def test_merging_is_the_block_of_all_channels_together(image: torch.Tensor, out_channels: int) -> None:
-    block = MergingBlock(image.ndim - 2, 3, out_channels)
-    features, others = torch.cat([image, -image.square()], dim=1)[:2], torch.cat([image, image.exp(), image.sin()])[:6]
-    together = torch.cat([features.repeat(3, *[1] * (image.ndim - 1)), others], dim=1)
-    torch.testing.assert_close(block(features, others), block(together), atol=1e-5, rtol=1e-5)
 
 
 def test_a_down_block_keeps_the_names_of_its_weights(spatial_dims: int) -> None:
