@@ -47,6 +47,8 @@ def draws_on_processor() -> Iterator[None]:
     originals = {name: getattr(torch, name) for name in ("randn", "rand", "randn_like")}
 
     def draw(name: str) -> Callable[..., torch.Tensor]:
+        """Return a function of PyTorch that draws on the processor and moves what it has drawn."""
+
         def drawn(*shape: Any, device: Any = None, **settings: Any) -> torch.Tensor:
             if "generator" in settings:
                 return originals[name](*shape, device=device, **settings)
