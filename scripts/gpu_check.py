@@ -101,8 +101,8 @@ def compare_resumed(device: str, folder: Path) -> float:
     for name in ("whole", "killed"):
         options = {"dataset_dir": folder / "cohort", "output_dir": folder / name, "device": device, **TRAINING}
         command = [sys.executable, "-W", "ignore", "-m", "monai.bundle", "run", "training", "--config_file"]
-        command += ["['configs/train.yaml','configs/squares.yaml']", *(str(word) for pair in options.items() for word in pair)]
-        command[7::2] = [f"--{key}" for key in command[7::2]]
+        command += ["['configs/train.yaml','configs/squares.yaml']"]
+        command += [word for key, value in options.items() for word in (f"--{key}", str(value))]
         table = folder / name / "train" / "train.csv"
         for number in range(2 if name == "killed" else 1):
             with (folder / "log.txt").open("a") as log:

@@ -23,7 +23,8 @@ class PythonProcess:
     """
 
     def __init__(self, arguments: list[object], folder: Path = ROOT, output: Path | None = None, **variables: str) -> None:
-        self.output = output or Path(tempfile.mkstemp(suffix=".log")[1])
+        self.output = output or Path(tempfile.mkdtemp(), "output.log")
+        self.output.touch()
         environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""} | variables
         words = [str(word) for word in arguments]
         self.process = CONTEXT.Process(target=execute, args=(words, folder, dict(environment), self.output))

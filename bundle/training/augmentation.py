@@ -132,15 +132,17 @@ class BatchAugmentation:
             changes: what is changed in each.
         """
         column = (-1, *[1] * (image.ndim - 1))
-        flips, positions, gammas, noises = (part.to(image.device, non_blocking=True) for part in changes[:4])
+        flips, positions, gammas = (part.to(image.device, non_blocking=True) for part in changes[:3])
         image = torch.where(flips.view(column), image.flip(2 + self.flip_axis), image)
         if self.rotation or np.any(self.scaling) or np.any(self.translation):
             image = _move(image, positions)
         least, largest = (values.view(column) for values in torch.aminmax(image.flatten(1), dim=1))
         span = (largest - least).clamp_min(1e-7)
         image = ((image - least) / span).pow(gammas.view(column)) * span + least
-        drawn = torch.stack([_draw_noise(each, seed) for each, seed in zip(image, changes.seeds, strict=True)])
-        return image + drawn * noises.view(column)
+        for scan, noise, seed in zip(image, changes.noises.tolist(), changes.seeds, strict=True):
+            if noise:
+                scan += noise * _draw_noise(scan, seed)
+        return image
 
 
 def _spread(value: float | Sequence[float], dims: int) -> list[float]:
