@@ -1,9 +1,15 @@
 """Small networks and batches that the tests share."""
 
+import copy
+import functools
+from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from monai.bundle import ConfigParser
 
 from bundle.networks import ICAM, AttributeEncoder, ContentEncoder, DeformingGenerator, Generator, ResidualGenerator
 
@@ -11,9 +17,9 @@ SIZES = {2: (32, 48), 3: (32, 16, 32)}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with files of slow tests, so that none of them is left to one of two processes in the end."""
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    """Begin with the files of most slow tests, so that none of them is left to one of two processes in the end."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
 
 
 @pytest.hookimpl(wrapper=True)
@@ -22,6 +28,23 @@ def pytest_runtest_makereport() -> Iterator[None]:
     report = yield
     report.sections = [(name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections]
     return report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def configs_read_once() -> Iterator[None]:
+    """Read a config file again only when it has changed: tests read the same ones hundreds of times."""
+    original = ConfigParser.load_config_file
+    read = functools.cache(lambda path, changed: original(path))
+
+    def load(path: str | Path, **_: Any) -> dict[str, Any]:
+        if not Path(path).is_file():
+            return original(path)  # its error
+        state = Path(path).stat()
+        return copy.deepcopy(read(Path(path).resolve(), (state.st_mtime_ns, state.st_size)))
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(ConfigParser, "load_config_file", staticmethod(load))
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -1,27 +1,14 @@
 """What the README and the pages document: commands and Python snippets."""
 
-import copy
-import functools
 import re
 import shlex
 import textwrap
 from pathlib import Path
-from typing import Any
-
-from monai.bundle import ConfigParser
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 PACKED = "bundles/brain_mri_feature_attribution/"  # of the page on sharing: the bundle, unpacked
 INLINE = r"`(?:python -m monai\.bundle run )?((?:\w+ )?--config_file [^`]+)`"  # the start of a command is left out in text
-
-load_config = functools.cache(ConfigParser.load_config_file)  # most of the time is spent on reading YAML
-
-
-def load_cached(path: str | Path, **_: Any) -> dict[str, Any]:
-    """Read a config file once; in place of `ConfigParser.load_config_file`."""
-    return copy.deepcopy(load_config(str(Path(path).resolve())))
-
 
 def read_lines(page: Path) -> list[str]:
     """Return the lines of a page's indented blocks, with the shell variables that are set before them."""

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from documentation import ROOT, load_cached, read_commands, read_scripts, read_snippets, split_options
+from documentation import ROOT, read_commands, read_scripts, read_snippets, split_options
 from monai.bundle import ConfigParser
 from monai.bundle import run as run_bundle
 from monai.utils import set_determinism
@@ -249,7 +249,6 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
     level = logging.getLogger().level
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.chdir(tmp_path_factory.mktemp("root"))
-        monkeypatch.setattr(ConfigParser, "load_config_file", load_cached)
         monkeypatch.setattr(sys, "excepthook", sys.excepthook)
         monkeypatch.setattr(signal, "signal", lambda *_: None)  # commands have a Ctrl-C of their own
         make_inputs()

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from documentation import PAGES, ROOT, load_cached, read_commands, split_options
+from documentation import PAGES, ROOT, read_commands, split_options
 from monai.bundle import ConfigParser
 
 from bundle.guards import check_overrides
@@ -19,7 +19,6 @@ def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     for name in ("my.yaml", "mine.yaml", "tiny.yaml"):
         (tmp_path / name).write_text("{}\n")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(ConfigParser, "load_config_file", load_cached)
     return tmp_path
 
 
