@@ -24,8 +24,8 @@ from bundle.errors import find_cause
 from bundle.files import check_writable, make_nifti
 from bundle.guards import read_configs, suggest
 from bundle.inference.datasets import FAILURE, attempt
+from bundle.inference.explained_scans import list_warnings, take_array, write_explanation
 from bundle.inference.overview import draw_overview, name_class
-from bundle.inference.predictions import list_warnings, take_array, write_explanation
 from bundle.networks import ICAM
 from bundle.renaming import is_path, quote
 
