@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bundle.explanation import Explanation, TrainedNetwork, load
+    from bundle.explanation import Explanation
+    from bundle.trained_network import TrainedNetwork, load
 
 _PACKAGE = Path(__file__).resolve().parent
 _ROOT = _PACKAGE.parent if (_PACKAGE.parent / "configs" / "train.yaml").is_file() else _PACKAGE  # checkout, or installed
@@ -23,11 +24,12 @@ SHIPPED: dict[str, tuple[str, tuple[str, ...]]] = {  # networks of MODELS, and t
     "conversion": ("conversion.pt", ("volumes", "conversion")),
     "ageing": ("ageing.pt", ("volumes", "ageing")),
 }
+_MODULES = {"Explanation": "explanation", "TrainedNetwork": "trained_network", "load": "trained_network"}  # where names are
 __all__ = ["CONFIGS", "MODELS", "SHIPPED", "Explanation", "TrainedNetwork", "load"]
 
 
 def __getattr__(name: str) -> Any:
     """Import the Python interface when it is first used: `import bundle` alone stays quick."""
-    if name in __all__:
-        return getattr(import_module("bundle.explanation"), name)
+    if name in _MODULES:
+        return getattr(import_module(f"bundle.{_MODULES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

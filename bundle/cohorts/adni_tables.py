@@ -9,8 +9,10 @@ import pandas as pd
 from bundle.cohorts.columns import merge_repeats, read_columns, tidy_columns
 from bundle.cohorts.exclusions import Exclusions
 from bundle.cohorts.layouts import name_participant, name_session, parse_months
+from bundle.data.ages_and_dates import read_ages, read_dates
 from bundle.data.formats import strip_suffix
-from bundle.data.tables import find_name, name_person, read_ages, read_dates, read_header
+from bundle.data.participants import name_person
+from bundle.data.tables import find_name, read_header
 from bundle.files import TABLE_SUFFIXES, locate
 
 FIELD_STRENGTH = ("field_strength", "MagneticFieldStrength", "magnetic_field_strength", "mri_field", "FLDSTRENG")

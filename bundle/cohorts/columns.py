@@ -8,7 +8,8 @@ import pandas as pd
 
 from bundle.cohorts.exclusions import Exclusions
 from bundle.data.manifest import read_values
-from bundle.data.tables import name_person, read_header, read_table, show_columns
+from bundle.data.participants import name_person
+from bundle.data.tables import read_header, read_table, show_columns
 from bundle.files import locate
 
 SEXES = {"m": "M", "male": "M", "f": "F", "female": "F"}

@@ -14,7 +14,8 @@ from bundle.cohorts.sessions import choose_sessions, find_converters, sort_sessi
 from bundle.cohorts.splits import Splitting
 from bundle.data.discovery import DEAD, MAPS, find_reason, is_dead
 from bundle.data.manifest import NUMBERS, OTHERS, PATHS, check_pairs, check_paths, read_splits
-from bundle.data.tables import find_name, name_person, read_header, show_columns
+from bundle.data.participants import name_person
+from bundle.data.tables import find_name, read_header, show_columns
 from bundle.files import locate
 
 COHORT = "folder"

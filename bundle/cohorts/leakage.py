@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from bundle.data.manifest import find_torn
+from bundle.data.participants import find_torn
 
 BLOCK = 1 << 16  # bytes of a file that are compared first
 

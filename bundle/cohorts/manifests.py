@@ -8,7 +8,8 @@ import pandas as pd
 
 from bundle.cohorts.exclusions import Exclusions
 from bundle.cohorts.leakage import check_leakage
-from bundle.data.manifest import SPLITS, warn_of_namesakes
+from bundle.data.manifest import SPLITS
+from bundle.data.participants import warn_of_namesakes
 from bundle.files import announce, write_table
 
 logger = logging.getLogger(__name__)

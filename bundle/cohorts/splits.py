@@ -10,7 +10,7 @@ import pandas as pd
 
 from bundle.cohorts.columns import read_columns
 from bundle.data.manifest import SPLITS, read_splits
-from bundle.data.tables import name_person
+from bundle.data.participants import name_person
 
 HELD_OUT = ("converters", "everyone")
 

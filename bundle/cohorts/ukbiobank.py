@@ -16,9 +16,10 @@ from bundle.cohorts.layouts import find_folder
 from bundle.cohorts.manifests import finish_manifest
 from bundle.cohorts.sessions import split_participants
 from bundle.cohorts.splits import Splitting
+from bundle.data.ages_and_dates import read_ages
 from bundle.data.discovery import Discovery
 from bundle.data.formats import has_suffix
-from bundle.data.tables import find_name, read_ages, read_header
+from bundle.data.tables import find_name, read_header
 from bundle.files import TABLE_SUFFIXES, write_atomically
 
 COHORT = "UK Biobank"

@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -10,9 +9,11 @@ from typing import Any
 
 import pandas as pd
 
+from bundle.data.ages_and_dates import read_ages
 from bundle.data.discovery import is_dead
 from bundle.data.formats import has_suffix
-from bundle.data.tables import find_line, find_name, name_person, read_ages, read_header, read_table, show_columns, show_values
+from bundle.data.participants import find_torn, warn_of_namesakes
+from bundle.data.tables import find_line, find_name, read_header, read_table, show_columns, show_values
 from bundle.files import TABLE_SUFFIXES, find_table, locate
 
 SPLITS = ("train", "validation", "test")
@@ -219,29 +220,6 @@ def read_labels(table: pd.DataFrame, path: str | Path, num_classes: int | None) 
         found = f"{row['label']!r}: accepted are {accepted}; it has {show_values(table['label'])}"
         raise ValueError(f"{path} gives {row['participant_id']} the label {found}")
     return whole.astype(int)
-
-
-def find_torn(manifest: pd.DataFrame) -> str:
-    """Return who is in two splits, for a message; empty when nobody is. The participants sub-01 and 01 are the same."""
-    people = manifest["participant_id"].map(name_person)
-    splits = manifest.groupby(people)["split"].unique()
-    torn = splits[splits.map(len) > 1]
-    if torn.empty:
-        return ""
-    name = manifest.loc[people == torn.index[0], "participant_id"].iloc[0]
-    return f"{name} in the splits {' and '.join(sorted(torn.iloc[0]))} ({len(torn)} such subjects)"
-
-
-def warn_of_namesakes(manifest: pd.DataFrame) -> None:
-    """Warn of participants in different splits whose names differ in leading zeros or case alone, as sub-1 and sub-01 do."""
-    people = manifest["participant_id"].map(lambda name: re.sub(r"(?<!\d)0+(?=\d)", "", name_person(str(name).lower())))
-    splits = manifest.groupby(people)["split"].nunique()
-    torn = splits.index[splits > 1]
-    if len(torn):
-        rows = manifest[people == torn[0]].drop_duplicates("split")
-        names = " and ".join(f"{name} ({split})" for name, split in zip(rows["participant_id"], rows["split"], strict=True))
-        sentence = "%s are probably one participant (%d such): one name puts all scans of a participant into one split"
-        logger.warning(sentence, names, len(torn))
 
 
 def fingerprint(manifest: pd.DataFrame) -> str:

@@ -1,6 +1,6 @@
 """One page, complete in itself, on what a trained network does."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -90,18 +90,7 @@ class Report:
             ],
             results=[show_split(metrics, name, headline) for name in names],
             left_out=[*evaluation.list_gaps(), *self._list_gaps()],
-            panels={name: make_panels(explainer, tables["scans"], encodings.attribute, name, headline) for name in names},
-            pairs={name: make_pairs(evaluation.pairs, tables["pairs"], encodings.attribute, name) for name in names},
-            scatters={
-                name: [
-                    *draw_volumes(tables["volumes"], name),
-                    *draw_ages(tables["ages"], name),
-                    *draw_coverage(tables["uncertainty"], name),
-                ]
-                for name in names
-            },
-            spreads={name: make_spreads(evaluation.uncertainty, tables["uncertainty"], name) for name in names},
-            interpolations={name: make_interpolation(explainer, encodings.attribute, name, target=1) for name in names},
+            **self._draw_splits(names, tables, encodings),
             curves=list(draw_curves(self.history)),
             phases=list(describe_phases(self.history)),
             latents=list(self._draw_latents(encodings, metrics)),
@@ -129,6 +118,27 @@ class Report:
         tables = {name: results.read_table(name) for name in ("pairs", "volumes", "ages", "uncertainty")}
         has_maps = metrics["metric"].isin(METRICS).any()
         return tables | {"metrics": metrics, "scans": results.read_table("scans") if has_maps else pd.DataFrame()}
+
+    def _draw_splits(
+        self, names: Sequence[str], tables: Mapping[str, pd.DataFrame], encodings: Encodings
+    ) -> dict[str, dict[str, Any]]:
+        """Return the pictures of scans and the scatter pictures: by kind, as the template calls it, and by split."""
+        evaluation, explainer, attribute = self.evaluation, self.explainer, encodings.attribute
+        headline = evaluation.results.headline
+        return {
+            "panels": {name: make_panels(explainer, tables["scans"], attribute, name, headline) for name in names},
+            "pairs": {name: make_pairs(evaluation.pairs, tables["pairs"], attribute, name) for name in names},
+            "scatters": {
+                name: [
+                    *draw_volumes(tables["volumes"], name),
+                    *draw_ages(tables["ages"], name),
+                    *draw_coverage(tables["uncertainty"], name),
+                ]
+                for name in names
+            },
+            "spreads": {name: make_spreads(evaluation.uncertainty, tables["uncertainty"], name) for name in names},
+            "interpolations": {name: make_interpolation(explainer, attribute, name, target=1) for name in names},
+        }
 
     def _draw_latents(self, encodings: Encodings, metrics: pd.DataFrame) -> Iterator[tuple[Markup, str]]:
         """Yield a drawing of each latent space and the probes' figures."""

@@ -17,7 +17,7 @@ from monailabel.tasks.infer.bundle import BundleInferTask
 from monailabel.utils.others.generic import device_map
 
 from bundle.files import write_nifti
-from bundle.inference.predictions import list_warnings, take_array
+from bundle.inference.explained_scans import list_warnings, take_array
 
 BAD_REQUEST, SERVER_ERROR = 400, 500
 SETTINGS = ("device", "map", "num_samples", "target")

@@ -240,17 +240,9 @@ def test_a_table_that_is_a_link_names_files_beside_the_link(tmp_path: Path) -> N
     assert read_manifest(tmp_path)["image"][0] == str(tmp_path / "a.nii")
 
 
-@pytest.mark.parametrize(
-    ("name", "alike"),
-    [("sub-1", True), ("1", True), ("SUB-001", True), ("sub-10", False), ("sub-0100", False), ("1b", False)],
-)
-def test_names_that_differ_in_zeros_alone_are_named_in_different_splits(tmp_path: Path, name: str, alike: bool, caplog) -> None:
-    rows = ("sub-01\t0\ttrain\ta.nii", "sub-2\t1\ttrain\tb.nii", f"{name}\t1\ttest\tc.nii", "sub-002\t1\ttrain\td.nii")
-    read_manifest(_write(tmp_path, *rows))
-    assert [record.getMessage() for record in caplog.records] == [
-        f"sub-01 (train) and {name} (test) are probably one participant (1 such): one name puts all scans of a participant into"
-        " one split"
-    ] * alike
+def test_probable_namesakes_in_different_splits_are_warned_of(tmp_path: Path, caplog) -> None:
+    read_manifest(_write(tmp_path, *TRAIN, "s01\t1\ttest\tc.nii"))
+    assert "s1 (train) and s01 (test) are probably one participant" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["Participants.tsv", "PARTICIPANTS.TSV", "Manifest.CSV"])

@@ -19,7 +19,7 @@ from tiny_scans import make_affine, run, save_scan
 
 from bundle.data.headers import WARNINGS_KEY
 from bundle.files import make_nifti
-from bundle.inference.predictions import take_array
+from bundle.inference.explained_scans import take_array
 
 Make = Callable[..., ConfigParser]
 FORMS: dict[str, tuple[Any, int, Any, int]] = {  # sform, its code, qform, its code; of the affine where it is 1

@@ -10,7 +10,7 @@ import pytest
 from monai.bundle import ConfigParser
 from tiny_scans import make_affine, run, save_scan
 
-import bundle.inference.predictions
+import bundle.inference.explained_scans
 from bundle.attribution import describe_sampling
 from bundle.attribution.conformal import calibrate, save_calibrations
 
@@ -155,14 +155,14 @@ def test_bad_scans_are_left_out_and_reported(scans: Path, make_parser: Make, tmp
 def test_full_disk_costs_one_scan_and_leaves_nothing_half_written(
     scans: Path, make_parser: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = bundle.inference.predictions.write_nifti
+    write = bundle.inference.explained_scans.write_nifti
 
     def fail_once(path: Path, *args: object) -> None:
         if path.name == "slice_translated.nii.gz":
             raise OSError(28, "No space left on device")
         write(path, *args)
 
-    monkeypatch.setattr(bundle.inference.predictions, "write_nifti", fail_once)
+    monkeypatch.setattr(bundle.inference.explained_scans, "write_nifti", fail_once)
     with pytest.raises(SystemExit, match="1 of 4 scans failed"):
         run(make_parser())
     assert not list((tmp_path / "output" / "sub-01").iterdir())

@@ -14,7 +14,7 @@ from filelock import FileLock
 from monai.bundle import ConfigParser
 from tiny_scans import make_affine, run, save_checkpoint, save_scan
 
-import bundle.inference.predictions as module
+import bundle.inference.explained_scans as module
 from bundle.data import LoadScan
 from bundle.inference.predictions import LOCK, RECORD, TABLE
 from bundle.inference.table import ScanTable
@@ -31,7 +31,7 @@ def run_killed(parser: ConfigParser, log: Path, deadly: tuple[str, int] | None =
 
     def work() -> None:
         torch.set_num_threads(1)
-        write, append, read, nifti = module.write_explanation, ScanTable.append, LoadScan.__call__, module.write_nifti
+        append, read, nifti = ScanTable.append, LoadScan.__call__, module.write_nifti
         counts = dict.fromkeys(("row", "half", "file"), 0)
 
         def die(place: str) -> bool:
@@ -62,7 +62,7 @@ def run_killed(parser: ConfigParser, log: Path, deadly: tuple[str, int] | None =
             note("read", path)
             return read(load, path)
 
-        module.write_explanation, module.write_nifti = write, write_file  # type: ignore[assignment]
+        module.write_nifti = write_file  # type: ignore[assignment]
         ScanTable.append, LoadScan.__call__ = append_row, read_scan  # type: ignore[assignment,method-assign]
         run(parser)
 

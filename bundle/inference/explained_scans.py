@@ -1,0 +1,74 @@
+"""One scan of an inference: the state of its files, what is doubtful about it, and the files that are written for it."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from monai.data import MetaTensor
+from monai.utils.enums import CommonKeys as Keys
+
+from bundle.data.discovery import IMAGES
+from bundle.data.headers import WARNINGS_KEY, unpack_fields
+from bundle.files import write_nifti
+from bundle.inference.overview import save_overview
+
+FILES = {Keys.PRED: "fa_mean"} | {key: key for key in IMAGES if key != "fa_mean"}
+ENDINGS = (*(f"{name}.nii.gz" for name in FILES.values()), "overview.png")
+
+
+def describe_state(item: Mapping[str, Any]) -> str:
+    """Return size in bytes and time of the last change in ns of each file of a scan; empty when one is absent.
+
+    Args:
+        item: scan, from `find_scans`.
+    """
+    try:
+        states = [Path(item[key]).stat() for key in ("image", "raw_image", "transform") if key in item]
+    except OSError:
+        return ""
+    return " ".join(f"{state.st_size}@{state.st_mtime_ns}" for state in states)
+
+
+def list_warnings(item: Mapping[str, Any]) -> list[str]:
+    """Return what is doubtful about the scan of an item, in sentences; nothing of a scan that could not be read."""
+    return list(getattr(item.get(Keys.IMAGE), "meta", {}).get(WARNINGS_KEY) or [])
+
+
+def take_array(image: MetaTensor) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+    """Return an image (1, H, W[, D]) as an array (H, W[, D]), single precision, with affine and header fields of its scan."""
+    return image.as_tensor()[0].float().numpy(), image.affine.numpy(), unpack_fields(image.meta)
+
+
+def write_explanation(
+    item: dict[str, Any], output_dir: str | Path, overview: bool = True, class_names: Sequence[str] = ()
+) -> list[Path]:
+    """Write the maps of one scan, and its picture: all of them or none.
+
+    Args:
+        item: scan after the postprocessing.
+        output_dir: folder to write to; made when absent.
+        overview: whether the picture is drawn.
+        class_names: names of the classes, for the picture.
+
+    Returns:
+        Paths of the files.
+
+    Raises:
+        OSError: When a file cannot be written.
+    """
+    stem = str(Path(output_dir) / item["name"])
+    written: list[Path] = []
+    try:
+        for key, ending in FILES.items():
+            if key in item:
+                written.append(Path(f"{stem}_{ending}.nii.gz"))
+                write_nifti(written[-1], *take_array(item[key]))
+        if overview:
+            written.append(Path(f"{stem}_overview.png"))
+            save_overview(item[Keys.IMAGE], item["explanation"], item["result"], written[-1], class_names)
+    except OSError:
+        for path in written:
+            path.unlink(missing_ok=True)
+        raise
+    return written
