@@ -10,6 +10,7 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").g
 PACKED = "bundles/brain_mri_feature_attribution/"  # of the page on sharing: the bundle, unpacked
 INLINE = r"`(?:python -m monai\.bundle run )?((?:\w+ )?--config_file [^`]+)`"  # the start of a command is left out in text
 
+
 def read_lines(page: Path) -> list[str]:
     """Return the lines of a page's indented blocks, with the shell variables that are set before them."""
     lines = re.sub(r"\\\n\s*", "", page.read_text()).splitlines()
