@@ -16,6 +16,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only glibc hands memory back, and can be kept from it")
 @pytest.mark.parametrize("keep", [True, False])
 def test_pages_are_filled_again_only_when_memory_is_not_kept(keep: bool) -> None:

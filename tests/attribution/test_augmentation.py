@@ -55,10 +55,9 @@ def test_sampled_maps_have_mean_and_variance_over_draws_and_views(
     scans = EncodedScans(network, image, TestTimeAugmentation(0, 1))
     single = single_maps(scans, labels, drawn, reference=reference)
     assert len(single) == 3 * 2 * (1 + 2 * (image.ndim - 2))
-    for chunk_size in (1, 3):
-        maps = sampled_maps(scans, labels, drawn, chunk_size, reference)
-        torch.testing.assert_close(maps.mean, single.mean(0), **NEAR)
-        torch.testing.assert_close(maps.variance, single.var(0), **NEAR)
+    maps = sampled_maps(scans, labels, drawn, 3, reference)
+    torch.testing.assert_close(maps.mean, single.mean(0), **NEAR)
+    torch.testing.assert_close(maps.variance, single.var(0), **NEAR)
     if reference == "input":
         torch.testing.assert_close(maps.translated - image, maps.mean, **NEAR)
 

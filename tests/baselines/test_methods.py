@@ -47,6 +47,7 @@ def assert_a_batch_is_its_scans(methods: dict[str, PostHoc], image: Tensor, targ
         torch.testing.assert_close(maps, alone, atol=tolerance, rtol=1e-3, msg=lambda text, name=name: name + text)
 
 
+@pytest.mark.slow
 def test_a_batch_of_scans_has_the_maps_of_each_alone(resnet, spatial_dims, image, target):
     relevance = PostHoc(partial(LayerWiseRelevance, epsilon=1e-2), resnet)
     assert_a_batch_is_its_scans(make_all(resnet, "layer3", spatial_dims) | {"LayerWiseRelevance": relevance}, image, target)

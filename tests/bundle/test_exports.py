@@ -66,6 +66,7 @@ def test_a_wrong_number_of_channels_is_noticed(bundle_root: Path) -> None:
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_torchscript_gives_the_same_maps(bundle_root: Path, tmp_path: Path, image: torch.Tensor, suffix: str) -> None:
     ckpt_export(

@@ -59,6 +59,7 @@ def test_paired_ncc_of_adding_disease_is_that_with_the_reference_scans_parcels(m
     assert abs(scores["paired", "exemplar_reconstruction"]) < 0.3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spatial_dims", [2, 3])
 def test_brain_masks_give_ncc_in_the_brain_and_anatomies_the_unseen_scans(
     spatial_dims, make_cohort, make_network, tmp_path

@@ -50,6 +50,7 @@ def parser(request, tmp_path):
     return parser
 
 
+@pytest.mark.slow
 def test_truncated_scan_is_left_out_and_named(parser):
     image = parser.get_parsed_content("test#readable_scans").items[2]["image"]
     Path(image).write_bytes(Path(image).read_bytes()[:200])

@@ -26,6 +26,7 @@ def test_table_has_every_protocol_direction_and_split_with_its_number_of_scans(s
     assert len(written) == len(table)
 
 
+@pytest.mark.slow
 def test_oracle_is_a_ceiling_and_exact_on_the_own_anatomy(make_cohort, make_network, tmp_path):
     table = evaluate(make_network(2), make_cohort(2, num_test=12), tmp_path)
     paired = table[table["protocol"] == "paired"]
@@ -53,6 +54,7 @@ def test_scans_have_one_row_for_each_direction_protocol_and_method(make_cohort, 
     assert set(scans.columns) >= {"split", "label", "reference", "truth", "ncc_image", "ncc_brain"}
 
 
+@pytest.mark.slow
 def test_classifier_and_probes_are_scored_in_each_split(make_cohort, make_network, tmp_path):
     table = evaluate(make_network(2), make_cohort(2), tmp_path)
     classes = table[table["protocol"] == ""]
@@ -102,6 +104,7 @@ def test_with_three_classes_directions_are_pairs(make_cohort, make_network, tmp_
     assert set(table["direction"]) == {"", "0>1", "0>2", "1>0", "2>0"}
 
 
+@pytest.mark.slow
 def test_settings_are_kept_beside_the_results(make_cohort, make_network, tmp_path):
     evaluate(make_network(2), make_cohort(2), tmp_path, seed=3)
     settings = json.loads((tmp_path / "eval" / "settings.json").read_text())

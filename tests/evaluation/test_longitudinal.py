@@ -20,7 +20,7 @@ def figure(table: pd.DataFrame, method: str, metric: str, direction: str = "") -
     return chosen["mean"].item()
 
 
-@pytest.mark.parametrize("spatial_dims", [2, 3])
+@pytest.mark.parametrize("spatial_dims", [2, pytest.param(3, marks=pytest.mark.slow)])
 def test_a_network_that_changes_what_the_disease_changes_scores_perfectly(spatial_dims, tmp_path):
     _, table = evaluate(TinyPairs(spatial_dims), tmp_path)
     for direction in "-+":
@@ -78,6 +78,7 @@ def test_a_participant_counts_once():
     assert set(summarise_pairs(pairs[:4], Bootstrap(num_resamples=20))["metric"]) == {"map_of_converters"}
 
 
+@pytest.mark.slow
 def test_with_three_classes_a_disease_map_is_the_truth_of_its_own_direction_only(tmp_path):
     _, table = evaluate(TinyPairs(2, num_classes=3, converters=8, repeats=6), tmp_path)
     maps = table[table["metric"] == "ncc_image"]
@@ -96,6 +97,7 @@ def test_without_regions_or_pairs_what_needs_them_is_left_out_and_named(tmp_path
     assert not (tmp_path / "eval" / "volumes.csv").exists()
 
 
+@pytest.mark.slow
 def test_tables_of_an_earlier_run_do_not_stay(tmp_path):
     evaluate(TinyPairs(2), tmp_path)
     cohort = TinyPairs(2)
@@ -104,6 +106,7 @@ def test_tables_of_an_earlier_run_do_not_stay(tmp_path):
     assert not any((tmp_path / "eval" / f"{name}.csv").exists() for name in ("pairs", "volumes", "ages"))
 
 
+@pytest.mark.slow
 def test_results_do_not_depend_on_the_batch_size(tmp_path):
     first, second = (evaluate(TinyPairs(2), tmp_path / str(size), batch_size=size)[1] for size in (1, 5))
     columns = ["mean", "ci_low", "ci_high"]

@@ -105,6 +105,7 @@ def test_what_does_not_go_with_the_network_is_refused_before_anything_is_prepare
         assert not (tmp_path / "output").exists()
 
 
+@pytest.mark.slow
 def test_absent_raw_scan_costs_this_scan_only(make_parser: Make, tmp_path: Path) -> None:
     paths = [save_scan(tmp_path / "raw" / f"{name}.nii.gz", (20, 24, 22), make_affine()) for name in "ab"]
     limits = Settings().limits._replace(brain_volume=(0, 1e9), template_correlation=-1)

@@ -25,6 +25,7 @@ def _values(path: Path) -> np.ndarray:
     return nibabel.load(path).get_fdata()
 
 
+@pytest.mark.slow
 def test_maps_lie_on_the_grid_of_their_scan(scans: Path, make_parser: Make, tmp_path: Path) -> None:
     run(make_parser(overviews=True))
     for name, source in zip(NAMES, SOURCES, strict=True):
@@ -39,6 +40,7 @@ def test_maps_lie_on_the_grid_of_their_scan(scans: Path, make_parser: Make, tmp_
     assert not list((tmp_path / "output").rglob(".partial*"))
 
 
+@pytest.mark.slow
 def test_intervals_lie_on_the_grid_of_the_scan(scans: Path, make_parser: Make, tmp_path: Path) -> None:
     parser = make_parser()
     inferer = parser.get_parsed_content("inferer")

@@ -76,6 +76,7 @@ def read_files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("spatial_dims", "count"), [(2, 12), (3, 4)])
 def test_a_killed_inference_goes_on_to_the_same_bytes_and_takes_no_scan_twice(
     spatial_dims: int, count: int, make_parser: Make, tmp_path: Path
@@ -108,6 +109,7 @@ def run_again(make_parser: Make, **keys: Any) -> list[str]:
     return names
 
 
+@pytest.mark.slow
 def test_only_scans_that_changed_or_lack_a_file_are_done_again(make_parser: Make, tmp_path: Path) -> None:
     scans = save_scans(tmp_path / "scans", 3)
     run(make_parser())
@@ -267,6 +269,7 @@ def test_warnings_of_a_scan_stand_in_its_row_and_in_the_log(
     assert "1 of 2 scans carry a warning" in caplog.text and "no orientation; a large brain" in caplog.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spatial_dims", [2, 3])
 def test_a_scan_whose_name_is_not_utf8_is_explained(spatial_dims: int, make_parser: Make, tmp_path: Path) -> None:
     scans = save_scans(tmp_path / "scans", 2, (20, 22, 12))

@@ -86,6 +86,7 @@ def test_class_attributes_of_classes_that_a_batch_lacks_stay(make_network) -> No
     torch.testing.assert_close(network.class_attributes[2], 0.99 * before[2] + 0.01 * attribute.mean(0))
 
 
+@pytest.mark.slow
 def test_the_network_can_be_scripted(network: ICAM, image: torch.Tensor) -> None:
     with eval_mode(network):
         torch.testing.assert_close(torch.jit.script(network)(image), network(image))

@@ -28,6 +28,7 @@ def read(folder: Path) -> pd.DataFrame:
     return pd.read_csv(folder / "prepared.tsv", sep="\t")
 
 
+@pytest.mark.slow
 def test_skipped_steps_leave_voxels_where_they_are(save_blob: Save, plain: Settings, tmp_path: Path) -> None:
     raw = nibabel.load(save_blob(tmp_path / "raw" / "blob.nii.gz", spacing=(6.0, 6.0, 6.0)))
     run = CohortPreprocessing(tmp_path / "raw", tmp_path / "out", plain, Workers(0))

@@ -11,6 +11,7 @@ from bundle.preprocessing.template import load_template, place_grid, register_to
 POINTS = np.array([[60, -20, 20], [-60, -20, 20], [0, -95, 0], [0, 65, 10], [0, -20, 75.0]])
 
 
+@pytest.mark.slow
 def test_grid_of_one_millimetre_is_symmetric_and_holds_the_template() -> None:
     grid, template = place_grid(1.0), load_template()
     assert grid.shape == (193, 229, 193)

@@ -15,6 +15,7 @@ def test_known_motion_is_found(phantom, motion: np.ndarray, transform: str) -> N
     assert left.translation < 0.2 and left.rotation < 0.2 and abs(left.scale - 1) < 0.005
 
 
+@pytest.mark.slow
 def test_known_scale_is_found_by_an_affine_transform_and_not_by_a_rigid_one(phantom) -> None:
     grown = np.diag([1.04, 1.04, 1.04, 1.0])
     scans = phantom.scan(), phantom.scan(grown)

@@ -47,6 +47,7 @@ def test_diagnostics_say_what_was_done(motion: np.ndarray, converter) -> None:
     assert difference.midspace.shape == (3, *difference.grid.shape)
 
 
+@pytest.mark.slow
 def test_repeat_scans_have_nearly_no_difference(phantom, motion: np.ndarray, converter) -> None:
     scans = phantom.scan(noise=15), phantom.scan(motion, noise=18, turn=10, gain=1.2, bias=0.1, seed=1)
     repeat, converted = (item.on_earlier for item in (subtract_scans(*scans, smoothing=4.0, **FAST), converter[1]))
@@ -54,6 +55,7 @@ def test_repeat_scans_have_nearly_no_difference(phantom, motion: np.ndarray, con
     assert np.abs(repeat[changed]).mean() < 0.05 * np.abs(converted[changed]).mean()
 
 
+@pytest.mark.slow
 def test_a_scan_and_itself_have_no_difference(phantom) -> None:
     scan = phantom.scan(noise=15)
     difference = subtract_scans(scan, scan, **FAST)
@@ -61,6 +63,7 @@ def test_a_scan_and_itself_have_no_difference(phantom) -> None:
     np.testing.assert_allclose(difference.transform, np.eye(4), atol=1e-9)
 
 
+@pytest.mark.slow
 def test_swapped_scans_have_the_negative_difference(converter) -> None:
     scans, difference = converter
     swapped = subtract_scans(*scans[::-1], **FAST)
@@ -69,6 +72,7 @@ def test_swapped_scans_have_the_negative_difference(converter) -> None:
         assert np.mean(np.abs(one + other) > 1e-3 * largest) < 1e-3  # voxels on the edge of a mask may fall on either side
 
 
+@pytest.mark.slow
 def test_difference_is_zero_outside_the_masks(phantom, converter) -> None:
     (earlier, later), difference = converter
     assert not difference.on_earlier[~earlier.brain].any() and not difference.on_later[~later.brain].any()

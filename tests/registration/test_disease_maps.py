@@ -16,6 +16,7 @@ from bundle.workers import Workers
 FAST = {"registration": Registration("rigid", levels=(12.0,))}
 
 
+@pytest.mark.slow
 def test_pairs_have_maps_on_their_own_grids_with_a_table_and_pictures(tmp_path: Path, manifest: pd.DataFrame) -> None:
     complete = complete_disease_maps(manifest, tmp_path / "maps", **FAST)
     assert complete["disease_map"].notna().tolist() == [True] * 4 + [False]
@@ -52,6 +53,7 @@ def test_maps_are_computed_once_and_again_when_scan_or_setting_changes(tmp_path:
     assert compute()[0] != first[0]
 
 
+@pytest.mark.slow
 def test_only_the_wanted_splits_are_computed(tmp_path: Path, manifest: pd.DataFrame) -> None:
     complete = complete_disease_maps(manifest, tmp_path / "maps", ["test"], **FAST)
     assert complete["disease_map"].notna().tolist() == [True, True, False, False, False]
@@ -73,6 +75,7 @@ def test_cohort_without_pairs_or_with_maps_is_returned_as_it_is(tmp_path: Path, 
     assert not (tmp_path / "maps").exists()
 
 
+@pytest.mark.slow
 def test_failed_pair_is_left_out_in_one_sentence(
     tmp_path: Path, manifest: pd.DataFrame, caplog: pytest.LogCaptureFixture
 ) -> None:

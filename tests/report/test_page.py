@@ -39,7 +39,7 @@ def make_report(make_cohort, make_network, tmp_path):
     return make
 
 
-@pytest.mark.parametrize("spatial_dims", [2, 3])
+@pytest.mark.parametrize("spatial_dims", [2, pytest.param(3, marks=pytest.mark.slow)])
 def test_page_is_complete_in_itself(spatial_dims, make_report):
     page = make_report(spatial_dims).write().read_text()
     assert not re.findall(r'(?:src|href)="(?!data:image/png;base64,|#)', page)
@@ -50,6 +50,7 @@ def test_page_is_complete_in_itself(spatial_dims, make_report):
     assert page.count("<svg") == 2 * 4 + 2 + 2  # figures of both splits, latent spaces, curves
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spatial_dims", [2, 3])
 def test_page_of_pairs_and_ages_shows_their_figures_and_scatter_pictures(spatial_dims, tmp_path):
     cohort, network = TinyPairs(spatial_dims, aged=4), build_known_network(spatial_dims, regression=True)
@@ -70,6 +71,7 @@ def test_page_repeats_byte_for_byte(make_report):
     assert report.write().read_bytes() == report.write().read_bytes()
 
 
+@pytest.mark.slow
 def test_page_shows_the_figures_of_the_table(make_report, tmp_path):
     page = make_report().write().read_text()
     metrics = pd.read_csv(tmp_path / "eval" / "metrics.csv")
@@ -91,12 +93,14 @@ def test_a_report_before_the_evaluation_raises_and_says_what_to_run(make_report)
         make_report(evaluate=False).write()
 
 
+@pytest.mark.slow
 def test_a_report_on_another_evaluation_raises(make_report):
     make_report(seed=0)
     with pytest.raises(ValueError, match="holds an evaluation with another interval, maps: run the evaluation again"):
         make_report(seed=1, evaluate=False).write()
 
 
+@pytest.mark.slow
 def test_a_report_with_other_weights_raises(make_report):
     report = make_report()
     with torch.no_grad():

@@ -2,6 +2,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from bundle.report.plots import INK, family_of, plot_curves, plot_figures, plot_latent, plot_scatter
 
@@ -21,19 +22,24 @@ def draw_all() -> list[str]:
     ]
 
 
-def test_drawings_are_elements_that_take_the_colour_of_the_page():
-    for drawing in draw_all():
+@pytest.fixture(scope="module")
+def drawings() -> list[str]:
+    return draw_all()
+
+
+def test_drawings_are_elements_that_take_the_colour_of_the_page(drawings):
+    for drawing in drawings:
         assert ElementTree.fromstring(drawing).attrib["role"] == "img"
         assert "currentColor" in drawing and INK not in drawing
 
 
-def test_drawings_repeat_and_say_what_they_show():
-    assert draw_all() == draw_all()
-    assert 'aria-label="seen &lt;1&gt;"' in draw_all()[0] and "exemplar input" in draw_all()[0]
+def test_drawings_repeat_and_say_what_they_show(drawings):
+    assert draw_all() == drawings
+    assert 'aria-label="seen &lt;1&gt;"' in drawings[0] and "exemplar input" in drawings[0]
 
 
-def test_identifiers_of_two_drawings_differ():
-    first, second = (set(part.split('"')[0] for part in drawing.split('clip-path="url(#')[1:]) for drawing in draw_all()[1:3])
+def test_identifiers_of_two_drawings_differ(drawings):
+    first, second = (set(part.split('"')[0] for part in drawing.split('clip-path="url(#')[1:]) for drawing in drawings[1:3])
     assert first and second and not first & second
 
 

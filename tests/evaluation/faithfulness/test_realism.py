@@ -20,6 +20,7 @@ def test_distance_equals_the_sums_over_pairs_of_different_scans():
     assert find_distance(first, second) == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_distance_of_samples_of_the_same_scans_is_zero_on_average_however_few_and_grows_with_their_difference():
     random = np.random.default_rng(1)
     near, far = (

@@ -47,6 +47,7 @@ def test_there_is_a_row_a_scan_direction_and_draws(spatial_dims, make_scaled, ma
     assert table[table["direction"] == "-"]["spread_correlation"].isna().all()
 
 
+@pytest.mark.slow
 def test_evaluation_writes_the_tables_and_their_summary(make_scaled, make_network, tmp_path):
     metrics = build(make_network(2), make_scaled(2), tmp_path).run()
     rows = metrics[metrics["protocol"] == "uncertainty"]
@@ -175,6 +176,7 @@ def test_settings_are_refused_before_anything_is_computed(wrong, message, make_s
         build(make_network(2), make_scaled(2), tmp_path, uncertainty=SETTINGS | wrong)
 
 
+@pytest.mark.slow
 def test_without_validation_scans_it_is_said_that_there_are_no_calibrated_intervals(make_scaled, make_network, tmp_path, capsys):
     build(make_network(2), make_scaled(2), tmp_path, validation=False).run()
     assert "no validation scan whose true change is known: no calibrated intervals" in capsys.readouterr().out
