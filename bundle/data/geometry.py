@@ -7,7 +7,7 @@ import numpy as np
 import SimpleITK as sitk  # noqa: N813 (its own documentation's name)
 from nibabel.affines import voxel_sizes
 from nibabel.orientations import io_orientation
-from scipy.ndimage import affine_transform, map_coordinates
+from scipy.ndimage import map_coordinates
 
 ORDERS = {"nearest": 0, "bilinear": 1}  # MONAI's names of the interpolations
 INTERPOLATORS = {"nearest": sitk.sitkNearestNeighbor, "bilinear": sitk.sitkLinear, "bicubic": sitk.sitkBSpline3}
@@ -103,18 +103,28 @@ def resample(
     chain = np.linalg.inv(affine) @ new_affine  # new voxel -> old voxel
     fineness = np.maximum(np.round(np.linalg.norm(chain[:3, :3], axis=0)).astype(int), 1)
     fineness[(np.array(new_shape) == 1) | (mode == "nearest")] = 1
-    total = np.zeros((len(volume), *new_shape), dtype=np.float64 if exact else np.float32)
-    voxels = list_voxels(new_shape) if exact else None
-    source = volume if exact else np.asarray(volume, dtype=np.float32)
-    for shift in list_voxels(fineness).reshape(3, -1).T:
-        offset = (shift + 0.5) / fineness - 0.5
-        if voxels is not None:
-            total += sample_at(source, to_world(chain, voxels + offset.reshape(3, 1, 1, 1)), mode)
-        else:
-            start = chain[:3, :3] @ offset + chain[:3, 3]
-            grid = {"offset": start, "output_shape": tuple(new_shape), "order": ORDERS[mode], "mode": "grid-constant"}
-            total += np.stack([affine_transform(channel, chain[:3, :3], output=np.float32, **grid) for channel in source])
-    return total / int(fineness.prod())
+    offsets = (list_voxels(fineness).reshape(3, -1).T + 0.5) / fineness - 0.5
+    if exact:
+        voxels = list_voxels(new_shape)
+        samples = (sample_at(volume, to_world(chain, voxels + offset.reshape(3, 1, 1, 1)), mode) for offset in offsets)
+    else:
+        images = [to_sitk(channel.astype(np.float32), np.eye(4)) for channel in volume]
+        samples = (_sample_fast(images, chain, offset, new_shape, mode) for offset in offsets)
+    total = next(samples)
+    for sample in samples:
+        total += sample
+    return total / len(offsets)
+
+
+def _sample_fast(
+    images: Sequence[sitk.Image], chain: np.ndarray, offset: np.ndarray, shape: Sequence[int], mode: str
+) -> np.ndarray:
+    """Sample images whose world is their voxels; `chain` leads to them from the voxels of the new grid, moved by `offset`."""
+    transform = sitk.AffineTransform(3)
+    transform.SetMatrix(chain[:3, :3].ravel().tolist())
+    transform.SetTranslation((chain[:3, :3] @ offset + chain[:3, 3]).tolist())
+    size = [int(count) for count in shape]
+    return np.stack([from_sitk(sitk.Resample(image, size, transform, INTERPOLATORS[mode])) for image in images])
 
 
 def transform_volume(values: np.ndarray, affine: np.ndarray, grid: Grid, matrix: np.ndarray, mode: str = "bicubic") -> np.ndarray:

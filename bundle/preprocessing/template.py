@@ -22,7 +22,7 @@ ANGLES = tuple(np.radians((-40, -20, 0, 20, 40)))  # about each axis
 NUM_STARTS = 3  # rotations from which the search continues
 LEVELS = (8.0, 4.0, 2.0)  # mm, edges of a voxel from the coarsest level to the finest
 NUM_BINS = 32
-SAMPLING = 0.2  # share of the voxels in which the scans are compared
+SAMPLING = 0.1  # share of the voxels in which the scans are compared
 
 
 class Template(NamedTuple):
@@ -81,8 +81,11 @@ def register_to_template(image: np.ndarray, affine: np.ndarray, template: Templa
     Returns:
         Matrix from world points of the scan to those of the template, mm, shape (4, 4).
     """
-    brains = (template or load_template(), Template(image, affine))
-    coarse, fine = ([_coarsen(brain, edge) for brain in brains] for edge in (SEARCH_EDGE, LEVELS[-1]))
+    brains = (
+        _coarsen(template, LEVELS[-1]) if template else _load_coarse_template(),
+        _coarsen(Template(image, affine), LEVELS[-1]),
+    )
+    coarse, fine = [to_sitk(*_coarsen(brain, SEARCH_EDGE)) for brain in brains], [to_sitk(*brain) for brain in brains]
     information = MutualInformation(NUM_BINS)
     starts = _list_rotations(_centre(*brains))
     starts = sorted(starts, key=lambda start: information.evaluate(coarse, start))[:NUM_STARTS]
@@ -96,12 +99,17 @@ def register_to_template(image: np.ndarray, affine: np.ndarray, template: Templa
     return np.linalg.inv(to_matrix(found))
 
 
-def _coarsen(brain: Template, edge: float) -> sitk.Image:
-    """Return a brain on a coarser grid with cubic voxels, in the world."""
+@lru_cache(maxsize=1)
+def _load_coarse_template() -> Template:
+    return _coarsen(load_template(), LEVELS[-1])
+
+
+def _coarsen(brain: Template, edge: float) -> Template:
+    """Return a brain on a coarser grid with cubic voxels."""
     spacing = voxel_sizes(brain.affine)
     chain = np.diag([*(edge / spacing), 1.0])
     shape = tuple(int(size) for size in np.ceil(np.array(brain.image.shape) * spacing / edge))
-    return to_sitk(resample(brain.image[None], np.eye(4), chain, shape, exact=False)[0], brain.affine @ chain)
+    return Template(resample(brain.image[None], np.eye(4), chain, shape, exact=False)[0], brain.affine @ chain)
 
 
 def _centre(template: Template, scan: Template) -> sitk.Similarity3DTransform:
