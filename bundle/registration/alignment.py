@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import SimpleITK as sitk  # noqa: N813 (its own documentation's name)
-from nibabel.affines import apply_affine
+from nibabel.affines import apply_affine, voxel_sizes
 from scipy.linalg import polar
 
 from bundle.data.geometry import to_sitk
@@ -15,6 +15,7 @@ from bundle.registration.volumes import Volume
 
 KINDS = ("rigid", "affine")
 NUM_BINS = 50
+TOLERANCE = 1e-3  # of the number of voxels that are averaged
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,7 @@ class Registration:
         Raises:
             ValueError: When the scans do not overlap.
         """
-        images = [to_sitk(np.where(scan.brain, scan.values, 0), scan.affine) for scan in (fixed, moving)]
-        masks = [to_sitk(scan.brain.astype(np.uint8), scan.affine) for scan in (fixed, moving)]
+        images, masks = zip(*(_coarsen(scan, self.levels[-1]) for scan in (fixed, moving)), strict=True)
         information = MutualInformation(NUM_BINS, self.sampling, self.seed, masks)
         centre = _find_centre(fixed)
         kinds: Sequence[str] = (self.transform,)
@@ -92,6 +92,13 @@ class Registration:
         forward = self.align(earlier, later, start)
         backward = self.align(later, earlier, None if start is None else np.linalg.inv(start))
         return average(forward, np.linalg.inv(backward))
+
+
+def _coarsen(scan: Volume, edge: float) -> tuple[sitk.Image, sitk.Image]:
+    """Return intensities and mask of a brain, averaged over voxels of at most `edge` mm where its own are smaller."""
+    factors = [int(factor) for factor in np.maximum(edge / voxel_sizes(scan.affine) + TOLERANCE, 1)]
+    image, brain = (to_sitk(part.astype(np.float32), scan.affine) for part in (np.where(scan.brain, scan.values, 0), scan.brain))
+    return sitk.BinShrink(image, factors), sitk.BinShrink(brain, factors) >= 0.5
 
 
 def _find_centre(scan: Volume) -> np.ndarray:

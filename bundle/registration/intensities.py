@@ -2,12 +2,14 @@
 
 import numpy as np
 import SimpleITK as sitk  # noqa: N813 (its own documentation's name)
+from nibabel.affines import voxel_sizes
 
 from bundle.data.geometry import from_sitk, to_sitk
 
 NUM_ROUNDS = 6
 TUKEY = 4.685  # standard deviations beyond which a voxel has no weight (95 % efficiency for Gaussian noise)
 NORMAL = 1.4826  # standard deviations in a median absolute deviation
+VOXELS_PER_SIGMA = 5  # of a Gaussian, on the larger voxels that it is computed on
 LEAST_COVERAGE = 1e-6  # weight, relative to the largest, below which there is no estimate
 
 
@@ -54,11 +56,16 @@ def _biweight(values: np.ndarray) -> np.ndarray:
 
 
 def _smooth(values: np.ndarray, weight: np.ndarray, positive: np.ndarray, affine: np.ndarray, sigma: float) -> np.ndarray:
-    """Return the weighted mean of values under a Gaussian; zero where no weight is near."""
+    """Return the weighted mean of values under a Gaussian, computed on larger voxels; zero where no weight is near."""
     sums = []
+    bins = [int(size) for size in np.maximum(sigma / VOXELS_PER_SIGMA // voxel_sizes(affine), 1)]
     for part in (weight * values, weight):
         volume = np.zeros(positive.shape)
         volume[positive] = part / max(weight.max(), np.finfo(float).tiny)
-        sums.append(from_sitk(sitk.SmoothingRecursiveGaussian(to_sitk(volume, affine), sigma)))
+        image = to_sitk(volume, affine)
+        smooth = sitk.SmoothingRecursiveGaussian(sitk.BinShrink(image, bins), sigma)
+        sums.append(
+            from_sitk(sitk.Resample(smooth, image, sitk.Transform(), sitk.sitkLinear, 0.0, useNearestNeighborExtrapolator=True))
+        )
     covered = sums[1] > LEAST_COVERAGE
     return np.where(covered, sums[0] / np.where(covered, sums[1], 1), 0)
