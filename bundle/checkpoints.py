@@ -5,6 +5,7 @@ model zoo wants it, has it too, and whoever loads the weights need not know of i
 """
 
 import hashlib
+from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from bundle.files import load_tensors, save_tensors
 
 ABOUT = "about"  # key in the metadata of a state_dict, which else has the names of modules
+SETTINGS = "scan_settings"  # of what is kept beside the weights: how the network saw scans while it was trained
 
 Network = TypeVar("Network", bound=nn.Module)
 PREFIXES = ("module.", "_orig_mod.")  # of DataParallel, and of torch.compile
@@ -26,7 +28,7 @@ def save_network(path: str | Path, network: nn.Module, about: Mapping[str, Any] 
     Args:
         path: final name of the file.
         network: the network.
-        about: what is kept beside the weights, tensors and plain values: `class_names`, `cohort`, `fingerprint`, ...
+        about: what is kept beside the weights, tensors and plain values: `class_names`, `cohort`, `scan_settings`, ...
 
     Raises:
         OSError: When the file cannot be written.
@@ -58,7 +60,12 @@ def read_class_names(path: str | Path) -> list[str]:
     return [str(name) for name in read_about(path).get("class_names", [])]
 
 
-def load_network(network: Network, path: str | Path, device: torch.device | str = "cpu") -> Network:
+def load_network(
+    network: Network,
+    path: str | Path,
+    device: torch.device | str = "cpu",
+    scan_settings: Mapping[str, Any] | None = None,
+) -> Network:
     """Load weights into a network: all of them, and nothing but tensors is unpickled.
 
     The prefix of weights that a parallel or compiled network has saved is taken off.
@@ -67,6 +74,7 @@ def load_network(network: Network, path: str | Path, device: torch.device | str 
         network: network of the checkpoint's architecture.
         path: file that holds {"model": state_dict}, or a state_dict.
         device: where the network goes.
+        scan_settings: keys of the config that decide how the network sees a scan, such as `pixdim`; None to check none.
 
     Returns:
         The same network, on `device`, in evaluation mode.
@@ -74,7 +82,7 @@ def load_network(network: Network, path: str | Path, device: torch.device | str 
     Raises:
         FileNotFoundError: When there is no such file.
         ValueError: When there is no such device, the file is no checkpoint, its weights are those of another architecture, or
-            some are NaN or infinite.
+            some are NaN or infinite, or the network was trained with other settings of the scans.
     """
     _check_device(device)
     weights = _read_weights(Path(path), device)
@@ -86,8 +94,21 @@ def load_network(network: Network, path: str | Path, device: torch.device | str 
             f"{path} fits another architecture than the config's: {len(differing)} weights differ, such as {name} of shape"
             f" {found.get(name, 'none')}, accepted is {accepted.get(name, 'none')}; give the config that it was trained with"
         )
+    _check_settings(path, scan_settings or {}, getattr(weights, "_metadata", {}).get(ABOUT, {}).get(SETTINGS, {}))
     network.load_state_dict(weights, strict=True)
     return network.to(device).eval()
+
+
+def _check_settings(path: str | Path, given: Mapping[str, Any], trained: Mapping[str, Any]) -> None:
+    """Refuse settings of the scans that are not those of the training, as far as the file of the network has them."""
+    differing = [key for key, value in given.items() if key in trained and value != trained[key]]
+    if differing:
+        trained_with, found = (", ".join(f"{key} {values[key]}" for key in differing) for values in (trained, given))
+        options = " ".join(f"--{key} {trained[key]}" for key in differing)
+        raise ValueError(
+            f"{path} was trained with {trained_with}, and the config has {found}: give the overlays that it was trained with,"
+            f" or {options}"
+        )
 
 
 def _check_device(device: torch.device | str) -> None:
@@ -123,8 +144,10 @@ def _read_weights(path: Path, device: torch.device | str) -> dict[str, Tensor]:
     weights = content.get("model", content) if isinstance(content, dict) else None
     if not isinstance(weights, dict) or not weights or not all(isinstance(item, Tensor) for item in weights.values()):
         raise ValueError(f"{path} holds no weights: {accepted}")
+    metadata = getattr(weights, "_metadata", {})
     while prefix := next((each for each in PREFIXES if all(name.startswith(each) for name in weights)), None):
-        weights = {name.removeprefix(prefix): weight for name, weight in weights.items()}
+        weights = OrderedDict((name.removeprefix(prefix), weight) for name, weight in weights.items())
+        weights._metadata = metadata  # type: ignore[attr-defined]  # as of state_dict
     if broken := [name for name, weight in weights.items() if not torch.isfinite(weight).all()]:
         raise ValueError(f"{path} holds NaN or infinite weights in {len(broken)} tensors, such as {broken[0]}: train anew")
     return weights

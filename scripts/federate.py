@@ -18,7 +18,7 @@ from monai.fl.utils.constants import ExtraItems
 from monai.fl.utils.exchange_object import ExchangeObject
 from torch import Tensor
 
-from bundle.checkpoints import save_network
+from bundle.checkpoints import SETTINGS, save_network
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -90,18 +90,22 @@ def federate(clients: Sequence[MonaiAlgo], rounds: int, path: Path) -> dict[str,
         The last average.
 
     Raises:
-        ValueError: When the classes of the sites have other names or another order.
+        ValueError: When the classes of the sites have other names or another order, or the sites see scans in other ways.
     """
-    names = [client.train_workflow.parser.get_parsed_content("identity").class_names for client in clients]
+    parsers = [client.train_workflow.parser for client in clients]
+    names = [parser.get_parsed_content("identity").class_names for parser in parsers]
     if any(each != names[0] for each in names):
         raise ValueError(f"the sites have classes of other names or in another order: {names}")
+    settings = [dict(parser.get_parsed_content(SETTINGS)) for parser in parsers]
+    if any(each != settings[0] for each in settings):
+        raise ValueError(f"the sites have other {SETTINGS}: {settings}; accepted are equal ones")
     weights = collect(clients)
     for number in range(rounds):
         weights = run_round(clients, weights)
         logger.info("Round %d of %d is averaged over %d sites", number + 1, rounds, len(clients))
     network = copy.deepcopy(clients[0].trainer.network)
     network.load_state_dict(weights)
-    save_network(path, network, {"class_names": names[0]})
+    save_network(path, network, {"class_names": names[0], SETTINGS: settings[0]})
     return weights
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from bundle import MODELS
-from bundle.checkpoints import hash_weights, load_network, read_about, read_class_names, save_network
+from bundle.checkpoints import SETTINGS, add_about, hash_weights, load_network, read_about, read_class_names, save_network
 from bundle.data.signatures import SCANS, TOLERANCE
 
 
@@ -104,6 +104,27 @@ def test_what_is_kept_beside_the_weights_is_read_and_leaves_loading_strict(tmp_p
     _network().load_state_dict(torch.load(path, weights_only=True)["model"], strict=True)
     with pytest.raises(ValueError, match="fits another architecture"):
         load_network(_network(width=4), path)
+
+
+def test_a_network_is_refused_where_scans_are_seen_in_another_way_than_it_was_trained_with(tmp_path: Path) -> None:
+    path, trained = tmp_path / "model.pt", {"pixdim": 6.0, "plane": None, "percentile": 60}
+    save_network(path, _network(), {SETTINGS: trained})
+    for accepted in (None, trained, {**trained, "percentile": 60.0}, {"pixdim": 6, "another": 1}):
+        load_network(_network(), path, scan_settings=accepted)
+    with pytest.raises(ValueError) as caught:
+        load_network(_network(), path, scan_settings={"pixdim": 2.0, "plane": None, "percentile": 99.5})
+    assert str(caught.value) == (
+        f"{path} was trained with pixdim 6.0, percentile 60, and the config has pixdim 2.0, percentile 99.5: give the overlays"
+        " that it was trained with, or --pixdim 6.0 --percentile 60"
+    )
+    save_network(path, _network())  # as of earlier versions
+    load_network(_network(), path, scan_settings={"pixdim": 2.0})
+
+
+def test_settings_are_kept_by_weights_with_a_prefix(tmp_path: Path) -> None:
+    weights = add_about(nn.DataParallel(_network()).state_dict(), {SETTINGS: {"pixdim": 6.0}})
+    with pytest.raises(ValueError, match="was trained with pixdim 6"):
+        load_network(_network(), _save({"model": weights}, tmp_path), scan_settings={"pixdim": 2.0})
 
 
 @pytest.mark.parametrize("wrapped", [True, False])

@@ -7,6 +7,7 @@ import pytest
 from monai.bundle import ConfigParser
 from monai.data import MetaTensor
 
+from bundle.checkpoints import SETTINGS, read_about
 from bundle.guards import check_overrides
 from bundle.networks import ICAM
 from bundle.simulation.squares import simulate_squares_cohort
@@ -153,6 +154,13 @@ def test_the_shipped_network_fits_its_config(stage: str, overlays: list[str]) ->
     parser = ConfigParser(load(stage, *overlays))
     parser["device"] = "cpu"
     assert isinstance(parser.get_parsed_content("network"), ICAM)
+
+
+@pytest.mark.parametrize(("name", "overlays"), [("model", []), ("conversion", ["volumes"]), ("ageing", ["volumes", "ageing"])])
+def test_the_shipped_networks_hold_the_settings_of_their_scans(name: str, overlays: list[str]) -> None:
+    expected = ConfigParser(load("train", *overlays)).get_parsed_content(SETTINGS)
+    assert read_about(CONFIGS.parent / "models" / f"{name}.pt")[SETTINGS] == dict(expected)
+    assert load("inference")[SETTINGS] == load("train")[SETTINGS]
 
 
 @pytest.mark.parametrize("path", sorted((CONFIGS / "data").glob("*.yaml")), ids=lambda path: path.stem)

@@ -16,7 +16,7 @@ from ignite.engine import Engine, Events
 from monai.engines import Evaluator
 from torch import nn
 
-from bundle.checkpoints import save_network
+from bundle.checkpoints import SETTINGS, save_network
 from bundle.cohorts import Identity
 from bundle.data.signatures import SCANS, RecordScansd
 from bundle.files import load_tensors, save_tensors
@@ -32,20 +32,22 @@ logger = logging.getLogger(__name__)
 
 
 class Provenance:
-    """What the file of a network says of its training: cohort, classes, and signatures of the scans.
+    """What the file of a network says of its training: cohort, classes, settings and signatures of the scans.
 
     Args:
         identity: the cohort.
         record: noted the training scans while they were read.
+        scan_settings: keys of the config that decide how the network sees a scan, and their values.
     """
 
-    def __init__(self, identity: Identity, record: RecordScansd) -> None:
-        self.identity, self.record = identity, record
+    def __init__(self, identity: Identity, record: RecordScansd, scan_settings: Mapping[str, Any]) -> None:
+        self.identity, self.record, self.scan_settings = identity, record, dict(scan_settings)
 
     def __call__(self) -> dict[str, Any]:
         """Return it as tensors and plain values."""
         name, fingerprint, class_names = self.identity
-        return {"cohort": name, "fingerprint": fingerprint, "class_names": class_names, SCANS: self.record.list_signatures()}
+        about = {"cohort": name, "fingerprint": fingerprint, "class_names": class_names}
+        return about | {SETTINGS: self.scan_settings, SCANS: self.record.list_signatures()}
 
 
 class RunState:
