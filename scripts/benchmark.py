@@ -4,6 +4,7 @@ Usage: python scripts/benchmark.py steps   [--reference FOLDER] [--rounds 5] [--
        python scripts/benchmark.py maps    [--reference FOLDER] [--rounds 3]   mean and variance of the maps of one scan
        python scripts/benchmark.py growth  [--rounds 3]   an iteration and maps over voxels, batch and draws, with exponents
        python scripts/benchmark.py parts   [--rounds 5]   an iteration with other parts
+       python scripts/benchmark.py preparation [--rounds 1]   what is computed of a scan of 1 mm before it is learnt from
 
 FOLDER is a checkout of the authors' code, https://github.com/CherBass/ICAM. Computations take turns, each in its own process.
 All times are CPU seconds, medians. Memory is that of the process, less what it takes before it computes, MiB.
@@ -17,6 +18,7 @@ from typing import Any
 import torch
 from performance.convolutions import record_convolutions
 from performance.ours import PAPER, make_maps, make_step
+from performance.preparation import make_preparation
 from performance.reference import Reference
 from performance.timing import fit_exponent, measure_interleaved, print_table, repeat
 
@@ -32,6 +34,7 @@ SAMPLES = {"slices": (SLICE, 50), "volumes": (VOLUME, 10)}  # grid and number of
 SHIPPED, PLAIN, WIDE, DEFAULT = "authors' code as shipped", "without anomaly detection", "the paper's networks", "default"
 ALONE = "{}, convolutions alone"
 SIZES = ([32, 48, 32], [64, 80, 64], [96, 112, 96])  # voxels
+PREPARATION = ("bias correction", "registration to the template", "registration of a pair")
 BATCHES, DRAWS = (4, 8, 16, 32), (10, 50, 250)
 PARTS: dict[str, dict[str, Any]] = {
     "default": {},
@@ -61,7 +64,7 @@ def make_work(task: str, size: list[int], count: int, reference: str = "") -> Ca
 
     Args:
         task: "step", its "convolutions" or "maps", of ours "default" or "wide", or of the reference "shipped" or "plain", such as
-            "step wide"; or "part" and one of `PARTS`.
+            "step wide"; or "part" and one of `PARTS`; or "preparation" and one of `PREPARATION`.
         size: voxels along each axis.
         count: scans of a batch, or draws.
         reference: checkout of the authors' code.
@@ -69,6 +72,8 @@ def make_work(task: str, size: list[int], count: int, reference: str = "") -> Ca
     kind, _, variant = task.partition(" ")
     if kind == "part":
         return make_step([], PARTS[variant])[0]
+    if kind == "preparation":
+        return make_preparation(variant)
     if kind == "convolutions":
         return record_convolutions(make_work(f"step {variant}", size, count))
     if variant in ("shipped", "plain"):
@@ -140,10 +145,18 @@ def compare_parts(rounds: int) -> None:
     print_table(["parts", "CPU s", "parameters"], rows)
 
 
+def show_preparation(rounds: int) -> None:
+    """Print time and memory of the steps of a preparation."""
+    measured = measure_interleaved({name: (f"preparation {name}", {"size": [], "count": 0}) for name in PREPARATION}, rounds)
+    print_table(
+        ["of a scan of 1 mm", "CPU s", "MiB"], [[name, each.seconds, round(each.memory)] for name, each in measured.items()]
+    )
+
+
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("verb", choices=["steps", "maps", "growth", "parts", "repeat"])
+    parser.add_argument("verb", choices=["steps", "maps", "growth", "parts", "preparation", "repeat"])
     parser.add_argument("arguments", nargs="*", help=argparse.SUPPRESS)
     parser.add_argument("--reference", default="", help="checkout of the authors' code")
     parser.add_argument("--rounds", type=int, default=5, help="how often each computation is timed")
@@ -156,6 +169,7 @@ def main() -> None:
         "maps": lambda: compare_maps(given.reference, given.rounds),
         "growth": lambda: show_growth(given.rounds),
         "parts": lambda: compare_parts(given.rounds),
+        "preparation": lambda: show_preparation(given.rounds),
         "repeat": lambda: repeat(make_work(given.arguments[0], **json.loads(given.arguments[1]))),
     }
     verbs[given.verb]()
