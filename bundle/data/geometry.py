@@ -108,12 +108,19 @@ def resample(
         voxels = list_voxels(new_shape)
         samples = (sample_at(volume, to_world(chain, voxels + offset.reshape(3, 1, 1, 1)), mode) for offset in offsets)
     else:
-        images = [to_sitk(channel.astype(np.float32), np.eye(4)) for channel in volume]
+        images = [_pad(channel) for channel in volume]
         samples = (_sample_fast(images, chain, offset, new_shape, mode) for offset in offsets)
     total = next(samples)
     for sample in samples:
         total += sample
     return total / len(offsets)
+
+
+def _pad(channel: np.ndarray) -> sitk.Image:
+    """Return a volume, shape (X, Y, Z), as an image whose world is its voxels, with one of zeros on every side."""
+    affine = np.eye(4)
+    affine[:3, 3] = -1
+    return to_sitk(np.pad(channel.astype(np.float32), 1), affine)
 
 
 def _sample_fast(

@@ -15,6 +15,7 @@ from bundle.registration.volumes import Volume
 
 KINDS = ("rigid", "affine")
 NUM_BINS = 50
+EDGE = 2.0  # mm, of the voxels that scans are compared on; smaller where the finest level is
 TOLERANCE = 1e-3  # of the number of voxels that are averaged
 
 
@@ -63,7 +64,7 @@ class Registration:
         Raises:
             ValueError: When the scans do not overlap.
         """
-        images, masks = zip(*(_coarsen(scan, self.levels[-1]) for scan in (fixed, moving)), strict=True)
+        images, masks = zip(*(_coarsen(scan, min(self.levels[-1], EDGE)) for scan in (fixed, moving)), strict=True)
         information = MutualInformation(NUM_BINS, self.sampling, self.seed, masks)
         centre = _find_centre(fixed)
         kinds: Sequence[str] = (self.transform,)
