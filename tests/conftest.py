@@ -36,11 +36,11 @@ def configs_read_once() -> Iterator[None]:
     original = ConfigParser.load_config_file
     read = functools.cache(lambda path, changed: original(path))
 
-    def load(path: str | Path, **_: Any) -> dict[str, Any]:
-        if not Path(path).is_file():
-            return original(path)  # its error
-        state = Path(path).stat()
-        return copy.deepcopy(read(Path(path).resolve(), (state.st_mtime_ns, state.st_size)))
+    def load(filepath: str | Path, **_: Any) -> dict[str, Any]:
+        if not Path(filepath).is_file():
+            return original(filepath)  # its error
+        state = Path(filepath).stat()
+        return copy.deepcopy(read(Path(filepath).resolve(), (state.st_mtime_ns, state.st_size)))
 
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr(ConfigParser, "load_config_file", staticmethod(load))
