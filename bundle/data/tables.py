@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -16,6 +17,7 @@ MISSING = ("", "n/a", "na", "n.a.", "nan", "null", "-", "--", ".", "<na>", "#n/a
 MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 ENCODINGS = ("utf-8", "cp1252", "latin-1")  # of tables without a mark, the first that fits
 SEPARATORS = ("\t", ";", ",")
+MAX_CELL = 10_000_000  # letters; more is a quotation mark that is not closed. Python's own limit is 131,072
 
 logger = logging.getLogger(__name__)
 
@@ -164,7 +166,7 @@ def _parse(lines: Iterator[str], path: Path, kept: Sequence[int], all_rows: bool
     taken: list[str] = []  # lines of a row
     reader = csv.reader(_note(lines, taken), delimiter=separator, skipinitialspace=True)
     short: list[int] = []
-    for cells in reader:
+    for cells in _limit_cells(reader, before):
         line = before + reader.line_num
         if len(taken) > 1 or len(cells) < len(header):
             _check_quotes(taken, separator, path, line)
@@ -183,6 +185,17 @@ def _parse(lines: Iterator[str], path: Path, kept: Sequence[int], all_rows: bool
     if short and kept:
         logger.warning("%s has %d rows with fewer cells than columns (first: line %d): the last ones count as missing", path,
                        len(short), short[0])  # fmt: skip
+
+
+def _limit_cells(reader: Any, before: int) -> Iterator[list[str]]:
+    """Yield the rows of a `csv.reader`, which begins after so many lines, and name the line of a cell that is too long."""
+    csv.field_size_limit(MAX_CELL)  # for the whole process: a long text in a column that nobody uses harms nobody
+    try:
+        yield from reader
+    except csv.Error as error:
+        if "field limit" not in str(error):
+            raise
+        raise csv.Error(f"it has a cell of more than {MAX_CELL:,} letters in line {before + reader.line_num}") from error
 
 
 def _note(lines: Iterable[str], taken: list[str]) -> Iterator[str]:
