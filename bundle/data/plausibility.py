@@ -115,6 +115,7 @@ def _doubt_sign(image: np.ndarray, foreground: np.ndarray) -> str | None:
 
 def _doubt_labels(image: np.ndarray, foreground: np.ndarray) -> str | None:
     """Doubt whole numbers that neighbours share."""
+    foreground = foreground & (image != image.flat[0])  # a background that is not zero is no label
     values = image[foreground]
     if not (values == np.rint(values)).all():
         return None

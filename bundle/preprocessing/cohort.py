@@ -80,7 +80,14 @@ class CohortPreprocessing:
     @cached_property
     def scans(self) -> list[dict[str, Any]]:
         """Rows of `find_raw_scans`, with the names that an earlier preparation gave."""
-        return keep_stems(find_raw_scans(self.dataset_dir, self.scan_suffix), self.output_dir / TABLE).to_dict("records")
+        scans = keep_stems(find_raw_scans(self.dataset_dir, self.scan_suffix), self.output_dir / TABLE).to_dict("records")
+        for scan in scans:
+            if (self.output_dir / scan["stem"]).parent == Path(scan["raw_image"]).parent.resolve():
+                raise ValueError(
+                    f"output_dir {self.output_dir} would hold prepared scans among raw ones, such as {scan['raw_image']}: give"
+                    f" another folder, such as {self.output_dir / 'prepared'}"
+                )
+        return scans
 
     def run(self) -> Path:
         """Prepare the scans that are not done yet.
@@ -91,7 +98,8 @@ class CohortPreprocessing:
         Raises:
             FileNotFoundError: When `dataset_dir` does not exist.
             OSError: When nothing can be written to `output_dir`.
-            ValueError: When there is no scan in it, or another process prepares scans in `output_dir`.
+            ValueError: When there is no scan in it, prepared ones would lie among raw ones, or another process prepares scans in
+                `output_dir`.
         """
         scans = self.scans
         check_writable(self.output_dir)

@@ -52,6 +52,14 @@ def test_what_is_no_brain_is_named(spatial_dims: int, change: Callable[[np.ndarr
     assert kind in [doubt.split(":")[0] for doubt in find_doubts(change(make_brain(spatial_dims)), AFFINE)]
 
 
+@pytest.mark.parametrize("background", [10.0, -1000.0, -1024.0])
+def test_a_background_that_is_not_zero_makes_no_labels_of_a_scan(spatial_dims: int, background: float) -> None:
+    brain = np.rint(make_brain(spatial_dims))
+    for scan in (brain + background, np.where(brain == 0, background, brain)):
+        kinds = [doubt.split(":")[0] for doubt in find_doubts(np.float32(scan), AFFINE)]
+        assert "background is not zero" in kinds and "intensities are labels" not in kinds
+
+
 @pytest.mark.parametrize(("scale", "doubtful"), [(0.5, True), (0.85, True), (0.9, False), (1.2, False), (1.3, True), (1.5, True)])
 def test_volumes_of_brains_are_kept_to_loosely(scale: float, doubtful: bool) -> None:
     doubts = find_doubts(make_brain(3), np.diag([*[EDGE * scale] * 3, 1.0]))

@@ -107,6 +107,7 @@ def test_short_rows_end_in_missing_values_with_a_warning(tmp_path: Path, caplog)
         (b"a,b\n1,2,3\n", "t.csv", "has 3 cells in line 2, but 2 columns"),
         (b"a,b\n", "t.csv", "t.csv has no rows: accepted are a header"),
         (b"\n\n", "t.csv", "t.csv is empty"),
+        (b"a|b\n1|2\n", "t.tsv", "t.tsv has columns separated by '.': accepted are tabs, semicolons and commas"),
         (b'a,b\n3,4\n"1,2\n', "t.csv", "has a quotation mark in line 3 that is not closed"),
         (b'a,b\n"1,2\n3,4\n5," 6"\n7,8\n', "t.csv", "has a quotation mark in line 2 that is not closed"),
         (b"PK\x03\x04\x00\x00a\x00,", "t.csv", "bytes that are no text.: accepted are files of text, such as CSV in UTF-8"),
