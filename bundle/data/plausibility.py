@@ -16,7 +16,7 @@ MAX_REVERSAL = 0.06
 POSTURE_EDGE = 3.0  # mm, between the voxels on which both are measured
 MAX_EQUAL = 0.6  # share of the foreground that may equal the next voxel; of a label image nearly all of it does
 TURN = "give the header the right orientation"
-TILT = "or of a head that is tilted by 20 degrees or more; bring it upright, as a registration to MNI152 does"
+TILT = "or of a head that is tilted by 20 degrees or more; bring it upright, as the registration of --prepare True does"
 CENTIMETRES = "in centimetres its voxel sizes would be a brain's: they are read as mm, so multiply them by 10"
 REMEDY = "whole heads are prepared by --prepare True in inference, and by configs/prepare.yaml for a training"
 
