@@ -14,7 +14,8 @@ TRACEBACK_VARIABLE = "ICAM_TRACEBACK"  # set it to see the whole traceback of ev
 INTERRUPTED = "Interrupted: what is complete stays, and the same command goes on from there"
 INTERRUPT_STATUS = 130  # as shells have it: 128 and the number of the signal
 PAUSE = 2.0  # seconds after which a process is the only one that has failed: else it has been ended by then
-DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+FULL_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # of a disk that takes no file at all
+DISK_ERRORS = (*FULL_ERRORS, errno.EACCES)
 
 
 def interrupt(*_: Any) -> None:

@@ -1,5 +1,6 @@
 """Files that are either complete or absent."""
 
+import errno
 import gzip
 import io
 import os
@@ -39,12 +40,29 @@ def write_atomically(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{TEMPORARY_PREFIX}{os.getpid()}-{path.name}")
+    temporary = _name_temporary(path)
     try:
         yield temporary
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _name_temporary(path: Path) -> Path:
+    return path.with_name(f"{TEMPORARY_PREFIX}{os.getpid()}-{path.name}")
+
+
+def is_too_long(path: str | Path) -> bool:
+    """Check whether a file cannot be written as its name, or that of its temporary file, is too long for the file system.
+
+    Args:
+        path: Final name of the file; the folder of its folder exists, or all names above it are short.
+    """
+    try:
+        os.lstat(_name_temporary(Path(path)))
+    except OSError as error:
+        return error.errno == errno.ENAMETOOLONG
+    return False
 
 
 @contextmanager

@@ -162,8 +162,10 @@ def load_intervals(
 
     Raises:
         FileNotFoundError: When there is no such file.
-        ValueError: When it is no such file, or has no such level.
+        ValueError: When it is no such file, or has no such level, or that is no probability.
     """
+    if isinstance(level, bool) or not isinstance(level, int | float) or not 0 < level < 1:
+        raise ValueError(f"interval_level must be a probability above 0 and below 1, got {level!r}")
     if path is None:
         return None
     if not Path(path).is_file():

@@ -2,7 +2,10 @@
 
 import gzip
 import re
+import zlib
 from pathlib import Path
+
+from nibabel.spatialimages import HeaderDataError
 
 FORMATS = {  # of a scan, by the ending of its name, in any case; .img and .hdr are one scan
     ".nii": "NIfTI", ".nii.gz": "NIfTI", ".mgz": "MGH", ".mgh": "MGH", ".img": "NIfTI or Analyze", ".hdr": "NIfTI or Analyze",
@@ -18,6 +21,8 @@ MISTAKES = (  # what a file may be instead of a scan, by its first bytes, and wh
     (rb"\s*<", "is a page of the web, not a scan: download it anew"),
 )
 HEADER_SIZES = (348, 540)  # bytes, the first number of NIfTI and Analyze
+GZIP = b"\x1f\x8b"  # first bytes of what it has compressed
+HALVES = {".img": ".hdr", ".hdr": ".img"}  # of one scan
 PACKED = (".gz", ".zip", ".bz2", ".xz", ".zst")
 
 
@@ -51,12 +56,13 @@ def find_damage(path: Path) -> Exception | None:
     return None
 
 
-def describe_failure(path: Path, error: Exception) -> str:
+def describe_failure(path: Path, error: Exception, header: bool = False) -> str:
     """Return a sentence on a file that could not be read.
 
     Args:
         path: File with an ending of `SUFFIXES`.
         error: What reading it raised.
+        header: Whether the header was read, and not the voxels.
 
     Returns:
         What the file is and what to do, where its first bytes tell; else the reason.
@@ -68,6 +74,8 @@ def describe_failure(path: Path, error: Exception) -> str:
         return f"{path} {mistake}"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     reason = lines[-1] if suffix == ".nrrd" else lines[0]  # SimpleITK begins with its own source code
+    if header and isinstance(error, HeaderDataError | ValueError | OverflowError):
+        return f"{path} has a header that cannot be read as {FORMATS[suffix]} ({reason}): write the scan anew from its source"
     return f"{path} cannot be read as {FORMATS[suffix]} ({reason}): is it complete?"
 
 
@@ -78,10 +86,25 @@ def _recognise(path: Path) -> str | None:
             start = file.read(256)
     except OSError:
         return None
-    is_packed, ends_packed = start.startswith(b"\x1f\x8b"), path.name.lower().endswith(COMPRESSED)
+    is_packed, ends_packed = start.startswith(GZIP), path.name.lower().endswith(COMPRESSED)
     if is_packed and not ends_packed:
         remedy = "let its name end in .nii.gz" if find_suffix(path) == ".nii" else "unpack it"
         return f"is compressed by gzip, and its ending does not say so: {remedy}"
+    if is_packed and _is_packed_twice(path):
+        return "is compressed by gzip twice: unpack it once (gunzip), and let its name end as before"
     if ends_packed and {int.from_bytes(start[:4], "little"), int.from_bytes(start[:4], "big")} & set(HEADER_SIZES):
         return "is not compressed, though its ending says so: let its name end in .nii"
+    if other := HALVES.get(find_suffix(path)):
+        names = [path.with_suffix(ending) for ending in (other, other.upper())]
+        if not any(name.exists() for name in names):
+            return f"lacks its other half, {names[0].name}: .img (voxels) and .hdr (header) are one scan"
     return next((sentence for pattern, sentence in MISTAKES if re.match(pattern, start)), None)
+
+
+def _is_packed_twice(path: Path) -> bool:
+    """Check whether what a compressed file holds is compressed itself."""
+    try:
+        with gzip.open(path) as file:
+            return file.read(len(GZIP)) == GZIP
+    except (OSError, EOFError, zlib.error):
+        return False

@@ -13,7 +13,7 @@ from bundle.data.ages_and_dates import read_ages
 from bundle.data.discovery import is_dead
 from bundle.data.formats import has_suffix
 from bundle.data.participants import find_torn, warn_of_namesakes
-from bundle.data.tables import find_line, find_name, read_header, read_table, show_columns, show_values
+from bundle.data.tables import find_line, find_name, read_header, read_table, show_columns, show_sheets, show_values
 from bundle.files import TABLE_SUFFIXES, find_table, locate
 
 SPLITS = ("train", "validation", "test")
@@ -43,10 +43,13 @@ def read_manifest(dataset_dir: str | Path, num_classes: int | None = None) -> pd
         ValueError: When the table lacks a column, or a row is wrong, contradicts another or repeats it.
     """
     path = find_table(dataset_dir)
+    if path.parent.is_file():
+        raise ValueError(f"dataset_dir {path.parent} is no table: save it as a file ending in {', '.join(TABLE_SUFFIXES)}")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"dataset_dir {path.parent} does not exist: give a folder that holds {path.name}")
     if not path.exists() and not path.is_symlink():
-        raise FileNotFoundError(f"{path} does not exist: dataset_dir must be a folder that holds {path.name}")
+        sheets = show_sheets(path.parent)
+        raise FileNotFoundError(f"{path} does not exist: dataset_dir must be a folder that holds {path.name}{sheets}")
     if locate(dataset_dir) != path:
         _warn_unused(path)
     manifest = read_table(path, NAMES)
@@ -145,9 +148,12 @@ def check_files(paths: Iterable[str], source: str | Path) -> None:
     """
     absent = [path for path in paths if not Path(path).is_file()]
     if dead := [path for path in absent if is_dead(path)]:
-        raise FileNotFoundError(f"{source} names {len(dead)} links to files that are not there (first: {dead[0]}): fetch them")
+        raise FileNotFoundError(f"{source} names links to files that are not there ({len(dead)}, first: {dead[0]}): fetch them")
     if absent:
-        raise FileNotFoundError(f"{source} names {len(absent)} files that do not exist, the first is {absent[0]}")
+        found = f"a file that does not exist, {absent[0]}"
+        if len(absent) > 1:
+            found = f"{len(absent)} files that do not exist, the first is {absent[0]}"
+        raise FileNotFoundError(f"{source} names {found}")
 
 
 def check_paths(table: pd.DataFrame, path: str | Path) -> None:
@@ -218,7 +224,8 @@ def read_labels(table: pd.DataFrame, path: str | Path, num_classes: int | None) 
         row = table[~good].iloc[0]
         accepted = f"integers from 0 to {count - 1}" + ("" if num_classes else ", K - 1 for K classes, without gaps")
         found = f"{row['label']!r}: accepted are {accepted}; it has {show_values(table['label'])}"
-        raise ValueError(f"{path} gives {row['participant_id']} the label {found}")
+        hint = "classes with names, or counted from 1: configs/data/folder.yaml with manifest#classes, see docs/cohorts.md"
+        raise ValueError(f"{path} gives {row['participant_id']} the label {found}; {hint}")
     return whole.astype(int)
 
 
@@ -245,6 +252,8 @@ def _warn_unused(path: Path, used: bool = True) -> None:
         if unused:
             names = " and ".join(other.name for other in unused)
             logger.warning("%s also holds %s, not used: to use a table, give its path as dataset_dir", path.parent, names)
+    if not used and (sheets := show_sheets(path.parent, path.stem)):
+        logger.warning("%s has no table that is used%s", path.parent, sheets)
 
 
 def _lists_images(table: Path) -> bool:

@@ -10,11 +10,13 @@ SLICE_AREA = (10.0, 350.0)  # cm^2, of a brain in an axial slice; the smaller on
 MIN_BACKGROUND = 0.05  # share of the voxels; a brain that fills its box leaves a fifth
 MAX_NEGATIVE = 0.05  # of the 99th percentile, how far the first one may be below zero; splines overshoot a little
 MIN_LENGTH = 0.95  # of a brain from front to back, over the larger of width and height; upright ones have 1.1 to 1.35
-# Skewness upwards and backwards: upright ones have -0.07 to -0.22 and -0.12 to -0.27, reversed ones as much above 0.
+# Skewness upwards and backwards: upright ones have -0.07 to -0.22 and -0.12 to -0.27, reversed ones as much above 0. A head that
+# looks up by 25 degrees, or down by 35, is as skewed as a reversed one, and cannot be told from it by shape.
 MAX_REVERSAL = 0.06
 POSTURE_EDGE = 3.0  # mm, between the voxels on which both are measured
 MAX_EQUAL = 0.6  # share of the foreground that may equal the next voxel; of a label image nearly all of it does
 TURN = "give the header the right orientation"
+TILT = "or of a head that is tilted by 20 degrees or more; bring it upright, as the registration of --prepare True does"
 CENTIMETRES = "in centimetres its voxel sizes would be a brain's: they are read as mm, so multiply them by 10"
 REMEDY = "whole heads are prepared by --prepare True in inference, and by configs/prepare.yaml for a training"
 
@@ -87,11 +89,14 @@ def _doubt_posture(foreground: np.ndarray, affine: np.ndarray) -> str | None:
     if lengths[1] < MIN_LENGTH * lengths.max():
         return (
             f"orientation: by its header the brain is {lengths[1] / lengths.max():.2f} times as long from front to back as it is"
-            f" wide or high, as of a scan that is turned by 90 degrees, upright ones are longer; {TURN}"
+            f" wide or high, upright ones are longer, as of a scan that is turned by 90 degrees ({TURN}), {TILT}"
         )
     for skewness, side in ((float(((x**2 + y**2) * z).mean()), "upside down"), (-float((y**3).mean()), "back to front")):
         if skewness > MAX_REVERSAL:
-            return f"orientation: by its header the brain lies {side}, as of a scan whose voxels are stored in reverse; {TURN}"
+            return (
+                f"orientation: by its header the brain is shaped as one that lies {side}, as of a scan whose voxels are stored"
+                f" in reverse ({TURN}), {TILT}"
+            )
     return None
 
 
@@ -110,6 +115,7 @@ def _doubt_sign(image: np.ndarray, foreground: np.ndarray) -> str | None:
 
 def _doubt_labels(image: np.ndarray, foreground: np.ndarray) -> str | None:
     """Doubt whole numbers that neighbours share."""
+    foreground = foreground & (image != image.flat[0])  # a background that is not zero is no label
     values = image[foreground]
     if not (values == np.rint(values)).all():
         return None

@@ -121,14 +121,15 @@ def open_scan(path: str | Path, max_voxels: float = MAX_VOXELS) -> SpatialImage:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist: give the file of a scan")
+        found = "is no file but a folder, pipe, socket or device" if path.exists() else "does not exist"
+        raise FileNotFoundError(f"{path} {found}: give the file of a scan")
     if not has_suffix(path):
         hint = "; unpack it" if path.suffix.lower() in PACKED else ""
         raise ValueError(f"{path} is no scan that can be read: accepted are names ending in {', '.join(SUFFIXES)}{hint}")
     try:
         image: Any = open_nrrd(path) if path.name.lower().endswith(".nrrd") else nibabel.load(path)
     except Exception as error:  # nibabel, gzip, zlib, NumPy and SimpleITK each raise their own
-        raise ValueError(describe_failure(path, find_damage(path) or error)) from error
+        raise ValueError(describe_failure(path, find_damage(path) or error, header=True)) from error
     if not isinstance(image, SpatialImage) or image.affine is None:
         raise ValueError(f"{path} holds no image of voxels ({type(image).__name__}): accepted is a scan")
     shape = shape_of(image)
@@ -163,7 +164,10 @@ def _read_intensities(image: SpatialImage, path: str | Path, constant: bool) -> 
     if not np.isfinite(array).all():
         if np.isfinite(stored).all():
             raise ValueError(f"{path} holds values up to {np.abs(stored).max():.3g}: accepted are at most 3.4e38 (32 bits)")
-        raise ValueError(f"{path} holds {np.count_nonzero(~np.isfinite(array))} NaN or infinite values: accepted are finite ones")
+        count = np.count_nonzero(~np.isfinite(array))
+        raise ValueError(
+            f"{path} holds {count} NaN or infinite values: accepted are finite ones, so set those of the background to 0"
+        )
     if not constant and array.min() == array.max():
         raise ValueError(f"{path} is constant (all voxels are {array.flat[0]:g}): accepted is a scan with contrast")
     return array

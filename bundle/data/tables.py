@@ -5,7 +5,9 @@ import csv
 import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -16,6 +18,8 @@ MISSING = ("", "n/a", "na", "n.a.", "nan", "null", "-", "--", ".", "<na>", "#n/a
 MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 ENCODINGS = ("utf-8", "cp1252", "latin-1")  # of tables without a mark, the first that fits
 SEPARATORS = ("\t", ";", ",")
+SHEETS = (".xlsx", ".xls", ".ods", ".numbers")  # endings of spreadsheets, which are not read
+MAX_CELL = 10_000_000  # letters; more is a quotation mark that is not closed. Python's own limit is 131,072
 
 logger = logging.getLogger(__name__)
 
@@ -97,6 +101,20 @@ def show_values(values: pd.Series) -> str:
     return show_columns([f"{value} ({count})" for value, count in counts])
 
 
+def show_sheets(folder: Path, stem: str | None = None) -> str:
+    """Return the end of a sentence on a table that is not there, which names the spreadsheets in its folder; empty without any.
+
+    Args:
+        folder: Where they lie.
+        stem: Name without ending, in any case; None for all.
+    """
+    with suppress(OSError):
+        found = sorted(path for path in folder.iterdir() if path.suffix.lower() in SHEETS and path.name[0].isalnum())
+        if names := [path.name for path in found if stem in (None, path.stem.lower())]:
+            return f"; to use {' or '.join(names)}, save it as .tsv or .csv"
+    return ""
+
+
 def _fold(name: str) -> str:
     return re.sub(r"[\s_]+", "_", name.strip()).casefold()
 
@@ -112,7 +130,7 @@ def _read(path: str | Path, kept: Sequence[int] = (), rows: bool = True) -> list
     path = Path(path)
     if not path.is_file():
         dead = "is a link to a file that is not there" if path.is_symlink() else "does not exist"
-        raise FileNotFoundError(f"{path} {dead}: give a table ending in {', '.join(TABLE_SUFFIXES)}")
+        raise FileNotFoundError(f"{path} {dead}: give a table ending in {', '.join(TABLE_SUFFIXES)}{show_sheets(path.parent)}")
     if path.suffix.lower() not in TABLE_SUFFIXES:
         raise ValueError(f"{path} is no table: accepted are files ending in {', '.join(TABLE_SUFFIXES)}")
     with path.open("rb") as file:
@@ -164,7 +182,7 @@ def _parse(lines: Iterator[str], path: Path, kept: Sequence[int], all_rows: bool
     taken: list[str] = []  # lines of a row
     reader = csv.reader(_note(lines, taken), delimiter=separator, skipinitialspace=True)
     short: list[int] = []
-    for cells in reader:
+    for cells in _limit_cells(reader, before):
         line = before + reader.line_num
         if len(taken) > 1 or len(cells) < len(header):
             _check_quotes(taken, separator, path, line)
@@ -183,6 +201,17 @@ def _parse(lines: Iterator[str], path: Path, kept: Sequence[int], all_rows: bool
     if short and kept:
         logger.warning("%s has %d rows with fewer cells than columns (first: line %d): the last ones count as missing", path,
                        len(short), short[0])  # fmt: skip
+
+
+def _limit_cells(reader: Any, before: int) -> Iterator[list[str]]:
+    """Yield the rows of a `csv.reader`, which begins after so many lines, and name the line of a cell that is too long."""
+    csv.field_size_limit(MAX_CELL)  # for the whole process: a long text in a column that nobody uses harms nobody
+    try:
+        yield from reader
+    except csv.Error as error:
+        if "field limit" not in str(error):
+            raise
+        raise csv.Error(f"it has a cell of more than {MAX_CELL:,} letters in line {before + reader.line_num}") from error
 
 
 def _note(lines: Iterable[str], taken: list[str]) -> Iterator[str]:
@@ -207,6 +236,8 @@ def _find_separator(header: str, path: Path) -> str:
     if counts["\t"] > 1:
         return "\t"
     best = max(SEPARATORS, key=lambda mark: counts[mark])
+    if counts[best] <= 1 and "|" in header:
+        raise ValueError(f"{path} has columns separated by '|': accepted are tabs, semicolons and commas")
     return best if counts[best] > 1 else ("," if path.suffix.lower() == ".csv" else "\t")
 
 

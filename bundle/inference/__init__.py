@@ -1,6 +1,6 @@
 """Explaining scans with a trained network: classes, feature attribution maps, walks through the latent space."""
 
-from bundle.inference.datasets import ScanDataset, find_scans, load_scan
+from bundle.inference.datasets import ScanDataset, find_scans, foresee_scans, load_scan
 from bundle.inference.evaluator import ScanEvaluator
 from bundle.inference.inferer import AgeRegression, ICAMInferer
 from bundle.inference.interpolation import Interpolation, Walk, walk
@@ -19,6 +19,7 @@ __all__ = [
     "Walk",
     "explain_scans",
     "find_scans",
+    "foresee_scans",
     "load_scan",
     "walk",
 ]

@@ -13,6 +13,7 @@ from bundle.data.formats import strip_suffix
 from bundle.data.manifest import SPLITS, check_images, read_listed
 from bundle.errors import write_in_line
 from bundle.files import make_unique, unescape_name
+from bundle.preprocessing.cohort import ENDINGS, CohortPreprocessing
 
 FAILURE = "failure"  # key of an item with the reason why its scan cannot be explained
 DONE = "done"  # key of an item whose scan was explained by an earlier run
@@ -56,6 +57,24 @@ def find_scans(dataset_dir: str | Path, split: str | None = None, suffix: str | 
         if FAILURE not in item and is_dead(item["image"]):
             item[FAILURE] = f"{item['image']} is a {DEAD}"
     return [{**item, "name": name} for item, name in zip(items, _name_scans(items, folder), strict=True)]
+
+
+def foresee_scans(preparation: CohortPreprocessing) -> list[dict[str, str]]:
+    """Return `scan` and `name` that `find_scans` gives raw scans when they are prepared.
+
+    Args:
+        preparation: what prepares them.
+
+    Raises:
+        FileNotFoundError: When there is no such folder, table or file.
+        ValueError: When there is no scan in it.
+    """
+    folder = preparation.output_dir
+    items = [
+        {"image": str(folder / f"{row['stem']}_{ENDINGS['image']}"), "raw_image": str(row["raw_image"])}
+        for row in preparation.scans
+    ]
+    return [{"scan": item["raw_image"], "name": name} for item, name in zip(items, _name_scans(items, folder), strict=True)]
 
 
 def attempt(transform: Callable[[Any], Any], item: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from typing import Any
 from ignite.engine import Engine, Events
 
 from bundle.data.discovery import IMAGES
-from bundle.files import announce, check_writable, hold_folder, remove_leftovers
+from bundle.errors import FULL_ERRORS
+from bundle.files import announce, check_writable, hold_folder, is_too_long, remove_leftovers
 from bundle.inference.datasets import DONE, FAILURE
 from bundle.inference.evaluator import ScanEvaluator
 from bundle.inference.explained_scans import ENDINGS, describe_state, list_warnings, write_explanation
@@ -71,6 +72,27 @@ class Predictions:
         engine.add_event_handler(Events.ITERATION_COMPLETED, self)
         engine.add_event_handler(Events.COMPLETED, self.complete)
 
+    def check(self, outputs: Sequence[str], items: Sequence[Mapping[str, Any]] = ()) -> None:
+        """Refuse what `start` would refuse, before scans are prepared, which takes long.
+
+        Args:
+            outputs: names of the images and ages that a scan is given.
+            items: scans, as far as they are known.
+
+        Raises:
+            OSError: When nothing can be written to the folder.
+            ValueError: As in `start`, and when another process writes there.
+        """
+        self._set_columns(outputs)
+        self.keys = [find_key(item) for item in items]
+
+        def read() -> None:
+            check_writable(self.output_dir)
+            with hold_folder(self.output_dir, self.output_dir / LOCK, "output_dir"):
+                self._check_names([find_key(row) for row in self._read_done()] if self.resume else [])
+
+        run_once(read)
+
     def start(self, engine: Engine) -> None:
         """Find the scans that are done, remove what is left of the others, and choose those of this process.
 
@@ -79,12 +101,12 @@ class Predictions:
         """
         dataset: Any = engine.data_loader.dataset  # type: ignore[attr-defined]
         outputs = engine.inferer.list_outputs(engine.network)  # type: ignore[attr-defined]
-        probabilities = [f"probability_{label}" for label in range(self.num_classes)]
-        columns = ["scan", "name", "status", "reason", "warning", "predicted_class", *probabilities, "target_class"]
-        columns += ["predicted_name"] * bool(self.class_names)
-        self.table = ScanTable(self.table.path, [*columns, STATE, *(key for key in AGES if key in outputs)])
+        self._set_columns(outputs)
         endings = [f"{key}.nii.gz" for key in IMAGES if key in outputs] + ["overview.png"] * self.overviews
         self.keys = [find_key(item) for item in dataset.data]
+        for item in dataset.data:
+            if FAILURE not in item and self._is_too_long(item["name"]):
+                item[FAILURE] = f"{item['scan']} has a name that is too long for those of its maps: give the file a shorter one"
         self.states = {key: describe_state(item) for key, item in zip(self.keys, dataset.data, strict=True)}
         left = run_once(lambda: self._begin(dataset.data, endings))
         own = left[get_rank() :: count_ranks()]
@@ -131,6 +153,13 @@ class Predictions:
                 f" the first: {failed[0]['reason']}"
             )
 
+    def _set_columns(self, outputs: Sequence[str]) -> None:
+        """Give the table its columns, which depend on the images and ages that a scan is given."""
+        probabilities = [f"probability_{label}" for label in range(self.num_classes)]
+        columns = ["scan", "name", "status", "reason", "warning", "predicted_class", *probabilities, "target_class"]
+        columns += ["predicted_name"] * bool(self.class_names)
+        self.table = ScanTable(self.table.path, [*columns, STATE, *(key for key in AGES if key in outputs)])
+
     def _begin(self, items: Sequence[Mapping[str, Any]], endings: Sequence[str]) -> list[int]:
         """Write the table of the scans that are done, remove what is left of the others, and return these by position."""
         earlier = {find_key(row): row for row in self._read_done()}
@@ -141,7 +170,7 @@ class Predictions:
         rows = [earlier[key] for key, done in zip(self.keys, found, strict=True) if done]
         names = {name for _, name in self.keys}
         others = [row for row in earlier.values() if row["name"] not in names]  # their files are still there
-        self._clear([item for item, done in zip(items, found, strict=True) if not done])
+        self._clear([item for item, done in zip(items, found, strict=True) if not done and not self._is_too_long(item["name"])])
         write_record(self.output_dir / RECORD, compute_fingerprint(self.settings), self.settings)
         self.table.write([*rows, *others])
         self._remove(self._list_parts())
@@ -194,6 +223,11 @@ class Predictions:
         """Return the paths of the files of a scan."""
         return [Path(f"{self.output_dir / item['name']}_{ending}") for ending in endings]
 
+    def _is_too_long(self, name: str) -> bool:
+        """Check whether the name of a scan, or its path, is too long for those of its files."""
+        longest = f"{name}_{max(ENDINGS, key=len)}"
+        return is_too_long(self.output_dir / longest) or is_too_long(self.output_dir / Path(longest).name)
+
     def _clear(self, items: Sequence[Mapping[str, Any]]) -> None:
         """Remove the files of scans that are to be done anew, and what a killed process left of them."""
         paths = [path for item in items for path in self._list_files(item)]
@@ -202,14 +236,19 @@ class Predictions:
         remove_leftovers([*paths, self.table.path, self.output_dir / RECORD])
 
     def _keep(self, item: dict[str, Any]) -> dict[str, Any]:
-        """Write the files of one scan and return its row."""
+        """Write the files of one scan and return its row; an `OSError` on a full disk ends it all."""
         warnings = list_warnings(item)
         row = {"scan": item["scan"], "name": item["name"], "status": "done", "warning": "; ".join(warnings)}
         row[STATE] = self.states[find_key(item)]
         if FAILURE not in item:
             try:
                 write_explanation(item, self.output_dir, self.overviews, self.class_names)
-            except OSError as error:  # a full disk, a folder without permission
+            except OSError as error:
+                if error.errno in FULL_ERRORS:  # no other scan could be written either
+                    raise OSError(
+                        f"{self.output_dir} cannot be written to ({(error.strerror or str(error)).lower()}): the scans that are"
+                        " done stay, and the same command goes on from there"
+                    ) from error
                 item = {**item, FAILURE: f"{item['name']} could not be written: {error}"}
         if FAILURE in item:
             logger.warning("%s is left out: %s", item["scan"], item[FAILURE])

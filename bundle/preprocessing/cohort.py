@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from bundle.data.discovery import DEAD, is_dead
-from bundle.errors import write_in_line
+from bundle.errors import FULL_ERRORS, write_in_line
 from bundle.files import (
     MANIFEST,
     check_writable,
@@ -76,6 +77,18 @@ class CohortPreprocessing:
         self.workers = workers or Workers(1)
         self.rows: dict[int, dict[str, Any]] = {}
 
+    @cached_property
+    def scans(self) -> list[dict[str, Any]]:
+        """Rows of `find_raw_scans`, with the names that an earlier preparation gave."""
+        scans = keep_stems(find_raw_scans(self.dataset_dir, self.scan_suffix), self.output_dir / TABLE).to_dict("records")
+        for scan in scans:
+            if (self.output_dir / scan["stem"]).parent == Path(scan["raw_image"]).parent.resolve():
+                raise ValueError(
+                    f"output_dir {self.output_dir} would hold prepared scans among raw ones, such as {scan['raw_image']}: give"
+                    f" another folder, such as {self.output_dir / 'prepared'}"
+                )
+        return scans
+
     def run(self) -> Path:
         """Prepare the scans that are not done yet.
 
@@ -85,9 +98,10 @@ class CohortPreprocessing:
         Raises:
             FileNotFoundError: When `dataset_dir` does not exist.
             OSError: When nothing can be written to `output_dir`.
-            ValueError: When there is no scan in it, or another process prepares scans in `output_dir`.
+            ValueError: When there is no scan in it, prepared ones would lie among raw ones, or another process prepares scans in
+                `output_dir`.
         """
-        scans = keep_stems(find_raw_scans(self.dataset_dir, self.scan_suffix), self.output_dir / TABLE).to_dict("records")
+        scans = self.scans
         check_writable(self.output_dir)
         with hold_folder(self.output_dir, self.output_dir / LOCK, "output_dir"):
             self._prepare_scans(scans)
@@ -181,5 +195,7 @@ def _prepare_and_write(raw_image: str, output_dir: Path, stem: str, settings: Se
         save_picture(error.prepared, files["picture"])
         return {"status": "failed", "message": str(error), **error.measures, "picture": names["picture"]}
     except Exception as error:  # whatever is wrong with a scan, the others are prepared
+        if isinstance(error, OSError) and error.errno in FULL_ERRORS:  # no other scan could be written either
+            raise
         text = write_in_line(error)
         return {"status": "failed", "message": text if raw_image in text else f"{raw_image}: {text}"}

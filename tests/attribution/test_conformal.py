@@ -111,6 +111,9 @@ def test_other_maps_than_those_of_the_calibration_are_refused(calibration: Calib
 
 def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:
     assert load_intervals(None) is None
+    for level in (5, 0, 1, "high"):
+        with pytest.raises(ValueError, match="interval_level must be a probability above 0 and below 1, got"):
+            load_intervals(None, level)  # type: ignore[arg-type]
     with pytest.raises(FileNotFoundError, match="calibration .*absent.pt does not exist: give the calibration.pt of"):
         load_intervals(tmp_path / "absent.pt")
     torch.save({"model": {}}, tmp_path / "model.pt")

@@ -139,7 +139,7 @@ def test_written_pairs_are_read_back(longitudinal: Path, tmp_path: Path) -> None
         ({"columns": {**COLUMNS, "group": "Group"}}, "columns names group, which a manifest does not have"),
         ({"columns": {**COLUMNS, "sex": "Gender"}}, "people.csv lacks the column Gender, which columns names"),
         ({"columns": {"participant_id": "Subject", "image": "File"}}, "people.csv lacks the column label"),
-        ({"classes": None}, r"gives p0 the label 'Control': accepted are integers .* Control \(4\), patient \(4\)$"),
+        ({"classes": None}, r"gives p0 the label 'Control': accepted are integers .* Control \(4\), patient \(4\); classes"),
         ({"classes": [["control"], ["case"]]}, r"no scan of class 1 case in the split train.* control, case: patient \(4\)"),
         ({"classes": [["HC"], ["PT"]]}, r"no scan that can be used; .* than HC, PT: Control \(4\), patient \(4\)"),
         ({"table": "absent.csv"}, "absent.csv does not exist"),

@@ -60,7 +60,7 @@ def test_scans_of_a_table_take_the_place_of_those_found(cohort: Path, make_scan,
         ("participant_id label split", "100307 2 train", r"gives 100307 the label '2': accepted are integers from 0 to 1"),
         ("participant_id label split", "100307 0 dev", "puts 100307 in the split 'dev'"),
         ("participant_id label split", "100307 0 train", "HCP has no scan of class 1 in the split train"),
-        ("participant_id label mask", "100307 1 absent.nii", "names 1 files that do not exist"),
+        ("participant_id label mask", "100307 1 absent.nii", "names a file that does not exist"),
         ("person label", "100307 1", r"lacks the column participant_id or Subject"),
     ],
 )

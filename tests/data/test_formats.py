@@ -1,6 +1,7 @@
 """Endings of scans, and files that are not what their name says."""
 
 import gzip
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +26,12 @@ def test_suffixes_are_taken_off_in_any_case() -> None:
     assert strip_suffix("a.tsv") == "a.tsv" and not has_suffix("a.tsv")
 
 
+def change_header(position: int, *values: bytes) -> Callable[[bytes], bytes]:
+    """Return a function that puts bytes into a file."""
+    new = b"".join(values)
+    return lambda content: content[:position] + new + content[position + len(new) :]
+
+
 @pytest.mark.parametrize("shape", [(4, 3), (4, 3, 2)])
 @pytest.mark.parametrize(
     ("name", "change", "sentence"),
@@ -42,6 +49,16 @@ def test_suffixes_are_taken_off_in_any_case() -> None:
         ("scan.mgz", lambda _: b"\n<!DOCTYPE html><html>", "is a page of the web"),
         ("scan.nii.gz", lambda _: b"PK\x03\x04\x14", "is a zip archive: unpack it"),
         ("scan.img.gz", gzip.compress, "is no scan that can be read: accepted are names ending in .*; unpack it$"),
+        ("scan.nii.gz", lambda content: gzip.compress(gzip.compress(content)), "is compressed by gzip twice: unpack it once"),
+        ("scan.nii", change_header(108, struct.pack("<f", np.nan)), r"has a header that cannot be read as NIfTI \(.*NaN.*anew"),
+        ("scan.nii", change_header(70, struct.pack("<h", 999)), r"has a header that cannot be read as NIfTI \(data code 999"),
+        (
+            "scan.nii",
+            change_header(252, struct.pack("<hhfff", 1, 0, 2, 2, 2)),
+            r"has a header that cannot be read as NIfTI \(w2 should be positive",
+        ),
+        ("scan.img", bytes, r"lacks its other half, scan\.hdr: \.img \(voxels\) and \.hdr \(header\) are one scan"),
+        ("scan.HDR", bytes, r"lacks its other half, scan\.img"),
         ("scan.nii.zip", bytes, "is no scan that can be read: accepted are names ending in .*; unpack it$"),
     ],
 )

@@ -127,6 +127,13 @@ def test_label_beyond_the_number_of_classes_is_refused(tmp_path: Path) -> None:
         read_manifest(_write(tmp_path, *rows), num_classes=2)
 
 
+@pytest.mark.parametrize("labels", [("HC", "PT"), ("False", "True"), ("1", "2")])
+def test_classes_with_names_or_counted_from_1_lead_to_the_reader_that_takes_them(tmp_path: Path, labels: tuple[str, str]) -> None:
+    rows = [f"s{number}\t{labels[number % 2]}\ttrain\ta.nii" for number in range(2)]
+    with pytest.raises(ValueError, match=r"the label '.*; classes with names, or counted from 1: configs/data/folder\.yaml with"):
+        read_manifest(_write(tmp_path, *rows))
+
+
 def test_missing_column_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="lacks the column split: required are participant_id, label, split, image"):
         read_manifest(_write(tmp_path, "s1\t0\ta.nii", header="participant_id\tlabel\timage"))
@@ -135,6 +142,21 @@ def test_missing_column_is_refused(tmp_path: Path) -> None:
 def test_missing_files_are_refused_before_any_is_read(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"names 2 files that do not exist, the first is .*b\.nii"):
         read_manifest(_write(tmp_path, *ROWS, absent=("b.nii", "d.nii")))
+
+
+def test_one_missing_file_is_one(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"names a file that does not exist, \S+b\.nii$"):
+        read_manifest(_write(tmp_path, *ROWS, absent=("b.nii",)))
+
+
+def test_a_spreadsheet_in_place_of_a_table_is_named_with_the_remedy(tmp_path: Path, caplog) -> None:
+    (tmp_path / "participants.xlsx").write_bytes(b"PK")
+    with pytest.raises(FileNotFoundError, match=r"; to use participants\.xlsx, save it as \.tsv or \.csv$"):
+        read_manifest(tmp_path)
+    with pytest.raises(ValueError, match=r"participants\.xlsx is no table: save it as a file ending in \.tsv, \.csv"):
+        read_manifest(tmp_path / "participants.xlsx")
+    assert read_listed(tmp_path) is None
+    assert "has no table that is used; to use participants.xlsx, save it as .tsv or .csv" in caplog.text
 
 
 def test_missing_folder_and_table_are_refused(tmp_path: Path) -> None:
@@ -228,7 +250,7 @@ def test_lines_are_counted_as_in_the_file(tmp_path: Path) -> None:
 def test_links_to_scans_that_are_not_there_are_named_as_such(tmp_path: Path) -> None:
     _write(tmp_path, *ROWS, absent=("b.nii",))
     (tmp_path / "b.nii").symlink_to(".git/annex/x")
-    with pytest.raises(FileNotFoundError, match=r"names 1 links to files that are not there \(first: \S+/b\.nii\): fetch them"):
+    with pytest.raises(FileNotFoundError, match=r"names links to files that are not there \(1, first: \S+/b\.nii\): fetch them"):
         read_manifest(tmp_path)
 
 

@@ -52,6 +52,14 @@ def test_what_is_no_brain_is_named(spatial_dims: int, change: Callable[[np.ndarr
     assert kind in [doubt.split(":")[0] for doubt in find_doubts(change(make_brain(spatial_dims)), AFFINE)]
 
 
+@pytest.mark.parametrize("background", [10.0, -1000.0, -1024.0])
+def test_a_background_that_is_not_zero_makes_no_labels_of_a_scan(spatial_dims: int, background: float) -> None:
+    brain = np.rint(make_brain(spatial_dims))
+    for scan in (brain + background, np.where(brain == 0, background, brain)):
+        kinds = [doubt.split(":")[0] for doubt in find_doubts(np.float32(scan), AFFINE)]
+        assert "background is not zero" in kinds and "intensities are labels" not in kinds
+
+
 @pytest.mark.parametrize(("scale", "doubtful"), [(0.5, True), (0.85, True), (0.9, False), (1.2, False), (1.3, True), (1.5, True)])
 def test_volumes_of_brains_are_kept_to_loosely(scale: float, doubtful: bool) -> None:
     doubts = find_doubts(make_brain(3), np.diag([*[EDGE * scale] * 3, 1.0]))
@@ -79,8 +87,8 @@ def test_voxel_sizes_in_centimetres_are_named(spatial_dims: int) -> None:
         (np.diag([-1.0, 1.0, 1.0]), None),  # left and right are not told apart by shape
         (np.array([[1.0, 0.0, 0.0], [0.0, 0.98, -0.2], [0.0, 0.2, 0.98]]), None),  # a head that nods by 12 degrees, or looks up
         (np.array([[1.0, 0.0, 0.0], [0.0, 0.98, 0.2], [0.0, -0.2, 0.98]]), None),
-        (np.diag([1.0, 1.0, -1.0]), "orientation: by its header the brain lies upside down"),
-        (np.diag([1.0, -1.0, 1.0]), "orientation: by its header the brain lies back to front"),
+        (np.diag([1.0, 1.0, -1.0]), "orientation: .* shaped as one that lies upside down.* or of a head that is tilted"),
+        (np.diag([1.0, -1.0, 1.0]), "orientation: .* shaped as one that lies back to front.* or of a head that is tilted"),
         (np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]]), r"orientation: .* 0\.79 times as long .* by 90 degrees"),
         (np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]), r"orientation: .* 0\.83 times as long .* by 90 degrees"),
     ],
@@ -93,6 +101,17 @@ def test_a_brain_that_does_not_lie_upright_by_its_header_is_named(turn: np.ndarr
         stored = header @ np.diag([1.0, 1.0, order.step or 1, 1.0])
         doubts = find_doubts(voxels[..., order], stored)
         assert len(doubts) == (sentence is not None) and all(re.match(sentence or "", doubt) for doubt in doubts), doubts
+
+
+@pytest.mark.parametrize("angle", [-40, -35, -15, 15, 25, 40])
+def test_of_a_tilted_head_nothing_is_said_but_that_it_may_be_tilted(angle: int) -> None:
+    scan = nibabel.load(Path(bundle.simulation.__file__).parent / "colin27" / "ch2bet.nii.gz")
+    cosine, sine = np.cos(np.radians(angle)), np.sin(np.radians(angle))
+    header = np.eye(4)
+    header[:3, :3] = np.array([[1, 0, 0], [0, cosine, -sine], [0, sine, cosine]]) @ scan.affine[:3, :3] * 3
+    doubts = find_doubts(np.float32(scan.dataobj)[::3, ::3, ::3], header)
+    assert len(doubts) == (abs(angle) > 20)
+    assert all("or of a head that is tilted by 20 degrees or more; bring it upright" in doubt for doubt in doubts)
 
 
 def test_volume_is_in_millilitres() -> None:

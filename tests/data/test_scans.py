@@ -1,6 +1,7 @@
 """Reading one scan."""
 
 import gzip
+import os
 import struct
 from importlib.util import find_spec
 from pathlib import Path
@@ -199,6 +200,20 @@ def test_doubts_about_a_scan_are_in_its_metadata_and_not_those_of_masks_and_head
     for load in (LoadScan(constant=True), LoadScan(brain=False), LoadScand("image", check_brains=False)):
         image = load({"image": path})["image"] if isinstance(load, LoadScand) else load(path)
         assert "warnings" not in image.meta
+
+
+def test_a_pipe_with_the_name_of_a_scan_is_named_as_no_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "scan.nii.gz")
+    (tmp_path / "folder.nii.gz").mkdir()
+    for name in ("scan", "folder"):
+        with pytest.raises(FileNotFoundError, match=rf"{name}\.nii\.gz is no file but a folder, pipe, socket or device: give"):
+            LoadScan()(tmp_path / f"{name}.nii.gz")
+
+
+def test_a_background_of_nan_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    nibabel.save(nibabel.Nifti1Image(np.float32([[np.nan, 1.0], [2.0, 3.0]]), np.eye(4)), tmp_path / "scan.nii")
+    with pytest.raises(ValueError, match="holds 1 NaN or infinite values: .* so set those of the background to 0"):
+        LoadScan()(tmp_path / "scan.nii")
 
 
 def test_empty_mask_can_be_read_but_is_found(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from bundle.data import tables
 from bundle.data.tables import find_line, find_name, read_header, read_table, show_values
 
 ROWS = (("participant_id", "age", "site"), ("sub-1", "61.5", "Köln"), ("sub-2", "n/a", "Ulm, B"))
@@ -106,6 +107,7 @@ def test_short_rows_end_in_missing_values_with_a_warning(tmp_path: Path, caplog)
         (b"a,b\n1,2,3\n", "t.csv", "has 3 cells in line 2, but 2 columns"),
         (b"a,b\n", "t.csv", "t.csv has no rows: accepted are a header"),
         (b"\n\n", "t.csv", "t.csv is empty"),
+        (b"a|b\n1|2\n", "t.tsv", "t.tsv has columns separated by '.': accepted are tabs, semicolons and commas"),
         (b'a,b\n3,4\n"1,2\n', "t.csv", "has a quotation mark in line 3 that is not closed"),
         (b'a,b\n"1,2\n3,4\n5," 6"\n7,8\n', "t.csv", "has a quotation mark in line 2 that is not closed"),
         (b"PK\x03\x04\x00\x00a\x00,", "t.csv", "bytes that are no text.: accepted are files of text, such as CSV in UTF-8"),
@@ -118,6 +120,21 @@ def test_what_is_no_table_is_refused_in_one_sentence(tmp_path: Path, content: by
     with pytest.raises(ValueError, match=message) as caught:
         read_table(tmp_path / name)
     assert name in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_long_text_in_an_unused_column_harms_nobody(tmp_path: Path) -> None:
+    path = write(tmp_path, "participant_id\tnote\nsub-1\t" + "x" * 200_000 + "\nsub-2\tshort\n")
+    assert read_table(path, {"participant_id": ["participant_id"]}, others=False)["participant_id"].tolist() == ["sub-1", "sub-2"]
+    assert read_table(path)["note"].str.len().tolist() == [200_000, 5]
+
+
+def test_a_cell_without_end_is_named_with_its_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path, "\na\tb\n1\t2\n3\t" + "x" * 1001 + "\n")
+    with monkeypatch.context() as patch:
+        patch.setattr(tables, "MAX_CELL", 1000)
+        with pytest.raises(ValueError, match=r"is no table \(it has a cell of more than 1,000 letters in line 4\): accepted"):
+            read_table(path)
+    assert len(read_table(path)) == 2
 
 
 def test_a_link_to_a_table_that_is_not_there_is_named_as_such(tmp_path: Path) -> None:

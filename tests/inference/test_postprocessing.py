@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from filelock import FileLock
 from monai.bundle import ConfigParser
 from monai.data import MetaTensor
 from raw_heads import displace, load_head, save, scan_obliquely
@@ -16,7 +17,8 @@ from tiny_scans import ROOT, make_affine, run, save_scan
 
 from bundle.data import ResampleToGrid, redirect
 from bundle.data.geometry import list_voxels, to_voxels, to_world
-from bundle.inference import find_scans
+from bundle.inference import find_scans, foresee_scans
+from bundle.inference.predictions import LOCK
 from bundle.preprocessing import CohortPreprocessing, Settings
 from bundle.workers import Workers
 
@@ -103,6 +105,39 @@ def test_what_does_not_go_with_the_network_is_refused_before_anything_is_prepare
             causes.append(causes[-1].__cause__)
         assert sentence in " ".join(map(str, causes))
         assert not (tmp_path / "output").exists()
+
+
+def test_results_of_other_settings_are_refused_before_anything_is_prepared(make_parser: Make, tmp_path: Path) -> None:
+    save_scan(tmp_path / "scans" / "raw.nii.gz", (20, 24, 22), make_affine())
+    run(make_parser())
+    with pytest.raises(RuntimeError) as caught:
+        run(make_parser(**QUICK, num_samples=5))
+    assert "is of a run with other num_samples, prepare, preparation: give" in str(caught.value.__cause__)
+    assert not (tmp_path / "output" / "prepared").exists()
+
+
+def test_names_of_raw_scans_are_foreseen(make_parser: Make, tmp_path: Path) -> None:
+    for name in ("a", "b/a", "b/c_T1w", "sub-1/anat/sub-1_T1w"):
+        save_scan(tmp_path / "scans" / f"{name}.nii.gz", (20, 24, 22), make_affine())
+    parser = make_parser(**QUICK)
+    foreseen = foresee_scans(parser.get_parsed_content("preparation"))
+    found = parser.get_parsed_content("dataset").data
+    assert foreseen == [{key: item[key] for key in ("scan", "name")} for item in found]
+
+
+def test_a_busy_folder_and_names_that_are_taken_are_refused_before_anything_is_prepared(
+    make_parser: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("scans", "others"):
+        save_scan(tmp_path / folder / "raw.nii.gz", (20, 24, 22), make_affine())
+    run(make_parser(**QUICK))
+    monkeypatch.setattr(CohortPreprocessing, "run", lambda _: pytest.fail("scans are prepared"))
+    with FileLock(tmp_path / "output" / LOCK), pytest.raises(RuntimeError) as caught:
+        run(make_parser(**QUICK))
+    assert "output is being written by another process" in str(caught.value.__cause__)
+    with pytest.raises(RuntimeError) as caught:
+        run(make_parser(**QUICK, dataset_dir=str(tmp_path / "others")))
+    assert f"holds the maps of {tmp_path / 'scans/raw.nii.gz'}, and " in str(caught.value.__cause__)
 
 
 @pytest.mark.slow

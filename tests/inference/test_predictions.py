@@ -1,5 +1,7 @@
 """Inference on a folder through the committed config."""
 
+import errno
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from tiny_scans import make_affine, run, save_scan
 import bundle.inference.explained_scans
 from bundle.attribution import describe_sampling
 from bundle.attribution.conformal import calibrate, save_calibrations
+from bundle.errors import show_error
 
 NAMES = ("flat", "sub-01/slice", "sub-02/volume", "sub-03/oblique")
 SOURCES = ("flat.nii.gz", "sub-01/slice.nii.gz", "sub-02/volume.nii", "sub-03/oblique.nii.gz")
@@ -154,23 +157,59 @@ def test_bad_scans_are_left_out_and_reported(scans: Path, make_parser: Make, tmp
     assert len(list((tmp_path / "output").rglob("*_fa_mean.nii.gz"))) == len(NAMES)
 
 
-def test_full_disk_costs_one_scan_and_leaves_nothing_half_written(
-    scans: Path, make_parser: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def _fail_at(name: str, number: int, patch: pytest.MonkeyPatch) -> None:
+    """Let writing files of a name fail with the error of a number."""
     write = bundle.inference.explained_scans.write_nifti
 
-    def fail_once(path: Path, *args: object) -> None:
-        if path.name == "slice_translated.nii.gz":
-            raise OSError(28, "No space left on device")
+    def fail(path: Path, *args: object) -> None:
+        if path.name == name:
+            raise OSError(number, os.strerror(number))
         write(path, *args)
 
-    monkeypatch.setattr(bundle.inference.explained_scans, "write_nifti", fail_once)
+    patch.setattr(bundle.inference.explained_scans, "write_nifti", fail)
+
+
+def test_a_scan_whose_files_cannot_be_written_leaves_nothing_half_written(
+    scans: Path, make_parser: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _fail_at("slice_translated.nii.gz", errno.EACCES, monkeypatch)
     with pytest.raises(SystemExit, match="1 of 4 scans failed"):
         run(make_parser())
     assert not list((tmp_path / "output" / "sub-01").iterdir())
     table = pd.read_csv(tmp_path / "output" / "predictions.csv").set_index("name")
-    assert "No space left" in table.loc["sub-01/slice", "reason"]
+    assert "Permission denied" in table.loc["sub-01/slice", "reason"]
     assert (tmp_path / "output" / "sub-03" / "oblique_fa_mean.nii.gz").is_file()
+
+
+def test_a_full_disk_ends_the_run_at_once_and_the_same_command_goes_on(
+    scans: Path, make_parser: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with monkeypatch.context() as patch:
+        _fail_at("slice_translated.nii.gz", errno.ENOSPC, patch)
+        with pytest.raises(RuntimeError) as caught:
+            run(make_parser())
+    show_error(caught.type, caught.value, None)
+    error = capsys.readouterr().err
+    assert f"Error: {tmp_path / 'output'} cannot be written to (no space left on device): the scans that are done stay" in error
+    assert "Traceback" not in error
+    assert pd.read_csv(tmp_path / "output" / "predictions.csv")["name"].tolist() == ["flat"]
+    assert len(list((tmp_path / "output").rglob("*_fa_mean.nii.gz"))) == 1
+    before = (tmp_path / "output" / "flat_fa_mean.nii.gz").stat().st_mtime_ns
+    run(make_parser())
+    assert set(pd.read_csv(tmp_path / "output" / "predictions.csv")["status"]) == {"done"}
+    assert (tmp_path / "output" / "flat_fa_mean.nii.gz").stat().st_mtime_ns == before
+
+
+def test_a_name_that_is_too_long_for_its_maps_costs_this_scan_alone(make_parser: Make, tmp_path: Path) -> None:
+    long = "x" * 240
+    for name in ("b", long, "sub/" + long):
+        save_scan(tmp_path / "scans" / f"{name}.nii.gz", (20, 22, 1), make_affine())
+    for _ in range(2):
+        with pytest.raises(SystemExit, match="2 of 3 scans failed.* has a name that is too long for those of its maps: give the"):
+            run(make_parser())
+        table = pd.read_csv(tmp_path / "output" / "predictions.csv").set_index("name")
+        assert table["status"].to_dict() == {"b": "done", "sub/" + long: "failed", long: "failed"}
+        assert (tmp_path / "output" / "b_fa_mean.nii.gz").is_file()
 
 
 def test_outputs_beside_the_scans_are_not_taken_for_scans(scans: Path, make_parser: Make) -> None:

@@ -1,5 +1,6 @@
 """Preparing folders: rows, files, what is done once, what fails."""
 
+import errno
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -213,3 +214,29 @@ def test_a_raw_scan_whose_name_is_not_utf8_is_prepared_and_found_again(save_blob
     assert read(tmp_path / "out")["raw_image"][0].endswith(r"M\xfcller.nii.gz")
     (item,) = find_scans(tmp_path / "out")
     assert item["raw_image"] == item["scan"] == str(raw)
+
+
+def test_prepared_scans_do_not_lie_among_raw_ones(save_blob: Save, plain: Settings, tmp_path: Path) -> None:
+    save_blob(tmp_path / "raw" / "sub" / "blob.nii.gz")
+    with pytest.raises(ValueError, match=r"raw would hold prepared scans among raw ones, such as \S+blob.nii.gz: give an"):
+        CohortPreprocessing(tmp_path / "raw", tmp_path / "raw", plain, Workers(0)).run()
+    assert [path.name for path in (tmp_path / "raw").rglob("*")] == ["sub", "blob.nii.gz"]
+    CohortPreprocessing(tmp_path / "raw", tmp_path / "raw" / "prepared", plain, Workers(0)).run()
+    assert read(tmp_path / "raw" / "prepared")["status"].tolist() == ["done"]
+
+
+def test_a_full_disk_ends_a_preparation_at_once(
+    save_blob: Save, plain: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b"):
+        save_blob(tmp_path / "raw" / f"{name}.nii.gz")
+    tried = []
+
+    def fail(path: Path, *_: object) -> None:
+        tried.append(path)
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(cohort, "write_nifti", fail)
+    with pytest.raises(OSError, match="No space left on device"):
+        CohortPreprocessing(tmp_path / "raw", tmp_path / "out", plain, Workers(0)).run()
+    assert len(tried) == 1

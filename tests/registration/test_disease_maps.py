@@ -104,5 +104,5 @@ def test_missing_file_and_wrong_setting_are_refused_before_anything_runs(tmp_pat
     with pytest.raises(ValueError, match="transform must be one of rigid, affine"):
         complete_disease_maps(manifest, tmp_path / "maps", registration=Registration("elastic"))
     Path(manifest["image"][3]).unlink()
-    with pytest.raises(FileNotFoundError, match="names 1 files that do not exist, the first is .*sub-2_ses-M000_image"):
+    with pytest.raises(FileNotFoundError, match="names a file that does not exist, .*sub-2_ses-M000_image"):
         complete_disease_maps(manifest, tmp_path / "maps", **FAST)
