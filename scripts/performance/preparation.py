@@ -18,13 +18,13 @@ NOISE = 0.02  # standard deviation, of the largest intensity
 
 def make_preparation(task: str) -> Callable[[], Any]:
     """Build a computation: "bias correction", "registration to the template", or "registration of a pair" of scans."""
-    scans = [_scan(ANGLES, SHIFT, 0), _scan((0, 0, 0), (0, 0, 0), 1)]
-    values, affine, brain = scans[0]
+    moved, still = _scan(ANGLES, SHIFT, 0), _scan((0, 0, 0), (0, 0, 0), 1)
+    values, affine, brain = moved
     if task == "bias correction":
         return lambda: correct_bias(values, brain, np.ones(3))
     if task == "registration to the template":
         return lambda: register_to_template(values, affine)
-    return lambda: subtract_scans(*scans)
+    return lambda: subtract_scans(still, moved)
 
 
 def _scan(angles: tuple[float, ...], shift: tuple[float, ...], seed: int) -> Volume:
