@@ -45,6 +45,13 @@ def write_in_line(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
+def describe_failures(failed: int, total: int) -> str:
+    """Return the beginning of a sentence on scans that failed, of all of a run."""
+    if failed == total:
+        return f"all {total} scans failed" if total > 1 else "the only scan failed"
+    return f"{failed} of {total} scans failed, the others are done"
+
+
 def show_error(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """Print errors that this package raised on purpose, and Ctrl-C, as one sentence, all others as Python does.
 

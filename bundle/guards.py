@@ -1,6 +1,7 @@
 """Checks of a command line before it runs: the configs, their runs and their keys."""
 
 import atexit
+import copy
 import difflib
 import logging
 import os
@@ -14,9 +15,11 @@ from typing import Any
 
 from fire.parser import DefaultParseValue
 from monai.bundle import ConfigParser, ReferenceResolver
+from monai.bundle.utils import merge_kv
 
 from bundle import CONFIGS
 from bundle.errors import interrupt, show_error
+from bundle.kinds import ALONE, find_accepted, list_values
 from bundle.renaming import COPIES, GONE, RENAMED, find_files, is_path, list_options, renew_arguments
 
 BASES = ("train", "evaluate", "inference", "baselines/attribution", "faithfulness")
@@ -50,24 +53,27 @@ def guard_run() -> None:
 
 
 def check_overrides(arguments: Sequence[str]) -> None:
-    """Check that the run, and the key of every `--key value`, stand in the config files; warn of keys that change nothing.
+    """Check that the run, and the key of every `--key value`, stand in the config files, and that the value is of their kind.
 
-    MONAI adds a mistyped key to the config without a word, and the run goes on with the old value.
+    MONAI adds a mistyped key to the config without a word, and the run goes on with the old value. Keys that change nothing are
+    named in a warning.
 
     Args:
         arguments: command line of `python -m monai.bundle`.
 
     Raises:
-        ValueError: When a run or a key is not in the config, or a value would not be read as it is meant.
+        ValueError: When a run or a key is not in the config, or a value is of another kind or would not be read as it is meant.
     """
     files = find_files(arguments)
     if not files:
         return
-    parser = read_configs(files)
+    configs = _stack_configs(files)
+    parser = configs[-1]
     run = next(iter(arguments[1:]), "--") if arguments[0] == "run" else "--"
     if not run.startswith("--") and run not in parser:
         raise ValueError(f"{' and '.join(files)} has no run {run}{suggest(run, parser.get())}")
     options = {key.replace("::", "#"): value for _, key, value in list_options(arguments) if key not in OPTIONS}
+    values = dict[str, Any]()
     for key, value in options.items():
         if value in ("true", "false") and not is_path(key):
             raise ValueError(f"--{key} {value} is read as a text: write True or False")
@@ -76,12 +82,25 @@ def check_overrides(arguments: Sequence[str]) -> None:
         if key not in parser:
             hint = suggest(key, parser.get())
             raise ValueError(f"{' and '.join(files)} has no key {key}{hint} (keys inside others are written outer#inner)")
+        values[key] = _check_value(configs, key, value)
     if os.environ.get("RANK", "0") == "0":
-        for sentence in find_idle_keys(parser, "run" if run.startswith("--") else run, options):
+        for sentence in find_idle_keys(parser, "run" if run.startswith("--") else run, values):
             logger.warning("%s", sentence)
 
 
-def find_idle_keys(parser: ConfigParser, run: str, options: Mapping[str, str]) -> list[str]:
+def _check_value(configs: Sequence[ConfigParser], key: str, text: str | None) -> Any:
+    """Return what Fire reads a value of the command line as; refuse one that is of another kind than in the config files."""
+    empty = text is None or (not text and is_path(key))
+    value = ALONE if empty else DefaultParseValue(text)
+    for name, inner in list_values(key, value):
+        given = [inner] if empty or name != key else [value, text]  # 100 is a number, and a text where one is accepted
+        accepted = [find_accepted(configs, name, each) for each in given]
+        if all(accepted):
+            raise ValueError(f"--{name} {'has no value' if not text else f'cannot be {given[-1]}'}: {accepted[0]}")
+    return value is ALONE or value
+
+
+def find_idle_keys(parser: ConfigParser, run: str, options: Mapping[str, Any]) -> list[str]:
     """Look for keys that cannot change anything.
 
     Args:
@@ -101,14 +120,13 @@ def find_idle_keys(parser: ConfigParser, run: str, options: Mapping[str, str]) -
                 for text in _list_texts(parser[name])
                 for found in ReferenceResolver.match_refs_pattern(text)
             ]
-    values = {key: DefaultParseValue(value) for key, value in options.items()}
     sentences = []
     for key in options:
         if not any(f"{name}#".startswith(f"{key}#") or f"{key}#".startswith(f"{name}#") for name in used):
             sentences.append(f"--{key} changes nothing: the run {run} does not use it")
         for outer, needed in parser.get(CONDITIONS, {}).items():
-            if f"{key}#".startswith(f"{outer}#") and not values.get(needed, parser[needed]):
-                sentences.append(f"--{key} changes nothing without {needed}, which is {values.get(needed, parser[needed])}")
+            if f"{key}#".startswith(f"{outer}#") and not options.get(needed, parser[needed]):
+                sentences.append(f"--{key} changes nothing without {needed}, which is {options.get(needed, parser[needed])}")
     return sentences
 
 
@@ -128,22 +146,54 @@ def read_configs(files: Sequence[str]) -> ConfigParser:
         files: config files; overlays may have keys of other base configs too, which the first does not need.
 
     Raises:
-        ValueError: When an overlay is no table of keys, or has a key that no config has.
+        FileNotFoundError: When there is no such file.
+        ValueError: When an overlay is no table of keys, has a key that no config has, or a value of another kind than they have.
     """
-    known = set(ConfigParser.load_config_file(files[0]))
+    return _stack_configs(files)[-1]
+
+
+def _stack_configs(files: Sequence[str]) -> list[ConfigParser]:
+    """Read config files, and return the config after the first, after the first two, and so on."""
+    contents = [_read_file(file) for file in files]
+    known = set(contents[0])
     if len(files) > 1:
         known |= {key.removeprefix("+") for base in BASES for key in ConfigParser.load_config_file(CONFIGS / f"{base}.yaml")}
-    for file in files[1:]:
-        content = ConfigParser.load_config_file(file)
-        if not isinstance(content, dict):
-            raise ValueError(f"{file} holds no keys: accepted is a YAML or JSON file of key: value")
-        gone = [name for name in GONE if "#" in name and name in ConfigParser(content)]
-        for key in [*gone, *content]:
-            if key in gone or key.removeprefix("+").split("#")[0] not in known:
-                raise ValueError(f"{file} has the key {key}, which no config has{suggest(key, known)}")
-            if is_path(key) and not isinstance(content[key], str | dict | list | None):
-                raise ValueError(f'{file} gives {key} the value {content[key]}, which is no text: write it in quotes, "NAME"')
-    return ConfigParser(ConfigParser.load_config_files(list(files)))
+    configs: list[ConfigParser] = []
+    for file, content in zip(files, contents, strict=True):
+        if configs:
+            _check_overlay(configs, file, content, known)
+        config = ConfigParser(copy.deepcopy(configs[-1].get()) if configs else {})
+        for key, value in content.items():
+            merge_kv(config, key, copy.deepcopy(value))
+        configs.append(config)
+    return configs
+
+
+def _read_file(file: str) -> dict[str, Any]:
+    if not Path(file).is_file():
+        folder = Path(file).parent
+        near = difflib.get_close_matches(Path(file).name, [path.name for path in folder.glob("*") if path.is_file()], n=3)
+        hint = f"; did you mean {' or '.join(str(folder / name) for name in near)}?" if near else ""
+        raise FileNotFoundError(f"the config file {file} does not exist{hint}")
+    content = ConfigParser.load_config_file(file)
+    if not isinstance(content, dict):
+        raise ValueError(f"{file} holds no keys: accepted is a YAML or JSON file of key: value")
+    return content
+
+
+def _check_overlay(configs: Sequence[ConfigParser], file: str, content: Mapping[str, Any], known: Iterable[str]) -> None:
+    """Check keys and values of an overlay by the configs that it changes."""
+    gone = [name for name in GONE if "#" in name and name in ConfigParser(dict(content))]
+    for key in [*gone, *content]:
+        if key in gone or key.removeprefix("+").split("#")[0] not in known:
+            raise ValueError(f"{file} has the key {key}, which no config has{suggest(key, known)}")
+        if is_path(key) and not isinstance(content[key], str | dict | list | None):
+            raise ValueError(f'{file} gives {key} the value {content[key]}, which is no text: write it in quotes, "NAME"')
+        for name, value in list_values(key.removeprefix("+"), content[key]):
+            if accepted := find_accepted(configs, name, value):
+                is_number = isinstance(value, str) and isinstance(DefaultParseValue(value), int | float)
+                hint = " (without quotes and with a point: 1e-4 is a text in YAML, 1.0e-4 a number)" if is_number else ""
+                raise ValueError(f"{file} gives {name} the value {value!r}: {accepted}{hint}")
 
 
 def suggest(key: str, known: Iterable[object]) -> str:

@@ -76,10 +76,12 @@ def renew_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
         else:
             new, value = renaming.rename_option(key, value)
             value = renaming.quote(new, value)
-        if "=" in arguments[index]:
+        if value is None:
+            renewed[index] = f"--{new}"
+        elif "=" in arguments[index]:
             renewed[index] = f"--{new}={value}"
         else:
-            renewed[index : index + 2] = [f"--{new}", value][: len(renewed) - index]
+            renewed[index : index + 2] = [f"--{new}", value]
     for index, name in enumerate(arguments):
         if name in RENAMED_RUNS and arguments[index - 1] in ("run", "--run_id") and RENAMED_RUNS[name] in renaming.config:
             renewed[index] = renaming.say(name, RENAMED_RUNS[name])
@@ -175,15 +177,18 @@ class Renaming:
         return renewed
 
 
-def list_options(arguments: Sequence[str]) -> Iterator[tuple[int, str, str]]:
-    """Yield the position, the key and the value of each `--key value` and `--key=value`."""
+def list_options(arguments: Sequence[str]) -> Iterator[tuple[int, str, str | None]]:
+    """Yield the position, the key and the value of each `--key value` and `--key=value`; None for a key without a value."""
     for index, argument in enumerate(arguments):
         if argument.startswith("--"):
             key, sign, value = argument.removeprefix("--").partition("=")
-            yield index, key, value if sign else "".join(arguments[index + 1 : index + 2])
+            following = next(iter(arguments[index + 1 : index + 2]), "--")
+            alone = not sign and re.match("--|-[a-zA-Z]", following)  # as Fire has it: -5 is a value
+            yield index, key, None if alone else value if sign else following
 
 
 def find_files(arguments: Sequence[str]) -> list[str]:
     """Return the config files of a command line: one, or a list in brackets."""
-    texts = [value.strip("[]").split(",") for _, key, value in list_options(arguments) if key == "config_file"]
-    return [part.strip(" '\"") for part in texts[-1]] if texts else []
+    texts = [value for _, key, value in list_options(arguments) if key == "config_file" and value]
+    names = [part.strip(" '\"") for text in texts[-1:] for part in text.strip("[]").split(",")]
+    return [name for name in names if name]

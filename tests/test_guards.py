@@ -1,6 +1,7 @@
 """Mistakes on the command line."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -96,3 +97,117 @@ def test_the_command_starts_anew_with_new_names(tmp_path: Path) -> None:
     done = subprocess.run([*command, *keys], cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert "the config files are read as --config_file" in done.stderr
     assert done.stderr.splitlines()[-1].startswith("Error: ") and "none.pt does not exist" in done.stderr
+
+
+TRAINING = ["run", "training", "--config_file", "configs/train.yaml"]
+PREPARATION = ["run", "--config_file", "configs/prepare.yaml"]
+VOLUMES = ["run", "--config_file", "['configs/inference.yaml', 'configs/volumes.yaml', 'configs/conversion.yaml']"]
+WHOLE, NUMBER, SWITCH = "accepted is a whole number", "accepted is a number", "accepted are True and False"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "accepted"),
+    [
+        ([*INFERENCE, "--prepare", "no"], SWITCH),
+        ([*INFERENCE, "--prepare", "1"], SWITCH),
+        ([*INFERENCE, "--preprocessing#transforms#3#allow_missing_keys", "off"], SWITCH),
+        ([*INFERENCE, "--preprocessing#transforms#0#check_brains=maybe"], SWITCH),  # a reference to a plain default
+        ([*INFERENCE, "--seed", "abc"], WHOLE),
+        ([*INFERENCE, "--pixdim", "two"], NUMBER),
+        ([*INFERENCE, "--max_voxels", "True"], NUMBER),
+        ([*INFERENCE, "--threshold", "[0.5, 0.5]"], NUMBER),
+        ([*INFERENCE, "--plane", "top"], NUMBER),
+        ([*INFERENCE, "--image_size", "96"], r"accepted is a list, such as \[96, 112\]"),
+        ([*INFERENCE, "--image_size", "[96, wide]"], "accepted is a list"),
+        ([*INFERENCE, "--limits#scale", "[0.5, two]"], "accepted is a list"),
+        ([*VOLUMES, "--plane", "top"], NUMBER),
+        ([*VOLUMES, "--image_size", "[64, 80, 64.5]"], "accepted is a list"),
+        ([*VOLUMES, "--generator#channels", "many"], WHOLE),
+        ([*TRAINING, "--max_epochs", "1.5"], WHOLE),
+        ([*TRAINING, "--batch_size", "4.0"], WHOLE),
+        ([*TRAINING, "--classifier_batch_size", "four"], WHOLE),
+        ([*TRAINING, "--amp", "off"], SWITCH),
+        ([*TRAINING, "--loss_weights", "3"], "accepted is a table"),
+        ([*PREPARATION, "--voxel_size", "one"], NUMBER),
+    ],
+)  # fmt: skip
+def test_a_value_of_another_kind_is_refused_with_its_key_and_what_is_accepted(arguments: list[str], accepted: str) -> None:
+    key, value = " ".join(arguments[-2:]).rpartition("--")[2].replace("=", " ").split(" ", 1)
+    with pytest.raises(ValueError, match=rf"--{key} cannot be {re.escape(value)}: {accepted}"):
+        check_overrides(arguments)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--prepare"],
+        ["--prepare", "--num_samples", "4"],
+        ["--prepare", "True", "--resume=False"],
+        ["--pixdim", "2"],
+        ["--pixdim", "[2.0, 2]"],  # one for each axis
+        ["--plane", "-5"],
+        ["--max_voxels", "1e8"],
+        ["--seed", "$1 + 1"],
+        ["--seed", "@cohort_seed"],
+        ["--image_size", "$[32, 32]"],
+        ["--target", "1", "--split", "test", "--clip_percentile", "99"],  # null in the config
+        ["--device", "cpu"],
+        ["--output_dir", "100307"],
+        ["--reference", "'input'"],
+        ["--export_formats", "[onnx]"],
+        ["--limits#brain_volume", "[900, 2100]"],
+    ],
+)
+@pytest.mark.parametrize("command", [INFERENCE, VOLUMES])
+def test_values_of_the_kind_of_the_default_and_expressions_pass(command: list[str], options: list[str]) -> None:
+    check_overrides([*command, *options])
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--dataset_dir"], "--dataset_dir has no value: accepted is the name of a file or folder"),
+        (["--dataset_dir", "--output_dir", "maps"], "--dataset_dir has no value"),
+        (["--dataset_dir", ""], "--dataset_dir has no value"),
+        (["--num_samples"], "--num_samples has no value: accepted is a whole number, such as 50"),
+        (["--prepare="], "--prepare has no value: accepted are True and False"),
+        (["--target", "--prepare"], "--target has no value: give one after it"),
+        (["--scan_suffix"], "--scan_suffix has no value: accepted is a text, such as T1w"),
+    ],
+)
+def test_a_key_without_a_value_is_named_unless_it_is_a_switch(options: list[str], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        check_overrides([*INFERENCE, *options])
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("max_epochs: two", "gives max_epochs the value 'two': accepted is a whole number, such as 32"),
+        ("resume: 'no'", "gives resume the value 'no': accepted are True and False"),
+        ("learning_rate: 1e-4", "gives learning_rate the value '1e-4': accepted is a number, .* 1e-4 is a text in YAML"),
+        ("+loss_weights: {kl: much}", "gives loss_weights#kl the value 'much': accepted is a number"),
+        ("generator#channels: [8]", r"gives generator#channels the value \[8\]: accepted is a whole number, such as 24"),
+        ("key_metric: off", "gives key_metric the value False: accepted is a text, such as ncc"),
+    ],
+)
+def test_a_value_of_another_kind_in_an_overlay_is_named(content: str, sentence: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(f"{content}\n")
+    with pytest.raises(ValueError, match=rf"mine\.yaml {sentence}"):
+        read_configs(["configs/train.yaml", str(tmp_path / "mine.yaml")])
+
+
+def test_an_overlay_may_change_the_kind_of_what_may_become_anything(tmp_path: Path) -> None:
+    overlay = tmp_path / "mine.yaml"
+    overlay.write_text(
+        "epoch_length: null\nclip_norm: 1\naugmentation#translation: 2\nrank: {_target_: int}\nmax_epochs: $3 + 1\n"
+    )
+    files = f"['configs/train.yaml', '{overlay}']"
+    check_overrides(["run", "--config_file", files, "--clip_norm", "0.5", "--augmentation#translation", "[1.0, 2.0]"])
+    with pytest.raises(ValueError, match="--epoch_length cannot be some: accepted is a whole number, such as 125"):
+        check_overrides(["run", "--config_file", files, "--epoch_length", "some"])
+
+
+def test_a_config_file_that_is_not_there_is_named_with_the_nearest_ones() -> None:
+    with pytest.raises(FileNotFoundError, match=r"file configs/trian\.yaml does not exist; did you mean configs/train\.yaml"):
+        check_overrides(["run", "training", "--config_file", "configs/trian.yaml"])

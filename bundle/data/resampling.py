@@ -47,7 +47,7 @@ class ResampleToGrid(InvertibleTransform):
         mode: "bilinear" or "nearest" (masks and label maps).
 
     Raises:
-        ValueError: When `spatial_size` is not two or three sizes, `pixdim` does not fit it, or a plane is given in 3D.
+        ValueError: When `spatial_size` is not two or three sizes, `pixdim` does not fit it, a plane is no number, or given in 3D.
     """
 
     def __init__(
@@ -62,6 +62,8 @@ class ResampleToGrid(InvertibleTransform):
         self.mode = mode
         if len(self.spatial_size) not in (2, 3):
             raise ValueError(f"spatial_size must be two or three sizes, got {list(spatial_size)}")
+        if plane is not None and not isinstance(plane, int | float):
+            raise ValueError(f"plane must be a number (mm), got {plane!r}")
         if plane is not None and len(self.spatial_size) == 3:
             raise ValueError(f"plane must be null when spatial_size has three sizes, got {plane}")
         self.pixdim = ensure_tuple_rep(pixdim, len(self.spatial_size))

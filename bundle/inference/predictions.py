@@ -10,7 +10,7 @@ from typing import Any
 from ignite.engine import Engine, Events
 
 from bundle.data.discovery import IMAGES
-from bundle.errors import FULL_ERRORS
+from bundle.errors import FULL_ERRORS, describe_failures
 from bundle.files import announce, check_writable, hold_folder, is_too_long, remove_leftovers
 from bundle.inference.datasets import DONE, FAILURE
 from bundle.inference.evaluator import ScanEvaluator
@@ -149,8 +149,7 @@ class Predictions:
         failed = [row for row in rows if row["status"] == "failed"]
         if failed:
             raise SystemExit(
-                f"{len(failed)} of {len(rows)} scans failed, the others are done (see {self.table.path});"
-                f" the first: {failed[0]['reason']}"
+                f"{describe_failures(len(failed), len(rows))} (see {self.table.path}); the first: {failed[0]['reason']}"
             )
 
     def _set_columns(self, outputs: Sequence[str]) -> None:

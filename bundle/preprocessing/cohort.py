@@ -13,7 +13,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from bundle.data.discovery import DEAD, is_dead
-from bundle.errors import FULL_ERRORS, write_in_line
+from bundle.errors import FULL_ERRORS, describe_failures, write_in_line
 from bundle.files import (
     MANIFEST,
     check_writable,
@@ -142,7 +142,7 @@ class CohortPreprocessing:
         failed = [row for _, row in sorted(self.rows.items()) if row["status"] == "failed"]
         if failed:
             raise SystemExit(
-                f"{len(failed)} of {len(self.rows)} scans failed, the others are done (see {self.output_dir / TABLE});"
+                f"{describe_failures(len(failed), len(self.rows))} (see {self.output_dir / TABLE});"
                 f" the first: {failed[0]['message']}"
             )
 

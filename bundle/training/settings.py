@@ -19,7 +19,7 @@ def check_settings(
     val_interval: int = 1,
     learning_rates: Mapping[str, float] | None = None,
 ) -> None:
-    """Refuse batches that no classes fill evenly, trainings of which no network would be kept, and negative learning rates.
+    """Refuse batches that no classes fill evenly, trainings that keep no network, empty epochs, and negative learning rates.
 
     Args:
         phases: parts of the training.
@@ -39,6 +39,8 @@ def check_settings(
     for key, rate in (learning_rates or {}).items():
         if not isinstance(rate, int | float) or not 0 <= rate < math.inf:
             raise ValueError(f"{key} must be a number of at least 0, got {rate!r}")
+    if epoch_length is not None and epoch_length < 1:
+        raise ValueError(f"epoch_length must be at least 1 iteration, or null for all scans, got {epoch_length}")
     if epoch_length is not None:
         fit_warmup(warmup_iterations, max_epochs * epoch_length)
 

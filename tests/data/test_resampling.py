@@ -232,6 +232,7 @@ def test_mask_on_another_grid_is_refused() -> None:
     ("settings", "message"),
     [
         (([16], 2.0), "spatial_size must be two or three sizes"),
+        (([16, 16], 2.0, "top"), r"plane must be a number \(mm\), got 'top'"),
         (([16, 16, 16], 2.0, 5.0), "plane must be null when spatial_size has three sizes, got 5"),
         (([16, 16], -1.0), "pixdim must be positive"),
         (([16, 16], [1.0, 1.0, 1.0]), "length"),

@@ -24,6 +24,7 @@ def test_settings_that_fit_are_accepted(changes: dict) -> None:
         ({"phases": [Phase(1, 5, {}, {})]}, "batch_size must be a multiple of the 2 classes, got 5"),
         ({"warmup_iterations": -1}, "warmup_iterations must be at least 0, got -1"),
         ({"max_epochs": 0}, "max_epochs must be at least 1, for an epoch of the whole objective, got 0"),
+        ({"epoch_length": 0}, "epoch_length must be at least 1 iteration, or null for all scans, got 0"),
         ({"val_interval": 0}, "val_interval must be at least 1 epoch, got 0"),
         ({"max_epochs": 5, "val_interval": 6}, "no epoch of the whole objective, 2 to 5, is validated with val_interval 6"),
         (
