@@ -157,6 +157,13 @@ def test_bad_scans_are_left_out_and_reported(scans: Path, make_parser: Make, tmp
     assert len(list((tmp_path / "output").rglob("*_fa_mean.nii.gz"))) == len(NAMES)
 
 
+def test_the_end_of_a_run_in_which_all_scans_failed_says_so(scans: Path, make_parser: Make) -> None:
+    for path in scans.rglob("*.nii*"):
+        path.write_bytes(b"no image")
+    with pytest.raises(SystemExit, match=r"^all \d scans failed \(see .*predictions\.csv\); the first: "):
+        run(make_parser())
+
+
 def _fail_at(name: str, number: int, patch: pytest.MonkeyPatch) -> None:
     """Let writing files of a name fail with the error of a number."""
     write = bundle.inference.explained_scans.write_nifti
