@@ -101,7 +101,7 @@ def load_network(
 
 def _check_settings(path: str | Path, given: Mapping[str, Any], trained: Mapping[str, Any]) -> None:
     """Refuse settings of the scans that are not those of the training, as far as the file of the network has them."""
-    differing = [key for key, value in given.items() if key in trained and value != trained[key]]
+    differing = [key for key, value in given.items() if key in trained and _merge_axes(value) != _merge_axes(trained[key])]
     if differing:
         trained_with, found = (", ".join(f"{key} {values[key]}" for key in differing) for values in (trained, given))
         options = " ".join(f"--{key} {trained[key]}" for key in differing)
@@ -109,6 +109,11 @@ def _check_settings(path: str | Path, given: Mapping[str, Any], trained: Mapping
             f"{path} was trained with {trained_with}, and the config has {found}: give the overlays that it was trained with,"
             f" or {options}"
         )
+
+
+def _merge_axes(value: Any) -> Any:
+    """Return the one number of a list of equal ones, such as [2.0, 2.0] mm; anything else as it is."""
+    return value[0] if isinstance(value, list) and value and all(each == value[0] for each in value) else value
 
 
 def _check_device(device: torch.device | str) -> None:

@@ -109,7 +109,7 @@ def test_what_is_kept_beside_the_weights_is_read_and_leaves_loading_strict(tmp_p
 def test_a_network_is_refused_where_scans_are_seen_in_another_way_than_it_was_trained_with(tmp_path: Path) -> None:
     path, trained = tmp_path / "model.pt", {"pixdim": 6.0, "plane": None, "percentile": 60}
     save_network(path, _network(), {SETTINGS: trained})
-    for accepted in (None, trained, {**trained, "percentile": 60.0}, {"pixdim": 6, "another": 1}):
+    for accepted in (None, trained, {**trained, "percentile": 60.0}, {"pixdim": [6, 6], "another": 1}):
         load_network(_network(), path, scan_settings=accepted)
     with pytest.raises(ValueError) as caught:
         load_network(_network(), path, scan_settings={"pixdim": 2.0, "plane": None, "percentile": 99.5})
