@@ -35,7 +35,7 @@ from scripts.package import JSON_TWINS, make_json
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 GUIDE = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in (
-    "quickstart", "data", "training", "scale", "maps", "evaluation", "heads", "cohorts", "comparison", "runtimes", "sharing",
+    "quickstart", "data", "simulation", "training", "scale", "maps", "evaluation", "heads", "cohorts", "comparison", "runtimes", "sharing",
     "outputs", "questions",
 ))]  # fmt: skip
 TINY: dict[str, Any] = {  # keys of the overlay, of which a command has those that its config has
