@@ -90,6 +90,7 @@ def test_what_a_key_depends_on_is_in_the_config(files: list[str]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_the_command_starts_anew_with_new_names(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "monai.bundle", "run", "evaluation", "--config_file", CONFIGS / "evaluate.yaml"]
     environment = os.environ | {"PYTHONPATH": str(CONFIGS.parent)}
