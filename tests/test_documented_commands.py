@@ -35,8 +35,8 @@ from scripts.package import JSON_TWINS, make_json
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 GUIDE = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in (
-    "quickstart", "data", "simulation", "training", "scale", "maps", "evaluation", "heads", "cohorts", "comparison", "runtimes", "sharing",
-    "outputs", "questions",
+    "quickstart", "data", "simulation", "training", "scale", "maps", "evaluation", "heads", "cohorts", "comparison", "runtimes",
+    "sharing", "outputs", "questions",
 ))]  # fmt: skip
 TINY: dict[str, Any] = {  # keys of the overlay, of which a command has those that its config has
     "device": "cpu", "amp": False, "num_workers": 0, "max_epochs": 2, "epoch_length": 1, "val_interval": 1, "batch_size": 4,
