@@ -52,7 +52,12 @@ def read_about(path: str | Path) -> dict[str, Any]:
         FileNotFoundError: When there is no such file.
         ValueError: When it is no checkpoint.
     """
-    return dict(getattr(_read_weights(Path(path), "cpu"), "_metadata", {}).get(ABOUT, {}))
+    return _find_about(_read_weights(Path(path), "cpu"))
+
+
+def _find_about(weights: Any) -> dict[str, Any]:
+    """Return what a state_dict holds beside its weights."""
+    return dict(getattr(weights, "_metadata", {}).get(ABOUT, {}))
 
 
 def read_class_names(path: str | Path) -> list[str]:
@@ -94,7 +99,7 @@ def load_network(
             f"{path} fits another architecture than the config's: {len(differing)} weights differ, such as {name} of shape"
             f" {found.get(name, 'none')}, accepted is {accepted.get(name, 'none')}; give the config that it was trained with"
         )
-    _check_settings(path, scan_settings or {}, getattr(weights, "_metadata", {}).get(ABOUT, {}).get(SETTINGS, {}))
+    _check_settings(path, scan_settings or {}, _find_about(weights).get(SETTINGS, {}))
     network.load_state_dict(weights, strict=True)
     return network.to(device).eval()
 

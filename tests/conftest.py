@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 import torch
 from monai.bundle import ConfigParser
+from tiny_trained_network import build_trained_network, save_scans
 
 from bundle.networks import ICAM, AttributeEncoder, ContentEncoder, DeformingGenerator, Generator, ResidualGenerator
+from bundle.trained_network import TrainedNetwork
 
 SIZES = {2: (32, 48), 3: (32, 16, 32)}
 
@@ -114,3 +116,15 @@ def network(request: pytest.FixtureRequest, make_network) -> ICAM:
     """An untrained network of two classes, with each generator."""
     generator, full_resolution = request.param
     return make_network(generator=generator, full_resolution=full_resolution)
+
+
+@pytest.fixture
+def trained_network(tmp_path: Path, spatial_dims: int) -> TrainedNetwork:
+    """A network of the Python interface, with random weights."""
+    return build_trained_network(tmp_path, spatial_dims)
+
+
+@pytest.fixture
+def scans(tmp_path: Path, spatial_dims: int) -> Path:
+    """A folder with two scans for it, on grids of their own."""
+    return save_scans(tmp_path, spatial_dims)

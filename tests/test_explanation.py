@@ -7,25 +7,12 @@ import matplotlib.pyplot as plt
 import nibabel
 import numpy as np
 import pytest
-from tiny_trained_network import build_trained_network, save_scans
 
 from bundle.trained_network import TrainedNetwork
 
 
-@pytest.fixture
-def network(tmp_path: Path, spatial_dims: int) -> TrainedNetwork:
-    """Return the tiny network."""
-    return build_trained_network(tmp_path, spatial_dims)
-
-
-@pytest.fixture
-def scans(tmp_path: Path, spatial_dims: int) -> Path:
-    """Return a folder with two scans on grids of their own."""
-    return save_scans(tmp_path, spatial_dims)
-
-
-def test_files_are_those_of_the_command(network: TrainedNetwork, scans: Path, tmp_path: Path) -> None:
-    explanation = network.explain(scans / "sub-0.nii.gz", 2)
+def test_files_are_those_of_the_command(trained_network: TrainedNetwork, scans: Path, tmp_path: Path) -> None:
+    explanation = trained_network.explain(scans / "sub-0.nii.gz", 2)
     paths = explanation.save(tmp_path / "maps")
     named = explanation.save(tmp_path / "maps", overview=False, name="other")
     for wrong in ("../escaped", str(tmp_path / "escaped"), 3, ""):
@@ -37,8 +24,8 @@ def test_files_are_those_of_the_command(network: TrainedNetwork, scans: Path, tm
     np.testing.assert_array_equal(nibabel.load(paths[0]).get_fdata(), explanation.fa_mean.get_fdata())
 
 
-def test_a_plot_has_a_titled_panel_and_a_legend_with_unit_for_each_image(network: TrainedNetwork, scans: Path) -> None:
-    figure = network.explain(scans / "sub-0.nii.gz", 2).plot()
+def test_a_plot_has_a_titled_panel_and_a_legend_with_unit_for_each_image(trained_network: TrainedNetwork, scans: Path) -> None:
+    figure = trained_network.explain(scans / "sub-0.nii.gz", 2).plot()
     panels, legends = figure.axes[:4], figure.axes[4:]
     assert all(axes.get_title() for axes in panels)
     assert all("intensity" in axes.get_xlabel() for axes in legends)
@@ -47,7 +34,9 @@ def test_a_plot_has_a_titled_panel_and_a_legend_with_unit_for_each_image(network
 
 
 @pytest.mark.parametrize("code", [0, 2])
-def test_maps_have_the_forms_of_their_scan_and_doubts_are_warned_of(network: TrainedNetwork, scans: Path, code: int) -> None:
+def test_maps_have_the_forms_of_their_scan_and_doubts_are_warned_of(
+    trained_network: TrainedNetwork, scans: Path, code: int
+) -> None:
     image = nibabel.load(scans / "sub-0.nii.gz")
     image.set_qform(image.affine, 3)
     image.set_sform(image.affine, code)
@@ -56,7 +45,7 @@ def test_maps_have_the_forms_of_their_scan_and_doubts_are_warned_of(network: Tra
     for scan in (scans / "forms.nii.gz", nibabel.load(scans / "forms.nii.gz")):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            explanation = network.explain(scan, 2)
+            explanation = trained_network.explain(scan, 2)
         assert any("sform and qform differ" in str(warning.message) for warning in caught) == (code > 0)
         assert any("sform and qform differ" in sentence for sentence in explanation.warnings) == (code > 0)
         for read in ("get_sform", "get_qform"):

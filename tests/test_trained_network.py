@@ -9,35 +9,22 @@ import pandas as pd
 import pytest
 from monai.bundle import ConfigParser
 from tiny_scans import run
-from tiny_trained_network import build_trained_network, save_scans
 
 import bundle
 from bundle.data import LoadScan
 from bundle.trained_network import TrainedNetwork
 
 
-@pytest.fixture
-def network(tmp_path: Path, spatial_dims: int) -> TrainedNetwork:
-    """Return the tiny network."""
-    return build_trained_network(tmp_path, spatial_dims)
-
-
-@pytest.fixture
-def scans(tmp_path: Path, spatial_dims: int) -> Path:
-    """Return a folder with two scans on grids of their own."""
-    return save_scans(tmp_path, spatial_dims)
-
-
-def test_numbers_are_those_of_the_command(network: TrainedNetwork, scans: Path, tmp_path: Path) -> None:
+def test_numbers_are_those_of_the_command(trained_network: TrainedNetwork, scans: Path, tmp_path: Path) -> None:
     settings = {"num_samples": 4, "mirror_axis": 0, "seed": 3}
     reference = scans / "sub-1.nii.gz"
     parser = ConfigParser()
     parser.read_config(bundle.CONFIGS / "inference.yaml")
     paths = {"dataset_dir": str(scans), "output_dir": str(tmp_path / "maps"), "reference_scan": str(reference)}
-    parser.update({**network.changes, **settings, **paths, "overviews": False})
+    parser.update({**trained_network.changes, **settings, **paths, "overviews": False})
     run(parser)
     table = pd.read_csv(tmp_path / "maps" / "predictions.csv").set_index("name")
-    for explanation in network.explain_folder(scans, reference_scan=reference, **settings):
+    for explanation in trained_network.explain_folder(scans, reference_scan=reference, **settings):
         row = table.loc[explanation.name]
         assert (explanation.predicted_class, explanation.target_class) == (row["predicted_class"], row["target_class"])
         np.testing.assert_allclose(explanation.probabilities, row[["probability_0", "probability_1"]].astype(float), atol=1e-6)
@@ -51,17 +38,17 @@ def test_numbers_are_those_of_the_command(network: TrainedNetwork, scans: Path, 
         assert explanation.fa_value is None
 
 
-def test_files_and_folders_may_have_any_name(network: TrainedNetwork, scans: Path, tmp_path: Path) -> None:
+def test_files_and_folders_may_have_any_name(trained_network: TrainedNetwork, scans: Path, tmp_path: Path) -> None:
     folder = scans.rename(tmp_path / "Study #1 @home")
     (folder / "sub-0.nii.gz").rename(folder / "M\udcfcller.nii.gz")
-    explanation = network.explain(folder / "sub-1.nii.gz", 2, reference_scan=folder / "M\udcfcller.nii.gz")
+    explanation = trained_network.explain(folder / "sub-1.nii.gz", 2, reference_scan=folder / "M\udcfcller.nii.gz")
     assert explanation.fa_exemplar is not None
-    names = [each.name for each in network.explain_folder(folder, 2)]
+    names = [each.name for each in trained_network.explain_folder(folder, 2)]
     assert names == ["M\udcfcller", "sub-1"] or names == ["sub-1", "M\udcfcller"]
 
 
 def test_what_is_doubtful_about_a_scan_is_passed_on(
-    network: TrainedNetwork, scans: Path, monkeypatch: pytest.MonkeyPatch
+    trained_network: TrainedNetwork, scans: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read = LoadScan.__call__
 
@@ -70,69 +57,71 @@ def test_what_is_doubtful_about_a_scan_is_passed_on(
         image.meta["warnings"] = [f"{path} has no orientation"]
         return image
 
-    assert network.explain(scans / "sub-0.nii.gz", 2).warnings == []
+    assert trained_network.explain(scans / "sub-0.nii.gz", 2).warnings == []
     monkeypatch.setattr(LoadScan, "__call__", doubt)
     with pytest.warns(UserWarning, match=r"^the scan: the scan has no orientation$"):
-        network.explain(nibabel.load(scans / "sub-0.nii.gz"), 2)
+        trained_network.explain(nibabel.load(scans / "sub-0.nii.gz"), 2)
     with pytest.warns(UserWarning, match=r"sub-0\.nii\.gz has no orientation$"):
-        (first, second) = network.explain_folder(scans, 2)
+        (first, second) = trained_network.explain_folder(scans, 2)
     assert first.warnings == [f"{scans / 'sub-0.nii.gz'} has no orientation"] and len(second.warnings) == 1
 
 
-def test_a_file_an_image_and_an_array_are_explained_alike(network: TrainedNetwork, scans: Path) -> None:
+def test_a_file_an_image_and_an_array_are_explained_alike(trained_network: TrainedNetwork, scans: Path) -> None:
     path = scans / "sub-0.nii.gz"
     image = nibabel.load(path)
-    first, *others = (network.explain(scan, 2) for scan in (path, str(path), image, (np.asarray(image.dataobj), image.affine)))
+    first, *others = (
+        trained_network.explain(scan, 2) for scan in (path, str(path), image, (np.asarray(image.dataobj), image.affine))
+    )
     for other in others:
         np.testing.assert_array_equal(first.fa_mean.get_fdata(), other.fa_mean.get_fdata())
         np.testing.assert_array_equal(first.probabilities, other.probabilities)
 
 
-def test_a_scan_that_fails_is_left_out_with_a_warning(network: TrainedNetwork, scans: Path) -> None:
+def test_a_scan_that_fails_is_left_out_with_a_warning(trained_network: TrainedNetwork, scans: Path) -> None:
     (scans / "broken.nii.gz").write_bytes(b"no image")
     with pytest.warns(UserWarning, match=r"broken.nii.gz is left out: .* cannot be read as NIfTI"):
-        explained = [explanation.name for explanation in network.explain_folder(scans, 2)]
+        explained = [explanation.name for explanation in trained_network.explain_folder(scans, 2)]
     assert explained == ["sub-0", "sub-1"]
     with pytest.raises(ValueError, match="cannot be read as NIfTI"):
-        network.explain(scans / "broken.nii.gz", 2)
+        trained_network.explain(scans / "broken.nii.gz", 2)
 
 
-def test_what_is_not_accepted_is_refused_with_one_sentence(network: TrainedNetwork, scans: Path) -> None:
+def test_what_is_not_accepted_is_refused_with_one_sentence(trained_network: TrainedNetwork, scans: Path) -> None:
     path = scans / "sub-0.nii.gz"
     with pytest.raises(ValueError, match="nun_samples is no setting of an explanation: .*did you mean num_samples"):
-        network.explain(path, nun_samples=3)
+        trained_network.explain(path, nun_samples=3)
     for settings in ({"checkpoint": "other.pt"}, {"image_size": [64, 64]}, {"output_dir": "elsewhere"}):
         with pytest.raises(ValueError, match="is no setting of an explanation: accepted are target_value, reference_scan"):
-            network.explain(path, **settings)
+            trained_network.explain(path, **settings)
     for settings in ({"num_samples": 0}, {"num_samples": 2.5}, {"seed": "x"}, {"chunk_size": 0}):
         with pytest.raises(ValueError, match=f"{next(iter(settings))} must be a whole number of at least"):
-            network.explain(path, **settings)
+            trained_network.explain(path, **settings)
     with pytest.raises(ValueError, match="prepare must be True or False, got 'yes'"):
-        network.explain(path, prepare="yes")  # type: ignore[arg-type]
+        trained_network.explain(path, prepare="yes")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="target must be a class, 0 to 1"):
-        network.explain(path, target=5)
+        trained_network.explain(path, target=5)
     with pytest.raises(ValueError, match=r"scan must be a NIfTI file, a nibabel image, or \(array, affine\), got list"):
-        network.explain([1, 2])  # type: ignore[arg-type]
+        trained_network.explain([1, 2])  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="the affine must have an inverse"):
-        network.explain((np.ones((8, 8, 8)), np.zeros((4, 4))))
+        trained_network.explain((np.ones((8, 8, 8)), np.zeros((4, 4))))
     with pytest.raises(ValueError, match="the array must hold real numbers, got complex128"):
-        network.explain((np.ones((8, 8, 8), complex), np.eye(4)))
+        trained_network.explain((np.ones((8, 8, 8), complex), np.eye(4)))
     with pytest.raises(ValueError, match=r"reference must be .*1/0"):  # a text, and no code
-        network.explain(path, 2, reference="$1/0")
+        trained_network.explain(path, 2, reference="$1/0")
     with pytest.raises(ValueError, match="checkpoint must be the name of a network or a file, got None"):
         bundle.load(None)  # type: ignore[arg-type]
     with pytest.raises(FileNotFoundError, match="nowhere does not exist"):
-        network.explain_folder(scans / "nowhere")  # before it is iterated
+        trained_network.explain_folder(scans / "nowhere")  # before it is iterated
     with pytest.raises(ValueError, match="scans is a folder: explain takes one scan, explain_folder all scans of a folder"):
-        network.explain(scans)
+        trained_network.explain(scans)
     for affine in (None, np.eye(3)):
         with pytest.raises(ValueError, match="the affine must be a 4x4 matrix from voxels to mm, got"):
-            network.explain((np.ones((8, 8, 8)), affine))  # type: ignore[arg-type]
+            trained_network.explain((np.ones((8, 8, 8)), affine))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="^the scan is constant"):
-        network.explain((np.ones((8, 8, 8)), np.eye(4)))
+        trained_network.explain((np.ones((8, 8, 8)), np.eye(4)))
     (scans / "file").touch()
     with pytest.raises(OSError, match="file cannot be written to"):
-        network.explain(path, 2).save(scans / "file")
+        trained_network.explain(path, 2).save(scans / "file")
     with pytest.raises(FileNotFoundError, match="checkpoint conversio does not exist: give a file, or one of lesions"):
         bundle.load("conversio")
     with pytest.raises(ValueError, match=f"checkpoint {scans} is a folder: give the file of a trained network"):

@@ -127,10 +127,9 @@ def _sample_fast(
     images: Sequence[sitk.Image], chain: np.ndarray, offset: np.ndarray, shape: Sequence[int], mode: str
 ) -> np.ndarray:
     """Sample images whose world is their voxels; `chain` leads to them from the voxels of the new grid, moved by `offset`."""
-    transform = sitk.AffineTransform(3)
-    transform.SetMatrix(chain[:3, :3].ravel().tolist())
-    transform.SetTranslation((chain[:3, :3] @ offset + chain[:3, 3]).tolist())
-    size = [int(count) for count in shape]
+    moved = chain.copy()
+    moved[:3, 3] += chain[:3, :3] @ offset
+    size, transform = [int(count) for count in shape], _make_transform(moved)
     return np.stack([from_sitk(sitk.Resample(image, size, transform, INTERPOLATORS[mode])) for image in images])
 
 
@@ -149,14 +148,19 @@ def transform_volume(values: np.ndarray, affine: np.ndarray, grid: Grid, matrix:
     Returns:
         Shape of the grid, float32; zero outside the volume.
     """
-    transform = sitk.AffineTransform(3)
-    transform.SetMatrix(matrix[:3, :3].ravel().tolist())
-    transform.SetTranslation(matrix[:3, 3].tolist())
     spacing = voxel_sizes(grid.affine)
     direction = (grid.affine[:3, :3] / spacing).ravel().tolist()
     place = (grid.affine[:3, 3].tolist(), spacing.tolist(), direction)
     image = to_sitk(values.astype(np.float32), affine)
-    return from_sitk(sitk.Resample(image, grid.shape, transform, INTERPOLATORS[mode], *place))
+    return from_sitk(sitk.Resample(image, grid.shape, _make_transform(matrix), INTERPOLATORS[mode], *place))
+
+
+def _make_transform(matrix: np.ndarray) -> sitk.AffineTransform:
+    """Return a matrix, shape (4, 4), as a transform of SimpleITK."""
+    transform = sitk.AffineTransform(3)
+    transform.SetMatrix(matrix[:3, :3].ravel().tolist())
+    transform.SetTranslation(matrix[:3, 3].tolist())
+    return transform
 
 
 def to_sitk(values: np.ndarray, affine: np.ndarray) -> sitk.Image:
