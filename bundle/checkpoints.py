@@ -5,6 +5,7 @@ model zoo wants it, has it too, and whoever loads the weights need not know of i
 """
 
 import hashlib
+import logging
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +19,9 @@ from bundle.files import load_tensors, save_tensors
 ABOUT = "about"  # key in the metadata of a state_dict, which else has the names of modules
 SETTINGS = "scan_settings"  # of what is kept beside the weights: how the network saw scans while it was trained
 
+CHOICES = ("plane",)  # settings of the scans that may differ from those of the training, with a warning
+
+logger = logging.getLogger(__name__)
 Network = TypeVar("Network", bound=nn.Module)
 PREFIXES = ("module.", "_orig_mod.")  # of DataParallel, and of torch.compile
 
@@ -105,8 +109,12 @@ def load_network(
 
 
 def _check_settings(path: str | Path, given: Mapping[str, Any], trained: Mapping[str, Any]) -> None:
-    """Refuse settings of the scans that are not those of the training, as far as the file of the network has them."""
+    """Refuse settings of the scans that are not those of the training, as far as the file has them; warn of `CHOICES`."""
     differing = [key for key, value in given.items() if key in trained and _merge_axes(value) != _merge_axes(trained[key])]
+    for key in [key for key in differing if key in CHOICES]:
+        differing.remove(key)
+        sentence = "%s was trained with %s %s, and the config has %s: it has not learnt from such slices"
+        logger.warning(sentence, path, key, trained[key], given[key])
     if differing:
         trained_with, found = (", ".join(f"{key} {values[key]}" for key in differing) for values in (trained, given))
         options = " ".join(f"--{key} {trained[key]}" for key in differing)

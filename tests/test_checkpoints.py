@@ -121,6 +121,17 @@ def test_a_network_is_refused_where_scans_are_seen_in_another_way_than_it_was_tr
     load_network(_network(), path, scan_settings={"pixdim": 2.0})
 
 
+def test_another_plane_than_that_of_the_training_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "model.pt"
+    save_network(path, _network(), {SETTINGS: {"pixdim": 2.0, "plane": 15.0}})
+    load_network(_network(), path, scan_settings={"pixdim": 2.0, "plane": 15})
+    assert not caplog.records
+    load_network(_network(), path, scan_settings={"pixdim": 2.0, "plane": 0})
+    assert "was trained with plane 15.0, and the config has 0: it has not learnt from such slices" in caplog.text
+    with pytest.raises(ValueError, match="was trained with pixdim 2"):
+        load_network(_network(), path, scan_settings={"pixdim": 1.0, "plane": 0})
+
+
 def test_settings_are_kept_by_weights_with_a_prefix(tmp_path: Path) -> None:
     weights = add_about(nn.DataParallel(_network()).state_dict(), {SETTINGS: {"pixdim": 6.0}})
     with pytest.raises(ValueError, match="was trained with pixdim 6"):
