@@ -21,6 +21,12 @@ SETTINGS = "scan_settings"  # of what is kept beside the weights: how the networ
 
 CHOICES = ("plane",)  # settings of the scans that may differ from those of the training, with a warning
 
+LATER_PARTS = {  # of networks that files of earlier versions lack, and what is said then
+    "erasure.": "",
+    "distributions.": "%s has no distributions of its classes: attributes are drawn from N(0, I), until the run id distributions of"
+    " evaluate.yaml has fitted some",
+}
+
 logger = logging.getLogger(__name__)
 Network = TypeVar("Network", bound=nn.Module)
 PREFIXES = ("module.", "_orig_mod.")  # of DataParallel, and of torch.compile
@@ -95,6 +101,11 @@ def load_network(
     """
     _check_device(device)
     weights = _read_weights(Path(path), device)
+    for part in [part for part in LATER_PARTS if not any(name.startswith(part) for name in weights)]:
+        own = {name: value for name, value in network.state_dict().items() if name.startswith(part)}
+        weights |= own  # which change nothing
+        if own and LATER_PARTS[part]:
+            logger.warning(LATER_PARTS[part], path)
     shapes = [{name: tuple(weight.shape) for name, weight in state.items()} for state in (weights, network.state_dict())]
     found, accepted = (dict(sorted(side.items() - other.items())) for side, other in (shapes, shapes[::-1]))
     if differing := sorted(found.keys() | accepted.keys()):

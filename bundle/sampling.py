@@ -9,14 +9,16 @@ Source: Bass et al., NeurIPS 2020, Sec. 3.2, "rejection sampling" (https://arxiv
 """
 
 import math
+from collections.abc import Sequence
 from math import prod
 
 import numpy as np
 import torch
 from scipy.optimize import linprog
+from scipy.stats import multivariate_normal
 from torch import Tensor
 
-from bundle.networks import ICAM
+from bundle.networks import ICAM, Mixture
 from bundle.ranks import count_ranks, own_rows
 
 REJECTION_ROUNDS = 64  # draws tried for each wanted sample before hit-and-run takes over
@@ -31,8 +33,9 @@ def sample_attributes(
     num_samples: int = 1,
     threshold: float = 0.5,
     generator: torch.Generator | None = None,
+    mixtures: Sequence[Mixture] | None = None,
 ) -> Tensor:
-    """Draw attributes from N(0, I), conditional on the class that the linear classifier gives them.
+    """Draw attributes from N(0, I) or from mixtures, conditional on the class that the linear classifier gives them.
 
     Source: Bass et al., NeurIPS 2020, Sec. 3.2 (https://arxiv.org/abs/2006.08287); drawn exactly instead of by rejection alone.
 
@@ -43,6 +46,7 @@ def sample_attributes(
         num_samples: draws for each entry of `target`, S.
         threshold: probability that the target exceeds against each other class, in (0, 1); 0.5 is "the predicted class".
         generator: source of randomness on the CPU, so that every device draws the same.
+        mixtures: distribution of the attributes of each class; None for N(0, I).
 
     Returns:
         Flat attributes of shape (B, S, N), dtype and device of `weight`.
@@ -56,13 +60,22 @@ def sample_attributes(
     if target.numel() and not 0 <= int(target.min()) <= int(target.max()) < num_classes:
         raise ValueError(f"target classes must be 0 to {num_classes - 1}, got {target.unique().tolist()}")
     normals, offsets = weight.detach().double().cpu(), bias.detach().double().cpu()
-    draws = torch.randn(target.numel(), num_samples, size, dtype=torch.float64, generator=generator)
+    draws = torch.empty(target.numel(), num_samples, size, dtype=torch.float64)
     for label in target.unique().tolist():
         rows = (target == label).cpu()
-        draws[rows] = _condition(draws[rows].flatten(0, 1), normals, offsets, label, threshold, generator).view(
-            -1, num_samples, size
-        )
+        others = [k for k in range(num_classes) if k != label]
+        bounds = math.log(threshold / (1 - threshold)) - (offsets[label] - offsets[others])
+        mixture = standard_normal(size) if mixtures is None else mixtures[label]
+        count = int(rows.sum()) * num_samples
+        drawn = _draw_inside(mixture, normals[label] - normals[others], bounds, count, label, generator)
+        draws[rows] = drawn.view(-1, num_samples, size)
     return draws.to(weight)
+
+
+def standard_normal(size: int) -> Mixture:
+    """Return N(0, I) of `size` numbers as a mixture of one component, double precision."""
+    kind = {"dtype": torch.float64}
+    return Mixture(torch.ones(1, **kind), torch.zeros(1, size, **kind), torch.eye(size, **kind))
 
 
 def draw_latents(
@@ -71,8 +84,9 @@ def draw_latents(
     num_samples: int = 1,
     threshold: float = 0.5,
     generator: torch.Generator | None = None,
+    fitted: bool = True,
 ) -> Tensor:
-    """Draw attributes of given classes; of a network without a classifier from N(0, I), whatever the class.
+    """Draw attributes of given classes; those of a network without a classifier need not be predicted to be of their class.
 
     Source: Bass et al., NeurIPS 2020, Sec. 3.2 (https://arxiv.org/abs/2006.08287); without a classifier Lee et al., ECCV 2018,
     Sec. 3.2, latent regression (https://arxiv.org/abs/1808.00948).
@@ -83,6 +97,7 @@ def draw_latents(
         num_samples: draws for each of them, S.
         threshold: class probability that a draw exceeds.
         generator: source of randomness on the CPU.
+        fitted: whether draws are from the network's distributions of the classes, if it has some, or from N(0, I).
 
     Returns:
         Attributes of shape (B, S, 1, H/16, W/16[, D/16]).
@@ -91,10 +106,26 @@ def draw_latents(
         ValueError: When a class cannot be drawn.
     """
     encoder = network.attribute_encoder
+    mixtures = network.distributions.list_mixtures() if fitted and network.distributions is not None else None
     if encoder.classifier is None:
-        draws = torch.randn(len(target), num_samples, *encoder.latent_shape, dtype=torch.float64, generator=generator)
-        return draws.to(network.class_attributes)
-    flat = sample_attributes(encoder.classifier.weight, encoder.classifier.bias, target, num_samples, threshold, generator)
+        size = prod(encoder.latent_shape)
+        none = torch.zeros(0, size, dtype=torch.float64)
+        flat = torch.stack(
+            [
+                _draw_inside(
+                    standard_normal(size) if mixtures is None else mixtures[label],
+                    none,
+                    none[:, 0],
+                    num_samples,
+                    label,
+                    generator,
+                )
+                for label in target.tolist()
+            ]
+        ).to(network.class_attributes)
+    else:
+        readout = encoder.classifier.weight, encoder.classifier.bias
+        flat = sample_attributes(*readout, target, num_samples, threshold, generator, mixtures)
     return flat.view(len(target), num_samples, *encoder.latent_shape)
 
 
@@ -118,33 +149,57 @@ def draw_on_device(network: ICAM, target: Tensor) -> Tensor:
     target = target.repeat_interleave(count_ranks())  # of the whole batch
     if encoder.classifier is not None and encoder.num_classes > 2:
         return draw_latents(network, target)[own_rows(), 0]
-    draws = torch.randn(len(target), prod(encoder.latent_shape), dtype=torch.float64, device=device)
+    size, kind = prod(encoder.latent_shape), {"dtype": torch.float64, "device": device}
+    if network.distributions is None:
+        weights, means, factor = (part.to(device).expand(len(target), *part.shape) for part in standard_normal(size))
+    else:
+        parts = network.distributions.weights, network.distributions.means, network.distributions.factors
+        weights, means, factor = (part[target].double() for part in parts)
+    noise, masses = torch.randn(len(target), factor.shape[2], **kind), weights.log()  # (B, Q), (B, M)
     if encoder.classifier is not None:
         weight, bias = encoder.classifier.weight.detach().double(), encoder.classifier.bias.detach().double()
         normals, bounds = weight[target] - weight[1 - target], bias[1 - target] - bias[target]
-        lengths = normals.norm(dim=1).clamp(min=torch.finfo(torch.float64).tiny)
-        normals = normals / lengths[:, None]
-        uniform = torch.rand(len(target), dtype=torch.float64, device=device)
-        inside = truncated_normal_quantile(uniform, bounds / lengths)
-        draws = draws + (inside - (draws * normals).sum(1))[:, None] * normals
+        cuts = torch.einsum("bn,bnq->bq", normals, factor)
+        lengths = cuts.norm(dim=1, keepdim=True).clamp(min=torch.finfo(torch.float64).tiny)
+        lower = (bounds[:, None] - torch.einsum("bmn,bn->bm", means, normals)) / lengths  # (B, M)
+        masses, uniform = masses + torch.special.log_ndtr(-lower), torch.rand(len(target), 1, **kind)
+    chosen = masses - torch.empty_like(masses).exponential_().log() if masses.shape[1] > 1 else masses  # Gumbel's maximum
+    component = chosen.argmax(1, keepdim=True)
+    if encoder.classifier is not None:
+        cuts = cuts / lengths
+        inside = truncated_normal_quantile(uniform, lower.gather(1, component))
+        noise = noise + (inside - (noise * cuts).sum(1, keepdim=True)) * cuts
+    draws = means.take_along_dim(component[:, :, None], 1)[:, 0] + torch.einsum("bnq,bq->bn", factor, noise)
     return draws.view(-1, *encoder.latent_shape).to(network.class_attributes)[own_rows()]
 
 
-def _condition(
-    draws: Tensor, weight: Tensor, bias: Tensor, label: int, threshold: float, generator: torch.Generator | None
+def _draw_inside(
+    mixture: Mixture, normals: Tensor, bounds: Tensor, count: int, label: int, generator: torch.Generator | None
 ) -> Tensor:
-    """Replace the components of normal draws (M, N) that decide the class by draws from their conditional distribution."""
-    others = [k for k in range(weight.shape[0]) if k != label]
-    normals = weight[label] - weight[others]  # (K - 1, N); wanted: normals @ z >= bounds
-    bounds = math.log(threshold / (1 - threshold)) - (bias[label] - bias[others])
-    basis, factor = torch.linalg.qr(normals.T)  # (N, R), (R, K - 1) with R = min(N, K - 1)
-    cuts = factor.T  # the half-spaces in the coordinates of the basis: cuts @ y >= bounds
-    if cuts.shape == (1, 1) and cuts[0, 0] != 0:
-        sign, uniform = cuts[0, 0].sign(), torch.rand(len(draws), dtype=torch.float64, generator=generator)
-        inside = (sign * truncated_normal_quantile(uniform, bounds / cuts[0, 0].abs())).unsqueeze(1)
+    """Draw (count, N) from a mixture, given normals @ z >= bounds, with normals (J, N) and bounds (J,)."""
+    noise = torch.randn(count, mixture.factor.shape[1], dtype=torch.float64, generator=generator)
+    if not len(normals):
+        component = _choose(mixture.weights.log(), count, generator)
     else:
-        inside = _polytope_normal(cuts, bounds, len(draws), label, generator)
-    return draws + (inside - draws @ basis) @ basis.T
+        basis, triangle = torch.linalg.qr((normals @ mixture.factor).T)  # (Q, R), (R, J) with R = min(Q, J)
+        cuts = triangle.T  # the half-spaces of component m in the coordinates of the basis: cuts @ y >= slack[m]
+        slack = bounds - mixture.means @ normals.T  # (M, J)
+        if cuts.shape == (1, 1) and cuts[0, 0] != 0:
+            lower = slack[:, 0] / cuts[0, 0].abs()
+            component = _choose(mixture.weights.log() + torch.special.log_ndtr(-lower), count, generator)
+            uniform = torch.rand(count, dtype=torch.float64, generator=generator)
+            inside = (cuts[0, 0].sign() * truncated_normal_quantile(uniform, lower[component])).unsqueeze(1)
+        else:
+            component, inside = _polytope_normal(mixture.weights, cuts, slack, count, label, generator)
+        noise = noise + (inside - noise @ basis) @ basis.T
+    return mixture.means[component] + noise @ mixture.factor.T
+
+
+def _choose(masses: Tensor, count: int, generator: torch.Generator | None) -> Tensor:
+    """Draw `count` components by their log masses (M,); nothing is drawn where there is one alone."""
+    if len(masses) == 1:
+        return torch.zeros(count, dtype=torch.long)
+    return torch.multinomial((masses - masses.max()).exp(), count, replacement=True, generator=generator)
 
 
 def truncated_normal_quantile(uniform: Tensor, lower: Tensor) -> Tensor:
@@ -171,19 +226,42 @@ def truncated_normal_quantile(uniform: Tensor, lower: Tensor) -> Tensor:
     return torch.where(lower > TAIL, tail, body).maximum(lower)
 
 
-def _polytope_normal(cuts: Tensor, bounds: Tensor, count: int, label: int, generator: torch.Generator | None) -> Tensor:
-    """Draw (count, R) of y ~ N(0, I) given cuts @ y >= bounds, by rejection and then hit-and-run."""
+def _polytope_normal(
+    weights: Tensor, cuts: Tensor, slack: Tensor, count: int, label: int, generator: torch.Generator | None
+) -> tuple[Tensor, Tensor]:
+    """Draw components (count,) by weights (M,), and (count, R) of y ~ N(0, I) given cuts @ y >= slack of the component, (M, J).
+
+    By rejection, and then by hit-and-run.
+    """
     dims = cuts.shape[1]
+    components: list[Tensor] = []
     accepted: list[Tensor] = []
     missing = count
     for _ in range(REJECTION_ROUNDS):
+        component = _choose(weights.log(), count, generator)
         candidates = torch.randn(count, dims, dtype=torch.float64, generator=generator)
-        accepted.append(candidates[(candidates @ cuts.T >= bounds).all(1)][:missing])
+        inside = (candidates @ cuts.T >= slack[component]).all(1)
+        components.append(component[inside][:missing])
+        accepted.append(candidates[inside][:missing])
         missing -= len(accepted[-1])
         if missing == 0:
-            return torch.cat(accepted)
-    accepted.append(_hit_and_run(cuts, bounds, missing, label, generator))
-    return torch.cat(accepted)
+            return torch.cat(components), torch.cat(accepted)
+    masses = weights.log() if len(weights) == 1 else weights.log() + _find_masses(cuts, slack)
+    components.append(_choose(masses, missing, generator))
+    moved = torch.empty(missing, dims, dtype=torch.float64)
+    for each in components[-1].unique().tolist():
+        rows = components[-1] == each
+        moved[rows] = _hit_and_run(cuts, slack[each], int(rows.sum()), label, generator)
+    return torch.cat(components), torch.cat([*accepted, moved])
+
+
+def _find_masses(cuts: Tensor, slack: Tensor) -> Tensor:
+    """Return the log probability that y ~ N(0, I) lies in each polytope cuts @ y >= slack[m], shape (M,)."""
+    normal = multivariate_normal(cov=(cuts @ cuts.T).numpy(), allow_singular=True, seed=0)
+    masses = torch.from_numpy(np.atleast_1d(normal.logcdf(-slack.numpy())))
+    if masses.isfinite().any():
+        return masses
+    return -slack.clamp(min=0).square().sum(1) / 2  # all are too far out for numbers: the nearest
 
 
 def _hit_and_run(cuts: Tensor, bounds: Tensor, count: int, label: int, generator: torch.Generator | None) -> Tensor:

@@ -3,16 +3,26 @@
 from bundle.attribution.augmentation import NO_AUGMENTATION, TestTimeAugmentation
 from bundle.attribution.encoded_scans import EncodedScans
 from bundle.attribution.maps import REFERENCES, exemplar_maps, interpolate, sampled_maps, single_maps, value_maps
-from bundle.attribution.sources import AttributeSource, PriorSource, TrainingSource, describe_sampling, encode_attributes
+from bundle.attribution.sources import (
+    AttributeSource,
+    MixtureSource,
+    PriorSource,
+    TrainingSource,
+    choose_source,
+    describe_sampling,
+    encode_attributes,
+)
 
 __all__ = [
     "NO_AUGMENTATION",
     "REFERENCES",
     "AttributeSource",
     "EncodedScans",
+    "MixtureSource",
     "PriorSource",
     "TestTimeAugmentation",
     "TrainingSource",
+    "choose_source",
     "describe_sampling",
     "encode_attributes",
     "exemplar_maps",

@@ -12,7 +12,7 @@ from bundle.files import load_tensors, save_tensors
 
 REMEDY = (
     "give the calibration.pt of an evaluation of this network, with these settings and"
-    " --uncertainty#attribute_sources \"['prior']\""
+    " --uncertainty#attribute_sources \"['mixture']\""
 )
 
 

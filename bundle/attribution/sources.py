@@ -1,9 +1,9 @@
-"""Attributes of a class: drawn from the prior, or those of training scans."""
+"""Attributes of a class: drawn from its distribution or from the prior, or those of training scans."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from copy import copy
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import torch
 from monai.data import Dataset
@@ -15,6 +15,8 @@ from bundle.data.scans import without_metadata
 from bundle.networks import ICAM
 from bundle.sampling import draw_latents
 from bundle.structures import Attributes
+
+Source = TypeVar("Source", bound="AttributeSource")
 
 
 class AttributeSource(ABC):
@@ -48,6 +50,13 @@ class AttributeSource(ABC):
             self._drawn[label] = self._draw(label, torch.Generator().manual_seed(self.seed + label))
         return self._drawn[label]
 
+    def check(self) -> None:
+        """Refuse a network that has no such attributes.
+
+        Raises:
+            ValueError: When it has none.
+        """
+
     def fresh(self) -> Self:
         """Return a source that draws anew, for a network whose weights have changed."""
         source = copy(self)
@@ -71,12 +80,35 @@ class PriorSource(AttributeSource):
         seed: seed of the draws.
     """
 
+    fitted = False  # whether draws are from distributions that were fitted to the cohort
+
     def __init__(self, network: ICAM, num_samples: int = 50, threshold: float = 0.5, seed: int = 0) -> None:
         super().__init__(network, num_samples, seed)
         self.threshold = threshold
 
     def _draw(self, label: int, generator: torch.Generator) -> Attributes:
-        return Attributes(draw_latents(self.network, torch.tensor([label]), self.num_samples, self.threshold, generator)[0])
+        target = torch.tensor([label])
+        return Attributes(draw_latents(self.network, target, self.num_samples, self.threshold, generator, self.fitted)[0])
+
+
+class MixtureSource(PriorSource):
+    """Attributes drawn from the network's distribution of a class, given that the latent classifier predicts the class.
+
+    Source: Ghosh et al., ICLR 2020, Sec. 4 (https://arxiv.org/abs/1903.12436).
+
+    Args:
+        network: trained network.
+        num_samples: number of draws, N.
+        threshold: class probability that a draw exceeds.
+        seed: seed of the draws.
+    """
+
+    fitted = True
+
+    def check(self) -> None:
+        """Refuse a network without distributions, as `AttributeSource.check`."""
+        if self.network.distributions is None:
+            raise ValueError("the network has no distributions of its classes (num_components: 0): give attribute_source prior")
 
 
 class TrainingSource(AttributeSource):
@@ -117,6 +149,22 @@ class TrainingSource(AttributeSource):
         order = torch.cat([torch.randperm(len(members), generator=generator) for _ in range(rounds)])[: self.num_samples]
         chosen = members[order].tolist()
         return encode_attributes(self.network, self.dataset, chosen, self.device, self.batch_size, self.augmentation)
+
+
+def choose_source(sources: Mapping[str, Source], name: str) -> Source:
+    """Return the source of attributes of a name, which is checked.
+
+    Args:
+        sources: ways to draw attributes of a class, by name.
+        name: that of the wanted one.
+
+    Raises:
+        ValueError: When there is none of this name, or the network has no such attributes.
+    """
+    if name not in sources:
+        raise ValueError(f"attribute_source must be one of {', '.join(sources)}, got {name!r}")
+    sources[name].check()
+    return sources[name]
 
 
 def check_whole(name: str, value: Any, least: int) -> None:
@@ -173,5 +221,5 @@ def describe_sampling(
         augmentation: views of the scans.
         preprocessing: how scans become network input: grid and intensities.
     """
-    settings = {name: getattr(source, name) for name in ("num_samples", "threshold", "seed")}
+    settings = {"source": type(source).__name__} | {name: getattr(source, name) for name in ("num_samples", "threshold", "seed")}
     return {"weights": f"SHA-256 {hash_weights(source.network)}", **settings, **augmentation._asdict(), **preprocessing}

@@ -13,6 +13,7 @@ from bundle.attribution import (
     AttributeSource,
     EncodedScans,
     TestTimeAugmentation,
+    choose_source,
     encode_attributes,
     exemplar_maps,
     interpolate,
@@ -117,19 +118,17 @@ class TranslatingExplainer(Explainer):
         network: ICAM,
         split: Split,
         sources: Mapping[str, AttributeSource],
-        attribute_source: str = "prior",
+        attribute_source: str = "mixture",
         augmentation: TestTimeAugmentation = NO_AUGMENTATION,
         chunk_size: int = 10,
         device: torch.device | str = "cpu",
     ) -> None:
-        if attribute_source not in sources:
-            raise ValueError(f"attribute_source must be one of {', '.join(sources)}, got {attribute_source!r}")
         augmentation.check(len(network.attribute_encoder.image_size))
         self.network, self.split, self.device = network.to(device), split, device
         self.networks: list[nn.Module] = [self.network]
         self.sources, self.attribute_source = sources, attribute_source
         self.augmentation, self.chunk_size = augmentation, chunk_size
-        self.num_samples = sources[attribute_source].num_samples
+        self.num_samples = choose_source(sources, attribute_source).num_samples
 
     def encode(self) -> Encodings:
         """Return the latents of all test scans."""
@@ -191,8 +190,8 @@ class TranslatingExplainer(Explainer):
 
     def describe(self) -> dict[str, Any]:
         """Return weights and sampling, for `settings.json`."""
-        prior = self.sources["prior"]
-        sampling = {name: getattr(prior, name) for name in ("num_samples", "threshold", "seed")}
+        source = self.sources["prior"]
+        sampling = {name: getattr(source, name) for name in ("num_samples", "threshold", "seed")}
         return {
             "weights": f"SHA-256 {hash_weights(self.network)}",
             "maps": sampling | {"chunk_size": self.chunk_size} | self.augmentation._asdict(),

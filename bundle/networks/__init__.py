@@ -1,6 +1,7 @@
 """The networks of ICAM: two encoders, a generator, and the discriminators that train them."""
 
 from bundle.networks.discriminators import ContentDiscriminator, Discriminators, DomainDiscriminator
+from bundle.networks.distributions import ClassDistributions, Mixture
 from bundle.networks.drit import VectorAttributeEncoder, VectorGenerator
 from bundle.networks.encoders import AttributeEncoder, ContentEncoder, LatentEncoder
 from bundle.networks.generator import Decoder, DeformingGenerator, Generator, ResidualGenerator
@@ -9,6 +10,7 @@ from bundle.networks.icam import ICAM
 __all__ = [
     "ICAM",
     "AttributeEncoder",
+    "ClassDistributions",
     "ContentDiscriminator",
     "ContentEncoder",
     "Decoder",
@@ -17,6 +19,7 @@ __all__ = [
     "DomainDiscriminator",
     "Generator",
     "LatentEncoder",
+    "Mixture",
     "ResidualGenerator",
     "VectorAttributeEncoder",
     "VectorGenerator",

@@ -48,6 +48,7 @@ class ContentEncoder(nn.Module):
     ) -> None:
         super().__init__()
         self.out_channels = 4 * channels + keep_image * (1 + in_channels * CONTENT_STRIDE**spatial_dims)
+        self.feature_channels = 4 * channels  # the first of them
         self.keep_image = keep_image
         self.stride = CONTENT_STRIDE
         self.noise = noise

@@ -1,9 +1,13 @@
 """ICAM: two encoders and a generator as one network."""
 
+from math import prod
+
 import torch
 from torch import Tensor, nn
 
+from bundle.networks.distributions import ClassDistributions
 from bundle.networks.encoders import ContentEncoder, LatentEncoder
+from bundle.networks.erasure import ClassErasure
 from bundle.networks.generator import Decoder
 from bundle.ranks import average
 from bundle.structures import Latents
@@ -19,6 +23,9 @@ class ICAM(nn.Module):
         attribute_encoder: E_a with its latent classifier, if it has one.
         generator: G.
         momentum: share of the old value that a class attribute keeps at each update.
+        num_components: most Gaussians of the distribution of each class's attributes; 0 for none, so that attributes are drawn
+            from N(0, I) alone, as in the paper.
+        erasure: whether what a linear classifier could read of the class is projected out of the content.
     """
 
     def __init__(
@@ -27,6 +34,8 @@ class ICAM(nn.Module):
         attribute_encoder: LatentEncoder,
         generator: Decoder,
         momentum: float = 0.99,
+        num_components: int = 0,
+        erasure: bool = False,
     ) -> None:
         super().__init__()
         self.content_encoder = content_encoder
@@ -34,12 +43,20 @@ class ICAM(nn.Module):
         self.generator = generator
         self.momentum = momentum
         self.class_attributes: Tensor  # running mean of the attributes of each class, (K, 1, H/16, W/16[, D/16])
-        self.register_buffer("class_attributes", torch.zeros(attribute_encoder.num_classes, *attribute_encoder.latent_shape))
+        num_classes, latent_shape = attribute_encoder.num_classes, attribute_encoder.latent_shape
+        self.register_buffer("class_attributes", torch.zeros(num_classes, *latent_shape))
+        self.distributions = ClassDistributions(num_classes, prod(latent_shape), num_components) if num_components else None
+        grid = [size // content_encoder.stride for size in attribute_encoder.image_size]
+        self.erasure = ClassErasure(num_classes, (content_encoder.feature_channels, *grid)) if erasure else None
 
     def encode(self, image: Tensor) -> Latents:
         """Encode images of shape (B, C, H, W[, D]) into content and attribute."""
         mean, log_variance = self.attribute_encoder(image)
-        return Latents(self.content_encoder(image, mean), mean, log_variance)
+        return Latents(self.erase(self.content_encoder(image, mean)), mean, log_variance)
+
+    def erase(self, content: Tensor) -> Tensor:
+        """Return contents of the encoder without what a linear classifier could read of the class, same shape."""
+        return content if self.erasure is None else self.erasure(content)
 
     def classify(self, attribute: Tensor) -> Tensor:
         """Return class logits, shape (B, K), of attributes of shape (B, 1, H/16, W/16[, D/16]).

@@ -16,7 +16,7 @@ INK = "#010203"  # replaced by the page's text colour
 PALETTE = ("#2b8ccf", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # distinct for colour-blind readers
 FAMILIES = {"network": "#2f7fc1", "learned": "#d55e00", "exact change": "#009e73", "trivial": "#8a8a8a"}
 # Of the network, in tables of other figures than NCC.
-OTHER_METHODS = ("exemplar", "sampled", "regressor", "sampled_prior", "sampled_training")
+OTHER_METHODS = ("exemplar", "sampled", "regressor", "sampled_mixture", "sampled_prior", "sampled_training")
 STYLE = {
     "font.family": "sans-serif",
     "font.size": 9,

@@ -2,6 +2,7 @@
 
 from bundle.training.augmentation import BatchAugmentation
 from bundle.training.checkpoints import BestModel, Provenance, RunState, fingerprint_images
+from bundle.training.distributions import FitDistributions, add_distributions
 from bundle.training.history import History, LossBar, Readings
 from bundle.training.phases import Phase, fit_phases
 from bundle.training.schedules import cosine_schedule
@@ -13,6 +14,7 @@ __all__ = [
     "BatchAugmentation",
     "BestModel",
     "EpochSeed",
+    "FitDistributions",
     "History",
     "ICAMTrainer",
     "ICAMValidator",
@@ -22,6 +24,7 @@ __all__ = [
     "Provenance",
     "Readings",
     "RunState",
+    "add_distributions",
     "check_key_metric",
     "check_settings",
     "cosine_schedule",

@@ -41,7 +41,8 @@ class GeneratorStep(nn.Module):
         content = batch.content if self.phase.shows_content else None
         translated = batch.translated if self.phase.shows_translations else None
         losses = self.phase.generator(batch)
-        return losses, Shown(batch.posterior[0], batch.target, content, translated, batch.attribute_classes)
+        encoded = None if self.network.erasure is None else batch.encoded
+        return losses, Shown(batch.posterior[0], batch.target, content, translated, batch.attribute_classes, encoded)
 
 
 class DiscriminatorStep(nn.Module):

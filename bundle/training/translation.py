@@ -23,6 +23,7 @@ class Shown(NamedTuple):
         content: contents of the scans, shape (B, C, H/4, W/4[, D/4]); None where no discriminator sees them.
         translated: exemplar, then sampled translations, shape (2B, C, H, W[, D]); None where no discriminator sees them.
         attribute_classes: classes of the attributes of the translations, or of the first ones, where sampled ones have none.
+        encoded: contents of the scans before the class is erased from them; None where it is not.
     """
 
     mean: Tensor
@@ -30,11 +31,13 @@ class Shown(NamedTuple):
     content: Tensor | None
     translated: Tensor | None
     attribute_classes: Tensor
+    encoded: Tensor | None = None
 
     def detach(self) -> "Shown":
         """Return the same without the way back to encoders and generator."""
-        content, translated = (None if part is None else part.detach() for part in (self.content, self.translated))
-        return Shown(self.mean.detach(), self.target, content, translated, self.attribute_classes)
+        parts = self.content, self.translated, self.encoded
+        content, translated, encoded = (None if part is None else part.detach() for part in parts)
+        return Shown(self.mean.detach(), self.target, content, translated, self.attribute_classes, encoded)
 
 
 class Translation:
@@ -69,9 +72,14 @@ class Translation:
         self.target = labels[partner]
 
     @cached_property
+    def encoded(self) -> Tensor:
+        """What the content encoder makes of the scans."""
+        return self._run(self.network.content_encoder, self.image, self.posterior[0])
+
+    @cached_property
     def content(self) -> Tensor:
         """Content latent, z_c."""
-        return self._run(self.network.content_encoder, self.image, self.posterior[0])
+        return self.network.erase(self.encoded)
 
     @cached_property
     def posterior(self) -> tuple[Tensor, Tensor]:
@@ -101,7 +109,7 @@ class Translation:
 
     @cached_property
     def sampled_attribute(self) -> Tensor:
-        """Attributes drawn from the prior given the target class, or from the whole prior without a classifier."""
+        """Attributes drawn for the target class, see `draw_on_device`."""
         return draw_on_device(self.network, self.target)
 
     @cached_property
@@ -164,7 +172,8 @@ class Translation:
     def cycle_latents(self) -> Latents:
         """Encoding of the exemplar translation."""
         mean, log_variance = (half[: len(self.labels)] for half in self.reencoded)
-        return Latents(self._run(self.network.content_encoder, self.exemplar, mean), mean, log_variance)
+        content = self.network.erase(self._run(self.network.content_encoder, self.exemplar, mean))
+        return Latents(content, mean, log_variance)
 
     @cached_property
     def cycle(self) -> Tensor:

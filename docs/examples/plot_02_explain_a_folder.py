@@ -1,5 +1,4 @@
-"""
-Explain a folder
+"""Explain a folder
 ================
 
 Classes and maps of many scans, from Python and from the command line.

@@ -1,5 +1,4 @@
-"""
-Compare methods
+"""Compare methods
 ===============
 
 How near to the true change do maps of several methods come? Here: ICAM's translation, three post-hoc methods on its

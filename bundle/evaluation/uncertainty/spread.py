@@ -63,7 +63,7 @@ class Uncertainty:
         explainer: test split and network.
         training: the training split, for the phenotypes of each class.
         validation: scans of the validation split, transformed, by which intervals are calibrated; None or empty for none.
-        attribute_sources: sources of attributes, each measured for itself: "prior", "training".
+        attribute_sources: sources of attributes, each measured for itself: "mixture", "prior", "training".
         levels: probabilities that intervals are to hold the change.
         num_bins: groups of voxels of similar spread, and of similar mean inside each, whose calibrated intervals are found apart.
         num_calibration: validation scans, at most, by which each direction is calibrated.
@@ -80,7 +80,7 @@ class Uncertainty:
         explainer: TranslatingExplainer,
         training: TrainingClasses,
         validation: Dataset | None = None,
-        attribute_sources: Sequence[str] = ("prior",),
+        attribute_sources: Sequence[str] = ("mixture",),
         levels: Sequence[float] = (0.5, 0.8, 0.9, 0.95),
         num_bins: Sequence[int] = (10, 50),
         num_calibration: int = 40,
@@ -89,8 +89,10 @@ class Uncertainty:
         preprocessing: Mapping[str, Any] | None = None,
     ) -> None:
         if isinstance(attribute_sources, str) or not set(attribute_sources) <= set(explainer.sources):
-            accepted = f"a list of {', '.join(explainer.sources)}, such as ['prior']"
+            accepted = f"a list of {', '.join(explainer.sources)}, such as ['mixture']"
             raise ValueError(f"uncertainty#attribute_sources must be {accepted}, got {attribute_sources!r}")
+        for name in attribute_sources:
+            explainer.sources[name].check()
         if not all(0 < level < 1 for level in levels):
             raise ValueError(f"uncertainty#levels must lie between 0 and 1, got {list(levels)}")
         if np.shape(num_bins) != (2,) or min(num_bins) < 1:
@@ -169,12 +171,12 @@ class Uncertainty:
         return calibrate(mean, spread, change, weights, self.levels, self.num_bins)
 
     def save_calibrations(self, path: Path) -> None:
-        """Save the calibrations that inference needs, of attributes of the prior; nothing where there are none."""
-        calibrations = {target: each for (source, target), each in self.calibrations.items() if source == "prior"}
-        if calibrations:
-            prior, augmentation = self.explainer.sources["prior"], self.explainer.augmentation
-            assert isinstance(prior, PriorSource)
-            save_calibrations(path, calibrations, describe_sampling(prior, augmentation, self.preprocessing))
+        """Save the calibrations that inference needs, of the first source that inference has; nothing where there are none."""
+        for name in self.attribute_sources:
+            calibrations = {target: each for (source, target), each in self.calibrations.items() if source == name}
+            source, augmentation = self.explainer.sources[name], self.explainer.augmentation
+            if calibrations and isinstance(source, PriorSource):
+                return save_calibrations(path, calibrations, describe_sampling(source, augmentation, self.preprocessing))
 
     def measure(self, sample: Sample, target: int) -> dict[str, float]:
         """Return how the spread of a scan's maps towards a class goes with their error and with the true spread of subjects."""
@@ -208,7 +210,7 @@ class Uncertainty:
         return None if changes is None else changes.spread()
 
     def summarise(self, table: pd.DataFrame, bootstrap: Bootstrap) -> pd.DataFrame:
-        """Return rows of `metrics.csv` on the last `run` and its table, of the methods `sampled_prior` and `sampled_training`."""
+        """Return rows of `metrics.csv` on the last `run` and its table, of the methods `sampled_mixture`, `sampled_prior` and `sampled_training`."""
         parts = []
         for (split, source, direction), group in table.groupby(["split", "draws", "direction"], sort=False):
             columns = {name: group[name].dropna().to_numpy() for name in table if name not in ABOUT}

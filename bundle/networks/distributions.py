@@ -1,0 +1,74 @@
+"""The distribution of the attributes of each class: a Gaussian mixture that is fitted to the cohort and part of the network."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+
+class Mixture(NamedTuple):
+    """A mixture of M Gaussians of N numbers with one covariance, `factor @ factor.T`.
+
+    Attributes:
+        weights: shares of the components, shape (M,).
+        means: shape (M, N).
+        factor: shape (N, Q); a draw of component m is `means[m] + factor @ e`, with Q standard normal numbers e.
+    """
+
+    weights: Tensor
+    means: Tensor
+    factor: Tensor
+
+
+class ClassDistributions(nn.Module):
+    """A Gaussian mixture for each class, all in buffers; N(0, I) until it is fitted.
+
+    The components of a class share a covariance: some directions, and a spread of each number beside them, so that fewer scans
+    than numbers are enough. How it is fitted: `bundle.attribution.fit_distributions`.
+
+    Args:
+        num_classes: K.
+        size: numbers of an attribute, N.
+        num_components: most components of a class, M.
+        rank: most directions of the covariance, R, at most N.
+    """
+
+    def __init__(self, num_classes: int, size: int, num_components: int = 8, rank: int = 64) -> None:
+        super().__init__()
+        self.weights: Tensor  # shares of the components, (K, M)
+        self.means: Tensor  # of the components, (K, M, N)
+        self.directions: Tensor  # of the covariance, as long as the spread along them, (K, N, R)
+        self.spread: Tensor  # standard deviation of each number beside them, (K, N)
+        first = torch.zeros(num_classes, num_components)
+        first[:, 0] = 1
+        self.register_buffer("weights", first)
+        self.register_buffer("means", torch.zeros(num_classes, num_components, size))
+        self.register_buffer("directions", torch.zeros(num_classes, size, min(rank, size)))
+        self.register_buffer("spread", torch.ones(num_classes, size))
+
+    @property
+    def factors(self) -> Tensor:
+        """Factors of the covariances, double precision, shape (K, N, R + N)."""
+        return torch.cat([self.directions, torch.diag_embed(self.spread)], dim=2).double()
+
+    def list_mixtures(self) -> list[Mixture]:
+        """Return the mixture of each class, double precision, on the CPU."""
+        parts = (self.weights.double().cpu(), self.means.double().cpu(), self.factors.cpu())
+        return [Mixture(*each) for each in zip(*parts, strict=True)]
+
+    def set_class(self, label: int, weights: Tensor, means: Tensor, directions: Tensor, spread: Tensor) -> None:
+        """Give a class its mixture.
+
+        Args:
+            label: the class.
+            weights: shares of up to M components, shape (m,).
+            means: their means, shape (m, N).
+            directions: up to R directions of the covariance, shape (N, r).
+            spread: standard deviation of each number beside them, shape (N,).
+        """
+        for buffer in (self.weights, self.means, self.directions):
+            buffer[label] = 0
+        self.weights[label, : len(weights)] = weights.to(self.weights)
+        self.means[label, : len(means)] = means.to(self.means)
+        self.directions[label, :, : directions.shape[1]] = directions.to(self.directions)
+        self.spread[label] = spread.to(self.spread)
