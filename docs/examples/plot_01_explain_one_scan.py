@@ -1,4 +1,5 @@
-"""Explain one scan
+"""
+Explain one scan
 ================
 
 To which class does a scan belong, and which change would turn it into a scan of the other class?

@@ -1,4 +1,5 @@
-"""Explain a folder
+"""
+Explain a folder
 ================
 
 Classes and maps of many scans, from Python and from the command line.

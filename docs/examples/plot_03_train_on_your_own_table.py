@@ -1,4 +1,5 @@
-"""Train on your own table
+"""
+Train on your own table
 =======================
 
 A folder with scans and a table is all that a training needs. Here the scans are squares in noise and the training

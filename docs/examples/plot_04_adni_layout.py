@@ -1,4 +1,5 @@
-"""A cohort in ADNI's layout
+"""
+A cohort in ADNI's layout
 =========================
 
 Who of a BIDS folder of ADNI would be trained, validated and tested on, and who is left out and why? Nothing is

@@ -1,4 +1,5 @@
-"""Whole heads
+"""
+Whole heads
 ===========
 
 A scan as the scanner gave it, skull included: ``prepare=True`` extracts the brain, corrects the bias field, and

@@ -1,4 +1,5 @@
-"""Volumes, and a scan at another age
+"""
+Volumes, and a scan at another age
 ==================================
 
 The network of simulated ageing takes whole volumes, and regresses the age as well as the class (45-60 or 70-80

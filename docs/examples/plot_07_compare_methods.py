@@ -1,4 +1,5 @@
-"""Compare methods
+"""
+Compare methods
 ===============
 
 How near to the true change do maps of several methods come? Here: ICAM's translation, three post-hoc methods on its

@@ -1,4 +1,5 @@
-"""Read the uncertainty
+"""
+Read the uncertainty
 ====================
 
 A map comes with a variance over drawn attributes. When does it say where the map is wrong, and what does a conformal

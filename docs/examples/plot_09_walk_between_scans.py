@@ -1,4 +1,5 @@
-"""Walk between two scans
+"""
+Walk between two scans
 ======================
 
 What happens between a control and a diseased scan? The content stays, the attribute moves in steps from one to the
