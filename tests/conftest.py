@@ -89,6 +89,7 @@ def make_network(spatial_dims: int, image_size: tuple[int, ...]):
         regression: bool = False,
         full_resolution: bool = True,
         classification: bool = True,
+        **parts: Any,
     ) -> ICAM:
         deforming = generator is DeformingGenerator
         content_encoder = ContentEncoder(
@@ -101,7 +102,7 @@ def make_network(spatial_dims: int, image_size: tuple[int, ...]):
         decoder = generator(
             spatial_dims, content_channels=content_encoder.out_channels, attribute_channels=4, num_blocks=1, **options
         )
-        network = ICAM(content_encoder, attribute_encoder, decoder)
+        network = ICAM(content_encoder, attribute_encoder, decoder, **parts)
         network.class_attributes.normal_()
         return network
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 from scipy.stats import ks_2samp, kstest, truncnorm
 
+from bundle.networks import Mixture
 from bundle.sampling import sample_attributes, truncated_normal_quantile
 
 
@@ -56,6 +57,47 @@ def test_components_that_do_not_decide_stay_standard_normal() -> None:
     draws = sample_attributes(weight, torch.zeros(2), torch.tensor([1]), 5000, 0.9, seeded())[0]
     assert (draws[:, 0] > torch.tensor(0.9).logit() / 2).all()
     assert all(kstest(column.numpy(), "norm").pvalue > 1e-3 for column in draws[:, 1:].T)
+
+
+def make_mixtures(num_classes: int, size: int = 4, num_components: int = 3) -> list[Mixture]:
+    """Return a mixture for each class, of more random numbers than an attribute has."""
+    kind = {"dtype": torch.float64, "generator": seeded(9)}
+    return [
+        Mixture(torch.rand(num_components, **kind).softmax(0), torch.randn(num_components, size, **kind), torch.randn(size, 6, **kind))
+        for _ in range(num_classes)
+    ]
+
+
+def draw_components(mixture: Mixture, count: int) -> torch.Tensor:
+    """Draw from a whole mixture."""
+    component = torch.multinomial(mixture.weights, count, replacement=True, generator=seeded(2))
+    noise = torch.randn(count, mixture.factor.shape[1], dtype=torch.float64, generator=seeded(3))
+    return mixture.means[component] + noise @ mixture.factor.T
+
+
+@pytest.mark.parametrize("rounds", [64, 0])
+@pytest.mark.parametrize("num_classes", [2, 3])
+def test_draws_of_a_mixture_are_those_that_rejection_keeps(num_classes: int, rounds: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bundle.sampling.REJECTION_ROUNDS", rounds)
+    weight, bias = torch.randn(num_classes, 4, generator=seeded(3)), 0.3 * torch.randn(num_classes, generator=seeded(4))
+    mixtures, label = make_mixtures(num_classes), num_classes - 1
+    draws = sample_attributes(weight, bias, torch.tensor([label]), 8000, 0.8, seeded(), mixtures)[0]
+    whole = draw_components(mixtures[label], 200000).float()
+    logits = whole @ weight.T + bias
+    others = [k for k in range(num_classes) if k != label]
+    reference = whole[((logits[:, [label]] - logits[:, others]).sigmoid() > 0.8).all(1)]
+    for first, second in zip(draws.T, reference.T, strict=True):
+        assert ks_2samp(first.numpy(), second.numpy()).pvalue > 1e-3
+
+
+def test_components_far_from_the_class_are_drawn_by_their_share_inside_it() -> None:
+    means = torch.tensor([[-50.0, 0.0], [-50.2, 9.0]], dtype=torch.float64)  # neither has one draw in a million of class 1
+    mixtures = [Mixture(torch.tensor([0.5, 0.5], dtype=torch.float64), means, torch.eye(2, dtype=torch.float64))] * 2
+    weight = torch.tensor([[0.0, 0.0], [1.0, 0.0]])
+    draws = sample_attributes(weight, torch.zeros(2), torch.tensor([1]), 2000, 0.5, seeded(), mixtures)[0]
+    assert (draws[:, 0] >= 0).all()
+    expected = torch.special.log_ndtr(means[:, 0]).softmax(0)[1]
+    assert abs((draws[:, 1] > 4.5).double().mean() - expected) < 1e-3
 
 
 @pytest.mark.parametrize("lower", [-8.0, -1.0, 0.0, 3.9, 4.1, 12.0, 38.0, 200.0])

@@ -50,7 +50,7 @@ class AttributeSource(ABC):
             self._drawn[label] = self._draw(label, torch.Generator().manual_seed(self.seed + label))
         return self._drawn[label]
 
-    def check(self) -> None:
+    def check(self) -> None:  # noqa: B027  # most sources take every network
         """Refuse a network that has no such attributes.
 
         Raises:

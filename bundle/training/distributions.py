@@ -20,8 +20,8 @@ from bundle.ranks import is_first, share_work
 class FitDistributions:
     """Fit the distributions of the averaged network to training scans after every epoch, and give them to the one that learns.
 
-    Attributes are drawn from them in the next epoch, and they are saved with the network. Attach it after the averaging and before
-    the validation.
+    Attributes are drawn from them in the next epoch, and they are saved with the network. Attach it after the averaging and
+    before the validation.
 
     Args:
         network: network that learns.

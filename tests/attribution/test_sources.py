@@ -4,7 +4,7 @@ import pytest
 import torch
 from monai.data import Dataset
 
-from bundle.attribution import AttributeSource, PriorSource, TestTimeAugmentation, TrainingSource
+from bundle.attribution import AttributeSource, MixtureSource, PriorSource, TestTimeAugmentation, TrainingSource, choose_source
 from bundle.networks import ICAM
 
 
@@ -49,3 +49,19 @@ def test_draws_are_kept_until_a_fresh_source_draws_with_the_weights_of_the_momen
         torch.nn.init.normal_(weight)
     assert source.draw(0) is first
     assert not torch.equal(source.fresh().draw(0).values, first.values)
+
+
+def test_draws_of_a_mixture_are_those_of_the_prior_until_it_is_fitted(make_network) -> None:
+    network = make_network(num_components=4)
+    assert torch.allclose(MixtureSource(network, 200).draw(1).values.std(), PriorSource(network, 200).draw(1).values.std(), atol=0.1)
+    network.distributions.means[1, 0] = 40.0 * (network.attribute_encoder.classifier.weight[1])
+    assert MixtureSource(network, 20).draw(1).values.norm() > 2 * PriorSource(network, 20).draw(1).values.norm()
+
+
+def test_a_source_that_the_network_does_not_have_is_refused(network: ICAM) -> None:
+    sources = {"mixture": MixtureSource(network), "prior": PriorSource(network)}
+    assert choose_source(sources, "prior") is sources["prior"]
+    with pytest.raises(ValueError, match="no distributions of its classes"):
+        choose_source(sources, "mixture")
+    with pytest.raises(ValueError, match="one of mixture, prior, got 'bank'"):
+        choose_source(sources, "bank")

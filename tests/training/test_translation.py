@@ -31,7 +31,13 @@ def test_without_a_classifier_a_batch_is_translated_but_not_classified(make_netw
         _ = translation.logits
 
 
-def test_draws_on_the_device_are_distributed_as_the_seeded_ones(network: ICAM) -> None:
+@pytest.mark.parametrize("fitted", [False, True])
+def test_draws_on_the_device_are_distributed_as_the_seeded_ones(make_network, fitted: bool) -> None:
+    network = make_network(num_components=4 * fitted)
+    if network.distributions is not None:
+        network.distributions.weights[:] = torch.tensor([0.6, 0.3, 0.1, 0.0])
+        network.distributions.means.normal_()
+        network.distributions.directions.normal_()
     network.attribute_encoder.classifier.bias.data[:] = torch.tensor([0.0, -1.5])  # few attributes are of class 1
     target = torch.tensor([0, 1] * 1000)
     draws = draw_on_device(network, target)

@@ -210,7 +210,7 @@ class Uncertainty:
         return None if changes is None else changes.spread()
 
     def summarise(self, table: pd.DataFrame, bootstrap: Bootstrap) -> pd.DataFrame:
-        """Return rows of `metrics.csv` on the last `run` and its table, of the methods `sampled_mixture`, `sampled_prior` and `sampled_training`."""
+        """Return rows of `metrics.csv` on the last `run` and its table, of the methods `sampled_` and the name of a source."""
         parts = []
         for (split, source, direction), group in table.groupby(["split", "draws", "direction"], sort=False):
             columns = {name: group[name].dropna().to_numpy() for name in table if name not in ABOUT}
