@@ -63,7 +63,9 @@ def make_mixtures(num_classes: int, size: int = 4, num_components: int = 3) -> l
     """Return a mixture for each class, of more random numbers than an attribute has."""
     kind = {"dtype": torch.float64, "generator": seeded(9)}
     return [
-        Mixture(torch.rand(num_components, **kind).softmax(0), torch.randn(num_components, size, **kind), torch.randn(size, 6, **kind))
+        Mixture(
+            torch.rand(num_components, **kind).softmax(0), torch.randn(num_components, size, **kind), torch.randn(size, 6, **kind)
+        )
         for _ in range(num_classes)
     ]
 
@@ -77,7 +79,9 @@ def draw_components(mixture: Mixture, count: int) -> torch.Tensor:
 
 @pytest.mark.parametrize("rounds", [64, 0])
 @pytest.mark.parametrize("num_classes", [2, 3])
-def test_draws_of_a_mixture_are_those_that_rejection_keeps(num_classes: int, rounds: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_draws_of_a_mixture_are_those_that_rejection_keeps(
+    num_classes: int, rounds: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("bundle.sampling.REJECTION_ROUNDS", rounds)
     weight, bias = torch.randn(num_classes, 4, generator=seeded(3)), 0.3 * torch.randn(num_classes, generator=seeded(4))
     mixtures, label = make_mixtures(num_classes), num_classes - 1

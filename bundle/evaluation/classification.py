@@ -1,4 +1,4 @@
-"""Classes: how well predicted probabilities separate them, and linear probes of the latents.
+"""Classes: how well predicted probabilities separate them and how far they can be trusted, and probes of the latents.
 
 The figures are scikit-learn's with sample weights, for thousands of rows of weights at once; see `bootstrap`.
 """
@@ -8,17 +8,13 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
-from sklearn.decomposition import PCA
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
-from sklearn.pipeline import make_pipeline
 
 from bundle.evaluation.bootstrap import Bootstrap, divide
 from bundle.evaluation.encodings import Encodings
 from bundle.evaluation.names import CLASSIFIER
+from bundle.evaluation.probes import LEAST_PARTICIPANTS, PROBES, can_probe, probe_latent
 from bundle.evaluation.split import Split
 
-LEAST_SPREAD = 0.1  # of the latent's mean spread; what spreads less, as background does, is not blown up to count as much
 Figure = Callable[..., np.ndarray]  # weights (R, N), labels and probabilities to figures (R,)
 
 
@@ -60,13 +56,33 @@ def auc(weights: np.ndarray, labels: np.ndarray, probabilities: np.ndarray) -> n
     return np.mean(figures, axis=0)
 
 
-LEAST_PARTICIPANTS = 2  # of each class, for a linear probe: one to fit and one to predict
+def calibration_error(weights: np.ndarray, labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Return the expected calibration error: how far the accuracy is from the probability of the predicted class.
+
+    It is the mean over scans of the difference in groups of similar probability, `NUM_BINS` of equal width; arguments as for
+    `accuracy`.
+
+    Source: Guo et al., ICML 2017, Sec. 2 (https://arxiv.org/abs/1706.04599).
+    """
+    bins, surplus = bin_confidence(probabilities), probabilities.max(1) - (probabilities.argmax(1) == labels)
+    parts = [np.abs((weights * (bins == each)) @ surplus) for each in np.unique(bins)]
+    return np.sum(parts, axis=0) / weights.sum(1)
+
+
+def bin_confidence(probabilities: np.ndarray) -> np.ndarray:
+    """Return the group, 0 to `NUM_BINS` - 1, of the probability of each scan's predicted class, shape (N,)."""
+    return np.minimum((probabilities.max(1) * NUM_BINS).astype(int), NUM_BINS - 1)
+
+
+NUM_BINS = 10  # groups of the expected calibration error and the reliability diagram, of equal width
 OF_ALL_CLASSES = ("balanced_accuracy", "f1", "auc")  # figures that say nothing where a class has no scan
-FIGURES: dict[str, Figure] = {"accuracy": accuracy, "balanced_accuracy": balanced_accuracy, "f1": f1, "auc": auc}
+FIGURES: dict[str, Figure] = {
+    "accuracy": accuracy, "balanced_accuracy": balanced_accuracy, "f1": f1, "auc": auc, "calibration_error": calibration_error,
+}  # fmt: skip
 
 
 class Classes:
-    """Score a network's classifier, if it has one, and linear probes of its latents, if it has some.
+    """Score a network's classifier, if it has one, and probes of its latents, if it has some.
 
     The attribute should carry the class and the content should not. Probes are fitted to other test scans, of both splits, in a
     cross-validation.
@@ -87,9 +103,11 @@ class Classes:
         for name in ("pooled", "content", "attribute") if can_probe(self.split.labels, participants) else ():
             latent = getattr(encodings, name)
             if len(latent):
-                values = latent.flatten(1).numpy()
-                probe = probe_latent(values, self.split.labels, participants, self.num_folds, self.seed)
-                predictions[f"probe_{'content_' if name == 'pooled' else ''}{name}"] = probe
+                known = latent.flatten(1).numpy(), self.split.labels, participants
+                method = f"probe_{'content_' if name == 'pooled' else ''}{name}"
+                for kind in PROBES if name == "content" else ("linear",):
+                    suffix = "" if kind == "linear" else f"_{kind}"
+                    predictions[method + suffix] = probe_latent(*known, self.num_folds, self.seed, kind)
         return score_classes(self.split, predictions, bootstrap)
 
     def list_gaps(self) -> list[str]:
@@ -101,7 +119,7 @@ class Classes:
             if absent:
                 gaps.append(f"no {name} scan of class {' and '.join(absent)}: no {', '.join(OF_ALL_CLASSES)}")
         if not can_probe(self.split.labels, self._list_participants()):
-            gaps.append(f"fewer than {LEAST_PARTICIPANTS} test participants of a class: no linear probes of the latents")
+            gaps.append(f"fewer than {LEAST_PARTICIPANTS} test participants of a class: no probes of the latents")
         return gaps
 
     def _list_participants(self) -> list[str]:
@@ -122,7 +140,7 @@ class Classes:
 def score_classes(split: Split, predictions: Mapping[str, np.ndarray], bootstrap: Bootstrap) -> pd.DataFrame:
     """Score predicted probabilities (N, K), by method, of seen and of unseen anatomies, as rows of `metrics.csv`.
 
-    They have no protocol and no direction. Of linear probes, unlike of a `classifier`, only the balanced accuracy is given.
+    They have no protocol and no direction. Of probes, unlike of a `classifier`, only the balanced accuracy is given.
     """
     tables = []
     for name in sorted(set(split.names)) if predictions else ():
@@ -153,53 +171,3 @@ def score_predictions(
         spread = correct.std(ddof=1) if name == "accuracy" and len(labels) > 1 else np.nan
         rows.append({"metric": name, "mean": figures.pop("mean"), "std": spread} | figures)
     return pd.DataFrame(rows)
-
-
-def probe_latent(
-    latent: np.ndarray, labels: np.ndarray, participants: Sequence[str], num_folds: int = 5, seed: int = 0
-) -> np.ndarray:
-    """Predict the class of each scan by a logistic regression that was fitted to the latents of other participants.
-
-    Where a latent has more numbers than there are scans, it is rotated to as many principal components as the scans span, within
-    each fold. That loses nothing: the probe is the one on all numbers, only sooner.
-
-    Source: linear probes after Alain and Bengio, 2016 (https://arxiv.org/abs/1610.01644).
-
-    Args:
-        latent: one row a scan, shape (N, F).
-        labels: classes, shape (N,).
-        participants: participant of each scan; all scans of one lie in the same fold.
-        num_folds: folds of the cross-validation; fewer when a class has fewer participants.
-        seed: seed of the folds.
-
-    Returns:
-        Out-of-fold probabilities, shape (N, K).
-
-    Raises:
-        ValueError: When a class has fewer than two participants.
-    """
-    if not can_probe(labels, participants):
-        raise ValueError(f"a linear probe needs two participants of each class at least, got labels {labels.tolist()}")
-    folds = StratifiedGroupKFold(min(num_folds, _count_participants(labels, participants)), shuffle=True, random_state=seed)
-    fitted = min(len(train) for train, _ in folds.split(latent, labels, participants))
-    rotation = [PCA(fitted - 1, svd_solver="full")] if latent.shape[1] >= fitted else []
-    probe = make_pipeline(*rotation, LogisticRegression(max_iter=1000))
-    groups = np.asarray(participants)
-    return cross_val_predict(probe, _scale(latent), labels, groups=groups, cv=folds, method="predict_proba")
-
-
-def can_probe(labels: np.ndarray, participants: Sequence[str]) -> bool:
-    """Return whether there are two classes or more, and enough participants of each, for a linear probe."""
-    return len(np.unique(labels)) > 1 and _count_participants(labels, participants) >= LEAST_PARTICIPANTS
-
-
-def _count_participants(labels: np.ndarray, participants: Sequence[str]) -> int:
-    """Return the number of participants of the class that has the fewest."""
-    return min(len({name for name, own in zip(participants, labels, strict=True) if own == label}) for label in np.unique(labels))
-
-
-def _scale(latent: np.ndarray) -> np.ndarray:
-    """Give every number of a latent the same spread over scans, but for those that hardly vary."""
-    spread = latent.std(axis=0, dtype=np.float64)
-    floor = LEAST_SPREAD * np.sqrt(np.square(spread).mean())
-    return (latent - latent.mean(axis=0)) / np.maximum(spread, max(floor, np.finfo(np.float32).tiny))

@@ -24,7 +24,9 @@ def test_draws_of_a_fitted_class_are_distributed_as_its_attributes(size: int) ->
     distributions = ClassDistributions(2, size, num_components=4, rank=16)
     fit_distributions(distributions, attributes, torch.arange(2).repeat_interleave(300))
     weight, bias = torch.zeros(2, size), torch.tensor([0.0, 1e-9])  # both classes everywhere, nearly
-    draws = sample_attributes(weight, bias, torch.tensor([1]), 2000, 0.5, torch.Generator().manual_seed(0), distributions.list_mixtures())[0]
+    draws = sample_attributes(
+        weight, bias, torch.tensor([1]), 2000, 0.5, torch.Generator().manual_seed(0), distributions.list_mixtures()
+    )[0]
     expected = draw_clusters(2000, size, seed=1)
     for direction in torch.eye(size)[[0, 1, size - 1]]:
         assert ks_2samp((draws @ direction).numpy(), (expected @ direction).numpy()).statistic < 0.1

@@ -53,7 +53,9 @@ def test_draws_are_kept_until_a_fresh_source_draws_with_the_weights_of_the_momen
 
 def test_draws_of_a_mixture_are_those_of_the_prior_until_it_is_fitted(make_network) -> None:
     network = make_network(num_components=4)
-    assert torch.allclose(MixtureSource(network, 200).draw(1).values.std(), PriorSource(network, 200).draw(1).values.std(), atol=0.1)
+    assert torch.allclose(
+        MixtureSource(network, 200).draw(1).values.std(), PriorSource(network, 200).draw(1).values.std(), atol=0.1
+    )
     network.distributions.means[1, 0] = 40.0 * (network.attribute_encoder.classifier.weight[1])
     assert MixtureSource(network, 20).draw(1).values.norm() > 2 * PriorSource(network, 20).draw(1).values.norm()
 

@@ -58,8 +58,10 @@ def test_scans_have_one_row_for_each_direction_protocol_and_method(make_cohort, 
 def test_classifier_and_probes_are_scored_in_each_split(make_cohort, make_network, tmp_path):
     table = evaluate(make_network(2), make_cohort(2), tmp_path)
     classes = table[table["protocol"] == ""]
-    assert set(classes["method"]) == {"classifier", "probe_content_pooled", "probe_content", "probe_attribute"}
-    assert set(classes["metric"]) == {"accuracy", "balanced_accuracy", "f1", "auc"}
+    assert set(classes["method"]) == {
+        "classifier", "probe_content_pooled", "probe_content", "probe_content_kernel", "probe_content_network", "probe_attribute",
+    }  # fmt: skip
+    assert set(classes["metric"]) == {"accuracy", "balanced_accuracy", "f1", "auc", "calibration_error"}
     predictions = pd.read_csv(tmp_path / "eval" / "predictions.csv")
     seen = predictions[predictions["split"] == "seen"]
     accuracy = classes[(classes["split"] == "seen") & (classes["metric"] == "accuracy")]["mean"].item()
