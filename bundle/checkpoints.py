@@ -23,8 +23,9 @@ CHOICES = ("plane",)  # settings of the scans that may differ from those of the 
 
 LATER_PARTS = {  # of networks that files of earlier versions lack, and what is said then
     "erasure.": "",
+    "typicality.": "",
     "distributions.": "%s has no distributions of its classes: attributes are drawn from N(0, I), until the run id"
-    " distributions of evaluate.yaml has fitted some",
+    " completion of evaluate.yaml has fitted some",
 }
 
 logger = logging.getLogger(__name__)

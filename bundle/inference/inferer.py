@@ -20,6 +20,7 @@ from bundle.attribution import (
 )
 from bundle.attribution.conformal import ConformalIntervals
 from bundle.attribution.sources import check_whole
+from bundle.attribution.typicality import find_typicality
 from bundle.data.intensities import BACKGROUND
 from bundle.data.scans import without_metadata
 from bundle.networks import ICAM
@@ -108,7 +109,8 @@ class ICAMInferer(Inferer):
 
         Returns:
             `probabilities` of the classes (B, K), `target` (B,), and images of the shape of `inputs`: `fa_mean`,
-            `fa_variance`, `translated`, with intervals `fa_low` and `fa_high`, and with an exemplar `fa_exemplar`. With
+            `fa_variance`, `translated`, with intervals `fa_low` and `fa_high`, and with an exemplar `fa_exemplar`. From a
+            network that knows its training scans `typicality`, a p-value, and `untypical_part`, its reason, (B,). With
             regression `predicted_age` (B,) in years, and with a target age `translated_age` (B,), `fa_value` and
             `translated_value`.
 
@@ -132,18 +134,21 @@ class ICAMInferer(Inferer):
             result["fa_low"], result["fa_high"] = self.intervals.find(maps.mean, maps.variance, target, brain)
         if self.exemplar is not None:
             result["fa_exemplar"] = self._explain_by_exemplar(scans)
+        if network.typicality is not None and network.typicality.count:
+            result["typicality"], result["untypical_part"] = find_typicality(scans)
         if network.attribute_encoder.regressor is not None:
             result |= self._explain_by_age(scans)
         return {key: value.clone() for key, value in result.items()}  # outside inference mode: ordinary tensors
 
     def list_outputs(self, network: ICAM) -> list[str]:
-        """Return the names of the images and ages that a scan is given, in this order.
+        """Return the names of the images and numbers that a scan is given, in this order.
 
         Args:
             network: trained network.
         """
         names = ["fa_mean", "fa_variance", "translated"]
         names += ["fa_low", "fa_high"] * (self.intervals is not None) + ["fa_exemplar"] * (self.exemplar is not None)
+        names += ["typicality"] * (network.typicality is not None and bool(network.typicality.count))
         if network.attribute_encoder.regressor is not None:
             names.append("predicted_age")
             names += ["translated_age", "fa_value", "translated_value"] * (self.regression.target is not None)

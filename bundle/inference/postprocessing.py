@@ -15,8 +15,9 @@ from bundle.data.discovery import IMAGES
 from bundle.data.headers import FIELDS_KEY, WARNINGS_KEY, pack_fields, place
 from bundle.data.resampling import redirect
 from bundle.data.scans import name_of, open_scan, shape_of
+from bundle.networks import PARTS
 
-AGES = ("predicted_age", "translated_age")  # years
+NUMBERS = ("typicality", "predicted_age", "translated_age")  # of a scan, beside its classes; ages in years
 
 
 class SplitExplanationd(Transform):
@@ -24,9 +25,15 @@ class SplitExplanationd(Transform):
 
     `pred` becomes the mean FA map alone, of one channel, as viewers expect; `fa_variance`, `translated` and, where there
     are any, `fa_low`, `fa_high`, `fa_exemplar`, `fa_value` and `translated_value` stand beside it; `result` holds classes,
-    probabilities and ages as plain numbers; `explanation` keeps the answer on the network's grid. Images are MetaTensors, which
-    `Invertd` needs. An answer with a value that is NaN or infinite is refused.
+    probabilities, typicality and ages as plain numbers; `explanation` keeps the answer on the network's grid. Images are
+    MetaTensors, which `Invertd` needs. An answer with a value that is NaN or infinite is refused. A scan that is not typical carries a warning.
+
+    Args:
+        typicality_level: p-value up to which a scan is not typical of those that the network was trained for.
     """
+
+    def __init__(self, typicality_level: float = 0.05) -> None:
+        self.typicality_level = typicality_level
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Return an item with the keys above, from one with the answer of `ICAMInferer` for one scan under `pred`."""
@@ -39,8 +46,13 @@ class SplitExplanationd(Transform):
             "predicted_class": max(range(len(probabilities)), key=probabilities.__getitem__),
             "probabilities": probabilities,
             "target_class": int(explanation["target"]),
-            **{key: float(explanation[key]) for key in AGES if key in explanation},
+            **{key: float(explanation[key]) for key in NUMBERS if key in explanation},
         }
+        if (p := item["result"].get("typicality", 1.0)) <= self.typicality_level:
+            part = PARTS[int(explanation["untypical_part"])]
+            name, meta = name_of(item[Keys.IMAGE]), item[Keys.IMAGE].meta
+            sentence = f"{name} is not like the scans that the network was trained for, by its {part} (p = {p:.2g})"
+            meta[WARNINGS_KEY] = [*(meta.get(WARNINGS_KEY) or []), sentence + ": do not rely on its class"]
         images = {key: MetaTensor(explanation[key].detach().cpu()) for key in IMAGES if key in explanation}
         return item | {Keys.PRED if key == "fa_mean" else key: image for key, image in images.items()}
 

@@ -15,7 +15,7 @@ from bundle.files import announce, check_writable, hold_folder, is_too_long, rem
 from bundle.inference.datasets import DONE, FAILURE
 from bundle.inference.evaluator import ScanEvaluator
 from bundle.inference.explained_scans import ENDINGS, describe_state, list_warnings, write_explanation
-from bundle.inference.postprocessing import AGES
+from bundle.inference.postprocessing import NUMBERS
 from bundle.inference.table import ScanTable, find_key
 from bundle.ranks import count_ranks, get_rank, is_first, run_once, wait_for_ranks
 from bundle.records import check_settings, compute_fingerprint, read_record, write_record
@@ -153,11 +153,11 @@ class Predictions:
             )
 
     def _set_columns(self, outputs: Sequence[str]) -> None:
-        """Give the table its columns, which depend on the images and ages that a scan is given."""
+        """Give the table its columns, which depend on the images and numbers that a scan is given."""
         probabilities = [f"probability_{label}" for label in range(self.num_classes)]
         columns = ["scan", "name", "status", "reason", "warning", "predicted_class", *probabilities, "target_class"]
         columns += ["predicted_name"] * bool(self.class_names)
-        self.table = ScanTable(self.table.path, [*columns, STATE, *(key for key in AGES if key in outputs)])
+        self.table = ScanTable(self.table.path, [*columns, STATE, *(key for key in NUMBERS if key in outputs)])
 
     def _begin(self, items: Sequence[Mapping[str, Any]], endings: Sequence[str]) -> list[int]:
         """Write the table of the scans that are done, remove what is left of the others, and return these by position."""
@@ -259,7 +259,7 @@ class Predictions:
         names = {"predicted_name": self.class_names[result["predicted_class"]]} if self.class_names else {}
         return (
             row
-            | {key: result[key] for key in ("predicted_class", "target_class", *AGES) if key in result}
+            | {key: result[key] for key in ("predicted_class", "target_class", *NUMBERS) if key in result}
             | probabilities
             | names
         )

@@ -6,9 +6,11 @@ from bundle.networks.drit import VectorAttributeEncoder, VectorGenerator
 from bundle.networks.encoders import AttributeEncoder, ContentEncoder, LatentEncoder
 from bundle.networks.generator import Decoder, DeformingGenerator, Generator, ResidualGenerator
 from bundle.networks.icam import ICAM
+from bundle.networks.typicality import PARTS, Typicality
 
 __all__ = [
     "ICAM",
+    "PARTS",
     "AttributeEncoder",
     "ClassDistributions",
     "ContentDiscriminator",
@@ -21,6 +23,7 @@ __all__ = [
     "LatentEncoder",
     "Mixture",
     "ResidualGenerator",
+    "Typicality",
     "VectorAttributeEncoder",
     "VectorGenerator",
 ]

@@ -1,5 +1,6 @@
 """The distribution of the attributes of each class: a Gaussian mixture that is fitted to the cohort and part of the network."""
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -55,6 +56,18 @@ class ClassDistributions(nn.Module):
         """Return the mixture of each class, double precision, on the CPU."""
         parts = (self.weights.double().cpu(), self.means.double().cpu(), self.factors.cpu())
         return [Mixture(*each) for each in zip(*parts, strict=True)]
+
+    def log_density(self, attribute: Tensor) -> Tensor:
+        """Return the log density of attributes (B, N) under the distribution of each class, double precision, shape (B, K)."""
+        columns = []
+        for weights, means, factor in zip(self.weights.double(), self.means.double(), self.factors, strict=True):
+            triangle = torch.linalg.cholesky(factor @ factor.T)
+            offset = attribute.double()[:, None] - means  # (B, M, N)
+            white = torch.linalg.solve_triangular(triangle, offset.flatten(0, 1).T, upper=False)  # (N, B * M)
+            squares = white.square().sum(0).view(offset.shape[:2])
+            constant = triangle.diagonal().log().sum() + 0.5 * len(triangle) * math.log(2 * math.pi)
+            columns.append((weights.log() - 0.5 * squares).logsumexp(1) - constant)
+        return torch.stack(columns, dim=1)
 
     def set_class(self, label: int, weights: Tensor, means: Tensor, directions: Tensor, spread: Tensor) -> None:
         """Give a class its mixture.

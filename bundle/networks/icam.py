@@ -9,6 +9,7 @@ from bundle.networks.distributions import ClassDistributions
 from bundle.networks.encoders import ContentEncoder, LatentEncoder
 from bundle.networks.erasure import ClassErasure
 from bundle.networks.generator import Decoder
+from bundle.networks.typicality import Typicality
 from bundle.ranks import average
 from bundle.structures import Latents
 
@@ -24,7 +25,7 @@ class ICAM(nn.Module):
         generator: G.
         momentum: share of the old value that a class attribute keeps at each update.
         num_components: most Gaussians of the distribution of each class's attributes; 0 for none, so that attributes are drawn
-            from N(0, I) alone, as in the paper.
+            from N(0, I) alone, as in the paper, and no scan is compared with those of the training.
         erasure: whether what a linear classifier could read of the class is projected out of the content.
     """
 
@@ -46,6 +47,7 @@ class ICAM(nn.Module):
         num_classes, latent_shape = attribute_encoder.num_classes, attribute_encoder.latent_shape
         self.register_buffer("class_attributes", torch.zeros(num_classes, *latent_shape))
         self.distributions = ClassDistributions(num_classes, prod(latent_shape), num_components) if num_components else None
+        self.typicality = Typicality(2 * content_encoder.feature_channels) if num_components else None
         grid = [size // content_encoder.stride for size in attribute_encoder.image_size]
         self.erasure = ClassErasure(num_classes, (content_encoder.feature_channels, *grid)) if erasure else None
 

@@ -2,7 +2,8 @@
 
 from bundle.training.augmentation import BatchAugmentation
 from bundle.training.checkpoints import BestModel, Provenance, RunState, fingerprint_images
-from bundle.training.distributions import FitDistributions, add_distributions
+from bundle.training.completion import Completion
+from bundle.training.distributions import FitDistributions
 from bundle.training.history import History, LossBar, Readings
 from bundle.training.phases import Phase, fit_phases
 from bundle.training.schedules import cosine_schedule
@@ -13,6 +14,7 @@ from bundle.training.validator import ICAMValidator, direction
 __all__ = [
     "BatchAugmentation",
     "BestModel",
+    "Completion",
     "EpochSeed",
     "FitDistributions",
     "History",
@@ -24,7 +26,6 @@ __all__ = [
     "Provenance",
     "Readings",
     "RunState",
-    "add_distributions",
     "check_key_metric",
     "check_settings",
     "cosine_schedule",

@@ -1,5 +1,6 @@
 """Training engine of ICAM."""
 
+import copy
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,11 +16,12 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
-from bundle.checkpoints import read_about
+from bundle.checkpoints import load_network, read_about
 from bundle.data.scans import without_metadata
 from bundle.files import announce, hold_folder, remove_leftovers
 from bundle.ranks import is_first, synchronise
 from bundle.training.augmentation import move_batch
+from bundle.training.completion import Completion
 from bundle.training.phases import Phase
 from bundle.training.steps import DiscriminatorStep, GeneratorStep
 from bundle.training.translation import Shown, pair_classes
@@ -178,12 +180,13 @@ class EpochSeed:
         engine.data_loader.batch_sampler.set_epoch(engine.state.epoch)
 
 
-def train(trainer: Engine, folder: str | Path) -> None:
+def train(trainer: Any, folder: str | Path, completion: Completion | None = None) -> None:
     """Run a trainer while no other process trains in its folder, and print what it has written.
 
     Args:
         trainer: the trainer.
         folder: folder of the run's files.
+        completion: completes the best network; None for networks of other methods.
 
     Raises:
         ValueError: When another process does.
@@ -192,6 +195,9 @@ def train(trainer: Engine, folder: str | Path) -> None:
         if is_first():
             remove_leftovers(Path(folder) / name for name in (MODEL, "state.pt", "train.csv"))
         trainer.run()
+        if completion is not None and (Path(folder) / MODEL).is_file():
+            best = load_network(copy.deepcopy(trainer.network), Path(folder) / MODEL, trainer.state.device)
+            completion.run(best, Path(folder) / MODEL, Path(folder) / MODEL)
     if not is_first():
         return
     about = read_about(Path(folder) / MODEL) if (Path(folder) / MODEL).is_file() else {}

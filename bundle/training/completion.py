@@ -1,0 +1,154 @@
+"""What a network is given after its training: distributions of its classes, calibrated probabilities, and typical scores."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from monai.data import Dataset
+from scipy.optimize import minimize_scalar
+from torch import Tensor
+
+from bundle.attribution import EncodedScans
+from bundle.attribution.density import fit_distributions
+from bundle.attribution.typicality import describe_content, fit_features, score_scans
+from bundle.checkpoints import read_about, save_network
+from bundle.data.scans import without_metadata
+from bundle.networks import ICAM
+from bundle.networks.typicality import SLOTS
+from bundle.ranks import is_first, share_work
+
+TEMPERATURE = "temperature"  # of what is kept beside the weights: of the probabilities; only completed networks have it
+LARGEST = 20.0  # largest temperature, and the inverse of the least
+
+
+class Completion:
+    """Fit what needs a trained network, and write it into the network's file.
+
+    The distributions of the classes' attributes are fitted to training scans, the temperature of the probabilities to validation
+    scans; training scans give the mean and covariance of contents, and validation scans, from which nothing was learnt, the
+    scores that a new scan is compared with.
+
+    Args:
+        train: training scans, without augmentation, with `image`; its `data` have the `label`.
+        validation: validation scans, likewise.
+        num_scans: training scans that are encoded, at most, as many of each class as there are.
+        batch_size: scans encoded at once.
+        seed: decides which scans, and the first guesses of the fits.
+    """
+
+    def __init__(self, train: Dataset, validation: Dataset, num_scans: int = 1000, batch_size: int = 16, seed: int = 0) -> None:
+        self.train, self.validation = train, validation
+        self.num_scans, self.batch_size, self.seed = num_scans, batch_size, seed
+
+    def run(self, network: ICAM, checkpoint: str | Path, path: str | Path) -> None:
+        """Complete a network, unless it is, and save it with all that its file says of it.
+
+        Args:
+            network: the network of the file.
+            checkpoint: its file.
+            path: file that is written; it can be the same.
+        """
+        about = read_about(checkpoint)
+        if TEMPERATURE in about:
+            return
+        temperature = self.complete(network)
+        if is_first():
+            save_network(path, network, about | {TEMPERATURE: temperature})
+
+    def complete(self, network: ICAM) -> float:
+        """Fit what the network has a place for: its distributions, its temperature, which is returned, and its scores."""
+        temperature = 1.0
+        if network.distributions is not None and network.typicality is not None:
+            chosen, labels = choose_scans(self.train, self.num_scans, self.seed)
+            parts = self._encode(network, self.train, chosen, _describe)
+            size = network.distributions.means.shape[2]
+            fit_distributions(network.distributions, parts[:, :size], labels, self.seed)
+            fit_features(network, parts[:, size:])
+        chosen, labels = choose_scans(self.validation, SLOTS, self.seed)
+        if network.attribute_encoder.classifier is not None and chosen:
+            logits = self._encode(network, self.validation, chosen, lambda scans: network.classify(scans.attribute))
+            temperature = fit_temperature(logits, labels)
+            calibrate(network, temperature)
+        if network.typicality is not None and chosen:
+            network.typicality.set_scores(self._encode(network, self.validation, chosen, score_scans))
+        return temperature
+
+    def _encode(
+        self, network: ICAM, dataset: Dataset, indices: Sequence[int], compute: Callable[[EncodedScans], Tensor]
+    ) -> Tensor:
+        """Return what is computed of some scans, a row each, on the CPU; the processes of a run share the work."""
+        device = network.class_attributes.device
+
+        def encode(batch: Sequence[int]) -> Tensor:
+            images = torch.stack([without_metadata(dataset[index]["image"]).float() for index in batch])
+            labels = torch.tensor([int(dataset.data[index]["label"]) for index in batch], device=device)
+            with torch.inference_mode():
+                return compute(EncodedScans(network, images.to(device), labels=labels)).clone().cpu()
+
+        batches = [indices[start : start + self.batch_size] for start in range(0, len(indices), self.batch_size)]
+        return torch.cat(share_work(batches, encode))
+
+
+def _describe(scans: EncodedScans) -> Tensor:
+    """Return attribute means and what describes the content, (B, N + F)."""
+    return torch.cat([scans.attribute.flatten(1), describe_content(scans.network, scans.latents[0].content)], dim=1)
+
+
+def choose_scans(dataset: Dataset, num_scans: int, seed: int = 0) -> tuple[list[int], Tensor]:
+    """Choose scans, as many of each class as there are.
+
+    Args:
+        dataset: its `data` have the `label`.
+        num_scans: number of scans, at most.
+        seed: decides which.
+
+    Returns:
+        Their positions, in ascending order, and their classes.
+    """
+    labels = np.array([int(row["label"]) for row in dataset.data], dtype=int)
+    order = np.random.default_rng(seed).permutation(len(labels))
+    ranks = np.zeros(len(order), dtype=int)  # how many scans of its class come before each
+    for label in np.unique(labels):
+        members = labels[order] == label
+        ranks[members] = np.arange(members.sum())
+    chosen = sorted(order[np.argsort(ranks, kind="stable")[:num_scans]].tolist())
+    return chosen, torch.from_numpy(labels[chosen])
+
+
+def fit_temperature(logits: Tensor, labels: Tensor) -> float:
+    """Return the temperature by which class logits are divided, so that probabilities come true as often as they say.
+
+    It minimises the cross-entropy. Labels are smoothed by one scan more a class, so that a class without an error does not get a
+    probability of 1.
+
+    Source: Guo et al., ICML 2017, Sec. 4.2 (https://arxiv.org/abs/1706.04599); the smoothing: Platt, 1999, Sec. 2.2.
+
+    Args:
+        logits: of held-out scans, shape (S, K).
+        labels: their classes, shape (S,).
+    """
+    scores, num_classes = logits.double().cpu(), logits.shape[1]
+    counts = torch.bincount(labels, minlength=num_classes).double()[labels]  # scans of the class of each
+    right = (counts + 1) / (counts + num_classes)
+    targets = ((1 - right) / (num_classes - 1))[:, None].repeat(1, num_classes).scatter(1, labels[:, None], right[:, None])
+
+    def measure(logarithm: float) -> float:
+        return float(-(targets * (scores / np.exp(logarithm)).log_softmax(1)).sum(1).mean())
+
+    limits = -np.log(LARGEST), np.log(LARGEST)
+    return float(np.exp(minimize_scalar(measure, bounds=limits, method="bounded").x))
+
+
+@torch.no_grad()
+def calibrate(network: ICAM, temperature: float) -> None:
+    """Divide the logits of a network's classifier by a temperature, in its weights: no prediction changes its class.
+
+    Args:
+        network: network with a classifier.
+        temperature: above 0.
+    """
+    classifier = cast(torch.nn.Linear, network.attribute_encoder.classifier)
+    classifier.weight /= temperature
+    classifier.bias /= temperature
