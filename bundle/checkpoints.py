@@ -63,7 +63,7 @@ def read_about(path: str | Path) -> dict[str, Any]:
         FileNotFoundError: When there is no such file.
         ValueError: When it is no checkpoint.
     """
-    return _find_about(_read_weights(Path(path), "cpu"))
+    return _find_about(read_weights(Path(path), "cpu"))
 
 
 def _find_about(weights: Any) -> dict[str, Any]:
@@ -101,7 +101,7 @@ def load_network(
             some are NaN or infinite, or the network was trained with other settings of the scans.
     """
     _check_device(device)
-    weights = _read_weights(Path(path), device)
+    weights = read_weights(Path(path), device)
     for part in [part for part in LATER_PARTS if not any(name.startswith(part) for name in weights)]:
         own = {name: value for name, value in network.state_dict().items() if name.startswith(part)}
         weights |= own  # which change nothing
@@ -162,8 +162,17 @@ def hash_weights(network: nn.Module) -> str:
     return digest.hexdigest()[:16]
 
 
-def _read_weights(path: Path, device: torch.device | str) -> dict[str, Tensor]:
-    """Return the state_dict in a file."""
+def read_weights(path: Path, device: torch.device | str = "cpu") -> dict[str, Tensor]:
+    """Return the state_dict in a file.
+
+    Args:
+        path: file of a trained network.
+        device: where the weights go.
+
+    Raises:
+        FileNotFoundError: When there is no such file.
+        ValueError: When it is no checkpoint, or some weights are NaN or infinite.
+    """
     if path.is_dir():
         found = next(iter(sorted(path.glob("*.pt"))), "model.pt")
         raise ValueError(f"checkpoint {path} is a folder: give the file of a trained network, such as {path / found}")

@@ -5,6 +5,7 @@ from bundle.training.checkpoints import BestModel, Provenance, RunState, fingerp
 from bundle.training.completion import Completion
 from bundle.training.distributions import FitDistributions
 from bundle.training.history import History, LossBar, Readings
+from bundle.training.initialisation import initialise
 from bundle.training.phases import Phase, fit_phases
 from bundle.training.schedules import cosine_schedule
 from bundle.training.settings import check_key_metric, check_settings
@@ -32,5 +33,6 @@ __all__ = [
     "direction",
     "fingerprint_images",
     "fit_phases",
+    "initialise",
     "train",
 ]
