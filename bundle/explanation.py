@@ -35,6 +35,7 @@ class Explanation:
         self.probabilities: np.ndarray = np.asarray(result["probabilities"])  # of the classes in order, 0 control, shape (K,)
         self.predicted_class: int = result["predicted_class"]
         self.target_class: int = result["target_class"]  # class that the scan is translated to
+        self.typicality: float | None = result.get("typicality")  # p-value: small for scans unlike those of the training
         self.predicted_age: float | None = result.get("predicted_age")  # years; of networks with regression
         self.translated_age: float | None = result.get("translated_age")  # years, regressed from `translated_value`
         self.fa_mean = self._image(Keys.PRED)

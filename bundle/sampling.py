@@ -74,8 +74,7 @@ def sample_attributes(
 
 def standard_normal(size: int) -> Mixture:
     """Return N(0, I) of `size` numbers as a mixture of one component, double precision."""
-    kind = {"dtype": torch.float64}
-    return Mixture(torch.ones(1, **kind), torch.zeros(1, size, **kind), torch.eye(size, **kind))
+    return Mixture(torch.ones(1).double(), torch.zeros(1, size).double(), torch.eye(size).double())
 
 
 def draw_latents(
@@ -149,20 +148,21 @@ def draw_on_device(network: ICAM, target: Tensor) -> Tensor:
     target = target.repeat_interleave(count_ranks())  # of the whole batch
     if encoder.classifier is not None and encoder.num_classes > 2:
         return draw_latents(network, target)[own_rows(), 0]
-    size, kind = prod(encoder.latent_shape), {"dtype": torch.float64, "device": device}
     if network.distributions is None:
-        weights, means, factor = (part.to(device).expand(len(target), *part.shape) for part in standard_normal(size))
+        weights, means, factor = (
+            part.to(device).expand(len(target), *part.shape) for part in standard_normal(prod(encoder.latent_shape))
+        )
     else:
-        parts = network.distributions.weights, network.distributions.means, network.distributions.factors
-        weights, means, factor = (part[target].double() for part in parts)
-    noise, masses = torch.randn(len(target), factor.shape[2], **kind), weights.log()  # (B, Q), (B, M)
+        fitted = network.distributions.weights, network.distributions.means, network.distributions.factors
+        weights, means, factor = (part[target].double() for part in fitted)
+    noise, masses = torch.randn(len(target), factor.shape[2], dtype=torch.float64, device=device), weights.log()  # (B, Q), (B, M)
     if encoder.classifier is not None:
         weight, bias = encoder.classifier.weight.detach().double(), encoder.classifier.bias.detach().double()
         normals, bounds = weight[target] - weight[1 - target], bias[1 - target] - bias[target]
         cuts = torch.einsum("bn,bnq->bq", normals, factor)
         lengths = cuts.norm(dim=1, keepdim=True).clamp(min=torch.finfo(torch.float64).tiny)
         lower = (bounds[:, None] - torch.einsum("bmn,bn->bm", means, normals)) / lengths  # (B, M)
-        masses, uniform = masses + torch.special.log_ndtr(-lower), torch.rand(len(target), 1, **kind)
+        masses, uniform = masses + torch.special.log_ndtr(-lower), torch.rand(len(target), 1, dtype=torch.float64, device=device)
     chosen = masses - torch.empty_like(masses).exponential_().log() if masses.shape[1] > 1 else masses  # Gumbel's maximum
     component = chosen.argmax(1, keepdim=True)
     if encoder.classifier is not None:

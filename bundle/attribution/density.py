@@ -51,7 +51,7 @@ def fit_mixture(values: np.ndarray, num_components: int, seed: int = 0) -> Gauss
         num_components: most components.
         seed: seed of the first guesses.
     """
-    floor = 1e-6 * max(float(values.var(0).mean()), np.finfo(np.float32).tiny)
+    floor = 1e-6 * max(float(values.var(0).mean()), float(np.finfo(np.float32).tiny))
     best, least = None, np.inf
     for count in (2**power for power in range(num_components.bit_length())):
         if count > 1 and count * LEAST_SCANS > len(values):

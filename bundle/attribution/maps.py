@@ -118,8 +118,8 @@ def single_maps(
 def value_maps(scans: EncodedScans, value: Tensor, reference: str = "reconstruction") -> AttributionMaps:
     """Explain scans by moving their attribute until the network regresses a wanted value from it, and no further.
 
-    The regression is linear, v = w z + b, so that z' = z + w (v' - v) / |w|^2 is the nearest attribute with the value v'; the
-    rest of the attribute stays.
+    The regression is linear, v = w z + b. The attribute moves as attributes of the cohort do on average when v changes: with
+    their covariance S, z' = z + S w (v' - v) / (w S w). Without distributions S = I, and z' is the nearest attribute with v'.
 
     Source: Bass et al., NeurIPS 2020, Sec. 3.1 (https://arxiv.org/abs/2006.08287), with regression; the step is ours.
 
@@ -140,8 +140,10 @@ def value_maps(scans: EncodedScans, value: Tensor, reference: str = "reconstruct
         weight = regressor.weight[0]  # (F,)
         if not weight.any():
             raise ValueError("the network's regressor is constant (all its weights are 0): no attribute has another value")
-        steps = (value.to(regressed) - regressed) / weight.square().sum()
-        attribute = scans.attribute + (steps[:, None] * weight).view_as(scans.attribute)
+        distributions = scans.network.distributions
+        direction = weight if distributions is None else (distributions.covariance @ weight.double()).to(weight)
+        steps = (value.to(regressed) - regressed) / (weight * direction).sum()
+        attribute = scans.attribute + (steps[:, None] * direction).view_as(scans.attribute)
         translated = scans.network.decode(scans.latents[0].content, attribute, scans.labels)
         mean = translated - _reference_images(scans, reference)[0]
     return AttributionMaps(value, mean, torch.zeros_like(mean), translated)

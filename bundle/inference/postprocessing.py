@@ -26,7 +26,8 @@ class SplitExplanationd(Transform):
     `pred` becomes the mean FA map alone, of one channel, as viewers expect; `fa_variance`, `translated` and, where there
     are any, `fa_low`, `fa_high`, `fa_exemplar`, `fa_value` and `translated_value` stand beside it; `result` holds classes,
     probabilities, typicality and ages as plain numbers; `explanation` keeps the answer on the network's grid. Images are
-    MetaTensors, which `Invertd` needs. An answer with a value that is NaN or infinite is refused. A scan that is not typical carries a warning.
+    MetaTensors, which `Invertd` needs. An answer with a value that is NaN or infinite is refused. A scan that is not typical
+    carries a warning.
 
     Args:
         typicality_level: p-value up to which a scan is not typical of those that the network was trained for.

@@ -57,6 +57,14 @@ class ClassDistributions(nn.Module):
         parts = (self.weights.double().cpu(), self.means.double().cpu(), self.factors.cpu())
         return [Mixture(*each) for each in zip(*parts, strict=True)]
 
+    @property
+    def covariance(self) -> Tensor:
+        """Covariance of the attributes of all classes together, as many of each, double precision, shape (N, N)."""
+        shares = (self.weights.double() / len(self.weights)).flatten()  # (K * M,)
+        means = self.means.double().flatten(0, 1)
+        centred = means - shares @ means
+        return (self.factors @ self.factors.mT).mean(0) + centred.T @ (shares[:, None] * centred)
+
     def log_density(self, attribute: Tensor) -> Tensor:
         """Return the log density of attributes (B, N) under the distribution of each class, double precision, shape (B, K)."""
         columns = []

@@ -150,5 +150,5 @@ def calibrate(network: ICAM, temperature: float) -> None:
         temperature: above 0.
     """
     classifier = cast(torch.nn.Linear, network.attribute_encoder.classifier)
-    classifier.weight /= temperature
-    classifier.bias /= temperature
+    for weight in (classifier.weight, classifier.bias):
+        weight.copy_(weight / temperature)

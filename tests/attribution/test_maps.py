@@ -3,7 +3,16 @@
 import pytest
 import torch
 
-from bundle.attribution import EncodedScans, PriorSource, exemplar_maps, interpolate, sampled_maps, single_maps, value_maps
+from bundle.attribution import (
+    EncodedScans,
+    MixtureSource,
+    PriorSource,
+    exemplar_maps,
+    interpolate,
+    sampled_maps,
+    single_maps,
+    value_maps,
+)
 from bundle.networks import ICAM
 from bundle.structures import Attributes, AttributionMaps
 
@@ -132,3 +141,20 @@ def test_single_maps_have_the_mean_and_variance_of_sampled_maps_with_the_same_at
     sampled = sampled_maps(scans, 1 - labels, attributes, reference=reference)
     torch.testing.assert_close(single.mean(0), sampled.mean, atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(single.var(0), sampled.variance, atol=1e-6, rtol=1e-3)
+
+
+def test_the_attribute_moves_as_those_of_the_cohort_until_the_value_is_reached(make_network, image, monkeypatch) -> None:
+    network, given = make_network(regression=True, num_components=3), []
+    network.distributions.means.normal_()
+    network.distributions.directions.normal_()
+    network.distributions.weights[:] = torch.tensor([0.5, 0.3, 0.2])
+    scans, wanted = EncodedScans(network, image), torch.tensor([0.3, -1.0, 2.0, 0.0])
+    decode = network.decode
+    monkeypatch.setattr(network, "decode", lambda *parts: given.append(parts[1]) or decode(*parts))
+    value_maps(scans, wanted)
+    with torch.inference_mode():
+        torch.testing.assert_close(network.attribute_encoder.regress(given[0]), wanted, atol=1e-4, rtol=1e-4)
+        steps = (given[0] - scans.attribute).flatten(1)
+    draws = torch.cat([MixtureSource(network, 20000, threshold=1e-9).draw(label).values.flatten(1) for label in (0, 1)])
+    expected = draws.T.cov() @ network.attribute_encoder.regressor.weight[0].detach()
+    assert (torch.nn.functional.cosine_similarity(steps.clone(), expected[None]).abs() > 0.99).all()
