@@ -12,6 +12,7 @@ from bundle.evaluation.classification import Classes
 from bundle.evaluation.encodings import Encodings
 from bundle.evaluation.explainers import Explainer
 from bundle.evaluation.longitudinal import Longitudinal, summarise_pairs
+from bundle.evaluation.map_metrics.regions import Regions, summarise_regions
 from bundle.evaluation.map_metrics.scorer import MapScorer
 from bundle.evaluation.map_metrics.scores import summarise_scores
 from bundle.evaluation.map_metrics.volumes import Ventricles, summarise_volumes
@@ -40,6 +41,7 @@ class Evaluation:
         classes: do its predictions and latents separate the classes?
         pairs: do the maps between two scans of one participant show what changed? None for methods without attributes.
         volumes: do translations change the ventricles as much as they should? Likewise.
+        regions: which share of the change of each brain region do maps show? Likewise.
         ages: is the age predicted, and reached by translation? Likewise.
         uncertainty: does the spread of sampled maps show where they are wrong? Likewise.
         origin: where the network comes from, named in all outputs; None for a network of no file.
@@ -54,20 +56,21 @@ class Evaluation:
         classes: Classes,
         pairs: Longitudinal | None = None,
         volumes: Ventricles | None = None,
+        regions: Regions | None = None,
         ages: Ages | None = None,
         uncertainty: Uncertainty | None = None,
         origin: Origin | None = None,
     ) -> None:
         self.results, self.bootstrap, self.explainer, self.split = results, bootstrap, explainer, explainer.split
         self.maps, self.classes, self.pairs, self.volumes = maps, classes, pairs, volumes
-        self.ages, self.uncertainty, self.origin = ages, uncertainty, origin
+        self.regions, self.ages, self.uncertainty, self.origin = regions, ages, uncertainty, origin
 
     def run(self) -> pd.DataFrame:
         """Evaluate, write the tables and `settings.json`, and print the results.
 
         Tables are `metrics.csv`, `scans.csv`, `predictions.csv`, and where the cohort has what they need `pairs.csv`,
-        `volumes.csv`, `ages.csv`, `uncertainty.csv` and `diversity.csv`; those of an earlier run that this one does not write
-        are removed. Several processes share the scans, and the first writes and prints.
+        `volumes.csv`, `regions.csv`, `ages.csv`, `uncertainty.csv` and `diversity.csv`; those of an earlier run that this one
+        does not write are removed. Several processes share the scans, and the first writes and prints.
 
         Returns:
             The contents of `metrics.csv`; an empty table in other processes than the first.
@@ -110,7 +113,7 @@ class Evaluation:
 
     def measure(self, encodings: Encodings) -> dict[str, pd.DataFrame]:
         """Return the scores of single scans, by name of the table; empty tables where the cohort lacks what they need."""
-        rows: dict[str, list[dict[str, Any]]] = {name: [] for name in ("scans", "pairs", "volumes", "ages")}
+        rows: dict[str, list[dict[str, Any]]] = {name: [] for name in ("scans", "pairs", "volumes", "regions", "ages")}
         answers = [part.run(encodings.attribute) for part in (self.pairs, self.ages) if part is not None]
         for answer in [*answers, self.score_maps(encodings)]:
             for name, part in answer.items():
@@ -120,16 +123,16 @@ class Evaluation:
         return tables | (empty if self.uncertainty is None else self.uncertainty.run())
 
     def score_maps(self, encodings: Encodings) -> dict[str, list[dict[str, Any]]]:
-        """Return the rows of the tables `scans` and `volumes` on the maps towards other classes."""
+        """Return the rows of the tables `scans`, `volumes` and `regions` on the maps towards other classes."""
         directions = [pair for pair in self.split.list_directions() if self.explainer.explains(*pair)]
         batches = self.maps.list_batches(directions)
         parts = share_work(batches, lambda batch: self._score_batch(*batch, encodings.attribute), "maps", "batch")
         self.maps.share_kept()
-        return {name: [row for part in parts for row in part[name]] for name in ("scans", "volumes")}
+        return {name: [row for part in parts for row in part[name]] for name in ("scans", "volumes", "regions")}
 
     def _score_batch(self, indices: Sequence[int], target: int, attribute: Tensor) -> dict[str, list[dict[str, Any]]]:
         """Return the rows of some scans towards a class, as `score_maps`."""
-        rows: dict[str, list[dict[str, Any]]] = {"scans": [], "volumes": []}
+        rows: dict[str, list[dict[str, Any]]] = {"scans": [], "volumes": [], "regions": []}
         made = self.explainer.make_maps(indices, target, attribute)
         for position, index in enumerate(indices):
             maps = {method: images[position] for method, images in made.items()}
@@ -139,6 +142,8 @@ class Evaluation:
                     reconstruction = translated - maps[f"{way}_reconstruction"]
                     rows["volumes"].append(self.volumes.compare(index, way, reconstruction, translated))
             rows["scans"] += self.maps.score_scan(index, target, maps)
+            if self.regions is not None:
+                rows["regions"] += self.regions.measure(index, target, maps)
         return rows
 
     def describe(self) -> dict[str, Any]:
@@ -165,6 +170,7 @@ class Evaluation:
             "scans": summarise_scores,
             "pairs": summarise_pairs,
             "volumes": summarise_volumes,
+            "regions": summarise_regions,
             "ages": lambda table, bootstrap: summarise_ages(table, self.maps.training.mean_age(), bootstrap),
         }
         if self.uncertainty is not None:

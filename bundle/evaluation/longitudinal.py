@@ -16,6 +16,7 @@ from bundle.attribution import exemplar_maps
 from bundle.evaluation.bootstrap import Bootstrap, mean_of, ratio_of_means
 from bundle.evaluation.explainers import TranslatingExplainer
 from bundle.evaluation.ground_truth.truths import find_truths
+from bundle.evaluation.map_metrics.regions import Regions
 from bundle.evaluation.map_metrics.scores import score_maps
 from bundle.evaluation.map_metrics.volumes import Ventricles
 from bundle.evaluation.names import PAIRS
@@ -24,7 +25,7 @@ from bundle.ranks import share_work
 from bundle.structures import AttributionMaps
 
 METHOD = "longitudinal"
-TABLES = ("scans", "pairs", "volumes")
+TABLES = ("scans", "pairs", "volumes", "regions")
 Rows = list[dict[str, Any]]
 
 
@@ -36,10 +37,11 @@ class Longitudinal:
     Args:
         explainer: test split and network.
         ventricles: how volumes are measured.
+        regions: how regions are; None for not at all.
     """
 
-    def __init__(self, explainer: TranslatingExplainer, ventricles: Ventricles) -> None:
-        self.explainer, self.split, self.ventricles = explainer, explainer.split, ventricles
+    def __init__(self, explainer: TranslatingExplainer, ventricles: Ventricles, regions: Regions | None = None) -> None:
+        self.explainer, self.split, self.ventricles, self.regions = explainer, explainer.split, ventricles, regions
 
     def run(self, attribute: Tensor | None = None) -> dict[str, Rows]:
         """Score the maps of all scans whose participant has another one.
@@ -48,7 +50,7 @@ class Longitudinal:
             attribute: attribute means of the test scans, shape (N, 1, H/16, W/16[, D/16]).
 
         Returns:
-            Rows of the tables `scans`, `pairs` and `volumes`; empty without pairs.
+            Rows of the tables `scans`, `pairs`, `volumes` and `regions`; empty without pairs.
         """
         batches = list(self.split.batches(sorted(self.split.pairs)))
         parts = share_work(batches, lambda batch: self._score_batch(batch, attribute), "pairs of scans", "batch")
@@ -64,6 +66,8 @@ class Longitudinal:
             truths = find_truths(scan, other, {}) if scan.disease_map is not None else []
             tables["scans"] += [about | row for row in score_maps({METHOD: mean}, truths, scan.brain_mask)]
             tables["pairs"].append(pair | {"mean_absolute_map": float(mean[scan.brain].abs().mean())})
+            if self.regions is not None:
+                tables["regions"] += self.regions.measure(index, pair["pair_label"], {METHOD: mean})
             if self.ventricles.covers(index):
                 tables["volumes"].append(self.ventricles.compare(index, METHOD, translated - mean, translated))
         return tables

@@ -14,7 +14,7 @@ from bundle.files import check_writable, hold_folder, write_atomically
 
 LOCK = "evaluation.lock"
 LAST = "metrics"  # table that is written after all other files
-OPTIONAL = ("pairs", "volumes", "ages", "uncertainty", "diversity")  # tables that are written only when they have rows
+OPTIONAL = ("pairs", "volumes", "regions", "ages", "uncertainty", "diversity")  # tables that are written only when they have rows
 
 
 class Results:

@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from bundle.evaluation.names import AGES, NETWORK_METHODS, OWN_METHODS, PAIRS, PAPER, UNCERTAINTY, WAYS, select_kind
+from bundle.evaluation.names import AGES, NETWORK_METHODS, OWN_METHODS, PAIRS, PAPER, REGIONS, UNCERTAINTY, WAYS, select_kind
 
 FIGURES = {  # tables of other figures than NCC: protocol and what it is called
     "": "classes",
     PAIRS: "two scans of one participant",
+    REGIONS: "regions: change drawn over the true change, NCC",
     AGES: "ages",
     UNCERTAINTY: "spread of sampled maps",
 }
