@@ -41,10 +41,10 @@ class Evaluation:
         classes: do its predictions and latents separate the classes?
         pairs: do the maps between two scans of one participant show what changed? None for methods without attributes.
         volumes: do translations change the ventricles as much as they should? Likewise.
-        regions: which share of the change of each brain region do maps show? Likewise.
         ages: is the age predicted, and reached by translation? Likewise.
         uncertainty: does the spread of sampled maps show where they are wrong? Likewise.
         origin: where the network comes from, named in all outputs; None for a network of no file.
+        regions: which share of the change of each brain region do maps show? None for methods without attributes.
     """
 
     def __init__(
@@ -56,10 +56,10 @@ class Evaluation:
         classes: Classes,
         pairs: Longitudinal | None = None,
         volumes: Ventricles | None = None,
-        regions: Regions | None = None,
         ages: Ages | None = None,
         uncertainty: Uncertainty | None = None,
         origin: Origin | None = None,
+        regions: Regions | None = None,
     ) -> None:
         self.results, self.bootstrap, self.explainer, self.split = results, bootstrap, explainer, explainer.split
         self.maps, self.classes, self.pairs, self.volumes = maps, classes, pairs, volumes

@@ -118,7 +118,7 @@ class TranslatingExplainer(Explainer):
         network: ICAM,
         split: Split,
         sources: Mapping[str, AttributeSource],
-        attribute_source: str = "mixture",
+        attribute_source: str = "prior",
         augmentation: TestTimeAugmentation = NO_AUGMENTATION,
         chunk_size: int = 10,
         device: torch.device | str = "cpu",

@@ -46,10 +46,13 @@ class ICAM(nn.Module):
         self.class_attributes: Tensor  # running mean of the attributes of each class, (K, 1, H/16, W/16[, D/16])
         num_classes, latent_shape = attribute_encoder.num_classes, attribute_encoder.latent_shape
         self.register_buffer("class_attributes", torch.zeros(num_classes, *latent_shape))
-        self.distributions = ClassDistributions(num_classes, prod(latent_shape), num_components) if num_components else None
-        self.typicality = Typicality(2 * content_encoder.feature_channels) if num_components else None
-        grid = [size // content_encoder.stride for size in attribute_encoder.image_size]
-        self.erasure = ClassErasure(num_classes, (content_encoder.feature_channels, *grid)) if erasure else None
+        self.distributions = self.typicality = self.erasure = None
+        if num_components:
+            self.distributions = ClassDistributions(num_classes, prod(latent_shape), num_components)
+            self.typicality = Typicality(2 * content_encoder.feature_channels)
+        if erasure:
+            grid = [size // content_encoder.stride for size in attribute_encoder.image_size]
+            self.erasure = ClassErasure(num_classes, (content_encoder.feature_channels, *grid))
 
     def encode(self, image: Tensor) -> Latents:
         """Encode images of shape (B, C, H, W[, D]) into content and attribute."""

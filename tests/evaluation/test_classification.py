@@ -5,7 +5,7 @@ import pytest
 from sklearn import metrics
 
 from bundle.evaluation import Bootstrap
-from bundle.evaluation.classification import FIGURES, calibration_error, score_predictions
+from bundle.evaluation.classification import FIGURES, OF_ALL_CLASSES, calibration_error, score_predictions
 
 
 def random_predictions(num_classes: int, count: int = 60) -> tuple[np.ndarray, np.ndarray]:
@@ -44,7 +44,7 @@ def test_figures_are_those_of_scikit_learn_with_and_without_weights(name, num_cl
 
 def test_perfect_predictions_score_one_with_a_closed_interval():
     labels = np.array([0, 1, 0, 1, 1])
-    table = score_predictions(labels, np.eye(2)[labels], Bootstrap(num_resamples=200))
+    table = score_predictions(labels, np.eye(2)[labels], Bootstrap(num_resamples=200), [*OF_ALL_CLASSES, "accuracy"])
     assert (table[["mean", "ci_low", "ci_high"]] == 1).all(axis=None) and (table["n"] == 5).all()
 
 

@@ -80,7 +80,7 @@ class Uncertainty:
         explainer: TranslatingExplainer,
         training: TrainingClasses,
         validation: Dataset | None = None,
-        attribute_sources: Sequence[str] = ("mixture",),
+        attribute_sources: Sequence[str] = ("prior",),
         levels: Sequence[float] = (0.5, 0.8, 0.9, 0.95),
         num_bins: Sequence[int] = (10, 50),
         num_calibration: int = 40,
