@@ -13,6 +13,7 @@ from filelock import FileLock
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from training_run import Run
 
+from bundle.checkpoints import read_about
 from bundle.training.trainer import LOCK
 
 pytestmark = pytest.mark.slow
@@ -25,6 +26,12 @@ def test_a_run_leaves_its_best_network_its_state_and_a_row_an_epoch(uninterrupte
     assert table["iteration"].tolist() == [3, 6, 9, 12]
     assert table["cycle_l1"].isna().tolist() == [True, False, False, False]  # the warm-up has other terms
     assert table[["loss", "val_ncc", "val_ncc_minus", "val_ncc_plus", "val_accuracy"]].notna().all(axis=None)
+
+
+def test_the_best_network_is_completed(uninterrupted: Run) -> None:
+    weights = torch.load(uninterrupted.train_dir / "model.pt", weights_only=True)["model"]
+    assert weights["distributions.means"].any(dim=-1)[:, 0].all() and weights["typicality.count"] > 0
+    assert read_about(uninterrupted.train_dir / "model.pt")["temperature"] > 0
 
 
 def test_tensorboard_has_every_loss_and_pictures(uninterrupted: Run) -> None:
