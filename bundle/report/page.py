@@ -21,6 +21,7 @@ from bundle.report.sections import (
     describe_phases,
     draw_ages,
     draw_curves,
+    draw_reliability,
     draw_volumes,
     flatten,
     show_split,
@@ -130,6 +131,7 @@ class Report:
             "pairs": {name: make_pairs(evaluation.pairs, tables["pairs"], attribute, name) for name in names},
             "scatters": {
                 name: [
+                    *draw_reliability(explainer.split, encodings.probabilities.numpy(), name),
                     *draw_volumes(tables["volumes"], name),
                     *draw_ages(tables["ages"], name),
                     *draw_coverage(tables["uncertainty"], name),

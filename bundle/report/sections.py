@@ -4,9 +4,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
+from bundle.evaluation.classification import bin_confidence
 from bundle.evaluation.names import METRICS, TRIVIAL_METHODS, WAYS, select_kind
 from bundle.evaluation.reporting import FIGURES, pivot_figures, pivot_maps, show_number
 from bundle.evaluation.split import CONVERTER, Split
@@ -110,6 +112,25 @@ def draw_volumes(volumes: pd.DataFrame, split: str) -> Iterator[Markup]:
         points = {name: (way["true_change_ml"].to_numpy(), way["change_ml"].to_numpy()) for name, way in ways}
         title = f"{split}: ventricle volume ({direction})"
         yield plot_scatter(points, "true change, ml", "change by translation, ml", title)
+
+
+def draw_reliability(split: Split, probabilities: np.ndarray, name: str) -> Iterator[Markup]:
+    """Yield the reliability diagram of the scans of one split: how often each group of probabilities came true.
+
+    Args:
+        split: the test split.
+        probabilities: of all its scans, shape (N, K); (N, 0) for none.
+        name: which part of it, such as "seen".
+    """
+    rows = np.flatnonzero(np.array(split.names) == name)
+    if not len(rows) or not probabilities.shape[1]:
+        return
+    chosen, right = probabilities[rows], probabilities[rows].argmax(1) == split.labels[rows]
+    bins = bin_confidence(chosen)
+    groups = [bins == each for each in np.unique(bins)]
+    said, came = (np.array([values[group].mean() for group in groups]) for values in (chosen.max(1), right))
+    points = {f"groups of {', '.join(str(group.sum()) for group in groups)} scans": (said, came)}
+    yield plot_scatter(points, "probability of the predicted class, mean", "share that is right", f"{name}: reliability")
 
 
 def draw_ages(ages: pd.DataFrame, split: str) -> Iterator[Markup]:

@@ -1,7 +1,18 @@
+import numpy as np
 import pandas as pd
 import pytest
+from monai.data import Dataset
 
-from bundle.report.sections import draw_ages, draw_curves, draw_volumes, flatten, show_split, summarise_split
+from bundle.evaluation import Split
+from bundle.report.sections import (
+    draw_ages,
+    draw_curves,
+    draw_reliability,
+    draw_volumes,
+    flatten,
+    show_split,
+    summarise_split,
+)
 
 ROWS = [
     ("paper", "exemplar_reconstruction", "-", "ncc_image", 0.2),
@@ -90,3 +101,13 @@ def test_ages_are_drawn_where_they_are_known():
     assert len(list(draw_ages(ages, "seen"))) == 1
     assert len(list(draw_ages(ages.assign(target_age=70.0, translated_age=[69.0, float("nan")]), "seen"))) == 2
     assert list(draw_ages(ages, "unseen")) == list(draw_ages(pd.DataFrame(), "seen")) == []
+
+
+def test_reliability_is_drawn_of_each_group_of_probabilities():
+    split = Split(Dataset([{"label": label, "participant_id": str(i)} for i, label in enumerate([0, 0, 1, 1])]))
+    probabilities = np.array([[0.95, 0.05], [0.92, 0.08], [0.4, 0.6], [0.8, 0.2]])
+    drawings = list(draw_reliability(split, probabilities, "test"))
+    assert len(drawings) == 1 and "groups of 1, 1, 2 scans" in drawings[0]
+    assert (
+        list(draw_reliability(split, probabilities[:, :0], "test")) == list(draw_reliability(split, probabilities, "seen")) == []
+    )
