@@ -7,7 +7,7 @@ import pytest
 import torch
 from tiny_export import Exported
 
-from bundle.attribution import PriorSource
+from bundle.attribution import MixtureSource, PriorSource
 from bundle.export import Exporter, Part
 from bundle.export.exporter import compare
 from bundle.export.formats import FORMATS
@@ -25,7 +25,7 @@ def test_every_output_of_every_part_and_format_is_compared(exported: Exported) -
 
 
 def test_the_attributes_are_those_that_inference_draws(exported: Exported) -> None:
-    source = PriorSource(exported.parser.get_parsed_content("network"), num_samples=4)
+    source = MixtureSource(exported.parser.get_parsed_content("network"), num_samples=4)
     saved = np.load(exported.folder / "attributes.npy")
     np.testing.assert_array_equal(saved, np.stack([source.draw(label).values for label in (0, 1)]))
 
