@@ -13,7 +13,9 @@ from tiny_scans import make_affine
 
 import bundle.inference.explained_scans as module
 from bundle.data.headers import WARNINGS_KEY
+from bundle.inference import SplitExplanationd
 from bundle.inference.explained_scans import describe_state, list_warnings, take_array, write_explanation
+from bundle.networks import PARTS
 
 SHAPES = {2: (5, 6), 3: (5, 6, 4)}
 
@@ -73,3 +75,15 @@ def test_no_file_is_left_when_one_cannot_be_written(tmp_path: Path, monkeypatch:
     with pytest.raises(OSError, match="No space left on device"):
         write_explanation(make_item(2), tmp_path, overview=False)
     assert not list((tmp_path / "sub-01").iterdir())
+
+
+@pytest.mark.parametrize("p", [0.01, 0.5])
+def test_a_scan_unlike_those_of_the_training_carries_a_warning_that_names_the_part(p: float) -> None:
+    image = MetaTensor(torch.zeros(1, 4, 4), meta={"filename_or_obj": "sub-01.nii.gz"})
+    answer = {"probabilities": torch.tensor([0.3, 0.7]), "target": torch.tensor(0), "fa_mean": torch.zeros(1, 4, 4)}
+    answer |= {"typicality": torch.tensor(p), "untypical_part": torch.tensor(PARTS.index("content"))}
+    item = SplitExplanationd(0.05)({"image": image, "pred": answer})
+    assert item["result"]["typicality"] == pytest.approx(p)
+    warnings = list_warnings(item)
+    assert len(warnings) == (p < 0.05)
+    assert all("sub-01.nii.gz is not like the scans" in each and "by its content (p = 0.01)" in each for each in warnings)
