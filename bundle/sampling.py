@@ -12,18 +12,12 @@ import math
 from collections.abc import Sequence
 from math import prod
 
-import numpy as np
 import torch
-from scipy.optimize import linprog
-from scipy.stats import multivariate_normal
 from torch import Tensor
 
 from bundle.networks import ICAM, Mixture
 from bundle.ranks import count_ranks, own_rows
-
-REJECTION_ROUNDS = 64  # draws tried for each wanted sample before hit-and-run takes over
-HIT_AND_RUN_MOVES = 64  # moves from a first point to a draw
-TAIL = 4.0  # standard deviations beyond which the truncated normal is inverted in log space
+from bundle.truncated_normal import choose_component, draw_in_polytope, truncated_normal_quantile
 
 
 def sample_attributes(
@@ -179,125 +173,17 @@ def _draw_inside(
     """Draw (count, N) from a mixture, given normals @ z >= bounds, with normals (J, N) and bounds (J,)."""
     noise = torch.randn(count, mixture.factor.shape[1], dtype=torch.float64, generator=generator)
     if not len(normals):
-        component = _choose(mixture.weights.log(), count, generator)
+        component = choose_component(mixture.weights.log(), count, generator)
     else:
         basis, triangle = torch.linalg.qr((normals @ mixture.factor).T)  # (Q, R), (R, J) with R = min(Q, J)
         cuts = triangle.T  # the half-spaces of component m in the coordinates of the basis: cuts @ y >= slack[m]
         slack = bounds - mixture.means @ normals.T  # (M, J)
         if cuts.shape == (1, 1) and cuts[0, 0] != 0:
             lower = slack[:, 0] / cuts[0, 0].abs()
-            component = _choose(mixture.weights.log() + torch.special.log_ndtr(-lower), count, generator)
+            component = choose_component(mixture.weights.log() + torch.special.log_ndtr(-lower), count, generator)
             uniform = torch.rand(count, dtype=torch.float64, generator=generator)
             inside = (cuts[0, 0].sign() * truncated_normal_quantile(uniform, lower[component])).unsqueeze(1)
         else:
-            component, inside = _polytope_normal(mixture.weights, cuts, slack, count, label, generator)
+            component, inside = draw_in_polytope(mixture.weights, cuts, slack, count, label, generator)
         noise = noise + (inside - noise @ basis) @ basis.T
     return mixture.means[component] + noise @ mixture.factor.T
-
-
-def _choose(masses: Tensor, count: int, generator: torch.Generator | None) -> Tensor:
-    """Draw `count` components by their log masses (M,); nothing is drawn where there is one alone."""
-    if len(masses) == 1:
-        return torch.zeros(count, dtype=torch.long)
-    return torch.multinomial((masses - masses.max()).exp(), count, replacement=True, generator=generator)
-
-
-def truncated_normal_quantile(uniform: Tensor, lower: Tensor) -> Tensor:
-    """Return x such that a standard normal above `lower` exceeds x with probability `uniform`.
-
-    In the far tail, where the probability underflows, the survival function is inverted in log space by Newton's method.
-
-    Args:
-        uniform: probabilities in [0, 1], any shape, double precision.
-        lower: truncation point in standard deviations, broadcastable to `uniform`.
-
-    Returns:
-        Quantiles, at least `lower`, shape of `uniform`.
-    """
-    uniform = uniform.clamp(min=torch.finfo(uniform.dtype).tiny)
-    lower = lower.to(uniform).expand_as(uniform)
-    body = -torch.special.ndtri(uniform * torch.special.ndtr(-lower))
-    log_survival = uniform.log() + torch.special.log_ndtr(-lower)
-    tail = (lower.square() - 2 * uniform.log()).sqrt()  # exact as lower grows
-    for _ in range(6):
-        survival = torch.special.log_ndtr(-tail)
-        log_density = -0.5 * tail.square() - 0.5 * math.log(2 * math.pi)
-        tail = tail + (survival - log_survival) * (survival - log_density).exp()
-    return torch.where(lower > TAIL, tail, body).maximum(lower)
-
-
-def _polytope_normal(
-    weights: Tensor, cuts: Tensor, slack: Tensor, count: int, label: int, generator: torch.Generator | None
-) -> tuple[Tensor, Tensor]:
-    """Draw components (count,) by weights (M,), and (count, R) of y ~ N(0, I) given cuts @ y >= slack of the component, (M, J).
-
-    By rejection, and then by hit-and-run.
-    """
-    dims = cuts.shape[1]
-    components: list[Tensor] = []
-    accepted: list[Tensor] = []
-    missing = count
-    for _ in range(REJECTION_ROUNDS):
-        component = _choose(weights.log(), count, generator)
-        candidates = torch.randn(count, dims, dtype=torch.float64, generator=generator)
-        inside = (candidates @ cuts.T >= slack[component]).all(1)
-        components.append(component[inside][:missing])
-        accepted.append(candidates[inside][:missing])
-        missing -= len(accepted[-1])
-        if missing == 0:
-            return torch.cat(components), torch.cat(accepted)
-    masses = weights.log() if len(weights) == 1 else weights.log() + _find_masses(cuts, slack)
-    components.append(_choose(masses, missing, generator))
-    moved = torch.empty(missing, dims, dtype=torch.float64)
-    for each in components[-1].unique().tolist():
-        rows = components[-1] == each
-        moved[rows] = _hit_and_run(cuts, slack[each], int(rows.sum()), label, generator)
-    return torch.cat(components), torch.cat([*accepted, moved])
-
-
-def _find_masses(cuts: Tensor, slack: Tensor) -> Tensor:
-    """Return the log probability that y ~ N(0, I) lies in each polytope cuts @ y >= slack[m], shape (M,)."""
-    normal = multivariate_normal(cov=(cuts @ cuts.T).numpy(), allow_singular=True, seed=0)
-    masses = torch.from_numpy(np.atleast_1d(normal.logcdf(-slack.numpy())))
-    if masses.isfinite().any():
-        return masses
-    return -slack.clamp(min=0).square().sum(1) / 2  # all are too far out for numbers: the nearest
-
-
-def _hit_and_run(cuts: Tensor, bounds: Tensor, count: int, label: int, generator: torch.Generator | None) -> Tensor:
-    """Move `count` chains from an interior point along random directions, each move an exact conditional draw."""
-    state = _interior_point(cuts, bounds, label).expand(count, -1)
-    for _ in range(HIT_AND_RUN_MOVES):
-        direction = torch.randn(state.shape, dtype=torch.float64, generator=generator)
-        direction = direction / direction.norm(dim=1, keepdim=True)
-        slope, slack = direction @ cuts.T, bounds - state @ cuts.T  # wanted: step * slope >= slack
-        ratio = slack / slope
-        low = ratio.masked_fill(slope <= 0, -math.inf).amax(1)
-        high = ratio.masked_fill(slope >= 0, math.inf).amin(1)
-        centre = -(state * direction).sum(1)  # along the line the prior is N(centre, 1)
-        step = centre + _between(low - centre, high - centre, generator)
-        state = state + step.clamp(low, high).unsqueeze(1) * direction
-    return state
-
-
-def _between(low: Tensor, high: Tensor, generator: torch.Generator | None) -> Tensor:
-    """Draw standard normals between `low` and `high`, from the side where the tail is long."""
-    flip = low + high < 0  # mirror, so that the interval lies on the positive side or around zero
-    near, far = torch.where(flip, -high, low), torch.where(flip, -low, high)
-    outside = (torch.special.log_ndtr(-far) - torch.special.log_ndtr(-near)).exp()  # share beyond the far end
-    uniform = outside + (1 - outside) * torch.rand(low.shape, dtype=torch.float64, generator=generator)
-    draw = truncated_normal_quantile(uniform, near)
-    return torch.where(flip, -draw, draw)
-
-
-def _interior_point(cuts: Tensor, bounds: Tensor, label: int) -> Tensor:
-    """Return a point well inside the polytope (the centre of a ball of radius up to 1), shape (1, R)."""
-    radii = cuts.norm(dim=1, keepdim=True)
-    rows = np.hstack([-cuts.numpy(), radii.numpy()])  # -cuts @ y + radius * |cuts| <= -bounds
-    goal = np.zeros(rows.shape[1])
-    goal[-1] = -1.0
-    limits = [(None, None)] * cuts.shape[1] + [(0.0, 1.0)]
-    answer = linprog(goal, A_ub=rows, b_ub=-bounds.numpy(), bounds=limits)
-    if answer.status != 0 or (answer.x[-1] <= 0 and bool((radii > 0).any())):
-        raise ValueError(f"the latent classifier gives class {label} to no attribute, so none can be drawn")
-    return torch.from_numpy(answer.x[:-1]).unsqueeze(0)

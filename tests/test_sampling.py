@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from scipy.stats import ks_2samp, kstest, truncnorm
+from scipy.stats import ks_2samp, kstest
 
 from bundle.networks import Mixture
-from bundle.sampling import sample_attributes, truncated_normal_quantile
+from bundle.sampling import sample_attributes
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -44,7 +44,7 @@ def test_draws_are_distributed_as_those_of_rejection(num_classes: int, threshold
 
 
 def test_hit_and_run_is_distributed_as_rejection(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bundle.sampling.REJECTION_ROUNDS", 0)
+    monkeypatch.setattr("bundle.truncated_normal.REJECTION_ROUNDS", 0)
     weight, bias = torch.randn(3, 4, generator=seeded(3)), torch.zeros(3)
     draws = sample_attributes(weight, bias, torch.tensor([2]), 8000, 0.6, seeded())[0]
     reference = reject(weight, bias, 2, 0.6, 400000)
@@ -82,7 +82,7 @@ def draw_components(mixture: Mixture, count: int) -> torch.Tensor:
 def test_draws_of_a_mixture_are_those_that_rejection_keeps(
     num_classes: int, rounds: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bundle.sampling.REJECTION_ROUNDS", rounds)
+    monkeypatch.setattr("bundle.truncated_normal.REJECTION_ROUNDS", rounds)
     weight, bias = torch.randn(num_classes, 4, generator=seeded(3)), 0.3 * torch.randn(num_classes, generator=seeded(4))
     mixtures, label = make_mixtures(num_classes), num_classes - 1
     draws = sample_attributes(weight, bias, torch.tensor([label]), 8000, 0.8, seeded(), mixtures)[0]
@@ -102,15 +102,6 @@ def test_components_far_from_the_class_are_drawn_by_their_share_inside_it() -> N
     assert (draws[:, 0] >= 0).all()
     expected = torch.special.log_ndtr(means[:, 0]).softmax(0)[1]
     assert abs((draws[:, 1] > 4.5).double().mean() - expected) < 1e-3
-
-
-@pytest.mark.parametrize("lower", [-8.0, -1.0, 0.0, 3.9, 4.1, 12.0, 38.0, 200.0])
-def test_quantiles_of_the_truncated_normal_equal_those_of_scipy(lower: float) -> None:
-    uniform = torch.tensor([1 - 1e-6, 0.7, 0.5, 0.1, 1e-8], dtype=torch.float64)
-    expected = truncnorm(lower, float("inf")).isf(uniform.numpy())
-    torch.testing.assert_close(
-        truncated_normal_quantile(uniform, torch.tensor(lower)), torch.from_numpy(expected), atol=1e-6, rtol=1e-6
-    )
 
 
 def test_a_class_that_rejection_would_never_draw_is_drawn() -> None:

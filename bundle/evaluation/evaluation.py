@@ -12,7 +12,7 @@ from bundle.evaluation.classification import Classes
 from bundle.evaluation.encodings import Encodings
 from bundle.evaluation.explainers import Explainer
 from bundle.evaluation.longitudinal import Longitudinal, summarise_pairs
-from bundle.evaluation.map_metrics.regions import Regions, summarise_regions
+from bundle.evaluation.map_metrics.regions import summarise_regions
 from bundle.evaluation.map_metrics.scorer import MapScorer
 from bundle.evaluation.map_metrics.scores import summarise_scores
 from bundle.evaluation.map_metrics.volumes import Ventricles, summarise_volumes
@@ -44,7 +44,6 @@ class Evaluation:
         ages: is the age predicted, and reached by translation? Likewise.
         uncertainty: does the spread of sampled maps show where they are wrong? Likewise.
         origin: where the network comes from, named in all outputs; None for a network of no file.
-        regions: which share of the change of each brain region do maps show? None for methods without attributes.
     """
 
     def __init__(
@@ -59,11 +58,10 @@ class Evaluation:
         ages: Ages | None = None,
         uncertainty: Uncertainty | None = None,
         origin: Origin | None = None,
-        regions: Regions | None = None,
     ) -> None:
         self.results, self.bootstrap, self.explainer, self.split = results, bootstrap, explainer, explainer.split
         self.maps, self.classes, self.pairs, self.volumes = maps, classes, pairs, volumes
-        self.regions, self.ages, self.uncertainty, self.origin = regions, ages, uncertainty, origin
+        self.ages, self.uncertainty, self.origin = ages, uncertainty, origin
 
     def run(self) -> pd.DataFrame:
         """Evaluate, write the tables and `settings.json`, and print the results.
@@ -142,8 +140,8 @@ class Evaluation:
                     reconstruction = translated - maps[f"{way}_reconstruction"]
                     rows["volumes"].append(self.volumes.compare(index, way, reconstruction, translated))
             rows["scans"] += self.maps.score_scan(index, target, maps)
-            if self.regions is not None:
-                rows["regions"] += self.regions.measure(index, target, maps)
+            if self.maps.regions is not None:
+                rows["regions"] += self.maps.regions.measure(index, target, maps)
         return rows
 
     def describe(self) -> dict[str, Any]:

@@ -82,6 +82,7 @@ class Completion:
         device = network.class_attributes.device
 
         def encode(batch: Sequence[int]) -> Tensor:
+            """Return what is computed of a batch."""
             images = torch.stack([without_metadata(dataset[index]["image"]).float() for index in batch])
             labels = torch.tensor([int(dataset.data[index]["label"]) for index in batch], device=device)
             with torch.inference_mode():

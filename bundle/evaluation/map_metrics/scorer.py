@@ -9,6 +9,7 @@ from torch import Tensor
 from bundle.evaluation.ground_truth.training_classes import TrainingClasses
 from bundle.evaluation.ground_truth.truths import Truth, find_truths
 from bundle.evaluation.map_metrics.reference_maps import oracle_maps, trivial_maps
+from bundle.evaluation.map_metrics.regions import Regions
 from bundle.evaluation.map_metrics.scores import score_maps
 from bundle.evaluation.split import Split
 from bundle.ranks import gather
@@ -24,13 +25,14 @@ class MapScorer:
     Args:
         split: the test split; its seed is that of the trivial maps.
         training: the training split, for the trivial maps and the expected change.
+        regions: how brain regions are measured; None for not at all.
 
     Attributes:
         kept: scan, truth and maps of the first scans of each split towards each class, float16, by names like `seen/3>0/truth`.
     """
 
-    def __init__(self, split: Split, training: TrainingClasses) -> None:
-        self.split, self.training = split, training
+    def __init__(self, split: Split, training: TrainingClasses, regions: Regions | None = None) -> None:
+        self.split, self.training, self.regions = split, training, regions
         self.kept: dict[str, np.ndarray] = {}
 
     def list_batches(self, directions: Sequence[tuple[int, int]]) -> list[tuple[list[int], int]]:
