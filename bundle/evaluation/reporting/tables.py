@@ -9,7 +9,7 @@ from bundle.evaluation.names import AGES, NETWORK_METHODS, OWN_METHODS, PAIRS, P
 FIGURES = {  # tables of other figures than NCC: protocol and what it is called
     "": "classes",
     PAIRS: "two scans of one participant",
-    REGIONS: "regions: change drawn over the true change, NCC",
+    REGIONS: "regions: change drawn over the true change, and NCC",
     AGES: "ages",
     UNCERTAINTY: "spread of sampled maps",
 }
@@ -56,11 +56,26 @@ def pivot_maps(metrics: pd.DataFrame, metric: str, kind: str) -> pd.DataFrame:
 
 
 def pivot_figures(metrics: pd.DataFrame, protocol: str) -> pd.DataFrame:
-    """Return one row a method and direction and one column a figure of a protocol, of one split of `metrics.csv`, as text."""
+    """Return one row a method and direction and one column a figure of a protocol, of one split of `metrics.csv`, as text.
+
+    Of regions, which are many, there is a row a region, and a column a method and direction with both figures.
+    """
     rows = metrics[metrics["protocol"] == protocol]
+    if protocol == REGIONS and len(rows):
+        return _pivot_regions(rows)
     rows = rows[rows["metric"].isin(FEWER.get(protocol, rows["metric"]))]
     directions = rows["direction"].map(lambda direction: f" ({direction})" if direction else "")
     return _spread(rows.assign(method=rows["method"] + directions), rows["metric"])
+
+
+def _pivot_regions(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return one row a region and one column a method, not against the input, and direction: "0.98, 0.60"."""
+    shown = rows[~rows["method"].str.endswith("_input")]
+    names = shown["metric"].str.partition("_")
+    values = shown.assign(kind=names[0], region=names[2], column=shown["method"] + " (" + shown["direction"] + ")")
+    texts = values.pivot_table(index=["region", "column"], columns="kind", values="mean", sort=False)
+    cells = texts.reindex(columns=["drawn", "ncc"]).map(show_number).agg(", ".join, axis=1)
+    return cells.unstack("column", sort=False).fillna("").rename_axis(index=None, columns=None)
 
 
 def format_figure(row: pd.Series) -> str:

@@ -65,3 +65,17 @@ def test_faithfulness_has_a_table_for_each_kind_of_figures_and_remarks_come_last
 def test_small_figures_have_more_digits():
     row = pd.Series({"metric": "composition_error", "mean": 0.01234567, "ci_low": 0.01, "ci_high": 0.02})
     assert format_figure(row) == "0.01235 [0.0100, 0.0200]"
+
+
+def test_regions_have_a_row_each_with_both_figures_of_a_method():
+    rows = [
+        ("seen", "regions", method, direction, f"{kind}_left-hippocampus", value)
+        for method in ("longitudinal", "exemplar_input")
+        for direction, share in (("-", 0.5), ("+", 0.25))
+        for kind, value in (("drawn", share), ("ncc", share / 2))
+    ]
+    names = ["split", "protocol", "method", "direction", "metric", "mean"]
+    table = pivot_figures(pd.DataFrame(rows, columns=names), "regions")
+    assert table.to_dict() == {
+        "longitudinal (-)": {"left-hippocampus": "0.50, 0.25"}, "longitudinal (+)": {"left-hippocampus": "0.25, 0.12"},
+    }  # fmt: skip
