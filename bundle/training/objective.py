@@ -78,25 +78,6 @@ class GeneratorObjective(Objective):
         """The attribute of the partner is encoded again from the scan made with it (ours)."""
         return l1_loss(t.reencoded[0][: len(t.labels)], t.target_attribute[: len(t.labels)].detach())
 
-    def mode_seeking(self, t: Translation) -> Tensor:
-        """Two attributes of a class give a scan two translations, the further apart the further the attributes are (ours)."""
-        size = len(t.labels)
-        one, other = t.target_attribute.flatten(1).split(size)
-        apart = (one - other).detach().abs().mean(1)
-        images = (t.exemplar - t.sampled).flatten(1).abs().mean(1)
-        return 0.01 * (apart / (images + 1e-3)).mean()
-
-    def content_dependence(self, t: Translation) -> Tensor:
-        """Content and class are independent: HSIC with a Gaussian kernel of the content."""
-        flat = t.content.flatten(1).float()
-        distances = (flat[:, None] - flat[None]).square().mean(2)
-        scale = distances.detach().sum() / (len(flat) * (len(flat) - 1))
-        kernel = (-distances / scale).exp()
-        same = (t.labels[:, None] == t.labels[None]).to(kernel)
-        centred = same - same.mean(0, keepdim=True)
-        centred = centred - centred.mean(1, keepdim=True)
-        return (kernel * centred).sum() / (len(flat) - 1) ** 2
-
     def latent_readout(self, t: Translation) -> Tensor:
         """Class and value are read from a translation as from the attribute it was made with (ours).
 
