@@ -5,6 +5,7 @@ Usage: python scripts/benchmark.py steps   [--reference FOLDER] [--rounds 5] [--
        python scripts/benchmark.py growth  [--rounds 3]   an iteration and maps over voxels, batch and draws, with exponents
        python scripts/benchmark.py parts   [--rounds 5]   an iteration with other parts
        python scripts/benchmark.py preparation [--rounds 1]   what is computed of a scan of 1 mm before it is learnt from
+       python scripts/benchmark.py quality FOLDER ...   seconds until trainings reached an NCC, from their train.csv
 
 FOLDER is a checkout of the authors' code, https://github.com/CherBass/ICAM. Computations take turns, each in its own process.
 All times are CPU seconds, medians. Memory is that of the process, less what it takes before it computes, MiB.
@@ -13,8 +14,10 @@ All times are CPU seconds, medians. Memory is that of the process, less what it 
 import argparse
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 from performance.convolutions import record_convolutions
 from performance.ours import PAPER, make_maps, make_step
@@ -35,6 +38,7 @@ SHIPPED, PLAIN, WIDE, DEFAULT = "authors' code as shipped", "without anomaly det
 ALONE = "{}, convolutions alone"
 SIZES = ([32, 48, 32], [64, 80, 64], [96, 112, 96])  # voxels
 PREPARATION = ("bias correction", "registration to the template", "registration of a pair")
+QUALITIES = (0.4, 0.5, 0.6, 0.65, 0.7)  # NCC of exemplar maps of the validation split
 BATCHES, DRAWS = (4, 8, 16, 32), (10, 50, 250)
 PARTS: dict[str, dict[str, Any]] = {
     "default": {},
@@ -153,11 +157,23 @@ def show_preparation(rounds: int) -> None:
     )
 
 
+def show_quality(folders: list[str]) -> None:
+    """Print after how many seconds and epochs, the validations among them, trainings first reached an NCC of the validation."""
+    rows = []
+    for folder in folders:
+        table = pd.read_csv(Path(folder) / "train.csv")
+        reached = [table.index[table["val_ncc"] >= least] for least in QUALITIES]
+        seconds = table["seconds"].cumsum()
+        cells = [f"{seconds[found[0]]:.0f} ({table['epoch'][found[0]]})" if len(found) else "-" for found in reached]
+        rows.append([folder, *cells, round(float(table["val_ncc"].max()), 3)])
+    print_table(["training", *(f"NCC {least}: s (epoch)" for least in QUALITIES), "best NCC"], rows)
+
+
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("verb", choices=["steps", "maps", "growth", "parts", "preparation", "repeat"])
-    parser.add_argument("arguments", nargs="*", help=argparse.SUPPRESS)
+    parser.add_argument("verb", choices=["steps", "maps", "growth", "parts", "preparation", "quality", "repeat"])
+    parser.add_argument("arguments", nargs="*", help="of quality: folders of trainings, such as output/train")
     parser.add_argument("--reference", default="", help="checkout of the authors' code")
     parser.add_argument("--rounds", type=int, default=5, help="how often each computation is timed")
     parser.add_argument("--cases", nargs="*", default=[], help="words of the cases of steps; all by default")
@@ -170,6 +186,7 @@ def main() -> None:
         "growth": lambda: show_growth(given.rounds),
         "parts": lambda: compare_parts(given.rounds),
         "preparation": lambda: show_preparation(given.rounds),
+        "quality": lambda: show_quality(given.arguments),
         "repeat": lambda: repeat(make_work(given.arguments[0], **json.loads(given.arguments[1]))),
     }
     verbs[given.verb]()
