@@ -74,10 +74,6 @@ class GeneratorObjective(Objective):
         """A sampled attribute is encoded again from the scan made with it (Eq. 2)."""
         return l1_loss(t.reencoded[0][len(t.labels) :], t.sampled_attribute)
 
-    def exemplar_regression(self, t: Translation) -> Tensor:
-        """The attribute of the partner is encoded again from the scan made with it (ours)."""
-        return l1_loss(t.reencoded[0][: len(t.labels)], t.target_attribute[: len(t.labels)].detach())
-
     def latent_readout(self, t: Translation) -> Tensor:
         """Class and value are read from a translation as from the attribute it was made with (ours).
 
