@@ -47,7 +47,7 @@ def test_page_is_complete_in_itself(spatial_dims, make_report):
     assert "A &amp; B" in page and "width=device-width" in page
     for section in ("results", "scans", "interpolation", "latent", "training", "settings"):
         assert page.count(f'id="{section}"') == 1
-    assert page.count("<svg") == 2 * 4 + 2 + 2  # figures of both splits, latent spaces, curves
+    assert page.count("<svg") == 2 * 5 + 2 + 2  # figures and reliability of both splits, latent spaces, curves
 
 
 @pytest.mark.slow
