@@ -27,6 +27,9 @@ class ICAM(nn.Module):
         num_components: most Gaussians of the distribution of each class's attributes; 0 for none, so that attributes are drawn
             from N(0, I) alone, as in the paper, and no scan is compared with those of the training.
         erasure: whether what a linear classifier could read of the class is projected out of the content.
+
+    Raises:
+        ValueError: When there are fewer than no components.
     """
 
     def __init__(
@@ -39,6 +42,8 @@ class ICAM(nn.Module):
         erasure: bool = False,
     ) -> None:
         super().__init__()
+        if num_components < 0:
+            raise ValueError(f"num_components must be 0 or more, got {num_components}")
         self.content_encoder = content_encoder
         self.attribute_encoder = attribute_encoder
         self.generator = generator

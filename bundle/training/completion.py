@@ -12,6 +12,7 @@ from torch import Tensor
 
 from bundle.attribution import EncodedScans
 from bundle.attribution.density import fit_distributions
+from bundle.attribution.sources import check_whole
 from bundle.attribution.typicality import describe_content, fit_features, score_scans
 from bundle.checkpoints import read_about, save_network
 from bundle.data.scans import without_metadata
@@ -36,9 +37,13 @@ class Completion:
         num_scans: training scans that are encoded, at most, as many of each class as there are.
         batch_size: scans encoded at once.
         seed: decides which scans, and the first guesses of the fits.
+
+    Raises:
+        ValueError: When fewer than two scans are to be encoded.
     """
 
     def __init__(self, train: Dataset, validation: Dataset, num_scans: int = 1000, batch_size: int = 16, seed: int = 0) -> None:
+        check_whole("fitted_scans", num_scans, 2)
         self.train, self.validation = train, validation
         self.num_scans, self.batch_size, self.seed = num_scans, batch_size, seed
 

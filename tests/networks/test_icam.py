@@ -138,3 +138,8 @@ def test_what_reads_the_attribute_is_made_last_so_that_it_changes_no_other_first
     shared = [key for key in encoders[0] if not key.startswith("classifier")]
     for other in encoders[1:]:
         assert all(other[key].equal(encoders[0][key]) for key in shared)
+
+
+def test_fewer_than_no_components_are_refused(make_network) -> None:
+    with pytest.raises(ValueError, match="num_components must be 0 or more, got -1"):
+        make_network(num_components=-1)
