@@ -9,6 +9,8 @@ from bundle.networks import ClassDistributions
 
 LEAST_SCANS = 5  # of a component, so that none is the attribute of one person
 SCANS_PER_DIRECTION = 5  # least, for each direction whose spread is estimated apart from the others
+LEAST_SPREAD = 0.01  # of a number beside the directions, as a share of the mean spread: few scans leave nothing beside them
+LEAST_VARIANCE = 1e-8  # of a number, where all attributes are the same
 STARTS = 3  # of a fit, of which the likeliest is kept
 
 
@@ -38,6 +40,7 @@ def fit_distributions(distributions: ClassDistributions, attributes: Tensor, lab
         scores = (members - centre) @ axes
         mixture = fit_mixture(scores, num_components, seed)
         beside = np.square(members - centre - scores @ axes.T).sum(0) / max(count - rank, 1)
+        beside = np.maximum(beside, max(LEAST_SPREAD**2 * members.var(0).mean(), LEAST_VARIANCE))
         directions = axes @ np.linalg.cholesky(mixture.covariances_)
         parts = (mixture.weights_, centre + mixture.means_ @ axes.T, directions, np.sqrt(beside))
         distributions.set_class(label, *map(torch.from_numpy, parts))

@@ -50,6 +50,13 @@ def test_few_scans_give_a_distribution_that_can_be_drawn(count: int) -> None:
     fit_distributions(distributions, torch.randn(count, 40), torch.zeros(count, dtype=torch.long))
     assert all(buffer.isfinite().all() for buffer in distributions.buffers())
     assert torch.equal(before, distributions.means) == (count < 2)
+    assert distributions.log_density(torch.randn(3, 40)).isfinite().all()
+
+
+def test_scans_that_are_all_the_same_give_a_distribution_with_a_density() -> None:
+    distributions = ClassDistributions(1, 5)
+    fit_distributions(distributions, torch.ones(6, 5), torch.zeros(6, dtype=torch.long))
+    assert distributions.log_density(torch.ones(1, 5)).isfinite().all()
 
 
 def test_the_information_criterion_chooses_how_many_gaussians_there_are() -> None:
