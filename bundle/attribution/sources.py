@@ -94,13 +94,9 @@ class PriorSource(AttributeSource):
 class MixtureSource(PriorSource):
     """Attributes drawn from the network's distribution of a class, given that the latent classifier predicts the class.
 
-    Source: Ghosh et al., ICLR 2020, Sec. 4 (https://arxiv.org/abs/1903.12436).
+    Its arguments are those of `PriorSource`.
 
-    Args:
-        network: trained network.
-        num_samples: number of draws, N.
-        threshold: class probability that a draw exceeds.
-        seed: seed of the draws.
+    Source: Ghosh et al., ICLR 2020, Sec. 4 (https://arxiv.org/abs/1903.12436).
     """
 
     fitted = True
