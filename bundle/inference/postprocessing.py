@@ -51,9 +51,9 @@ class SplitExplanationd(Transform):
         }
         if (p := item["result"].get("typicality", 1.0)) <= self.typicality_level:
             part = PARTS[int(explanation["untypical_part"])]
-            name, meta = name_of(item[Keys.IMAGE]), item[Keys.IMAGE].meta
-            sentence = f"{name} is not like the scans that the network was trained for, by its {part} (p = {p:.2g})"
-            meta[WARNINGS_KEY] = [*(meta.get(WARNINGS_KEY) or []), sentence + ": do not rely on its class"]
+            sentence = f"unlike the scans that the network was trained for, by its {part} (p = {p:.2g}): do not rely on its class"
+            meta = item[Keys.IMAGE].meta
+            meta[WARNINGS_KEY] = [*(meta.get(WARNINGS_KEY) or []), sentence]
         images = {key: MetaTensor(explanation[key].detach().cpu()) for key in IMAGES if key in explanation}
         return item | {Keys.PRED if key == "fa_mean" else key: image for key, image in images.items()}
 
