@@ -66,9 +66,10 @@ def sample_attributes(
     return draws.to(weight)
 
 
-def standard_normal(size: int) -> Mixture:
-    """Return N(0, I) of `size` numbers as a mixture of one component, double precision."""
-    return Mixture(torch.ones(1).double(), torch.zeros(1, size).double(), torch.eye(size).double())
+def standard_normal(size: int, device: torch.device | None = None) -> Mixture:
+    """Return N(0, I) of `size` numbers as a mixture of one component, double precision; None for the CPU."""
+    weights, means, factor = torch.ones(1, device=device), torch.zeros(1, size, device=device), torch.eye(size, device=device)
+    return Mixture(weights.double(), means.double(), factor.double())
 
 
 def draw_latents(
@@ -102,20 +103,10 @@ def draw_latents(
     mixtures = network.distributions.list_mixtures() if fitted and network.distributions is not None else None
     if encoder.classifier is None:
         size = prod(encoder.latent_shape)
-        none = torch.zeros(0, size, dtype=torch.float64)
-        flat = torch.stack(
-            [
-                _draw_inside(
-                    standard_normal(size) if mixtures is None else mixtures[label],
-                    none,
-                    none[:, 0],
-                    num_samples,
-                    label,
-                    generator,
-                )
-                for label in target.tolist()
-            ]
-        ).to(network.class_attributes)
+        nowhere = torch.zeros(0, size, dtype=torch.float64), torch.zeros(0, dtype=torch.float64)  # no half-space
+        known = [standard_normal(size) if mixtures is None else mixtures[label] for label in target.tolist()]
+        flat = torch.stack([_draw_inside(each, *nowhere, num_samples, 0, generator) for each in known])
+        flat = flat.to(network.class_attributes)
     else:
         readout = encoder.classifier.weight, encoder.classifier.bias
         flat = sample_attributes(*readout, target, num_samples, threshold, generator, mixtures)
@@ -143,9 +134,8 @@ def draw_on_device(network: ICAM, target: Tensor) -> Tensor:
     if encoder.classifier is not None and encoder.num_classes > 2:
         return draw_latents(network, target)[own_rows(), 0]
     if network.distributions is None:
-        weights, means, factor = (
-            part.to(device).expand(len(target), *part.shape) for part in standard_normal(prod(encoder.latent_shape))
-        )
+        parts = standard_normal(prod(encoder.latent_shape), device)
+        weights, means, factor = (part.expand(len(target), *part.shape) for part in parts)
     else:
         fitted = network.distributions.weights, network.distributions.means, network.distributions.factors
         weights, means, factor = (part[target].double() for part in fitted)

@@ -36,6 +36,11 @@ def score_scans(scans: EncodedScans) -> Tensor:
         return torch.stack([-density.float(), error.clamp(min=LEAST_ERROR).log(), distance], dim=1)
 
 
+def knows_cohort(network: ICAM) -> bool:
+    """Return whether a network has scores of the scans that it was trained for, by which others have a p-value."""
+    return network.typicality is not None and bool(network.typicality.count)
+
+
 def find_typicality(scans: EncodedScans) -> tuple[Tensor, Tensor]:
     """Return the p-value of each scan, (B,), and its most unusual part, a position in `PARTS`, (B,).
 

@@ -6,12 +6,8 @@ COLUMNS = (
     "cohort", "split", "protocol", "method", "direction", "metric", "mean", "std", "ci_low", "ci_high", "n",
 )  # fmt: skip
 PAPER, PAIRED = "paper", "paired"  # protocols of maps
-PAIRS, AGES, UNCERTAINTY, REGIONS = (
-    "pairs",
-    "ages",
-    "uncertainty",
-    "regions",
-)  # protocols of other figures; those of classes have none
+PAIRS, REGIONS, AGES = "pairs", "regions", "ages"  # protocols of other figures; those of classes have none
+UNCERTAINTY = "uncertainty"
 DELETION, RANDOMISATION, COUNTERFACTUAL = "deletion", "randomisation", "counterfactual"  # protocols of faithfulness
 
 METRICS = ("ncc_image", "ncc_brain")  # over the whole image; inside the brain mask of the scan. One of them is the headline

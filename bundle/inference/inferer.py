@@ -20,7 +20,7 @@ from bundle.attribution import (
 )
 from bundle.attribution.conformal import ConformalIntervals
 from bundle.attribution.sources import check_whole
-from bundle.attribution.typicality import find_typicality
+from bundle.attribution.typicality import find_typicality, knows_cohort
 from bundle.data.intensities import BACKGROUND
 from bundle.data.scans import without_metadata
 from bundle.networks import ICAM
@@ -134,7 +134,7 @@ class ICAMInferer(Inferer):
             result["fa_low"], result["fa_high"] = self.intervals.find(maps.mean, maps.variance, target, brain)
         if self.exemplar is not None:
             result["fa_exemplar"] = self._explain_by_exemplar(scans)
-        if network.typicality is not None and network.typicality.count:
+        if knows_cohort(network):
             result["typicality"], result["untypical_part"] = find_typicality(scans)
         if network.attribute_encoder.regressor is not None:
             result |= self._explain_by_age(scans)
@@ -148,7 +148,7 @@ class ICAMInferer(Inferer):
         """
         names = ["fa_mean", "fa_variance", "translated"]
         names += ["fa_low", "fa_high"] * (self.intervals is not None) + ["fa_exemplar"] * (self.exemplar is not None)
-        names += ["typicality"] * (network.typicality is not None and bool(network.typicality.count))
+        names += ["typicality"] * knows_cohort(network)
         if network.attribute_encoder.regressor is not None:
             names.append("predicted_age")
             names += ["translated_age", "fa_value", "translated_value"] * (self.regression.target is not None)

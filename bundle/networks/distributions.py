@@ -25,7 +25,7 @@ class ClassDistributions(nn.Module):
     """A Gaussian mixture for each class, all in buffers; N(0, I) until it is fitted.
 
     The components of a class share a covariance: some directions, and a spread of each number beside them, so that fewer scans
-    than numbers are enough. How it is fitted: `bundle.attribution.fit_distributions`.
+    than numbers are enough. How it is fitted: `bundle.attribution.density`.
 
     Args:
         num_classes: K.

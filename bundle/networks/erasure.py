@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from bundle.ranks import average
+from bundle.networks.class_means import move_class_means
 
 
 class ClassErasure(nn.Module):
@@ -42,18 +42,11 @@ class ClassErasure(nn.Module):
             features = features - ((values * direction).sum(1, keepdim=True) * direction).view_as(features)
         return torch.cat([features, content[:, self.channels :].float()], dim=1)
 
-    @torch.no_grad()
     def update(self, content: Tensor, labels: Tensor) -> None:
-        """Move the mean of each class of a batch towards the batch's; nothing waits for the device.
+        """Move the mean of each class of a batch towards the batch's, see `move_class_means`.
 
         Args:
             content: contents before the erasure, shape (B, C + further, H/4, W/4[, D/4]).
             labels: their classes, shape (B,).
         """
-        classes = torch.arange(len(self.means), device=labels.device)
-        members = (labels == classes[:, None]).to(self.means.dtype)  # (K, B)
-        counts = members.sum(1, keepdim=True)  # (K, 1)
-        flat = content[:, : self.channels].flatten(1).to(members)
-        means = average(members @ flat / counts.clamp(min=1))  # (K, F)
-        weight = (1 - self.momentum) * (counts > 0).to(means)
-        self.means.lerp_(means.view_as(self.means), weight.view(-1, *[1] * (content.ndim - 1)))
+        move_class_means(self.means, content[:, : self.channels], labels, self.momentum)

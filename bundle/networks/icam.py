@@ -5,12 +5,12 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
+from bundle.networks.class_means import move_class_means
 from bundle.networks.distributions import ClassDistributions
 from bundle.networks.encoders import ContentEncoder, LatentEncoder
 from bundle.networks.erasure import ClassErasure
 from bundle.networks.generator import Decoder
 from bundle.networks.typicality import Typicality
-from bundle.ranks import average
 from bundle.structures import Latents
 
 
@@ -108,19 +108,11 @@ class ICAM(nn.Module):
         translated, own = self.decode(content, attributes, labels).split([image.shape[0]] * 2)
         return translated - own
 
-    @torch.no_grad()
     def update_class_attributes(self, attribute: Tensor, labels: Tensor) -> None:
-        """Move the running mean of each class of a batch towards the batch's; nothing waits for the device.
-
-        Processes that share a batch have as many scans of each class.
+        """Move the running mean of each class of a batch towards the batch's, see `move_class_means`.
 
         Args:
             attribute: attribute means, shape (B, 1, H/16, W/16[, D/16]).
             labels: their classes, shape (B,).
         """
-        classes = torch.arange(len(self.class_attributes), device=labels.device)
-        members = (labels == classes[:, None]).to(self.class_attributes.dtype)  # (K, B)
-        counts = members.sum(1, keepdim=True)  # (K, 1)
-        means = average(members @ attribute.flatten(1).to(members) / counts.clamp(min=1))  # (K, N)
-        weight = (1 - self.momentum) * (counts > 0).to(means)
-        self.class_attributes.lerp_(means.view_as(self.class_attributes), weight.view(-1, *[1] * (attribute.ndim - 1)))
+        move_class_means(self.class_attributes, attribute, labels, self.momentum)

@@ -69,5 +69,6 @@ class Typicality(nn.Module):
         above = count - torch.searchsorted(kept, values)  # as large or larger, (3, B)
         below = torch.searchsorted(kept, values, right=True)
         shares = (1 + above) / (count + 1)
-        shares[1] = (2 * torch.minimum(shares[1], (1 + below[1]) / (count + 1))).clamp(max=1)
+        both = PARTS.index("reconstruction")  # unusual on both sides
+        shares[both] = (2 * torch.minimum(shares[both], (1 + below[both]) / (count + 1))).clamp(max=1)
         return shares.T

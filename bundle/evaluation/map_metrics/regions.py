@@ -5,14 +5,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
-from monai.utils import ensure_tuple_rep
-from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
 from bundle.evaluation.bootstrap import Bootstrap, mean_of, ratio_of_sums
 from bundle.evaluation.ground_truth.changes import find_changes
 from bundle.evaluation.known_scans import Scan
+from bundle.evaluation.map_metrics.volumes import dilate, expand_edges
 from bundle.evaluation.names import REGIONS
 from bundle.evaluation.split import Split
 from bundle.metrics import compute_ncc
@@ -64,12 +62,12 @@ class Regions:
     def mark(self, scan: Scan) -> dict[str, Tensor]:
         """Return what lies within `dilation` of each region of a scan with regions, by name, (C, H, W[, D])."""
         assert scan.regions is not None
-        labels = scan.regions[0].round().int().numpy()
-        size = ensure_tuple_rep(self.edges if len(self.edges) > 1 else self.edges[0], labels.ndim)
+        labels = scan.regions.round().int()
+        size = expand_edges(self.edges, labels.ndim - 1)
         marked = {}
-        for label in np.unique(labels[labels > 0]).tolist():
+        for label in labels[labels > 0].unique().tolist():
             name = self.names[label - 1] if label <= len(self.names) else f"region-{label}"
-            marked[name] = torch.from_numpy(distance_transform_edt(labels != label, sampling=size) <= self.dilation)[None]
+            marked[name] = dilate(labels == label, size, self.dilation)
         return marked
 
 

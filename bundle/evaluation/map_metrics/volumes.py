@@ -103,7 +103,7 @@ class Ventricles:
 
     def _find_voxel(self, image: Tensor) -> tuple[tuple[float, ...], float]:
         """Return the edges of a voxel, mm, and its volume, ml."""
-        size = ensure_tuple_rep(self.edges if len(self.edges) > 1 else self.edges[0], image.ndim - 1)
+        size = expand_edges(self.edges, image.ndim - 1)
         return size, prod((*size, size[0])[:3]) * CUBIC_MM
 
 
@@ -124,7 +124,17 @@ def mark_neighbourhood(regions: Tensor, voxel_size: Sequence[float], dilation: f
     inside = label_ventricles(regions)
     if not inside.any():
         return inside
+    return dilate(inside, voxel_size, dilation)
+
+
+def dilate(inside: Tensor, voxel_size: Sequence[float], dilation: float) -> Tensor:
+    """Mark what lies within `dilation` (mm) of the voxels that are marked, some at least, both of shape (C, H, W[, D])."""
     return torch.from_numpy(distance_transform_edt(~inside[0].numpy(), sampling=tuple(voxel_size)) <= dilation)[None]
+
+
+def expand_edges(edges: Sequence[float], spatial_dims: int) -> tuple[float, ...]:
+    """Return the edge of a voxel along each axis, mm, from those of all axes or one of them all."""
+    return ensure_tuple_rep(edges if len(edges) > 1 else edges[0], spatial_dims)
 
 
 def summarise_volumes(volumes: pd.DataFrame, bootstrap: Bootstrap) -> pd.DataFrame:
