@@ -48,7 +48,7 @@ def find_typicality(scans: EncodedScans) -> tuple[Tensor, Tensor]:
         scans: encoded scans of a network with distributions.
     """
     assert scans.network.typicality is not None
-    return scans.network.typicality(score_scans(scans))
+    return scans.network.typicality.find_p_values(score_scans(scans))
 
 
 def fit_features(network: ICAM, features: Tensor) -> None:

@@ -49,7 +49,7 @@ class Typicality(nn.Module):
         self.least.zero_()
         self.least[: len(scores)] = self._find_parts(scores).amin(1).sort().values
 
-    def forward(self, scores: Tensor) -> tuple[Tensor, Tensor]:
+    def find_p_values(self, scores: Tensor) -> tuple[Tensor, Tensor]:
         """Return the p-values of scans, shape (B,), and the most unusual part of each, shape (B,); NaN before it is fitted.
 
         Args:
