@@ -1,5 +1,6 @@
 """What a network is given after its training: distributions of its classes, calibrated probabilities, and typical scores."""
 
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import cast
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from bundle.attribution import EncodedScans
 from bundle.attribution.density import fit_distributions
-from bundle.attribution.sources import check_whole
+from bundle.attribution.sources import check_whole, encode_attributes
 from bundle.attribution.typicality import describe_content, fit_features, score_scans
 from bundle.checkpoints import read_about, save_network
 from bundle.data.scans import without_metadata
@@ -22,6 +23,8 @@ from bundle.ranks import is_first, share_work
 
 TEMPERATURE = "temperature"  # of what is kept beside the weights: of the probabilities; only completed networks have it
 LARGEST = 20.0  # largest temperature, and the inverse of the least
+
+logger = logging.getLogger(__name__)
 
 
 class Completion:
@@ -57,10 +60,12 @@ class Completion:
         """
         about = read_about(checkpoint)
         if TEMPERATURE in about:
+            logger.info("%s is complete already", checkpoint)
             return
         temperature = self.complete(network)
         if is_first():
             save_network(path, network, about | {TEMPERATURE: temperature})
+            logger.info("The completed network: %s", path)
 
     def complete(self, network: ICAM) -> float:
         """Fit what the network has a place for: its distributions, its temperature, which is returned, and its scores."""
@@ -80,6 +85,16 @@ class Completion:
             network.typicality.set_scores(self._encode(network, self.validation, chosen, score_scans))
         return temperature
 
+    def fit_distributions(self, network: ICAM) -> None:
+        """Fit the distributions alone."""
+        assert network.distributions is not None
+        chosen, labels = choose_scans(self.train, self.num_scans, self.seed)
+        device = network.class_attributes.device
+        parts = share_work(
+            self._split(chosen), lambda batch: encode_attributes(network, self.train, batch, device, self.batch_size).values.cpu()
+        )
+        fit_distributions(network.distributions, torch.cat(parts), labels, self.seed)
+
     def _encode(
         self, network: ICAM, dataset: Dataset, indices: Sequence[int], compute: Callable[[EncodedScans], Tensor]
     ) -> Tensor:
@@ -93,8 +108,10 @@ class Completion:
             with torch.inference_mode():
                 return compute(EncodedScans(network, images.to(device), labels=labels)).clone().cpu()
 
-        batches = [indices[start : start + self.batch_size] for start in range(0, len(indices), self.batch_size)]
-        return torch.cat(share_work(batches, encode))
+        return torch.cat(share_work(self._split(indices), encode))
+
+    def _split(self, indices: Sequence[int]) -> list[Sequence[int]]:
+        return [indices[start : start + self.batch_size] for start in range(0, len(indices), self.batch_size)]
 
 
 def _describe(scans: EncodedScans) -> Tensor:
