@@ -129,7 +129,7 @@ def simulate_cohort(
 ) -> Path:
     """Write a cohort of simulated brains, or find it already written. The same arguments give the same bytes.
 
-    Test subjects on the unseen anatomy (Colin27) follow those on training anatomies.
+    Test subjects on the unseen anatomy, Colin27 where nothing is trained on it, follow those on training anatomies.
 
     Args:
         dataset_dir: Folder of the cohort.
@@ -141,7 +141,7 @@ def simulate_cohort(
         num_test: Number of test subjects on anatomies of the training set.
         num_unseen: Number of test subjects on the unseen anatomy.
         seed: Determines all subjects; a subject does not depend on how many others there are.
-        anatomies: Names of the training anatomies; None takes all that are installed, or
+        anatomies: Names of the training anatomies; None takes all that are installed but Colin27, or
             a cohort already written on any of them.
         workers: Where subjects are simulated; None for as many threads as there are cores. No setting of the cohort.
 
@@ -159,6 +159,8 @@ def simulate_cohort(
         "simulation": study.name, "version": study.version, "spatial_size": list(spatial_size), "voxel_size": voxel_size,
         "numbers": numbers, **asdict(study), "seed": seed, "anatomies": seen, "unseen_anatomies": unseen,
     }  # fmt: skip
+    if num_unseen and not unseen:
+        raise ValueError(f"num_unseen must be 0 where anatomies hold {UNSEEN_ANATOMY}, got {num_unseen}")
     if is_written(dataset_dir, settings, ignored=["anatomies"] if anatomies is None else []):
         return dataset_dir
     study.check_size(spatial_size, voxel_size)
@@ -207,11 +209,11 @@ def check_numbers(num_train: int, num_validation: int, num_test: int, num_unseen
 
 
 def _choose_anatomies(anatomies: Sequence[str] | None) -> tuple[list[str], list[str]]:
-    """Return the names of the anatomies to train on, all that are installed for None, and of the unseen ones."""
+    """Return the names of the anatomies to train on (for None: all installed ones but the unseen), and of the unseen ones."""
     installed = list_anatomies()
-    possible = [name for name in installed if not name.startswith(UNSEEN_ANATOMY)]
-    seen = possible if anatomies is None else list(anatomies)
-    wrong = [name for name in seen if name not in possible]
+    seen = [name for name in installed if not name.startswith(UNSEEN_ANATOMY)] if anatomies is None else list(anatomies)
+    wrong = [name for name in seen if name not in installed]
     if wrong or not seen:
-        raise ValueError(f"anatomies must be of {', '.join(possible)}, got {', '.join(wrong) or 'none'}")
-    return seen, [name for name in installed if name.startswith(UNSEEN_ANATOMY)]
+        raise ValueError(f"anatomies must be of {', '.join(installed)}, got {', '.join(wrong) or 'none'}")
+    unseen = [name for name in installed if name.startswith(UNSEEN_ANATOMY)]
+    return seen, unseen if not set(unseen) & set(seen) else []

@@ -74,6 +74,12 @@ def test_image_and_mask_show_the_state_of_the_label(cohort: Path, table: pd.Data
             np.testing.assert_array_equal(read_image(cohort / row["mask"]) > 0, changed)
 
 
+def test_the_unseen_anatomy_can_be_trained_on(tmp_path: Path) -> None:
+    settings = SMALL | {"anatomies": ["colin27"], "num_train": 2, "num_validation": 0, "num_test": 0, "num_unseen": 0}
+    folder = simulate_cohort(tmp_path / "colin", **settings)
+    assert set(pd.read_csv(folder / "participants.tsv", sep="\t")["anatomy"]) == {"colin27"}
+
+
 def test_unseen_anatomy_is_only_in_the_test_split(table: pd.DataFrame) -> None:
     assert table["split"].value_counts().to_dict() == {"train": 6, "validation": 2, "test": 4}
     unseen = table["anatomy"].str.startswith("colin27")
@@ -112,7 +118,8 @@ def test_folder_with_other_files_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"anatomies": ["colin27"]}, "anatomies must be of .*got colin27"),
+        ({"anatomies": ["nobody"]}, "anatomies must be of .*got nobody"),
+        ({"anatomies": ["colin27"]}, "num_unseen must be 0"),
         ({"anatomies": []}, "got none"),
         ({"num_train": -1}, "0 or more"),
         ({"spatial_size": (48,)}, "2 or 3 entries"),
