@@ -75,7 +75,7 @@ RESULTS = {  # of an entry point: key of a folder, and files that are made in it
 MADE_BY = {  # what makes the files that commands read, for those that come before it or are run alone
     "output/train/model.pt": "training-train",
     "output/mine/train/model.pt": "training-train-dataset_dir-output_dir",
-    "output/trial/train/model.pt": "training-train-dataset_dir-output_dir-key_metric-max_epochs-epoch_length",
+    "output/trial/train/model.pt": "training-train-dataset_dir-output_dir-max_epochs-epoch_length",
     "output/squares/train/model.pt": "training-train+squares-output_dir",
     "output/adni/train/model.pt": "training-train+adni-dataset_dir-output_dir",
     "output/adni/manifest.tsv": "listing-train+adni-dataset_dir-output_dir",

@@ -189,7 +189,7 @@ def test_a_key_without_a_value_is_named_unless_it_is_a_switch(options: list[str]
         ("learning_rate: 1e-4", "gives learning_rate the value '1e-4': accepted is a number, .* 1e-4 is a text in YAML"),
         ("+loss_weights: {kl: much}", "gives loss_weights#kl the value 'much': accepted is a number"),
         ("generator#channels: [8]", r"gives generator#channels the value \[8\]: accepted is a whole number, such as 24"),
-        ("key_metric: off", "gives key_metric the value False: accepted is a text, such as ncc"),
+        ("key_metric: off", "gives key_metric the value False: accepted is a text, such as auto"),
     ],
 )
 def test_a_value_of_another_kind_in_an_overlay_is_named(content: str, sentence: str, tmp_path: Path) -> None:

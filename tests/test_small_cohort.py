@@ -17,7 +17,7 @@ from bundle.checkpoints import read_about
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 SIZE = {"image_size": "[32, 32, 32]", "pixdim": "6.0", "batch_size": "2", "device": "cpu"}
-SHORT = {"max_epochs": "2", "epoch_length": "2", "classifier_batch_size": "2", "key_metric": "accuracy"}
+SHORT = {"max_epochs": "2", "epoch_length": "2", "classifier_batch_size": "2"}
 
 
 def write_clinic(folder: Path) -> None:

@@ -8,7 +8,7 @@ from bundle.training.history import History, LossBar, Readings
 from bundle.training.initialisation import initialise
 from bundle.training.phases import Phase, fit_phases
 from bundle.training.schedules import cosine_schedule
-from bundle.training.settings import check_key_metric, check_settings
+from bundle.training.settings import check_settings, choose_key_metric
 from bundle.training.trainer import EpochSeed, ICAMTrainer, Learner, train
 from bundle.training.validator import ICAMValidator, direction
 
@@ -27,8 +27,8 @@ __all__ = [
     "Provenance",
     "Readings",
     "RunState",
-    "check_key_metric",
     "check_settings",
+    "choose_key_metric",
     "cosine_schedule",
     "direction",
     "fingerprint_images",

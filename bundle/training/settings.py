@@ -9,6 +9,8 @@ from bundle.data.samplers import check_batch_size
 from bundle.training.phases import Phase, check_epochs
 from bundle.training.schedules import fit_warmup
 
+AUTO = "auto"
+
 
 def check_settings(
     phases: Sequence[Phase],
@@ -45,22 +47,25 @@ def check_settings(
         fit_warmup(warmup_iterations, max_epochs * epoch_length)
 
 
-def check_key_metric(key_metric: str, manifest: pd.DataFrame, accepted: Sequence[str] = ("ncc", "accuracy")) -> None:
-    """Refuse to choose the best network by a figure that the validation split does not give.
+def choose_key_metric(key_metric: str, manifest: pd.DataFrame, accepted: Sequence[str] = ("ncc", "agreement", "accuracy")) -> str:
+    """Return the figure of the validation that decides on the best network.
 
     Args:
-        key_metric: the figure.
+        key_metric: the figure, or `AUTO` for ncc where the validation split has lesion masks or disease maps, else agreement.
         manifest: table of the cohort.
         accepted: figures that the validation measures.
 
     Raises:
         ValueError: When it is none of these, or NCC where no validation scan has a lesion mask or disease map.
     """
-    if key_metric not in accepted:
-        raise ValueError(f"key_metric must be one of {', '.join(accepted)}, got {key_metric!r}")
     rows = manifest[manifest["split"] == "validation"]
     known = any(rows[name].notna().any() for name in ("mask", "disease_map") if name in rows)
+    if key_metric == AUTO:
+        key_metric = "ncc" if known else "agreement"
+    if key_metric not in accepted:
+        raise ValueError(f"key_metric must be one of {', '.join([AUTO, *accepted])}, got {key_metric!r}")
     if key_metric.startswith("ncc") and len(rows) and not known:
         raise ValueError(
-            f"the validation split has no lesion masks and no disease maps for key_metric {key_metric}: use accuracy"
+            f"the validation split has no lesion masks and no disease maps for key_metric {key_metric}: use agreement or {AUTO}"
         )
+    return key_metric

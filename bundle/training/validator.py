@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from bundle.attribution import EncodedScans, exemplar_maps
+from bundle.attribution.augmentation import View
 from bundle.data.parcels import lesioned_parcels, select_parcels
 from bundle.data.scans import without_metadata
 from bundle.networks import ICAM
@@ -21,8 +22,8 @@ class ICAMValidator(SupervisedEvaluator):
     """Translate each held-out scan with the attribute of a scan of the next class, and compare the map with the truth.
 
     Its output has the keys `logits` (B, K), or (B, 0) from a network without a classifier, `label` (B,), `pred` (the map),
-    `image`, `truth` (same shape as the image; constant, hence without NCC, where the cohort has no truth), `value` and
-    `predicted_value` (B,), both zero without regression.
+    `mirrored` (the map of the mirrored scan, mirrored back), `image`, `truth` (same shape as the image; constant, hence without
+    NCC, where the cohort has no truth), `value` and `predicted_value` (B,), both zero without regression.
 
     Args:
         device: where to compute.
@@ -30,6 +31,7 @@ class ICAMValidator(SupervisedEvaluator):
             `mask` and `parcel_map`, and `value`.
         network: network to validate.
         reference: what is subtracted from the translated scan, "reconstruction" or "input".
+        mirror_axis: spatial axis along which scans are mirrored, 0 for left to right.
         **kwargs: further arguments of `monai.engines.SupervisedEvaluator`, as which MONAI FL knows it.
     """
 
@@ -39,10 +41,11 @@ class ICAMValidator(SupervisedEvaluator):
         val_data_loader: DataLoader,
         network: ICAM,
         reference: str = "reconstruction",
+        mirror_axis: int = 0,
         **kwargs: Any,
     ) -> None:
         super().__init__(device, val_data_loader, network, decollate=False, **kwargs)
-        self.reference = reference
+        self.reference, self.mirror = reference, View((2 + mirror_axis,), ())
 
     def _iteration(self, engine: "ICAMValidator", batchdata: Mapping[str, Tensor]) -> dict[str, Tensor]:
         batch = {
@@ -53,8 +56,12 @@ class ICAMValidator(SupervisedEvaluator):
         image, labels = batch["image"], batch["label"]
         partner = pair_classes(labels, shift=1)
         with torch.inference_mode(), torch.autocast(engine.state.device.type, enabled=engine.amp):
-            scans = EncodedScans(engine.network.eval(), image, labels=labels)
-            maps = exemplar_maps(scans, Attributes(scans.attribute[partner]), labels[partner], engine.reference)
+            network, views = engine.network.eval(), (image, self.mirror.apply(image))
+            scans, mirrored = (EncodedScans(network, view, labels=labels) for view in views)
+            maps, mirrored_maps = (
+                exemplar_maps(each, Attributes(each.attribute[partner]), labels[partner], engine.reference)
+                for each in (scans, mirrored)
+            )
             encoder = engine.network.attribute_encoder
             logits = image.new_zeros(len(image), 0) if encoder.classifier is None else encoder.classify(scans.attribute)
             values = batch.get("value", image.new_zeros(len(image)))
@@ -63,6 +70,7 @@ class ICAMValidator(SupervisedEvaluator):
             "logits": logits.float(),
             CommonKeys.LABEL: labels,
             CommonKeys.PRED: maps.mean.float(),
+            "mirrored": self.mirror.undo(mirrored_maps.mean.float()),
             CommonKeys.IMAGE: image,
             "truth": true_change(batch, partner),
             "value": values.float(),

@@ -77,5 +77,5 @@ exclusions = pd.read_csv(folder / "output" / "manifest_exclusions.tsv", sep="\t"
 print(exclusions.iloc[:, -1].value_counts().to_string())
 
 # %%
-# The written table is a cohort: ``--dataset_dir output --key_metric accuracy`` trains on exactly these scans and
+# The written table is a cohort: ``--dataset_dir output`` trains on exactly these scans and
 # splits.

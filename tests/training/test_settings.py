@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from bundle.training import Phase, check_key_metric, check_settings
+from bundle.training import Phase, check_settings, choose_key_metric
 
 SETTINGS = {
     "phases": [Phase(1, 4, {"kl": 1.0}, {}), Phase(None, 6, {"kl": 1.0}, {"domain_class": 1.0})],
@@ -41,14 +41,15 @@ def test_settings_that_contradict_each_other_are_refused(changes: dict, message:
         check_settings(**SETTINGS | changes)
 
 
-def test_ncc_decides_only_where_the_validation_split_has_truths() -> None:
+def test_ncc_decides_where_the_validation_split_has_truths_and_else_the_agreement_of_maps() -> None:
     manifest = pd.DataFrame({"split": ["train", "validation"], "mask": ["m.nii", None]})
-    check_key_metric("accuracy", manifest)
-    check_key_metric("ncc", manifest.assign(disease_map="d.nii"))
-    with pytest.raises(ValueError, match="no lesion masks and no disease maps for key_metric ncc: use accuracy"):
-        check_key_metric("ncc", manifest)
+    assert choose_key_metric("auto", manifest) == "agreement"
+    assert choose_key_metric("auto", manifest.assign(disease_map="d.nii")) == "ncc"
+    assert choose_key_metric("accuracy", manifest) == "accuracy"
+    with pytest.raises(ValueError, match="no lesion masks and no disease maps for key_metric ncc: use agreement or auto"):
+        choose_key_metric("ncc", manifest)
 
 
 def test_a_key_metric_that_is_not_measured_is_refused_with_those_that_are() -> None:
-    with pytest.raises(ValueError, match="key_metric must be one of ncc, accuracy, got 'auc'"):
-        check_key_metric("auc", pd.DataFrame({"split": ["validation"]}), ["ncc", "accuracy"])
+    with pytest.raises(ValueError, match="key_metric must be one of auto, ncc, accuracy, got 'auc'"):
+        choose_key_metric("auc", pd.DataFrame({"split": ["validation"]}), ["ncc", "accuracy"])

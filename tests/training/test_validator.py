@@ -47,6 +47,16 @@ def test_output_is_what_exemplar_maps_give(network: ICAM, batch: dict) -> None:
     torch.testing.assert_close(compute_ncc(maps, truth), compute_ncc(expected.mean[2:], batch["mask"][2:]))
 
 
+def test_the_mirrored_map_is_that_of_the_mirrored_scans_turned_back(network: ICAM, batch: dict) -> None:
+    outputs = []
+    for image in (batch["image"], batch["image"].flip(3)):
+        validator = ICAMValidator("cpu", [{"image": image, "label": batch["label"]}], network, mirror_axis=1)
+        validator.run()
+        outputs.append(validator.state.output)
+    torch.testing.assert_close(outputs[0]["mirrored"], outputs[1]["pred"].flip(3))
+    assert not torch.allclose(outputs[0]["mirrored"], outputs[0]["pred"])
+
+
 def test_a_network_without_a_classifier_gives_maps_and_no_logits(make_network, batch: dict) -> None:
     validator = ICAMValidator("cpu", [batch], make_network(classification=False))
     validator.run()
