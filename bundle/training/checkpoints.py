@@ -25,7 +25,11 @@ from bundle.records import check_settings, compute_fingerprint
 from bundle.training.phases import has_whole_objective, name_phase
 
 REPLACED = {"dataset_dir": "images"}  # settings of earlier versions, and those in their place: an old state has neither checked
-ADDED = {"store_dtype": "float32", "class_names": None}  # absent in earlier versions; their value then, if known
+ADDED = {
+    "store_dtype": "float32",
+    "class_names": None,
+    "scans_per_class": "None",
+}  # absent in earlier versions; their value then, if known
 BLOCK = 4096  # bytes
 
 logger = logging.getLogger(__name__)
