@@ -61,9 +61,9 @@ def test_required_keys_are_checked_and_the_others_kept(tmp_path: Path) -> None:
         datalist(manifest, "validation", required=["age"])
 
 
-def test_as_many_scans_of_each_class_as_wanted_are_drawn_and_fewer_are_among_them(tmp_path: Path) -> None:
-    rows = [f"s{i}\t{int(i < 6)}\ttrain\ta.nii" for i in range(20)]
-    manifest = read_manifest(_write(tmp_path, *rows))
+def test_as_many_scans_of_each_class_as_wanted_are_drawn_and_fewer_are_among_them() -> None:
+    rows = [{"participant_id": f"s{i}", "label": int(i < 6), "split": "train", "image": f"{i}.nii"} for i in range(20)]
+    manifest = pd.DataFrame(rows)
     drawn = {n: datalist(manifest, "train", scans_per_class=n) for n in (3, 8)}
     assert [item["label"] for item in drawn[8]].count(1) == 6 and [item["label"] for item in drawn[8]].count(0) == 8
     assert all(item in drawn[8] for item in drawn[3]) and len(drawn[3]) == 6
