@@ -17,6 +17,7 @@ KINDS = ("rigid", "affine")
 NUM_BINS = 50
 EDGE = 2.0  # mm, of the voxels that scans are compared on; smaller where the finest level is
 TOLERANCE = 1e-3  # of the number of voxels that are averaged
+DECIMALS = 9  # of a transform: those of SimpleITK differ from run to run by 1e-13, which would change bytes of maps
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ class Registration:
         """
         forward = self.align(earlier, later, start)
         backward = self.align(later, earlier, None if start is None else np.linalg.inv(start))
-        return average(forward, np.linalg.inv(backward))
+        return average(forward, np.linalg.inv(backward)).round(DECIMALS)
 
 
 def _coarsen(scan: Volume, edge: float) -> tuple[sitk.Image, sitk.Image]:

@@ -18,7 +18,7 @@ from bundle.files import write_atomically, write_nifti, write_table
 from bundle.ranks import run_once
 from bundle.records import compute_fingerprint, read_record, write_record
 from bundle.registration.alignment import Registration
-from bundle.registration.differences import Diagnostics, check_sigmas, subtract_scans
+from bundle.registration.differences import Diagnostics, check_settings, subtract_scans
 from bundle.registration.pairs import Pair, list_files, list_pairs
 from bundle.registration.volumes import read_brain
 from bundle.workers import KILLED, Workers
@@ -40,6 +40,7 @@ def complete_disease_maps(
     registration: Registration | None = None,
     bias_sigma: float | None = 25.0,
     smoothing: float = 2.0,
+    shrinkage: float = 2.0,
     min_correlation: float = 0.7,
     max_scaling: float = 0.1,
     workers: Workers | None = None,
@@ -61,6 +62,7 @@ def complete_disease_maps(
         registration: Registration of two scans; None for `Registration()`.
         bias_sigma: Smoothness of the ratio of the bias fields in mm; None where only the gain differs.
         smoothing: Standard deviation of the Gaussian that maps are smoothed by, in mm; 0 for none.
+        shrinkage: Noise power that smoothed maps are shrunk by, in multiples of its estimate; 0 for none.
         min_correlation: Least correlation of registered scans inside the brain; pairs below it are left out.
         max_scaling: Largest relative difference of the brains' edges; pairs above it are left out.
         workers: Where pairs are computed; None for this process alone.
@@ -72,12 +74,14 @@ def complete_disease_maps(
         FileNotFoundError: When a scan is absent.
         ValueError: When a setting is out of range, or a pair's other scan is not in the manifest or names another.
     """
-    check_sigmas(bias_sigma, smoothing)
+    check_settings(bias_sigma, smoothing, shrinkage)
     pairs = list_pairs(manifest, splits)
     if not pairs:
         return manifest
     check_files((file for pair in pairs for row in pair for file in list_files(row)), "the manifest")
-    settings = {"registration": registration or Registration(), "bias_sigma": bias_sigma, "smoothing": smoothing}
+    settings = {
+        "registration": registration or Registration(), "bias_sigma": bias_sigma, "smoothing": smoothing, "shrinkage": shrinkage,
+    }  # fmt: skip
     compute = partial(_compute_pair, cache_dir=Path(cache_dir), settings=settings)
     maps = run_once(
         lambda: _compute_maps(pairs, compute, Path(cache_dir) / TABLE, min_correlation, max_scaling, workers or Workers(0))

@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 
 from bundle.data.geometry import list_voxels, to_world
 from bundle.registration import Registration, Volume, subtract_scans
-from bundle.registration.differences import smooth_inside
+from bundle.registration.differences import smooth_difference, smooth_inside
 from bundle.registration.transforms import measure_motion
 from bundle.simulation.anatomies import load_anatomy
 from bundle.simulation.deformations import integrate_velocity, make_grid, sample_at
@@ -56,6 +57,14 @@ def test_repeat_scans_have_nearly_no_difference(phantom, motion: np.ndarray, con
 
 
 @pytest.mark.slow
+def test_repeat_scans_keep_less_than_a_fifth_of_a_map_that_is_shrunk(phantom, motion: np.ndarray) -> None:
+    settings = {"smoothing": 4.0, "shrinkage": 2.0, **FAST}
+    later = (phantom.scan(motion, change=change, noise=18, turn=10, gain=1.2, bias=0.1, seed=1) for change in (0, DROP))
+    repeat, converted = (subtract_scans(phantom.scan(noise=15), scan, **settings).on_earlier for scan in later)
+    assert np.abs(repeat).mean() < 0.2 * np.abs(converted).mean()
+
+
+@pytest.mark.slow
 def test_a_scan_and_itself_have_no_difference(phantom) -> None:
     scan = phantom.scan(noise=15)
     difference = subtract_scans(scan, scan, **FAST)
@@ -89,9 +98,65 @@ def test_smoothing_is_a_gaussian_that_reads_the_inside_only() -> None:
     np.testing.assert_array_equal(smooth_inside(np.ones(inside.shape), inside, 0.0), inside)
 
 
+SIZES = pytest.mark.parametrize("size", [(96, 96), (32, 36, 32)])
+
+
+@SIZES
+def test_noise_alone_leaves_nearly_nothing(size: tuple[int, ...]) -> None:
+    noise, inside = np.random.default_rng(0).normal(0, 20, size), np.ones(size, dtype=bool)
+    smooth, shrunk = (smooth_difference(noise, inside, 0.8, 2.0, shrinkage) for shrinkage in (0, 2))
+    assert np.abs(shrunk).mean() < 0.1 * np.abs(smooth).mean()
+
+
+@SIZES
+def test_change_is_kept_and_lies_nearer_to_the_exact_one(size: tuple[int, ...]) -> None:
+    places = np.stack(np.meshgrid(*map(np.arange, size), indexing="ij")) - np.reshape(size, (-1, *[1] * len(size))) / 2
+    exact = -80 * np.exp(-(places**2).sum(0) / (2 * 3.0**2))
+    noisy, inside = exact + np.random.default_rng(0).normal(0, 20, size), np.ones(size, dtype=bool)
+    smooth, shrunk = (smooth_difference(noisy, inside, 0.8, 2.0, shrinkage) for shrinkage in (0, 2))
+    strong = exact < exact.min() / 2
+    assert shrunk[strong].mean() / smooth[strong].mean() == pytest.approx(1, abs=0.1)
+    assert np.square(shrunk - exact).mean() < 0.5 * np.square(smooth - exact).mean()
+    assert correlate(shrunk, exact, inside) > correlate(smooth, exact, inside)
+
+
+@SIZES
+def test_share_that_is_kept_is_that_of_wiener(size: tuple[int, ...]) -> None:
+    """Smoothing leaves 50 of 50 +- 100 from voxel to voxel; the ratio of noise powers is that of a continuous Gaussian."""
+    sigma, shrinkage = 1.5, 3.0
+    image = 50.0 + 100.0 * (-1) ** np.indices(size).sum(0)
+    squares, centre = (2 * np.sqrt(np.pi) * sigma) ** -len(size), (np.sqrt(2 * np.pi) * sigma) ** -len(size)
+    kept = 1 - shrinkage * squares / (1 - 2 * centre + squares) * 100**2 / 50**2
+    found = smooth_difference(image, np.ones(size, dtype=bool), sigma, 2.0, shrinkage)
+    middle = tuple(slice(size // 3, -size // 3) for size in size)
+    np.testing.assert_allclose(found[middle], 50 * max(kept, 0), rtol=2e-3)
+
+
+@SIZES
+def test_without_shrinkage_or_smoothing_nothing_is_shrunk(size: tuple[int, ...]) -> None:
+    image, inside = np.random.default_rng(0).normal(0, 20, size), np.ones(size, dtype=bool)
+    np.testing.assert_allclose(smooth_difference(image, inside, 0.8, 2.0, 0.0), gaussian_filter(image, 0.8), atol=1e-4)
+    np.testing.assert_array_equal(smooth_difference(image, inside, 0.0, 2.0, 2.0), image)
+    np.testing.assert_array_equal(smooth_difference(0 * image, inside, 0.8, 2.0, 2.0), 0 * image)
+
+
+@SIZES
+def test_shrinking_depends_on_neither_sign_nor_unit_nor_what_is_outside(size: tuple[int, ...]) -> None:
+    image, inside = np.random.default_rng(0).normal(0, 20, size), np.ones(size, dtype=bool)
+    inside[:8] = False
+    shrunk = smooth_difference(image, inside, 0.8, 2.0, 1.0)
+    assert shrunk.any() and not shrunk[~inside].any()
+    np.testing.assert_allclose(smooth_difference(-3 * image, inside, 0.8, 2.0, 1.0), -3 * shrunk, atol=1e-4)
+    np.testing.assert_array_equal(smooth_difference(np.where(inside, image, 999), inside, 0.8, 2.0, 1.0), shrunk)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
-    [({"bias_sigma": 0.0}, "bias_sigma must be above 0 mm"), ({"smoothing": -1.0}, "smoothing must be 0 mm or more, got -1")],
+    [
+        ({"bias_sigma": 0.0}, "bias_sigma must be above 0 mm"),
+        ({"smoothing": -1.0}, "smoothing must be 0 mm or more, got -1"),
+        ({"shrinkage": -1.0}, "shrinkage must be 0 or more times the noise power, got -1"),
+    ],
 )
 def test_wrong_setting_is_refused(phantom, settings: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
