@@ -7,12 +7,21 @@ import os
 import re
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from bundle import CONFIGS
-from bundle.command_line.commands import COMMANDS, Command, Option, build_arguments, read_number, read_setting, write_command
+from bundle import CONFIGS, SHIPPED
+from bundle.command_line.commands import (
+    COMMANDS,
+    NETWORK,
+    Command,
+    Option,
+    build_arguments,
+    read_number,
+    read_setting,
+    write_command,
+)
 from bundle.overlays import find_overlay
 
 LEVELS = ("participant", "group")
@@ -115,6 +124,7 @@ def run_bids_app(words: Sequence[str]) -> int:
         hint = f"; did you mean {near[0]}?" if near else ""
         accepted = f"accepted are {', '.join(COMMANDS)}, and BIDS_DIR OUTPUT_DIR {{{','.join(LEVELS)}}}"
         raise ValueError(f"{words[0]} is neither a command nor a folder: {accepted}{hint}")
+    words = [word.replace("_", "-") if re.fullmatch(r"--\w+", word) else word for word in words]  # of earlier BIDS apps
     given = build_bids_parser().parse_args(words)
     from bundle.command_line import bids_app  # it needs what takes seconds to import
 
@@ -149,10 +159,10 @@ def build_bids_parser() -> Parser:
     parser.add_argument("level", choices=LEVELS, help="what to do, below")
     for kind in ("participant", "session"):
         text = f"labels of the {kind}s, with or without their prefix; all when none is given"
-        parser.add_argument(f"--{kind}-label", f"--{kind}_label", nargs="+", metavar="LABEL", help=text)
-    parser.add_argument("--n-procs", "--n_procs", type=read_number(1), metavar="NUMBER", default="1", help="sessions at once")
+        parser.add_argument(f"--{kind}-label", nargs="+", metavar="LABEL", help=text)
+    parser.add_argument("--n-procs", type=read_number(1), metavar="NUMBER", default="1", help="sessions at once")
     text = "do not look at dataset_description.json"
-    parser.add_argument("--skip-bids-validation", "--skip_bids_validation", action="store_true", help=text)
+    parser.add_argument("--skip-bids-validation", action="store_true", help=text)
     explain = COMMANDS["explain"]
     own = ("dataset_dir", "output_dir", "split", "num_workers")
     add_options(parser, explain, [option for option in explain.options if option.key not in own])
@@ -173,25 +183,32 @@ def add_options(parser: Parser, command: Command, options: Sequence[Option]) -> 
             settings |= {"action": "store_const", "const": "True"}
         else:
             settings |= {"type": option.read, "metavar": option.metavar or option.flag, "nargs": "+" if option.several else None}
-        if option.flag.startswith("--"):
-            parser.add_argument(option.flag, dest=option.key, required=option.required, **settings)
-        else:
+        if not option.flag.startswith("--"):
             parser.add_argument(option.key, **settings)
+            continue
+        action = parser.add_argument(option.flag, dest=option.key, required=option.required, **settings)
+        if option.flag == NETWORK.flag:
+            complete(action, lambda prefix, **_: [*SHIPPED, *list_files(prefix)])
     text = "further config file, or the name of one of the bundle, such as volumes; may be given again"
     config = parser.add_argument("--config", action="append", default=[], metavar="FILE", help=text)
     text = "any other key of the configs; may be given again, and counts more than an option"
     setting = parser.add_argument("--set", action="append", default=[], type=read_setting, metavar="KEY=VALUE", help=text)
     parser.add_argument("--print", action="store_true", help="print the command of MONAI's bundle, and do not run it")
-    for action, complete in ((config, list_overlays), (setting, lambda **_: list_keys(command))):
-        action.completer = complete  # type: ignore[attr-defined]  # argcomplete looks for it there
+    overlays = [str(path.relative_to(CONFIGS).with_suffix("")) for path in CONFIGS.rglob("*.yaml")]
+    complete(config, lambda prefix, **_: [*overlays, *list_files(prefix)])
+    complete(setting, lambda **_: list_keys(command))
 
 
-def list_overlays(prefix: str, **_: Any) -> list[str]:
-    """Return the names of the bundle's config files, and files, that may follow --config."""
+def complete(action: argparse.Action, list_values: Callable[..., list[str]]) -> None:
+    """Have the values of an option completed in the shell."""
+    action.completer = list_values  # type: ignore[attr-defined]  # where argcomplete looks for it
+
+
+def list_files(prefix: str) -> list[str]:
+    """Return the files whose names begin as what was typed."""
     from argcomplete.completers import FilesCompleter
 
-    own = [str(path.relative_to(CONFIGS).with_suffix("")) for path in CONFIGS.rglob("*.yaml")]
-    return [*own, *FilesCompleter(["yaml", "json"])(prefix)]
+    return list(FilesCompleter()(prefix))
 
 
 def list_keys(command: Command) -> list[str]:

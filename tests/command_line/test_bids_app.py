@@ -2,7 +2,10 @@
 
 import csv
 import json
+import subprocess
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from documentation import ROOT
@@ -10,7 +13,7 @@ from processes import run_python
 from tiny_scans import TINY, make_affine, save_scan
 from tiny_trained_network import build_trained_network
 
-from bundle.command_line import main
+from bundle.command_line import bids_app, main
 
 SESSIONS = ("sub-01/ses-M00", "sub-01/ses-M12", "sub-02")
 
@@ -82,8 +85,22 @@ def read_files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
+@pytest.fixture
+def forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs are forked from a process that has imported MONAI, which takes seconds."""
+
+    def run(words: list[str], stdout: Any, **_: Any) -> subprocess.CompletedProcess:
+        done = run_python(words[1:], ROOT)
+        stdout.write(done.stdout)
+        return done
+
+    monkeypatch.setattr(bids_app, "subprocess", SimpleNamespace(run=run, STDOUT=None))
+
+
 @pytest.mark.slow
-def test_participants_one_by_one_give_what_one_run_gives(dataset: Path, tmp_path: Path) -> None:
+def test_participants_one_by_one_give_what_one_run_gives(
+    dataset: Path, tmp_path: Path, forked: None, capsys: pytest.CaptureFixture[str]
+) -> None:
     build_trained_network(tmp_path, 3)
     keys = {key.replace("::", "#"): value for key, value in TINY.items()} | {"spatial_dims": 3, "image_size": "[32,32,32]"}
     (tmp_path / "tiny.yaml").write_text("plane: null\ncheck_brains: false\n")
@@ -91,8 +108,7 @@ def test_participants_one_by_one_give_what_one_run_gives(dataset: Path, tmp_path
     options += ["--network", tmp_path / "model.pt", "--config", tmp_path / "tiny.yaml", "--device", "cpu"]
 
     def run(*words: object) -> tuple[int, str]:
-        done = run_python(["-m", "bundle", dataset, tmp_path / "maps", *words], ROOT)
-        return done.returncode, done.stdout
+        return main([*map(str, (dataset, tmp_path / "maps", *words))]), capsys.readouterr().out
 
     for label in ("01", "02"):
         status, text = run("participant", "--participant-label", label, *options)

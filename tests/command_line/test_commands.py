@@ -16,7 +16,7 @@ from tiny_trained_network import build_trained_network, save_scans
 
 from bundle.command_line import main
 from bundle.command_line.commands import COMMANDS
-from bundle.command_line.main import build_parser
+from bundle.command_line.main import BIDS_EPILOG, build_bids_parser, build_parser
 from bundle.guards import check_overrides
 
 VALUES = {"NUMBER": "3", "FOLDER": "folder", "FILE": "network.pt", "NAME": "cpu"}
@@ -215,3 +215,13 @@ def test_the_command_and_monais_bundle_give_the_same_bytes(tmp_path: Path) -> No
 def test_every_command_has_the_options_that_all_have() -> None:
     for parser in build_parser()[1].values():
         assert {"--config", "--set", "--print", "--help"} <= parser._option_string_actions.keys()
+
+
+def test_the_examples_of_page_and_bids_app_are_accepted(folder: Path) -> None:
+    (folder / "bids").mkdir()
+    texts = [(ROOT / "docs" / "command_line.md").read_text(), BIDS_EPILOG]
+    lines = [line for text in texts for line in re.findall(r"^ +icam (.+)$", text, flags=re.MULTILINE)]
+    assert len(lines) >= 5
+    for name, *words in map(shlex.split, lines):
+        parser = build_parser()[1][name] if name in COMMANDS else build_bids_parser()
+        assert parser.parse_args(words if name in COMMANDS else [name, *words])
