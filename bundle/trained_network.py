@@ -24,6 +24,7 @@ from bundle.guards import read_configs, suggest
 from bundle.inference.datasets import FAILURE, attempt
 from bundle.inference.explained_scans import list_warnings
 from bundle.networks import ICAM
+from bundle.overlays import find_overlay
 from bundle.renaming import is_path, quote
 
 SETTINGS = (  # keys of `configs/inference.yaml` that a call may change beside its arguments
@@ -188,15 +189,7 @@ def load(checkpoint: str | Path = "lesions", overlays: Sequence[str | Path] = ()
     if not path.exists():
         raise FileNotFoundError(f"checkpoint {checkpoint} does not exist: give a file, or one of {', '.join(SHIPPED)}")
     changes: dict[str, Any] = {"checkpoint": str(path)} | ({} if device is None else {"device": device})
-    return TrainedNetwork([CONFIGS / "inference.yaml", *map(_find_overlay, overlays or own)], changes)
-
-
-def _find_overlay(name: str | Path) -> Path:
-    """Return the path of an overlay: a file, or the name of one that comes with the bundle."""
-    for path in (Path(name).expanduser(), CONFIGS / f"{name}.yaml"):
-        if path.is_file():
-            return path
-    raise FileNotFoundError(f"overlay {name} does not exist: give a config file, or the name of one in {CONFIGS}")
+    return TrainedNetwork([CONFIGS / "inference.yaml", *map(find_overlay, overlays or own)], changes)
 
 
 def _warn(item: dict[str, Any], path: str | Path, name: str) -> None:

@@ -1,0 +1,269 @@
+"""The table of commands: the config files of each, its entry point, and the key that each of its options stands for."""
+
+import argparse
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from bundle import SHIPPED
+from bundle.overlays import find_overlay
+
+MARKS = ("$", "@", "%")  # a config computes values that begin so: a file or folder of such a name is called ./NAME
+NAMES = ", ".join(SHIPPED)
+
+
+class Option(NamedTuple):
+    """An option of a command.
+
+    Attributes:
+        flag: its name, such as --samples, or that of an argument without one, such as SCANS.
+        key: key of the configs that it stands for.
+        help: what it is, for people.
+        read: checks what is given and returns it as the value of the key; None for an option without a value, which is True.
+        metavar: word for the value in the help.
+        several: whether it takes several values, which are a list.
+        required: whether it must be given.
+    """
+
+    flag: str
+    key: str
+    help: str
+    read: Callable[[str], str] | None
+    metavar: str = ""
+    several: bool = False
+    required: bool = False
+
+
+class Command(NamedTuple):
+    """A command, such as `icam explain`.
+
+    Attributes:
+        help: what it does, in a few words.
+        description: the same in a few sentences.
+        example: its arguments in an example.
+        files: config files, by their names in the bundle.
+        entry: entry point of the configs; empty for their first one.
+        options: what people need; everything else is a key, `--set KEY=VALUE`.
+    """
+
+    help: str
+    description: str
+    example: str
+    files: tuple[str, ...]
+    entry: str
+    options: tuple[Option, ...]
+
+
+def read_path(text: str) -> str:
+    """Return the name of a file or folder such that a config takes it for one."""
+    if not text:
+        raise argparse.ArgumentTypeError("accepted is the name of a file or folder, got nothing")
+    return f"./{text}" if text.startswith(MARKS) else text
+
+
+def read_source(text: str) -> str:
+    """Return the name of what is there."""
+    if not Path(text).expanduser().exists():
+        raise argparse.ArgumentTypeError(f"{text} does not exist: accepted are a scan, a folder of scans or in BIDS, and a table")
+    return read_path(text)
+
+
+def read_file(text: str) -> str:
+    """Return the name of the file of a trained network."""
+    if not Path(text).expanduser().is_file():
+        raise argparse.ArgumentTypeError(f"{text} is no file: accepted is a trained network, such as output/train/model.pt")
+    return read_path(text)
+
+
+def read_design(text: str) -> str:
+    """Return the name of a network that comes with the bundle."""
+    if text not in SHIPPED:
+        hint = "; to start from a trained network: --init-from FILE" if Path(text).exists() else ""
+        raise argparse.ArgumentTypeError(f"accepted are {NAMES}, got {text}{hint}")
+    return text
+
+
+def read_network(text: str) -> str:
+    """Return the name of a network that comes with the bundle, or of the file of a trained one."""
+    if text in SHIPPED or Path(text).expanduser().is_file():
+        return text if text in SHIPPED else read_path(text)
+    example = "the file of a trained network, such as output/train/model.pt"
+    raise argparse.ArgumentTypeError(f"accepted are {NAMES}, and {example}, got {text}")
+
+
+def read_number(least: int) -> Callable[[str], str]:
+    """Return what reads whole numbers from a least one on."""
+
+    def read(text: str) -> str:
+        if not re.fullmatch(r"[0-9]+", text) or int(text) < least:
+            raise argparse.ArgumentTypeError(f"accepted is a whole number of at least {least}, got {text}")
+        return str(int(text))
+
+    return read
+
+
+def read_word(text: str) -> str:
+    """Return a text that the config checks itself."""
+    if not re.fullmatch(r"\w[\w:.*-]*", text):
+        raise argparse.ArgumentTypeError(f"accepted is a name, got {text!r}")
+    return text
+
+
+SCANS = Option("SCANS", "dataset_dir", "scan, folder with scans at any depth, BIDS dataset, or table with the column image",
+               read_source)  # fmt: skip
+COHORT = Option("--cohort", "dataset_dir", "folder with scans and their table; absent: a cohort is simulated there", read_path,
+                "FOLDER")  # fmt: skip
+OUTPUT = Option("--output", "output_dir", "folder for the results", read_path, "FOLDER")
+NETWORK = Option("--network", "checkpoint", f"{NAMES}, which come with the bundle, or the file of a trained network; lesions"
+                 " when none is given", read_network, "NAME")  # fmt: skip
+SAMPLES = Option("--samples", "num_samples", "draws for each map; more are slower and smoother",
+                 read_number(1), "NUMBER")  # fmt: skip
+SEED = Option("--seed", "seed", "number that fixes what is drawn", read_number(0), "NUMBER")
+DEVICE = Option("--device", "device", "where to compute, such as cpu or cuda:0; the GPU when there is one", read_word, "NAME")
+WORKERS = Option("--workers", "num_workers", "processes that work at the same time", read_number(0), "NUMBER")
+EVALUATION = (COHORT, NETWORK, OUTPUT, SAMPLES, SEED, DEVICE)
+
+COMMANDS: dict[str, Command] = {
+    "explain": Command(
+        "classes and attribution maps of scans",
+        "Classify scans, and show for each what would turn it into a scan of another class. A scan that cannot be read is named"
+        " and left out; the exit status is then 1. The same command goes on where it was stopped.",
+        "scans --network conversion --output maps",
+        ("inference",),
+        "",
+        (
+            SCANS, NETWORK, OUTPUT, SAMPLES,
+            Option("--target", "target", "class that all scans are translated to; the most likely other one when none is given",
+                   read_number(0), "NUMBER"),
+            Option("--prepare", "prepare", "the scans are whole heads: extract the brain and align it first; maps lie on heads",
+                   None),
+            Option("--split", "split", "rows of the table to take: train, validation or test; all when none is given", read_word,
+                   "NAME"),
+            SEED, DEVICE, WORKERS,
+        ),
+    ),
+    "train": Command(
+        "train a network",
+        "Train a network on a cohort, or on simulated lesions when there is none. The best network goes to train/model.pt in the"
+        " output folder. The same command goes on where it was stopped.",
+        "--cohort my_cohort --output output/mine",
+        ("train",),
+        "training",
+        (
+            COHORT,
+            Option("--network", "network", f"design of the network, as in {NAMES}: slices for lesions, volumes for the others",
+                   read_design, "NAME"),
+            OUTPUT,
+            Option("--epochs", "max_epochs", "length of the training", read_number(1), "NUMBER"),
+            Option("--init-from", "init_from", "file of a trained network to start from", read_file, "FILE"),
+            SEED, DEVICE,
+        ),
+    ),
+    "evaluate": Command(
+        "how good classes and maps are",
+        "Measure classes and maps of a trained network on the test scans of a cohort. Tables go to eval in the output folder.",
+        "--cohort my_cohort --network output/mine/train/model.pt --output output/mine",
+        ("train", "evaluate"),
+        "evaluation",
+        EVALUATION,
+    ),
+    "report": Command(
+        "page with results and pictures",
+        "Evaluate a trained network and write a page with figures, maps and learning curves: report/index.html in the"
+        " output folder.",
+        "--cohort my_cohort --network output/mine/train/model.pt --output output/mine",
+        ("train", "evaluate"),
+        "report",
+        EVALUATION,
+    ),
+    "prepare": Command(
+        "from whole heads to a cohort",
+        "Bring scans as the scanner gave them into the form that networks take: brain without skull, bias field corrected,"
+        " aligned with MNI152. Look at overview.html in the output folder afterwards.",
+        "heads --output prepared --workers 4",
+        ("prepare",),
+        "",
+        (SCANS, OUTPUT, WORKERS),
+    ),
+    "list": Command(
+        "what is in a cohort",
+        "Count participants, scans, ages and sexes of a cohort by split and class, and write its table, without reading images.",
+        "--cohort adni_bids --config data/adni --output output/adni",
+        ("train",),
+        "listing",
+        (COHORT._replace(read=read_source, required=True, help="folder with scans and their table"), OUTPUT),
+    ),
+    "benchmark": Command(
+        "compare methods",
+        "Train and score ICAM, its ablations and other methods on one cohort. It takes hours; the same command goes on where it"
+        " was stopped. Run it in the root of the repository.",
+        "--methods icam resnet --output output/benchmark",
+        ("benchmark",),
+        "benchmark",
+        (
+            COHORT, OUTPUT,
+            Option("--methods", "only", "names of the methods; all when nothing is given", read_word, "NAME", several=True),
+            Option("--jobs", "num_jobs", "runs at the same time", read_number(1), "NUMBER"),
+        ),
+    ),
+}  # fmt: skip
+
+
+def read_setting(text: str) -> tuple[str, str]:
+    """Return key and value of KEY=VALUE."""
+    key, sign, value = text.partition("=")
+    if not sign or not re.fullmatch(r"\w[\w#:]*", key):
+        raise argparse.ArgumentTypeError(f"accepted is KEY=VALUE, such as batch_size=4, got {text}")
+    if key in ("config_file", "run_id"):
+        raise argparse.ArgumentTypeError(f"{key} is none of the config's keys: config files are given by --config")
+    return key, value
+
+
+def build_arguments(
+    command: Command, given: Mapping[str, str | list[str] | None], configs: Sequence[str], settings: Mapping[str, str]
+) -> list[str]:
+    """Return the arguments of `python -m monai.bundle` that a command stands for.
+
+    Args:
+        command: the command.
+        given: value of the key of each of its options; absent or None for those that are not given.
+        configs: further config files, files or names of those of the bundle.
+        settings: further keys, which count where an option gives the same key.
+
+    Raises:
+        FileNotFoundError: When there is no such config file.
+        ValueError: When the name of one has a comma or a quote.
+    """
+    names, keys = list(command.files), dict[str, str]()
+    for option in command.options:
+        value = given.get(option.key)
+        if option.flag == NETWORK.flag and value in SHIPPED:
+            names += SHIPPED[str(value)][1]
+        elif value is not None:
+            keys[option.key] = value if isinstance(value, str) else str(value).replace(" ", "")
+    files = [show_path(find_overlay(name)) for name in [*names, *configs]]
+    if any(mark in file for file in files for mark in ",'\""):
+        raise ValueError(f"--config: names without commas and quotes are accepted, got {files[-1]}")
+    arguments = ["run", *([command.entry] if command.entry else []), "--config_file"]
+    arguments.append(files[0] if len(files) == 1 else f"[{','.join(map(repr, files))}]")
+    for key, value in {**keys, **settings}.items():
+        arguments += [f"--{key}={value}"] if value.startswith("-") else [f"--{key}", value]
+    return arguments
+
+
+def show_path(path: Path) -> str:
+    """Return a path as it is written from the current folder, where it lies below it."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
+def write_command(arguments: Sequence[str]) -> str:
+    """Return the command line of `python -m monai.bundle`, for a shell."""
+    return " ".join(["python -m monai.bundle", *map(_quote, arguments)])
+
+
+def _quote(word: str) -> str:
+    """Return a word for a shell, in double quotes where they are enough, as the pages write lists."""
+    if re.fullmatch(r"[\w@%+=:,./#-]+", word) and not word.startswith("#"):
+        return word
+    return f'"{word}"' if not re.search(r'["$`\\!]', word) else "'" + word.replace("'", "'\"'\"'") + "'"

@@ -1,0 +1,219 @@
+"""Reading the command line of `icam`, and running what it stands for."""
+
+import argparse
+import difflib
+import json
+import os
+import re
+import sys
+import textwrap
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from bundle import CONFIGS, SHIPPED
+from bundle.command_line.commands import (
+    COMMANDS,
+    NETWORK,
+    Command,
+    Option,
+    build_arguments,
+    read_number,
+    read_setting,
+    write_command,
+)
+from bundle.overlays import find_overlay
+
+LEVELS = ("participant", "group")
+DESCRIPTION = "Classify brain scans, and map what would turn each into a scan of another class. For research only."
+EPILOG = """The form of BIDS apps:
+  icam BIDS_DIR OUTPUT_DIR {participant,group} [--participant-label LABEL ...]
+  icam BIDS_DIR OUTPUT_DIR participant --help
+
+Each command prints the command of MONAI's bundle that it stands for, and runs it. Completion in bash and zsh:
+  eval "$(register-python-argcomplete icam)"
+"""
+BIDS_DESCRIPTION = "Explain the participants of a BIDS dataset, a run a session; then collect their tables."
+BIDS_EPILOG = """participant  explains the scans of the participants into OUTPUT_DIR/sub-*/ses-*; the same command goes
+             on where it was stopped; several may run at once, one for each participant, such as the jobs of an array
+group        collects predictions.csv of all participants into one table, OUTPUT_DIR/predictions.csv; it computes nothing
+
+Example:
+  icam bids maps participant --participant-label 01 02 --network conversion
+  icam bids maps group
+"""
+
+
+class Formatter(argparse.RawDescriptionHelpFormatter):
+    """Help with the lines of examples as they are, and room for the names of options."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=26, width=100)
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        """End the program."""
+        message = re.sub(r"^argument ", "", message)
+        self.exit(2, f"Error: {message} (see {self.prog} --help)\n")
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Return what is given; refuse what is not accepted, with what was probably meant."""
+        given, rest = self.parse_known_args(args, namespace)
+        if rest:
+            flags = [flag for action in self._actions for flag in action.option_strings if flag.startswith("--")]
+            name = rest[0].partition("=")[0]
+            near = difflib.get_close_matches(name.replace("_", "-"), flags, n=1)
+            hint = f"; did you mean {near[0]}?" if near else f": accepted are {', '.join(flags)}"
+            if name.startswith("--") and not near:
+                hint = f"; a key of the configs is given as --set {name.removeprefix('--')}=VALUE"
+            self.error(f"{rest[0]} is not accepted{hint}")
+        return given
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what a command line says.
+
+    Args:
+        arguments: its words after `icam`; None for those of this process.
+
+    Returns:
+        The exit status, unless this process becomes the one of MONAI's bundle.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if "_ARGCOMPLETE" in os.environ:  # the shell asks for what may come next
+        import argcomplete
+
+        typed = os.environ.get("COMP_LINE", "").split()[1:]
+        is_bids = is_bids_app(typed) and (len(typed) > 1 or os.environ["COMP_LINE"].endswith(" "))
+        argcomplete.autocomplete(build_bids_parser() if is_bids else build_parser()[0])
+    try:
+        if is_bids_app(words):
+            return run_bids_app(words)
+        parser, commands = build_parser()
+        if not words or words[0].startswith("-"):
+            parser.parse_args(words)
+            parser.print_help()
+            return 0 if words else 2
+        return run_command(words[0], commands[words[0]].parse_args(words[1:]))
+    except (ValueError, OSError) as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 2
+
+
+def is_bids_app(words: Sequence[str]) -> bool:
+    """Return whether a command line has the form of BIDS apps: it does not begin with a command."""
+    return bool(words) and words[0] not in COMMANDS and (not words[0].startswith("-") or any(word in LEVELS for word in words))
+
+
+def run_command(name: str, given: argparse.Namespace) -> int:
+    """Run a command by MONAI's bundle in place of this process, or print what would be run."""
+    arguments = build_arguments(COMMANDS[name], vars(given), given.config, dict(given.set))
+    print(write_command(arguments), file=sys.stdout if given.print else sys.stderr, flush=True)
+    if given.print:
+        return 0
+    os.execv(sys.executable, [sys.executable, "-m", "monai.bundle", *arguments])
+
+
+def run_bids_app(words: Sequence[str]) -> int:
+    """Run one level of the BIDS app."""
+    if not any(word in (*LEVELS, "-h", "--help", "--version") for word in words) and not Path(words[0]).is_dir():
+        near = difflib.get_close_matches(words[0], COMMANDS, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        accepted = f"accepted are {', '.join(COMMANDS)}, and BIDS_DIR OUTPUT_DIR {{{','.join(LEVELS)}}}"
+        raise ValueError(f"{words[0]} is neither a command nor a folder: {accepted}{hint}")
+    words = [word.replace("_", "-") if re.fullmatch(r"--\w+", word) else word for word in words]  # of earlier BIDS apps
+    given = build_bids_parser().parse_args(words)
+    from bundle.command_line import bids_app  # it needs what takes seconds to import
+
+    return bids_app.explain_participants(given) if given.level == "participant" else bids_app.collect_tables(given)
+
+
+def build_parser() -> tuple[Parser, dict[str, Parser]]:
+    """Return the parser of the commands, and that of each command."""
+    parser = Parser("icam", description=DESCRIPTION, epilog=EPILOG, formatter_class=Formatter)
+    add_version(parser)
+    choice = parser.add_subparsers(metavar="COMMAND", title="commands", prog="icam")
+    parsers = {}
+    for name, command in COMMANDS.items():
+        example = f"Example:\n  icam {name} {command.example}\n"
+        parsers[name] = choice.add_parser(
+            name, help=command.help, description=textwrap.fill(command.description, 98), epilog=example,
+            formatter_class=Formatter, allow_abbrev=False,
+        )  # fmt: skip
+        add_options(parsers[name], command, command.options)
+    return parser, parsers
+
+
+def build_bids_parser() -> Parser:
+    """Return the parser of the BIDS app."""
+    parser = Parser(
+        "icam BIDS_DIR OUTPUT_DIR", usage="icam BIDS_DIR OUTPUT_DIR {participant,group} [options]", description=BIDS_DESCRIPTION,
+        epilog=BIDS_EPILOG, formatter_class=Formatter, allow_abbrev=False,
+    )  # fmt: skip
+    add_version(parser)
+    parser.add_argument("bids_dir", metavar="BIDS_DIR", type=Path, help="folder of the dataset")
+    parser.add_argument("output_dir", metavar="OUTPUT_DIR", type=Path, help="folder for the results of all participants")
+    parser.add_argument("level", choices=LEVELS, help="what to do, below")
+    for kind in ("participant", "session"):
+        text = f"labels of the {kind}s, with or without their prefix; all when none is given"
+        parser.add_argument(f"--{kind}-label", nargs="+", metavar="LABEL", help=text)
+    parser.add_argument("--n-procs", type=read_number(1), metavar="NUMBER", default="1", help="sessions at once")
+    text = "do not look at dataset_description.json"
+    parser.add_argument("--skip-bids-validation", action="store_true", help=text)
+    explain = COMMANDS["explain"]
+    own = ("dataset_dir", "output_dir", "split", "num_workers")
+    add_options(parser, explain, [option for option in explain.options if option.key not in own])
+    return parser
+
+
+def add_version(parser: Parser) -> None:
+    """Add --version."""
+    version = json.loads((CONFIGS / "metadata.json").read_text())["version"]
+    parser.add_argument("--version", action="version", version=f"icam {version}", help="print the version")
+
+
+def add_options(parser: Parser, command: Command, options: Sequence[Option]) -> None:
+    """Add options of a command, and those that all commands have."""
+    for option in options:
+        settings: dict[str, Any] = {"help": option.help.replace("%", "%%")}
+        if option.read is None:
+            settings |= {"action": "store_const", "const": "True"}
+        else:
+            settings |= {"type": option.read, "metavar": option.metavar or option.flag, "nargs": "+" if option.several else None}
+        if not option.flag.startswith("--"):
+            parser.add_argument(option.key, **settings)
+            continue
+        action = parser.add_argument(option.flag, dest=option.key, required=option.required, **settings)
+        if option.flag == NETWORK.flag:
+            complete(action, lambda prefix, **_: [*SHIPPED, *list_files(prefix)])
+    text = "further config file, or the name of one of the bundle, such as volumes; may be given again"
+    config = parser.add_argument("--config", action="append", default=[], metavar="FILE", help=text)
+    text = "any other key of the configs; may be given again, and counts more than an option"
+    setting = parser.add_argument("--set", action="append", default=[], type=read_setting, metavar="KEY=VALUE", help=text)
+    parser.add_argument("--print", action="store_true", help="print the command of MONAI's bundle, and do not run it")
+    overlays = [str(path.relative_to(CONFIGS).with_suffix("")) for path in CONFIGS.rglob("*.yaml")]
+    complete(config, lambda prefix, **_: [*overlays, *list_files(prefix)])
+    complete(setting, lambda **_: list_keys(command))
+
+
+def complete(action: argparse.Action, list_values: Callable[..., list[str]]) -> None:
+    """Have the values of an option completed in the shell."""
+    action.completer = list_values  # type: ignore[attr-defined]  # where argcomplete looks for it
+
+
+def list_files(prefix: str) -> list[str]:
+    """Return the files whose names begin as what was typed."""
+    from argcomplete.completers import FilesCompleter
+
+    return list(FilesCompleter()(prefix))
+
+
+def list_keys(command: Command) -> list[str]:
+    """Return the keys of a command's configs, as --set takes them."""
+    keys: dict[str, None] = {}
+    for name in command.files:
+        keys |= dict.fromkeys(re.findall(r"^\+?(\w+):", find_overlay(name).read_text(), flags=re.MULTILINE))
+    return [f"{key}=" for key in keys]

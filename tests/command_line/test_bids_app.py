@@ -1,0 +1,136 @@
+"""The form of BIDS apps: which sessions are explained, that runs apart give what one gives, and the table of all."""
+
+import csv
+import json
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from documentation import ROOT
+from processes import run_python
+from tiny_scans import TINY, make_affine, save_scan
+from tiny_trained_network import build_trained_network
+
+from bundle.command_line import bids_app, main
+
+SESSIONS = ("sub-01/ses-M00", "sub-01/ses-M12", "sub-02")
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    """A BIDS dataset: a participant with two sessions, one without, and one whose session has no T1-weighted scan."""
+    folder = tmp_path / "bids"
+    for seed, place in enumerate(SESSIONS):
+        save_scan(folder / place / "anat" / f"{place.replace('/', '_')}_T1w.nii.gz", (24, 28, 20), make_affine(), seed)
+    save_scan(folder / "sub-03" / "anat" / "sub-03_T2w.nii.gz", (8, 8, 8), make_affine())
+    (folder / "sub-01" / "ses-M24" / "func").mkdir(parents=True)
+    (folder / "dataset_description.json").write_text(json.dumps({"Name": "tiny", "BIDSVersion": "1.9.0"}))
+    return folder
+
+
+def list_printed(capsys: pytest.CaptureFixture[str], *words: object) -> list[str]:
+    """Return the sessions whose commands are printed."""
+    assert main([*map(str, words), "--print"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    return [line.partition("--output_dir ")[2].split()[0].partition("maps/")[2] for line in lines]
+
+
+def test_labels_choose_sessions(dataset: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = (dataset, dataset.parent / "maps", "participant")
+    assert list_printed(capsys, *words) == list(SESSIONS)
+    assert list_printed(capsys, *words, "--participant-label", "sub-01") == list(SESSIONS[:2])
+    assert list_printed(capsys, *words, "--participant_label", "02", "01", "--session-label", "M12") == [SESSIONS[1]]
+    assert list_printed(capsys, *words, "--set", "scan_suffix=T2w") == ["sub-03"]
+    assert not (dataset.parent / "maps").exists()
+
+
+def test_a_dataset_without_description_is_taken_where_that_is_wanted(dataset: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (dataset / "dataset_description.json").unlink()
+    words = (dataset, dataset.parent / "maps", "participant")
+    assert main([*map(str, words)]) == 2
+    assert "has no dataset_description.json with Name and BIDSVersion: accepted is a BIDS dataset" in capsys.readouterr().err
+    assert list_printed(capsys, *words, "--skip-bids-validation") == list(SESSIONS)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("{} maps participant --participant-label 07", "--participant-label sub-07: not in .*, which has 3, sub-01 to sub-03"),
+        ("{} maps participant --session-label M36", "--session-label ses-M36: no such session"),
+        ("{} maps participant --participant-label 03", "has no anat/*_T1w.* of these participants; another contrast"),
+        ("{} maps participant --n-procs 0", "--n-procs: accepted is a whole number of at least 1, got 0"),
+        ("{} maps participant --network other", "--network: accepted are lesions, conversion, ageing"),
+        ("{} maps participant --set num_sampels=2", "has no key num_sampels; did you mean num_samples?"),
+        ("{} maps participants", "argument level: invalid choice: 'participants' (choose from 'participant', 'group')"),
+        ("{} maps group", "OUTPUT_DIR maps holds no results of these participants: run the level participant first"),
+        ("{}/nowhere maps participant", "nowhere does not exist: accepted is the folder of a BIDS dataset"),
+        ("{}/sub-01 maps participant --skip-bids-validation", "has no folder sub-*: accepted is a BIDS dataset"),
+    ],
+)
+def test_an_error_is_one_sentence(words: str, message: str, dataset: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        status = main([word.format(dataset) for word in words.split()])
+    except SystemExit as ended:
+        status = ended.code  # type: ignore[assignment]
+    error = capsys.readouterr().err
+    assert status == 2 and len(error.splitlines()) == 1
+    assert all(part in error for part in message.removeprefix("argument ").split(".*, ")), error
+
+
+def read_files(folder: Path) -> dict[str, bytes]:
+    """Return the files of a folder, without what the runs printed."""
+    paths = [path for path in folder.rglob("*") if path.is_file() and path.parent.name != "logs"]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+
+
+@pytest.fixture
+def forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs are forked from a process that has imported MONAI, which takes seconds."""
+
+    def run(words: list[str], stdout: Any, **_: Any) -> subprocess.CompletedProcess:
+        done = run_python(words[1:], ROOT)
+        stdout.write(done.stdout)
+        return done
+
+    monkeypatch.setattr(bids_app, "subprocess", SimpleNamespace(run=run, STDOUT=None))
+
+
+@pytest.mark.slow
+def test_participants_one_by_one_give_what_one_run_gives(
+    dataset: Path, tmp_path: Path, forked: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    build_trained_network(tmp_path, 3)
+    keys = {key.replace("::", "#"): value for key, value in TINY.items()} | {"spatial_dims": 3, "image_size": "[32,32,32]"}
+    (tmp_path / "tiny.yaml").write_text("plane: null\ncheck_brains: false\n")
+    options = [word for key, value in keys.items() for word in ("--set", f"{key}={value}")]
+    options += ["--network", tmp_path / "model.pt", "--config", tmp_path / "tiny.yaml", "--device", "cpu"]
+
+    def run(*words: object) -> tuple[int, str]:
+        return main([*map(str, (dataset, tmp_path / "maps", *words))]), capsys.readouterr().out
+
+    for label in ("01", "02"):
+        status, text = run("participant", "--participant-label", label, *options)
+        assert status == 0, text
+    (tmp_path / "maps").rename(tmp_path / "apart")
+    status, text = run("participant", "--participant-label", "01", "02", "--n-procs", "2", *options)
+    assert status == 0 and "3 of 3 sessions are done" in text, text
+    together = read_files(tmp_path / "maps")
+    assert together == read_files(tmp_path / "apart") and len(together) == 3 * 6
+    assert "sub-01/ses-M00/anat/sub-01_ses-M00_T1w_fa_mean.nii.gz" in together
+
+    assert run("group", "--participant-label", "01", "02")[0] == 0
+    with (tmp_path / "maps" / "predictions.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["participant_id"], row["session_id"]) for row in rows] == [
+        ("sub-01", "ses-M00"), ("sub-01", "ses-M12"), ("sub-02", "n/a"),
+    ]  # fmt: skip
+    assert all((tmp_path / "maps" / f"{row['name']}_fa_mean.nii.gz").is_file() for row in rows)
+
+    (dataset / "sub-02" / "anat" / "sub-02_T1w.nii.gz").write_bytes(b"no image")
+    status, text = run("participant", *options)
+    assert status == 1 and "2 of 3 sessions are done" in text, text
+    assert "sub-02: exit status 1, see" in text and "the only scan failed" in text
+    status, text = run("group")
+    assert status == 1 and "3 scans of 2 participants, of which 1 failed" in text, text

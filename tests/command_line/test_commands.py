@@ -1,0 +1,227 @@
+"""The printed commands, their errors and their help; what they run is what the configs run."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from documentation import ROOT
+from monai.bundle import ConfigParser
+from processes import run_python
+from tiny_scans import TINY
+from tiny_trained_network import build_trained_network, save_scans
+
+from bundle.command_line import main
+from bundle.command_line.commands import COMMANDS
+from bundle.command_line.main import BIDS_EPILOG, build_bids_parser, build_parser
+from bundle.guards import check_overrides
+
+VALUES = {"NUMBER": "3", "FOLDER": "folder", "FILE": "network.pt", "NAME": "cpu"}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A current folder with the files that examples name."""
+    for name in ("scans", "heads", "adni_bids"):
+        (tmp_path / name).mkdir()
+    for name in ("network.pt", "output/mine/train/model.pt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def print_command(capsys: pytest.CaptureFixture[str], *words: str) -> list[str]:
+    """Return the words of the command that `icam` prints."""
+    assert main([*words, "--print"]) == 0
+    command = shlex.split(capsys.readouterr().out)
+    assert command[:3] == ["python", "-m", "monai.bundle"]
+    return command[3:]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_config_accepts_the_example_of_a_command(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = print_command(capsys, name, *shlex.split(COMMANDS[name].example))
+    check_overrides(arguments)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_config_accepts_every_option_of_a_command(
+    name: str, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    words = []
+    for option in COMMANDS[name].options:
+        value = "scans" if option.flag in ("SCANS", "--cohort") else VALUES.get(option.metavar, "")
+        if option.flag == "--network":
+            value = "ageing" if name == "train" else "network.pt"
+        words += [option.flag] * option.flag.startswith("--") + ([value] if option.read else [])
+    arguments = print_command(capsys, name, *words)
+    check_overrides(arguments)
+    keys = [word.removeprefix("--") for word in arguments if word.startswith("--")]
+    expected = {option.key for option in COMMANDS[name].options} - {"network"}
+    assert sorted(keys) == sorted([*expected, "config_file"])
+    assert caplog.messages == []  # every key changes something
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_names_config_files_and_an_entry_point_that_exist(name: str) -> None:
+    command = COMMANDS[name]
+    files = [ROOT / "configs" / f"{file}.yaml" for file in command.files]
+    assert (command.entry or "run") in ConfigParser.load_config_files(files)
+
+
+def test_a_network_of_the_bundle_brings_its_config_files(capsys: pytest.CaptureFixture[str]) -> None:
+    def find(*words: str) -> list[str]:
+        arguments = print_command(capsys, *words)
+        return re.findall(r"(\w+)\.yaml", arguments[arguments.index("--config_file") + 1])
+
+    assert find("explain", "scans") == find("explain", "scans", "--network", "lesions") == ["inference"]
+    assert find("explain", "scans", "--network", "ageing") == ["inference", "volumes", "ageing"]
+    assert find("train", "--network", "conversion") == ["train", "volumes", "conversion"]
+    assert find("report", "--network", "conversion", "--config", "volumes96") == [
+        "train", "evaluate", "volumes", "conversion", "volumes96",
+    ]  # fmt: skip
+
+
+def test_the_command_is_that_of_the_pages(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(ROOT)
+    main(["explain", "docs", "--output", "MAPS", "--network", "conversion", "--set", "target_value=-5", "--print"])
+    assert capsys.readouterr().out == (
+        "python -m monai.bundle run"
+        " --config_file \"['configs/inference.yaml','configs/volumes.yaml','configs/conversion.yaml']\""
+        " --dataset_dir docs --output_dir MAPS --target_value=-5\n"
+    )
+
+
+def test_names_of_files_stay_names(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("$HOME", "@a b", "it's", '"x"'):
+        (folder / name).mkdir()
+        arguments = print_command(capsys, "explain", name)
+        assert Path(arguments[arguments.index("--dataset_dir") + 1]).samefile(folder / name)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("explain", "the following arguments are required: SCANS"),
+        ("explian scans", "explian is neither a command nor a folder: accepted are explain, .*; did you mean explain?"),
+        ("explain nowhere", "SCANS: nowhere does not exist: accepted are a scan, a folder"),
+        ("explain scans --samples two", "--samples: accepted is a whole number of at least 1, got two"),
+        ("explain scans --samples 0", "--samples: accepted is a whole number of at least 1, got 0"),
+        (
+            "explain scans --network other.pt",
+            "--network: accepted are lesions, conversion, ageing, and the file .*, got other.pt",
+        ),
+        ("explain scans --sampels 3", "--sampels is not accepted; did you mean --samples?"),
+        (
+            "explain scans --mirror_axis 0",
+            "--mirror_axis is not accepted; a key of the configs is given as --set mirror_axis=VALUE",
+        ),
+        ("explain scans --set mirror_axis", "--set: accepted is KEY=VALUE, .*, got mirror_axis"),
+        ("explain scans --set config_file=a.yaml", "--set: config_file is none of the config's keys"),
+        ("explain scans --config volums", "overlay volums does not exist: give a config file, or the name of one"),
+        ("train --network network.pt", "--network: accepted are lesions, .*, got network.pt; to start from .*--init-from FILE"),
+        ("train --init-from nowhere.pt", "--init-from: nowhere.pt is no file: accepted is a trained network"),
+        ("list scans", "the following arguments are required: --cohort"),
+        ("train scans", "scans is not accepted: accepted are .*--cohort"),
+        ("--versoin", "--versoin is not accepted; did you mean --version?"),
+    ],
+)
+def test_an_error_is_one_sentence_that_says_what_is_accepted(
+    words: str, message: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "execv", lambda *_: pytest.fail("it runs"))
+    try:
+        status = main(words.split())
+    except SystemExit as ended:
+        status = ended.code  # type: ignore[assignment]
+    error = capsys.readouterr().err
+    assert status == 2 and len(error.splitlines()) == 1
+    assert re.match(f"Error: {message}".replace("?", r"\?"), error), error
+
+
+@pytest.mark.parametrize("name", ["", *COMMANDS])
+def test_help_explains_with_an_example(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*([name] if name else []), "--help"])
+    assert ended.value.code == 0
+    text = capsys.readouterr().out
+    assert f"icam {name} {COMMANDS[name].example}" in text if name else all(each in text for each in COMMANDS)
+    assert all(option.flag in text for option in (COMMANDS[name].options if name else ()))
+
+
+def test_without_a_command_there_is_help_and_no_success(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    assert "usage: icam" in capsys.readouterr().out
+
+
+def test_the_program_becomes_the_one_that_it_prints(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    started: list[list[str]] = []
+    monkeypatch.setattr(os, "execv", lambda _, words: started.append(words))
+    main(["explain", "scans", "--samples", "3"])
+    assert started[0][:3] == [sys.executable, "-m", "monai.bundle"]
+    assert started[0][3:] == shlex.split(capsys.readouterr().err)[3:]
+
+
+def test_reading_a_command_line_imports_nothing_heavy() -> None:
+    code = "import sys; from bundle.command_line import main; main(['explain', '.', '--print']); print(*sys.modules)"
+    modules = run_python(["-c", code], ROOT).stdout  # in a process that has MONAI already
+    code = f"{code.rpartition(';')[0]}; sys.exit('torch' in sys.modules or 'monai' in sys.modules or 'numpy' in sys.modules)"
+    assert modules and subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True).returncode == 0
+
+
+def test_completion_names_commands_options_networks_and_keys(tmp_path: Path) -> None:
+    pytest.importorskip("argcomplete")
+
+    def complete(line: str) -> list[str]:
+        variables = {"_ARGCOMPLETE": "1", "COMP_LINE": line, "COMP_POINT": str(len(line)), "_ARGCOMPLETE_IFS": "\n"}
+        variables |= {"_ARGCOMPLETE_STDOUT_FILENAME": str(tmp_path / "completions"), "PYTHONPATH": str(ROOT)}
+        subprocess.run([sys.executable, "-m", "bundle", "explain"], env=os.environ | variables, check=True, capture_output=True)
+        return (tmp_path / "completions").read_text().split()
+
+    assert complete("icam ex") == ["explain"]
+    assert complete("icam explain scans --samp") == ["--samples"]
+    assert complete("icam explain scans --network conv") == ["conversion"]
+    assert complete("icam explain scans --set mirror") == ["mirror_axis="]
+    assert "volumes96" in complete("icam explain scans --config volumes")
+    assert complete("icam scans maps part") == ["participant"]
+
+
+@pytest.mark.slow
+def test_the_command_and_monais_bundle_give_the_same_bytes(tmp_path: Path) -> None:
+    build_trained_network(tmp_path, 2)
+    scans = save_scans(tmp_path / "tiny", 2)
+    keys = {key.replace("::", "#"): value for key, value in TINY.items()} | {"image_size": "[32,32]", "plane": 5.0}
+    settings = [word for key, value in (keys | {"check_brains": False}).items() for word in ("--set", f"{key}={value}")]
+    words = ["explain", scans, "--network", tmp_path / "model.pt", "--samples", "3", "--seed", "2", "--device", "cpu", *settings]
+    (scans / "broken.nii.gz").write_bytes(b"no image")
+    files = []
+    for run in (0, 1):
+        if run == 0:
+            done = run_python(["-m", "bundle", *words, "--output", tmp_path / "maps"], ROOT)
+        else:
+            (tmp_path / "maps").rename(tmp_path / "first")
+            command = run_python(["-m", "bundle", *words, "--output", tmp_path / "maps", "--print"], ROOT).stdout
+            done = run_python(shlex.split(command)[1:], ROOT)
+        assert done.returncode == 1 and "1 of 3 scans failed, the others are done" in done.stdout, done.stdout
+        folder = tmp_path / "maps"
+        files.append({path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()})
+    assert files[0] == files[1] and len(files[0]) == 2 + 2 * 4
+
+
+def test_every_command_has_the_options_that_all_have() -> None:
+    for parser in build_parser()[1].values():
+        assert {"--config", "--set", "--print", "--help"} <= parser._option_string_actions.keys()
+
+
+def test_the_examples_of_page_and_bids_app_are_accepted(folder: Path) -> None:
+    (folder / "bids").mkdir()
+    texts = [(ROOT / "docs" / "command_line.md").read_text(), BIDS_EPILOG]
+    lines = [line for text in texts for line in re.findall(r"^ +icam (.+)$", text, flags=re.MULTILINE)]
+    assert len(lines) >= 5
+    for name, *words in map(shlex.split, lines):
+        parser = build_parser()[1][name] if name in COMMANDS else build_bids_parser()
+        assert parser.parse_args(words if name in COMMANDS else [name, *words])
