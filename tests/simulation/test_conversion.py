@@ -165,7 +165,7 @@ def test_written_cohort_is_found_again_and_other_settings_are_refused(cohort: Pa
     [
         ({"spatial_size": (64, 80)}, "spatial_size must have 3 entries"),
         ({"spatial_size": (32, 32, 32), "voxel_size": 5}, "the field of view, 160 x 160 x 160 mm, does not hold a brain"),
-        ({"anatomies": ["colin27"]}, "got colin27"),
+        ({"anatomies": ["nobody"]}, "got nobody"),
     ],
 )
 def test_impossible_settings_are_refused(tmp_path: Path, arguments: dict, message: str) -> None:
