@@ -4,7 +4,7 @@ from bundle.data.caches import CachedScans, check_scans
 from bundle.data.intensities import RestoreIntensitiesd, ScaleForegroundd, StandardiseValued
 from bundle.data.manifest import datalist, fingerprint, read_manifest
 from bundle.data.resampling import ResampleToGrid, ResampleToGridd, redirect
-from bundle.data.samplers import BalancedBatchSampler
+from bundle.data.samplers import BalancedBatchSampler, draw_scans
 from bundle.data.scans import CompleteImagesd, LoadScan, LoadScand, check_mask
 from bundle.data.signatures import MarkTrainingScansd, RecordScansd
 from bundle.data.storage import Storage, choose_storage, hold_scans
@@ -29,6 +29,7 @@ __all__ = [
     "check_scans",
     "choose_storage",
     "datalist",
+    "draw_scans",
     "fingerprint",
     "hold_scans",
     "read_manifest",

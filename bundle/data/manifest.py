@@ -105,12 +105,7 @@ def check_images(rows: pd.DataFrame, path: Path) -> None:
 
 
 def datalist(
-    manifest: pd.DataFrame,
-    split: str,
-    keys: Sequence[str] | None = None,
-    required: Sequence[str] = (),
-    scans_per_class: int | None = None,
-    seed: int = 0,
+    manifest: pd.DataFrame, split: str, keys: Sequence[str] | None = None, required: Sequence[str] = ()
 ) -> list[dict[str, Any]]:
     """Return the scans of a split as a MONAI data list.
 
@@ -119,24 +114,18 @@ def datalist(
         split: "train", "validation" or "test".
         keys: Keys of every item, and no others; None for all that its row has a value for.
         required: Keys of every item, whichever others it has.
-        scans_per_class: Scans of each class, at most; None for all. Those of a smaller number are among those of a larger one.
-        seed: Decides which.
 
     Returns:
         Items with `image` (path), `label`, `participant_id`, and where present the other columns.
 
     Raises:
-        ValueError: When the split is unknown or has no scan, an item has no value for a key, or `scans_per_class` is below 1.
+        ValueError: When the split is unknown or has no scan, or an item has no value for a key.
     """
-    if scans_per_class is not None and scans_per_class < 1:
-        raise ValueError(f"scans_per_class must be at least 1, or null for all, got {scans_per_class}")
     if split not in SPLITS:
         raise ValueError(f"split must be one of {', '.join(SPLITS)}, got {split!r}")
     rows = manifest[manifest["split"] == split]
     if rows.empty:
         raise ValueError(f"the cohort's table has no row whose split is {split}")
-    if scans_per_class is not None:
-        rows = rows.sample(frac=1, random_state=seed).groupby("label").head(scans_per_class).sort_index()
     columns = [name for name in (*REQUIRED, *PATHS[1:], *NUMBERS, *OTHERS) if name in rows and name != "split"]
     items = [{key: row[key] for key in columns if not pd.isna(row[key])} for row in rows.to_dict("records")]
     for item in items:

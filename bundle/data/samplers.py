@@ -1,6 +1,6 @@
 """Batches with as many scans of each class."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -10,6 +10,40 @@ from torch.utils.data import Sampler
 from bundle.ranks import count_ranks, own_rows
 
 SEED = "seed"  # key of an item
+
+
+def shuffle_scans(labels: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Return scans in a random order, as positions (n,), and for each in that order how many of its class come before it, (n,).
+
+    Args:
+        labels: class of each scan, shape (n,).
+        seed: decides the order.
+    """
+    order = np.random.default_rng(seed).permutation(len(labels))
+    ranks = np.zeros(len(order), dtype=int)
+    for label in np.unique(labels):
+        members = labels[order] == label
+        ranks[members] = np.arange(members.sum())
+    return order, ranks
+
+
+def draw_scans(items: Sequence[Mapping[str, Any]], scans_per_class: int | None = None, seed: int = 0) -> list[Mapping[str, Any]]:
+    """Draw as many scans of each class as wanted; those of a smaller number are among those of a larger one.
+
+    Args:
+        items: scans, with `label`.
+        scans_per_class: scans of each class, at most; None for all.
+        seed: decides which.
+
+    Raises:
+        ValueError: When `scans_per_class` is below 1.
+    """
+    if scans_per_class is None:
+        return list(items)
+    if scans_per_class < 1:
+        raise ValueError(f"scans_per_class must be at least 1, or null for all, got {scans_per_class}")
+    order, ranks = shuffle_scans(np.array([item["label"] for item in items]), seed)
+    return [items[position] for position in sorted(order[ranks < scans_per_class].tolist())]
 
 
 class Draw(int):

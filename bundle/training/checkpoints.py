@@ -25,11 +25,8 @@ from bundle.records import check_settings, compute_fingerprint
 from bundle.training.phases import has_whole_objective, name_phase
 
 REPLACED = {"dataset_dir": "images"}  # settings of earlier versions, and those in their place: an old state has neither checked
-ADDED = {
-    "store_dtype": "float32",
-    "class_names": None,
-    "scans_per_class": "None",
-}  # absent in earlier versions; their value then, if known
+# settings that are absent in states of earlier versions; the text of their value then, None where it is not known
+ADDED = {"store_dtype": "float32", "class_names": None, "scans_per_class": "None"}
 BLOCK = 4096  # bytes
 
 logger = logging.getLogger(__name__)

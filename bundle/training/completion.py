@@ -17,6 +17,7 @@ from bundle.attribution.density import fit_distributions
 from bundle.attribution.sources import check_whole, encode_attributes
 from bundle.attribution.typicality import describe_content, fit_features, score_scans
 from bundle.checkpoints import read_about, save_network
+from bundle.data.samplers import shuffle_scans
 from bundle.data.scans import without_metadata
 from bundle.networks import ICAM
 from bundle.networks.typicality import SLOTS
@@ -133,11 +134,7 @@ def choose_scans(dataset: Dataset, num_scans: int, seed: int = 0) -> tuple[list[
         Their positions, in ascending order, and their classes.
     """
     labels = np.array([int(row["label"]) for row in dataset.data], dtype=int)
-    order = np.random.default_rng(seed).permutation(len(labels))
-    ranks = np.zeros(len(order), dtype=int)  # how many scans of its class come before each
-    for label in np.unique(labels):
-        members = labels[order] == label
-        ranks[members] = np.arange(members.sum())
+    order, ranks = shuffle_scans(labels, seed)
     chosen = sorted(order[np.argsort(ranks, kind="stable")[:num_scans]].tolist())
     return chosen, torch.from_numpy(labels[chosen])
 

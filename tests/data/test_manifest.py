@@ -61,18 +61,6 @@ def test_required_keys_are_checked_and_the_others_kept(tmp_path: Path) -> None:
         datalist(manifest, "validation", required=["age"])
 
 
-def test_as_many_scans_of_each_class_as_wanted_are_drawn_and_fewer_are_among_them() -> None:
-    rows = [{"participant_id": f"s{i}", "label": int(i < 6), "split": "train", "image": f"{i}.nii"} for i in range(20)]
-    manifest = pd.DataFrame(rows)
-    drawn = {n: datalist(manifest, "train", scans_per_class=n) for n in (3, 8)}
-    assert [item["label"] for item in drawn[8]].count(1) == 6 and [item["label"] for item in drawn[8]].count(0) == 8
-    assert all(item in drawn[8] for item in drawn[3]) and len(drawn[3]) == 6
-    assert datalist(manifest, "train", scans_per_class=3, seed=1) != drawn[3]
-    assert datalist(manifest, "train", scans_per_class=20) == datalist(manifest, "train")
-    with pytest.raises(ValueError, match="scans_per_class must be at least 1"):
-        datalist(manifest, "train", scans_per_class=0)
-
-
 def test_several_sessions_of_a_subject_are_several_scans(tmp_path: Path) -> None:
     rows = ("s1\t0\ttrain\ta.nii\tM00", "s1\t1\ttrain\tb.nii\tM12")
     manifest = read_manifest(_write(tmp_path, *rows, header=f"{HEADER}\tsession_id"))

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 import bundle.data.samplers as module
-from bundle.data import BalancedBatchSampler
+from bundle.data import BalancedBatchSampler, draw_scans
 
 LABELS = [0, 1, 0, 0, 1, 0, 0, 0, 1, 0]  # seven controls, three with disease
 
@@ -101,3 +101,14 @@ def test_the_size_of_batches_can_change_and_their_number_stays() -> None:
     assert list(sampler) == list(BalancedBatchSampler(LABELS, batch_size=4, num_batches=3))
     with pytest.raises(ValueError, match="batch_size must be a multiple of the 2 classes, got 3"):
         sampler.set_batch_size(3)
+
+
+def test_as_many_scans_of_each_class_as_wanted_are_drawn_and_fewer_are_among_them() -> None:
+    items = [{"label": int(i < 6), "image": f"{i}.nii"} for i in range(20)]
+    drawn = {n: draw_scans(items, n) for n in (3, 8)}
+    assert [item["label"] for item in drawn[8]].count(1) == 6 and [item["label"] for item in drawn[8]].count(0) == 8
+    assert all(item in drawn[8] for item in drawn[3]) and len(drawn[3]) == 6
+    assert draw_scans(items, 3, seed=1) != drawn[3]
+    assert draw_scans(items, 20) == draw_scans(items) == items
+    with pytest.raises(ValueError, match="scans_per_class must be at least 1"):
+        draw_scans(items, 0)
