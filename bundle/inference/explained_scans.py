@@ -14,7 +14,8 @@ from bundle.files import write_nifti
 from bundle.inference.overview import save_overview
 
 FILES = {Keys.PRED: "fa_mean"} | {key: key for key in IMAGES if key != "fa_mean"}
-ENDINGS = (*(f"{name}.nii.gz" for name in FILES.values()), "overview.png")
+PAGE = "page.html"  # of the viewer
+ENDINGS = (*(f"{name}.nii.gz" for name in FILES.values()), "overview.png", PAGE)
 
 
 def describe_state(item: Mapping[str, Any]) -> str:

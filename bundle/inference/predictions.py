@@ -5,7 +5,7 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from ignite.engine import Engine, Events
 
@@ -265,13 +265,23 @@ class Predictions:
         )
 
 
-def explain_scans(evaluator: ScanEvaluator, predictions: Predictions, written: Mapping[str, str]) -> None:
+class PageWriter(Protocol):
+    """Writes pages of what an inference has left behind."""
+
+    def write(self) -> Any:
+        """Write them."""
+
+
+def explain_scans(
+    evaluator: ScanEvaluator, predictions: Predictions, written: Mapping[str, str], pages: PageWriter | None = None
+) -> None:
     """Explain all scans while no other process writes to their folder.
 
     Args:
         evaluator: engine that explains them.
         predictions: writes what it gives.
         written: what each file is, by its name or pattern, for the end.
+        pages: writes the pages when all scans are explained; None for none.
 
     Raises:
         OSError: When nothing can be written to the folder.
@@ -282,6 +292,9 @@ def explain_scans(evaluator: ScanEvaluator, predictions: Predictions, written: M
     check_writable(folder)
     with hold_folder(folder, folder / LOCK, "output_dir"):
         evaluator.run()
+        if pages is not None:
+            wait_for_ranks()  # the table is whole
+            pages.write()
     if is_first():
         announce(folder, written)
         predictions.finish()

@@ -194,7 +194,7 @@ def train(folder: Path, output: Path) -> None:
 def explain(folder: Path, output: Path, **options: object) -> None:
     """Explain the scans with the tiny network."""
     chosen = {"dataset_dir": folder / "scans", "checkpoint": folder / "checkpoint.pt", **SMALL, "num_samples": 4} | options
-    run("run", ["inference", "squares"], output_dir=output, overviews=False, **chosen)
+    run("run", ["inference", "squares"], output_dir=output, overviews=False, pages=False, **chosen)
 
 
 def simulate(output: Path) -> None:

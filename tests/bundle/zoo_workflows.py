@@ -20,7 +20,7 @@ TRAINING = GRID | {
     "key_metric": "accuracy", "max_epochs": 1, "epoch_length": 2, "batch_size": 2, "warmup_epochs": 0, "warmup_iterations": 1,
 }  # fmt: skip
 EVALUATION = GRID | {"num_samples": 2, "num_resamples": 10}
-INFERENCE = {"split": "test", "num_samples": 2, "overviews": False}
+INFERENCE = {"split": "test", "num_samples": 2, "overviews": False, "pages": False}
 sys.path.insert(0, BUNDLE_ROOT)
 
 

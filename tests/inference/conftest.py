@@ -39,6 +39,7 @@ def make_parser(tmp_path: Path) -> Callable[..., ConfigParser]:
             "plane": 5.0 if spatial_dims == 2 else None,
             **TINY,
             "overviews": False,
+            "pages": False,
         }
         parser.update({**settings, **overrides})
         if not (tmp_path / "model.pt").exists():

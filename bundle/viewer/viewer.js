@@ -1,0 +1,352 @@
+"use strict";
+// The page of a scan (a viewer of its maps) and the page of the cohort (a table to sort, filter and rate).
+
+const find = (selector) => document.querySelector(selector);
+const make = (tag, properties) => Object.assign(document.createElement(tag), properties);
+const HIDDEN_BELOW = 2; // of NiiVue: colours start at zero, and what is below the threshold is not drawn
+const STORE = "icam-ratings-" + document.body.dataset.run;
+
+function readRatings() {
+  try { return JSON.parse(localStorage.getItem(STORE)) || {}; } catch { return {}; }
+}
+
+function rate(key, rating) {
+  const ratings = readRatings();
+  if (rating) ratings[key] = { rating, time: new Date().toISOString() };
+  else delete ratings[key];
+  try { localStorage.setItem(STORE, JSON.stringify(ratings)); } catch { alert("This browser keeps no ratings for pages on the disk."); }
+}
+
+// ---- page of a scan --------------------------------------------------------------------------------------------------
+
+async function unpack(id) {
+  const bytes = Uint8Array.from(atob(document.getElementById(id).textContent.trim()), (letter) => letter.charCodeAt(0));
+  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
+}
+
+function readValues(buffer) { // of a NIfTI file as bundle/viewer/volumes.py writes it
+  const header = new DataView(buffer);
+  const kind = { 2: Uint8Array, 4: Int16Array, 256: Int8Array }[header.getInt16(70, true)];
+  const levels = new kind(buffer.slice(header.getFloat32(108, true)));
+  const slope = header.getFloat32(112, true), low = header.getFloat32(116, true);
+  return (index) => levels[index] * slope + low;
+}
+
+function invert(affine) { // of three rows; from mm to voxels
+  const [[a, b, c, x], [d, e, f, y], [g, h, i, z]] = affine;
+  const rows = [
+    [e * i - f * h, c * h - b * i, b * f - c * e],
+    [f * g - d * i, a * i - c * g, c * d - a * f],
+    [d * h - e * g, b * g - a * h, a * e - b * d],
+  ];
+  const size = a * rows[0][0] + b * rows[1][0] + c * rows[2][0];
+  return (mm) => rows.map((row) => row.reduce((sum, value, axis) => sum + value * (mm[axis] - [x, y, z][axis]), 0) / size);
+}
+
+class ScanPage {
+  constructor(data) {
+    this.data = data;
+    this.toVoxel = invert(data.affine);
+    this.voxel = [...data.start];
+    this.layer = data.layers[0];
+    this.values = {};
+    this.images = {};
+  }
+
+  async start() {
+    this.buildControls();
+    this.buildTable();
+    for (const key of ["scan", ...this.data.layers.map((layer) => layer.key)]) {
+      this.images[key] = await unpack("volume-" + key);
+      this.values[key] = readValues(this.images[key]);
+    }
+    const place = /^#voxel=(\d+),(\d+),(\d+)$/.exec(location.hash);
+    if (place) this.voxel = place.slice(1).map(Number);
+    try { await this.openViewer(); } catch (error) {
+      this.viewer = null;
+      find("#message").hidden = false;
+      find("#message").textContent = "The picture cannot be shown, as this browser has no WebGL 2 (" + error.message + "). The values below can be read.";
+    }
+    this.moveTo(this.voxel);
+    await this.choose(this.layer);
+    document.body.dataset.ready = this.viewer ? "viewer" : "values";
+  }
+
+  async openViewer() {
+    const canvas = find("#screen canvas");
+    if (!document.createElement("canvas").getContext("webgl2")) throw new Error("no context");
+    document.head.append(make("script", { textContent: new TextDecoder().decode(await unpack("niivue")) }));
+    const viewer = new niivue.Niivue({
+      isNearestInterpolation: true, dragAndDropEnabled: false, logLevel: "error", multiplanarShowRender: niivue.SHOW_RENDER.NEVER,
+      crosshairColor: [1, 1, 1, 0.9], fontColor: [1, 1, 1, 1], textHeight: -1, loadingText: "", crosshairWidth: 0.6, crosshairGap: 6, dragMode: niivue.DRAG_MODE.pan,
+    });
+    viewer.onLocationChange = (location) => this.show(this.toVoxel(location.mm));
+    await viewer.attachToCanvas(canvas);
+    canvas.tabIndex = -1;
+    const slices = { axial: "AXIAL", coronal: "CORONAL", sagittal: "SAGITTAL" };
+    viewer.setSliceType(niivue.SLICE_TYPE[slices[this.data.plane] || "MULTIPLANAR"]);
+    for (const [kind, maps] of Object.entries(this.data.colours)) {
+      for (const [name, map] of Object.entries(maps)) {
+        for (const side of ["positive", "negative"]) {
+          if (map[side]) viewer.addColormap([kind, name, side].join(" "), this.makeColormap(map[side]));
+        }
+      }
+    }
+    viewer.addVolume(await this.makeImage("scan"));
+    [viewer.volumes[0].cal_min, viewer.volumes[0].cal_max] = this.data.window;
+    viewer.updateGLVolume();
+    this.viewer = viewer;
+    find("#message").hidden = true;
+  }
+
+  makeColormap(stops) { // zero is transparent, all other values are not
+    const all = [stops[0], ...stops], channel = (place) => all.map((stop) => stop[place]);
+    const places = all.map((_, index) => (index ? Math.round(1 + (254 * (index - 1)) / (stops.length - 1)) : 0));
+    return { R: channel(0), G: channel(1), B: channel(2), A: all.map((_, index) => (index ? 255 : 0)), I: places };
+  }
+
+  makeImage(key) {
+    return niivue.NVImage.new(this.images[key], key + ".nii", "gray");
+  }
+
+  // -- what is shown
+
+  async choose(layer) {
+    this.layer = layer;
+    const colours = find("#colours"), threshold = find("#threshold");
+    colours.replaceChildren(...Object.keys(layer ? this.data.colours[layer.kind] : {}).map((name) => new Option(name)));
+    threshold.value = layer ? layer.threshold : 0;
+    for (const control of [colours, threshold]) control.disabled = !layer || layer.kind === "grey";
+    find("#opacity").disabled = !layer;
+    const radio = find(`#layers input[value="${layer ? layer.key : ""}"]`);
+    radio.checked = true;
+    if (this.viewer) {
+      for (const volume of this.viewer.volumes.slice(1)) this.viewer.removeVolume(volume);
+      if (layer) this.viewer.addVolume(await this.makeImage(layer.key));
+    }
+    this.paint();
+  }
+
+  paint() {
+    const layer = this.layer, name = find("#colours").value;
+    const threshold = Number(find("#threshold").value), opacity = Number(find("#opacity").value);
+    const image = this.viewer && this.viewer.volumes[1];
+    if (layer && image) {
+      const grey = layer.kind === "grey";
+      image.colormap = `${layer.kind} ${name} positive`;
+      image.colormapNegative = layer.kind === "signed" ? `${layer.kind} ${name} negative` : "";
+      image.colormapType = grey ? 0 : HIDDEN_BELOW;
+      image.cal_min = grey ? this.data.window[0] : Math.max(threshold * layer.limit, layer.step / 2);
+      image.cal_max = grey ? this.data.window[1] : layer.limit;
+      image.opacity = opacity;
+      this.viewer.updateGLVolume();
+    }
+    this.drawLegend(layer, name, threshold);
+    find("#thresholdValue").textContent = layer && layer.kind !== "grey" ? this.format(threshold * layer.limit, layer.step) : "none";
+    find("#opacityValue").textContent = Math.round(100 * opacity) + " %";
+    this.describe();
+  }
+
+  drawLegend(layer, name, threshold) {
+    const bar = find("#bar");
+    bar.hidden = find("#ticks").hidden = !layer;
+    if (!layer) {
+      find("#meaning").textContent = "The scan alone.";
+      find("#unit").textContent = "";
+      return;
+    }
+    const map = this.data.colours[layer.kind][name];
+    const rgb = (stop) => `rgb(${stop.map(Math.round).join(" ")})`;
+    const mix = (stops, share) => {
+      const place = share * (stops.length - 1), index = Math.min(Math.floor(place), stops.length - 2);
+      return rgb(stops[index].map((value, channel) => value + (place - index) * (stops[index + 1][channel] - value)));
+    };
+    const shares = [...Array(21).keys()].map((step) => threshold + ((1 - threshold) * step) / 20);
+    const side = (stops, place) => shares.map((share) => `${mix(stops, share)} ${100 * place(share)}%`);
+    const gap = (from, to) => [`transparent ${100 * from}%`, `transparent ${100 * to}%`];
+    const stops = layer.kind === "signed"
+      ? [...side(map.negative, (share) => 0.5 - share / 2).reverse(), ...gap(0.5 - threshold / 2, 0.5 + threshold / 2), ...side(map.positive, (share) => 0.5 + share / 2)]
+      : [...gap(0, threshold), ...side(map.positive, (share) => share)];
+    bar.style.background = `linear-gradient(to right, ${stops.join(", ")})`;
+    const [low, high] = layer.kind === "grey" ? this.data.window : [layer.kind === "signed" ? -layer.limit : 0, layer.limit];
+    const ticks = [low, (low + high) / 2, high].map((value) => this.format(value, (high - low) / 200));
+    find("#ticks").replaceChildren(...ticks.map((text) => make("span", { textContent: text })));
+    const capital = (word) => (word ? word[0].toUpperCase() + word.slice(1) : "");
+    const meaning = layer.text.replaceAll("{high}", capital(map.high)).replaceAll("{low}", capital(map.low));
+    find("#meaning").textContent = meaning;
+    find("#unit").textContent = "Unit: " + layer.unit + ".";
+    bar.setAttribute("aria-label", `Colours from ${ticks[0]} to ${ticks[2]}. ${meaning}`);
+  }
+
+  // -- where the cross is
+
+  moveTo(voxel) {
+    const inside = voxel.map((value, axis) => Math.min(Math.max(Math.round(value) || 0, 0), this.data.shape[axis] - 1));
+    if (!this.viewer) return this.show(inside);
+    const mm = this.data.affine.map((row) => row[3] + inside.reduce((sum, value, axis) => sum + row[axis] * value, 0));
+    this.viewer.scene.crosshairPos = this.viewer.mm2frac(mm, 0, true);
+    this.viewer.drawScene();
+    this.show(inside);
+  }
+
+  show(voxel) {
+    const size = this.data.shape;
+    this.voxel = voxel.map((value, axis) => Math.min(Math.max(Math.round(value), 0), size[axis] - 1));
+    const [i, j, k] = this.voxel, index = i + size[0] * (j + size[1] * k);
+    for (const cell of document.querySelectorAll("#values td[data-key]")) {
+      const value = this.values[cell.dataset.key](index);
+      cell.dataset.value = value;
+      cell.textContent = this.format(value, Number(cell.dataset.step));
+    }
+    ["i", "j", "k"].forEach((name, axis) => { find("#voxel-" + name).value = this.voxel[axis]; });
+    this.describe();
+  }
+
+  describe() {
+    const mm = this.data.affine.map((row) => row[3] + this.voxel.reduce((sum, value, axis) => sum + row[axis] * value, 0));
+    const place = `voxel (${this.voxel.join(", ")}), ${mm.map((value) => value.toFixed(1)).join(", ")} mm`;
+    find("#place").textContent = "Cross: " + place;
+    const cell = this.layer && find(`#values td[data-key="${this.layer.key}"]`);
+    const value = cell ? ` ${this.layer.title}: ${cell.textContent}.` : "";
+    find("#screen canvas").setAttribute("aria-label", `${find("h1").textContent}, ${this.data.plane || "three"} plane${this.data.plane ? "" : "s"} through ${place}.${value}`);
+  }
+
+  format(value, step) {
+    return value.toFixed(Math.min(Math.max(Math.ceil(-Math.log10(step) - 1e-9), 0), 8)).replace(/^-(0\.?0*)$/, "$1");
+  }
+
+  // -- what is done by hand
+
+  buildTable() {
+    const rows = [{ key: "scan", title: "Scan", unit: "intensity of the scan", step: this.data.scanStep }, ...this.data.layers];
+    find("#values tbody").replaceChildren(...rows.map((layer) => {
+      const row = make("tr"), cell = make("td");
+      Object.assign(cell.dataset, { key: layer.key, step: layer.step });
+      row.append(make("th", { scope: "row", textContent: layer.title }), cell);
+      row.append(make("td", { textContent: layer.unit.replace(/ \(.*/, "") }), make("td", { textContent: Number(layer.step.toPrecision(3)) }));
+      return row;
+    }));
+  }
+
+  buildControls() {
+    const layers = [...this.data.layers, null];
+    find("#layers").replaceChildren(...layers.map((layer, index) => {
+      const label = make("label"), radio = make("input", { type: "radio", name: "layer", value: layer ? layer.key : "" });
+      radio.addEventListener("change", () => this.choose(layer));
+      label.append(radio, ` ${layer ? layer.title : "Nothing"} `, make("kbd", { textContent: layer ? index + 1 : 0 }));
+      return label;
+    }));
+    for (const id of ["threshold", "opacity", "colours"]) find("#" + id).addEventListener("input", () => this.paint());
+    for (const name of "ijk") {
+      find("#voxel-" + name).addEventListener("change", () => this.moveTo(["i", "j", "k"].map((axis) => Number(find("#voxel-" + axis).value))));
+    }
+    find("#screen").addEventListener("keydown", (event) => this.press(event), true);
+    find("#screen").addEventListener("pointerdown", () => find("#screen").focus({ preventScroll: true }));
+    const stored = readRatings()[this.data.key];
+    for (const radio of document.querySelectorAll("#rating input")) {
+      radio.checked = radio.value === (stored ? stored.rating : "");
+      radio.addEventListener("change", () => {
+        rate(this.data.key, radio.value);
+        find("#home").hash = "#rating=" + encodeURIComponent(JSON.stringify([this.data.key, radio.value])); // browsers that part the stores of files
+      });
+    }
+  }
+
+  press(event) {
+    if (event.ctrlKey || event.altKey || event.metaKey) return;
+    event.stopPropagation(); // NiiVue has keys of its own
+    const step = event.shiftKey ? 10 : 1;
+    const moves = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowDown: [1, -1], ArrowUp: [1, 1], PageDown: [2, -1], PageUp: [2, 1] };
+    if (event.key in moves) {
+      const [direction, sign] = moves[event.key], [axis, along] = this.data.axes[direction], voxel = [...this.voxel];
+      voxel[axis] += sign * along * step;
+      this.moveTo(voxel);
+    } else if (event.key === "Home") this.moveTo(this.data.start);
+    else if (/^\d$/.test(event.key) && (event.key === "0" || this.data.layers[event.key - 1])) this.choose(this.data.layers[event.key - 1] || null);
+    else if (["+", "=", "-"].includes(event.key) && !find("#threshold").disabled) {
+      find("#threshold").value = Number(find("#threshold").value) + (event.key === "-" ? -0.05 : 0.05);
+      this.paint();
+    } else return;
+    event.preventDefault();
+  }
+}
+
+// ---- page of the cohort ----------------------------------------------------------------------------------------------
+
+class CohortPage {
+  constructor() {
+    this.rows = [...document.querySelectorAll("#scans tbody tr")];
+    this.headings = [...document.querySelectorAll("#scans thead th")];
+    this.place = (name) => this.headings.findIndex((heading) => heading.textContent.trim() === name);
+  }
+
+  start() {
+    const given = /^#rating=(.*)$/.exec(location.hash);
+    if (given) try { rate(...JSON.parse(decodeURIComponent(given[1]))); } catch { /* not ours */ }
+    for (const row of this.rows) this.buildRating(row);
+    this.showRatings();
+    for (const heading of this.headings.filter((each) => each.firstElementChild)) {
+      heading.firstElementChild.addEventListener("click", () => this.sort(heading));
+    }
+    for (const id of ["search", "class", "state", "rated"]) find("#" + id).addEventListener("input", () => this.filter());
+    find("#export").addEventListener("click", () => this.save());
+    addEventListener("storage", () => this.showRatings());
+    addEventListener("pageshow", () => this.showRatings());
+    this.filter();
+    document.body.dataset.ready = "table";
+  }
+
+  buildRating(row) {
+    const name = row.querySelector(".name").textContent;
+    const choice = make("select", { ariaLabel: "Rating of " + name });
+    choice.append(new Option("not rated", ""), ...["good", "doubtful", "bad"].map((word) => new Option(word)));
+    choice.addEventListener("change", () => { rate(row.dataset.key, choice.value); this.filter(); });
+    row.cells[this.place("rating")].append(choice);
+  }
+
+  showRatings() {
+    const ratings = readRatings();
+    for (const row of this.rows) row.querySelector("select").value = (ratings[row.dataset.key] || {}).rating || "";
+  }
+
+  filter() {
+    const [words, name, state, rated] = ["search", "class", "state", "rated"].map((id) => find("#" + id).value);
+    const wanted = words.toLowerCase().split(/\s+/), place = this.place("class");
+    let count = 0;
+    for (const row of this.rows) {
+      const rating = row.querySelector("select").value || "none";
+      const text = [...row.cells].map((cell) => (cell.querySelector("select") ? "" : cell.textContent)).join(" ").toLowerCase();
+      const kept = wanted.every((word) => text.includes(word)) && (!name || row.cells[place].textContent === name)
+        && (!state || row.dataset.state === state) && (!rated || rating === rated);
+      row.hidden = !kept;
+      count += kept;
+    }
+    find("#count").textContent = `${count} of ${this.rows.length} scans`;
+  }
+
+  sort(heading) {
+    const place = this.headings.indexOf(heading), rising = heading.ariaSort !== "ascending";
+    for (const each of this.headings) each.removeAttribute("aria-sort");
+    heading.setAttribute("aria-sort", rising ? "ascending" : "descending");
+    const read = (row) => { const choice = row.cells[place].querySelector("select"); return choice ? choice.value : row.cells[place].textContent.trim(); };
+    const compare = new Intl.Collator(undefined, { numeric: true }).compare;
+    const order = (a, b) => (a === "" || b === "" ? (a === "") - (b === "") : (rising ? 1 : -1) * (Number.isFinite(+a) && Number.isFinite(+b) ? a - b : compare(a, b)));
+    const keys = new Map(this.rows.map((row) => [row, read(row)]));
+    this.rows.sort((a, b) => order(keys.get(a), keys.get(b)));
+    find("#scans tbody").append(...this.rows);
+  }
+
+  save() {
+    const ratings = readRatings(), clean = (text) => text.replace(/[\t\r\n]+/g, " ");
+    const lines = this.rows.filter((row) => ratings[row.dataset.key]).map((row) => {
+      const [scan, name] = JSON.parse(row.dataset.key), { rating, time } = ratings[row.dataset.key];
+      return [scan, name, rating, time].map(clean).join("\t") + "\n";
+    });
+    const blob = new Blob(["scan\tname\trating\trated_at\n", ...lines], { type: "text/tab-separated-values" });
+    const link = make("a", { href: URL.createObjectURL(blob), download: "ratings.tsv" });
+    link.click();
+    URL.revokeObjectURL(link.href);
+  }
+}
+
+(find("#scans") ? new CohortPage() : new ScanPage(JSON.parse(find("#data").textContent))).start();
