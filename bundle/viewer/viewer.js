@@ -186,7 +186,7 @@ class ScanPage {
     const mm = this.data.affine.map((row) => row[3] + inside.reduce((sum, value, axis) => sum + row[axis] * value, 0));
     this.viewer.scene.crosshairPos = this.viewer.mm2frac(mm, 0, true);
     this.viewer.drawScene();
-    this.show(inside);
+    this.viewer.createOnLocationChange(); // shows what is under NiiVue's cross
   }
 
   show(voxel) {

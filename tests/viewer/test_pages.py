@@ -1,0 +1,232 @@
+"""The pages of an inference, read as text."""
+
+import base64
+import gzip
+import html
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import nibabel
+import numpy as np
+import pytest
+from monai.bundle import ConfigParser
+from tiny_results import SLICE, VOLUME, make_row, write_results, write_scan
+from tiny_scans import ROOT, TINY, make_affine, run, save_checkpoint, save_scan
+
+from bundle.viewer import Pages
+from bundle.viewer.pages import Entry, Limits
+
+Fetched = re.compile(r'(?:src|href|action|data|poster|srcset)="(?!data:)([^"]*)"|url\(|@import')
+
+
+def write(folder: Path, *rows: dict[str, Any], **settings: Any) -> Path:
+    page = Pages(write_results(folder, list(rows)), ["healthy", "ill"], **settings).write()
+    assert page is not None
+    return page
+
+
+def read_volumes(page: Path) -> dict[str, nibabel.Nifti1Image]:
+    found = re.findall(r'<script type="application/octet-stream" id="volume-(\w+)">(\S+)</script>', page.read_text())
+    return {key: nibabel.Nifti1Image.from_bytes(gzip.decompress(base64.b64decode(text))) for key, text in found}
+
+
+def read_data(page: Path) -> dict[str, Any]:
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page.read_text())
+    assert found is not None
+    return json.loads(found[1])
+
+
+@pytest.mark.parametrize("shape", [VOLUME, SLICE])
+def test_a_page_holds_scan_and_maps_within_half_a_step(shape: tuple[int, ...], tmp_path: Path) -> None:
+    row = write_scan(tmp_path, "sub-01/scan", shape)
+    write(tmp_path, row)
+    page = tmp_path / "output" / "sub-01" / "scan_page.html"
+    volumes, data = read_volumes(page), read_data(page)
+    read = lambda key: nibabel.load(tmp_path / "output" / f"sub-01/scan_{key}.nii.gz").get_fdata()  # noqa: E731
+    exact = {"scan": nibabel.load(row["scan"]).get_fdata(), "fa_mean": read("fa_mean"), "translated": read("translated")}
+    exact["fa_std"] = np.sqrt(read("fa_variance"))
+    steps = {"scan": data["scanStep"]} | {layer["key"]: layer["step"] for layer in data["layers"]}
+    assert set(volumes) == set(exact) == set(steps)
+    for key, image in volumes.items():
+        np.testing.assert_allclose(image.get_fdata(), exact[key].reshape(shape), atol=0.501 * steps[key])
+        np.testing.assert_allclose(image.affine, nibabel.load(row["scan"]).affine, atol=1e-6)
+    assert data["plane"] == ("axial" if shape == SLICE else None)
+
+
+def test_pages_ask_for_nothing(tmp_path: Path) -> None:
+    index = write(tmp_path, write_scan(tmp_path, "a"), write_scan(tmp_path, "sub/b"))
+    for page in (index, tmp_path / "output" / "a_page.html", tmp_path / "output" / "sub" / "b_page.html"):
+        text = page.read_text()
+        links = [link for link in Fetched.findall(text)]
+        assert all((page.parent / unquote(link)).is_file() for link in links) and links
+        assert "http://" not in text and "https://" not in text
+        assert "default-src 'none'" in text and "width=device-width" in text
+
+
+def test_names_are_escaped_and_links_lead_to_their_pages(tmp_path: Path) -> None:
+    name = 'a & b/x <img src=q onerror=alert(1)>"#1?%41:'
+    index = write(tmp_path, write_scan(tmp_path, name), write_scan(tmp_path, "z"))
+    text = index.read_text()
+    assert "<img src=q" not in text and html.escape(name, quote=False).partition('"')[0] in text
+    (link,) = set(re.findall(r'<a href="([^"]*x%20[^"]*)"', text))
+    page = index.parent / unquote(link)
+    assert page.is_file() and "<img src=q" not in page.read_text()
+    assert read_data(page)["key"] == json.dumps([str(tmp_path / "scans" / f"{name}.nii.gz"), name])
+    assert unquote(re.findall(r'rel="next" href="([^"]*)"', page.read_text())[0]) == "../z_page.html"
+
+
+def test_bytes_that_are_no_text_are_kept_in_links(tmp_path: Path) -> None:
+    name = "caf\udce9"
+    row = write_scan(tmp_path, name)
+    index = write(tmp_path, row | {key: row[key].replace("\udce9", "\\xe9") for key in ("scan", "name")})
+    assert "./caf%E9_page.html" in index.read_text()
+    assert (tmp_path / "output" / f"{name}_page.html").is_file()
+
+
+def test_all_scans_share_one_scale(tmp_path: Path) -> None:
+    write(tmp_path, write_scan(tmp_path, "weak", size=0.02), write_scan(tmp_path, "strong", size=0.5))
+    limits = [read_data(tmp_path / "output" / f"{name}_page.html")["layers"][0]["limit"] for name in ("weak", "strong")]
+    assert limits[0] == limits[1] and 0.3 < limits[0] < 0.6
+    assert f"ends at &plusmn;{limits[0]:g}" in (tmp_path / "output" / "weak_page.html").read_text()
+
+
+def test_the_scale_can_be_set(tmp_path: Path) -> None:
+    index = write(tmp_path, write_scan(tmp_path, "a"), colour_limit=0.25)
+    assert read_data(tmp_path / "output" / "a_page.html")["layers"][0]["limit"] == 0.25
+    assert "as <code>colour_limit</code> says" in index.read_text()
+
+
+@pytest.mark.parametrize("limit", [0, -1.0, True, "0.2", float("inf")])
+def test_a_scale_that_is_none_is_refused(limit: Any, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"colour_limit must be a positive number or null, got "):
+        Pages(tmp_path, colour_limit=limit)
+
+
+def test_the_table_has_class_probability_typicality_and_warnings(tmp_path: Path) -> None:
+    warned = write_scan(tmp_path, "a", warning="unlike the others: look; and another one")
+    failed = make_row("b", tmp_path / "b.nii", status="failed", reason="b.nii cannot be read", predicted_class="")
+    text = write(tmp_path, warned, failed).read_text()
+    for cell in ('<td data-label="class">ill</td>', '<td data-label="p">0.750</td>', '<td data-label="typicality">0.4</td>'):
+        assert cell in text
+    assert '<span class="warning">and another one</span>' in text and "b.nii cannot be read" in text
+    assert re.findall(r'data-state="(\w+)"', text) == ["warned", "failed"]
+
+
+def test_a_scan_that_is_gone_has_no_page_and_a_reason(tmp_path: Path) -> None:
+    row = write_scan(tmp_path, "a")
+    write(tmp_path, row)
+    Path(row["scan"]).unlink()
+    text = write(tmp_path, row | {"size_and_time": "1@2"}).read_text()
+    assert "no page: " in text and "does not exist" in text
+    assert not (tmp_path / "output" / "a_page.html").exists()
+
+
+def test_a_damaged_map_stops_no_other_page(tmp_path: Path) -> None:
+    rows = write_scan(tmp_path, "a"), write_scan(tmp_path, "b")
+    (tmp_path / "output" / "a_fa_mean.nii.gz").write_bytes(b"no map")
+    assert "no page: " in write(tmp_path, *rows).read_text()
+    assert (tmp_path / "output" / "b_page.html").is_file()
+
+
+def test_pages_that_would_be_the_same_are_kept(tmp_path: Path) -> None:
+    rows = [write_scan(tmp_path, name, size_and_time="1@2") for name in "ab"]
+    index, pages = write(tmp_path, *rows), [tmp_path / "output" / f"{name}_page.html" for name in "ab"]
+    before, times = index.read_bytes(), [page.stat().st_mtime_ns for page in pages]
+    assert write(tmp_path, *rows).read_bytes() == before
+    assert [page.stat().st_mtime_ns for page in pages] == times
+    write(tmp_path, rows[0] | {"size_and_time": "1@3"}, rows[1])
+    assert [page.stat().st_mtime_ns == time for page, time in zip(pages, times, strict=True)] == [False, True]
+
+
+def test_a_folder_without_a_table_has_no_pages(tmp_path: Path) -> None:
+    assert Pages(tmp_path).write() is None and not list(tmp_path.iterdir())
+
+
+def test_the_page_of_2000_scans_is_below_5_mb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = write_scan(tmp_path, "scan", (91, 109, 1))
+    thumbnail = read_thumbnail(write(tmp_path, row))
+    monkeypatch.setattr(Pages, "_write_scan", lambda *_: Entry(thumbnail, "./sub-0001/ses-01/anat/sub-0001_ses-01_T1w_page.html"))
+    monkeypatch.setattr(Pages, "_find_limits", lambda *_: Limits(0.1, 0.1))
+    warning = "unlike the scans that the network was trained for, by its content (p = 0.03): do not rely on its class"
+    name, scan = (
+        "sub-{0:04}/ses-01/anat/sub-{0:04}_ses-01_T1w",
+        "/data/study/bids/sub-{0:04}/ses-01/anat/sub-{0:04}_ses-01_T1w.nii.gz",
+    )
+    rows = [make_row(name.format(index), scan.format(index), warning=warning) for index in range(2000)]
+    assert write(tmp_path, *rows).stat().st_size < 5_000_000
+
+
+def read_thumbnail(index: Path) -> str:
+    found = re.search(r'<img src="(data:image/webp;base64,[^"]*)"', index.read_text())
+    assert found is not None
+    return found[1]
+
+
+@pytest.mark.slow
+def test_the_page_of_a_volume_of_2_mm_is_below_6_mb(tmp_path: Path) -> None:
+    row = write_scan(tmp_path, "scan", (91, 109, 91))
+    random = np.random.default_rng(0)
+    for key, size in (("fa_mean", 0.1), ("fa_variance", 0.001), ("translated", 900.0)):  # noise packs worst
+        path = tmp_path / "output" / f"scan_{key}.nii.gz"
+        image = nibabel.load(path)
+        noise = random.normal(0, size, image.shape).astype(np.float32)
+        nibabel.save(nibabel.Nifti1Image(noise if key == "fa_mean" else np.abs(noise), image.affine), path)
+    write(tmp_path, row)
+    assert (tmp_path / "output" / "scan_page.html").stat().st_size < 6_000_000
+
+
+Make = Callable[..., ConfigParser]
+
+
+@pytest.fixture
+def make_parser(tmp_path: Path) -> Make:
+    """Return a function that reads the committed config with a tiny network."""
+
+    def make(spatial_dims: int, **overrides: Any) -> ConfigParser:
+        parser = ConfigParser()
+        parser.read_config(ROOT / "configs" / "inference.yaml")
+        parser.read_meta({"version": "0.0.0"})
+        paths = {"dataset_dir": tmp_path / "scans", "output_dir": tmp_path / "output", "checkpoint": tmp_path / "model.pt"}
+        sizes = {"spatial_dims": spatial_dims, "image_size": [32] * spatial_dims, "plane": 5.0 if spatial_dims == 2 else None}
+        settings = {**TINY, **sizes, "device": "cpu", "overviews": False, **{key: str(path) for key, path in paths.items()}}
+        parser.update({**settings, **overrides})
+        if not (tmp_path / "model.pt").exists():
+            save_checkpoint(parser, tmp_path / "model.pt")
+        return parser
+
+    return make
+
+
+@pytest.mark.parametrize("spatial_dims", [2, 3])
+def test_inference_writes_pages_and_keeps_them(spatial_dims: int, make_parser: Make, tmp_path: Path) -> None:
+    save_scan(tmp_path / "scans" / "flat.nii.gz", (30, 26), make_affine())
+    save_scan(tmp_path / "scans" / "sub" / "volume.nii", (24, 28, 20), make_affine((2.0, 2.0, 2.5), 0.2))
+    if spatial_dims == 3:
+        (tmp_path / "scans" / "flat.nii.gz").unlink()
+    run(make_parser(spatial_dims))
+    pages = sorted((tmp_path / "output").rglob("*.html"))
+    names = (
+        ["index.html", "sub/volume_page.html"] if spatial_dims == 3 else ["flat_page.html", "index.html", "sub/volume_page.html"]
+    )
+    assert [str(page.relative_to(tmp_path / "output")) for page in pages] == names
+    before = {page: page.stat().st_mtime_ns for page in pages if page.name != "index.html"}
+    run(make_parser(spatial_dims))
+    assert before == {page: page.stat().st_mtime_ns for page in before}
+
+
+def test_pages_are_not_written_where_they_are_not_wanted(make_parser: Make, tmp_path: Path) -> None:
+    save_scan(tmp_path / "scans" / "flat.nii.gz", (30, 26), make_affine())
+    run(make_parser(2, pages=False))
+    assert not list((tmp_path / "output").rglob("*.html"))
+
+
+def test_a_scan_that_is_explained_anew_loses_its_page(make_parser: Make, tmp_path: Path) -> None:
+    path = save_scan(tmp_path / "scans" / "flat.nii.gz", (30, 26), make_affine())
+    run(make_parser(2))
+    save_scan(path, (28, 26), make_affine())
+    run(make_parser(2, pages=False))
+    assert not (tmp_path / "output" / "flat_page.html").exists()
