@@ -13,12 +13,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from bundle.errors import write_in_line
 from bundle.files import write_atomically
 from bundle.inference.predictions import RECORD
+from bundle.inference.results import Results, Row
 from bundle.ranks import is_first, run_once, share_work
 from bundle.records import compute_fingerprint, hash_contents
 from bundle.viewer.colours import SHARE, count_magnitudes, find_limit, list_colours
 from bundle.viewer.layers import SPREAD, Layer
 from bundle.viewer.planes import draw_thumbnail, find_axes, find_plane, find_strongest
-from bundle.viewer.results import Results, Row, ShownScan
+from bundle.viewer.shown_scan import ShownScan, read_scan
 from bundle.viewer.volumes import PackedVolume, pack_bytes, pack_map, pack_scan
 
 FOLDER = Path(__file__).parent
@@ -157,7 +158,7 @@ class Pages:
         if thumbnail := _find_thumbnail(path, state):
             return Entry(thumbnail, link)
         try:
-            shown = results.read_scan(row)
+            shown = read_scan(results, row)
         except (OSError, ValueError) as error:
             logger.warning("%s gets no page: %s", row["scan"], error)
             path.unlink(missing_ok=True)

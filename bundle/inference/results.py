@@ -1,40 +1,23 @@
-"""What inference has written: rows of scans, their images, and addresses of their pages."""
+"""What inference has written: rows of scans, their files, and addresses of their pages."""
 
 import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote_from_bytes
 
 import nibabel
 import numpy as np
 
-from bundle.data.discovery import IMAGES
 from bundle.data.formats import describe_failure
-from bundle.data.scans import LoadScan
 from bundle.files import unescape_name
 from bundle.inference.explained_scans import PAGE
 from bundle.inference.overview import name_class
 from bundle.inference.predictions import TABLE
-from bundle.viewer.layers import Layer, make_layers
 
 ENDING = "_fa_mean.nii.gz"  # of a file that each scan has
 
 Row = dict[str, str]
-
-
-class ShownScan(NamedTuple):
-    """A scan with its images, all on its own grid.
-
-    Attributes:
-        scan: intensities, shape (H, W, D).
-        affine: voxel to world matrix in mm (RAS), shape (4, 4).
-        layers: what can be laid over it, the mean map first.
-    """
-
-    scan: np.ndarray
-    affine: np.ndarray
-    layers: list[Layer]
 
 
 class Results:
@@ -62,36 +45,26 @@ class Results:
 
         Args:
             row: row of the scan.
-            key: one of `IMAGES`.
+            key: one of `bundle.data.discovery.IMAGES`.
 
         Raises:
             ValueError: When it cannot be read.
         """
-        path = Path(f"{self._find_stem(row)}_{key}.nii.gz")
+        path = self.find_image(row, key)
         try:
             image: Any = nibabel.load(path)  # type: ignore[attr-defined]
-            return _make_volume(np.asarray(image.dataobj, dtype=np.float32))
+            return make_volume(np.asarray(image.dataobj, dtype=np.float32))
         except Exception as error:  # nibabel, gzip and zlib each raise their own
             raise ValueError(describe_failure(path, error)) from error
 
-    def read_scan(self, row: Row) -> ShownScan:
-        """Read a scan and its images.
+    def find_image(self, row: Row, key: str) -> Path:
+        """Return the file of an image of a scan, which need not be there.
 
         Args:
             row: row of the scan.
-
-        Raises:
-            FileNotFoundError: When the scan is not where it was.
-            ValueError: When a file cannot be read, or the images lie on another grid than the scan.
+            key: one of `bundle.data.discovery.IMAGES`.
         """
-        stem = self._find_stem(row)
-        images = {key: self.read_image(row, key) for key in IMAGES if Path(f"{stem}_{key}.nii.gz").is_file()}
-        scan = LoadScan(constant=True, max_voxels=np.inf)(unescape_name(row["scan"]))  # inference has checked it
-        array = _make_volume(scan.as_tensor()[0].numpy())
-        if different := [key for key, image in images.items() if image.shape != array.shape]:
-            shape = images[different[0]].shape
-            raise ValueError(f"{row['scan']} has the shape {array.shape}, and its {different[0]} {shape}: run inference again")
-        return ShownScan(array, scan.affine.numpy(), make_layers(images, row, self.class_names, self.target_value))
+        return Path(f"{self._find_stem(row)}_{key}.nii.gz")
 
     def name_page(self, row: Row) -> Path:
         """Return the file of the page of a scan."""
@@ -122,6 +95,6 @@ class Results:
         return Path(unescape_name(f"{self.folder / row['name']}{ENDING}").removesuffix(ENDING))
 
 
-def _make_volume(array: np.ndarray) -> np.ndarray:
+def make_volume(array: np.ndarray) -> np.ndarray:
     """Return a slice of shape (H, W) as a volume (H, W, 1); others lose axes of one voxel after the third."""
     return array.reshape(*array.shape[:3], *[1] * (3 - array.ndim))
