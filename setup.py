@@ -2,7 +2,7 @@
 
 from setuptools import find_packages, setup
 
-DATA = ["*.yaml", "*.html", "*.json", "*.conf", "*.pt", "*/*.yaml", "colin27/*", "*.js", "*.css", "niivue/*"]
+DATA = ["*.yaml", "*.html", "*.md", "*.json", "*.conf", "*.pt", "*/*.yaml", "colin27/*", "*.js", "*.css", "niivue/*"]
 
 setup(
     packages=[*find_packages(include=["bundle", "bundle.*"]), "bundle.configs", "bundle.models"],

@@ -1,12 +1,13 @@
 """Files that are either complete or absent."""
 
-import errno
 import gzip
 import io
 import os
+import platform
 import re
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ from filelock import FileLock, Timeout
 from bundle.ranks import is_first
 
 TEMPORARY_PREFIX = ".partial-"
+HOST = f"{zlib.crc32(platform.node().encode()):08x}"  # processes of several machines may have one number and write one file
 PARTICIPANTS = "participants.tsv"  # table of a cohort, one row a participant or a scan
 MANIFEST = "manifest.tsv"  # table of a cohort, one row a scan, where participants have several
 TABLE_SUFFIXES = (".tsv", ".csv", ".txt", ".tab")
@@ -40,7 +42,7 @@ def write_atomically(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _name_temporary(path)
+    temporary = name_temporary(path)
     try:
         yield temporary
         os.replace(temporary, path)
@@ -48,21 +50,9 @@ def write_atomically(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def _name_temporary(path: Path) -> Path:
-    return path.with_name(f"{TEMPORARY_PREFIX}{os.getpid()}-{path.name}")
-
-
-def is_too_long(path: str | Path) -> bool:
-    """Check whether a file cannot be written as its name, or that of its temporary file, is too long for the file system.
-
-    Args:
-        path: Final name of the file; the folder of its folder exists, or all names above it are short.
-    """
-    try:
-        os.lstat(_name_temporary(Path(path)))
-    except OSError as error:
-        return error.errno == errno.ENAMETOOLONG
-    return False
+def name_temporary(path: Path) -> Path:
+    """Return under which name this process writes a file before it is complete."""
+    return path.with_name(f"{TEMPORARY_PREFIX}{os.getpid()}.{HOST}-{path.name}")
 
 
 @contextmanager
@@ -127,8 +117,13 @@ def unescape_name(name: str) -> str:
     """
     if "\\x" not in name or Path(name).exists():
         return name
-    raw = os.fsdecode(re.sub(rb"\\x([89a-f][0-9a-f])", lambda match: bytes.fromhex(match[1].decode()), name.encode()))
+    raw = decode_name(name)
     return raw if Path(raw).exists() else name
+
+
+def decode_name(text: str) -> str:
+    """Return the name that `escape_name` made text of, if it is none that reads so itself."""
+    return os.fsdecode(re.sub(rb"\\x([89a-f][0-9a-f])", lambda match: bytes.fromhex(match[1].decode()), text.encode()))
 
 
 def make_unique(names: Iterable[str], joint: str) -> list[str]:

@@ -4,12 +4,31 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from bundle import CONFIGS
 from bundle.files import write_atomically
 
 FINGERPRINT = "fingerprint"  # key of the record
+PROGRAM = "ICAM for MONAI"
+PACKAGES = ("monai", "torch", "pytorch-ignite", "numpy", "pandas", "scikit-learn", "nibabel", "matplotlib")
+
+
+def read_version() -> str:
+    """Return the version of the bundle."""
+    return str(json.loads((CONFIGS / "metadata.json").read_text(encoding="utf-8"))["version"])
+
+
+def list_versions() -> dict[str, str]:
+    """Return the versions of the packages that results depend on; those not installed are left out."""
+    found = {}
+    for package in PACKAGES:
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
 
 
 def compute_fingerprint(*parts: Any, files: Iterable[str | Path] = ()) -> str:
@@ -45,8 +64,13 @@ def hash_contents(path: str | Path | None) -> str | None:
         return None
     if not Path(path).is_file():
         raise FileNotFoundError(f"{path} does not exist")
+    return compute_sha256(path)[:16]
+
+
+def compute_sha256(path: str | Path) -> str:
+    """Return the SHA-256 of a file, as `sha256sum` prints it."""
     with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def check_settings(path: str | Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:

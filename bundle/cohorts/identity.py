@@ -1,6 +1,5 @@
 """What a cohort is, for the checkpoints that are trained on it: its name, its scans and its classes."""
 
-import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,9 +7,9 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from bundle.data.bids import read_description
 from bundle.data.manifest import fingerprint
 
-DESCRIPTION = "dataset_description.json"
 STUDIES = {  # class names of simulated cohorts whose tables have none
     "lesions": ("control", "lesion"),
     "squares": ("control", "square"),
@@ -109,8 +108,8 @@ def _check_names(found: Sequence[Sequence[str]]) -> None:
 def _find_simulation(folder: Path) -> str:
     """Return what a cohort simulates; nothing for real ones."""
     try:
-        return str(json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))["Simulation"]["simulation"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return str(read_description(folder)["Simulation"]["simulation"])
+    except (KeyError, TypeError):
         return ""
 
 

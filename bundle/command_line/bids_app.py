@@ -19,6 +19,7 @@ from tqdm import tqdm
 from bundle import CONFIGS
 from bundle.benchmark.runner import end_with_parent
 from bundle.command_line.commands import COMMANDS, build_arguments, read_path, write_command
+from bundle.data.bids import DESCRIPTION, REQUIRED, is_described, write_text
 from bundle.data.participants import name_person
 from bundle.errors import INTERRUPT_STATUS, INTERRUPTED
 from bundle.files import check_writable
@@ -72,7 +73,7 @@ def explain_participants(given: argparse.Namespace) -> int:
 def build_run(given: argparse.Namespace, settings: Mapping[str, str], scans: Path, output_dir: Path) -> list[str]:
     """Return the arguments of MONAI's bundle that explain the scans of a folder."""
     values = vars(given) | {"dataset_dir": read_path(str(scans)), "output_dir": read_path(str(output_dir))}
-    return build_arguments(COMMAND, values, given.config, settings)
+    return build_arguments(COMMAND, values, given.config, {"layout": "bids", **settings})
 
 
 def run_session(name: str, arguments: Sequence[str], given: argparse.Namespace) -> tuple[str, str]:
@@ -116,6 +117,7 @@ def collect_tables(given: argparse.Namespace) -> int:
     rows = [row for name in done for row in read_rows(given.output_dir, name)]
     table = ScanTable(given.output_dir / TABLE, list(dict.fromkeys(key for row in rows for key in row)))
     table.write(rows)
+    write_text(given.output_dir / RECORD, (given.output_dir / done[0] / RECORD).read_text())
     failed, missing = sum(row["status"] == "failed" for row in rows), [name for name in sessions if name not in done]
     people = len({row["participant_id"] for row in rows})
     print(f"Written to {table.path}: {len(rows)} scans of {people} participants, of which {failed} failed", flush=True)
@@ -151,8 +153,9 @@ def find_sessions(given: argparse.Namespace, settings: Mapping[str, str]) -> lis
     folder: Path = given.bids_dir
     if not folder.is_dir():
         raise FileNotFoundError(f"BIDS_DIR {folder} does not exist: accepted is the folder of a BIDS dataset")
-    if not given.skip_bids_validation:
-        check_description(folder)
+    if not (given.skip_bids_validation or is_described(folder)):
+        text = "accepted is a BIDS dataset, or --skip-bids-validation"
+        raise ValueError(f"BIDS_DIR {folder} has no {DESCRIPTION} with {' and '.join(REQUIRED)}: {text}")
     people = choose(folder, "sub-", given.participant_label, "--participant-label")
     suffix = settings.get("scan_suffix") or ConfigParser.load_config_file(CONFIGS / "inference.yaml")["scan_suffix"]
     places = [f"{person}/{session.name}" for person in people for session in sorted((folder / person).glob("ses-*"))]
@@ -183,19 +186,3 @@ def choose(folder: Path, prefix: str, labels: Sequence[str] | None, flag: str) -
     if absent := [name for name in chosen if name not in names]:
         raise ValueError(f"{flag} {absent[0]}: not in {folder}, which has {len(names)}, {names[0]} to {names[-1]}")
     return sorted(set(chosen))
-
-
-def check_description(folder: Path) -> None:
-    """Check that a folder says that it is a BIDS dataset.
-
-    Raises:
-        ValueError: When it does not.
-    """
-    try:
-        description = json.loads((folder / "dataset_description.json").read_text(encoding="utf-8"))
-        valid = isinstance(description, dict) and {"Name", "BIDSVersion"} <= description.keys()
-    except (OSError, ValueError):
-        valid = False
-    if not valid:
-        text = "has no dataset_description.json with Name and BIDSVersion: accepted is a BIDS dataset, or --skip-bids-validation"
-        raise ValueError(f"BIDS_DIR {folder} {text}")

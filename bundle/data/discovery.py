@@ -8,11 +8,13 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from bundle.data.bids import RAW, read_description, write_camel_case
 from bundle.data.formats import SUFFIXES, has_suffix, strip_suffix
 from bundle.files import TABLE_SUFFIXES, TEMPORARY_PREFIX, locate
 
 IMAGES = ("fa_mean", "fa_variance", "fa_low", "fa_high", "translated", "fa_exemplar", "fa_value", "translated_value")
 MAPS = (*(f"_{name}" for name in IMAGES), "_interpolation")  # endings of what inference writes
+DERIVED = re.compile(rf"(?i:_desc-[a-z0-9+]*(?:{'|'.join(map(write_camel_case, IMAGES))}))_[A-Za-z0-9]+$")  # by BIDS
 PREPARED = ("_desc-prepared_T1w", "_desc-brain_mask")  # and of what the preparation writes
 FOREIGN = ("@eaDir", "__MACOSX", "lost+found", "$RECYCLE.BIN")  # folders that systems leave behind
 LABELS = ("mask", "masks", "label", "labels", "segmentation", "segmentations", "parcellation", "parcellations", "atlas", "dseg",
@@ -46,7 +48,6 @@ class Layout(NamedTuple):
 BIDS = Layout(  # or the folder of one participant or session of it
     "BIDS", r"sub-[^/]+(/ses-[^/]+)?(/anat)?|ses-[^/]+(/anat)?|anat", r"(sub-[^/]+/)?(ses-[^/]+/)?anat"
 )
-RAW = "rawdata"  # folder of the dataset in a study, beside its derivatives
 STUDY = Layout(BIDS.name, rf"{RAW}(/({BIDS.folders}))?", rf"{RAW}/({BIDS.places})")
 CAPS = Layout("CAPS", r"subjects(/sub-[^/]+(/ses-[^/]+(/t1_linear)?)?)?", r"subjects/sub-[^/]+/ses-[^/]+/t1_linear")
 
@@ -177,14 +178,11 @@ class Discovery:
         Args:
             suffix: Contrast that is wanted; it counts where BIDS does not have it.
         """
-        try:
-            text = (self.folder / "dataset_description.json").read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            text = ""
+        described = "BIDSVersion" in read_description(self.folder) and self._has("sub-*")
         if self._shows(suffix, "subjects/sub-*/ses-*/t1_linear/*"):
             return CAPS
         places = ("anat", "ses-*/anat", "sub-*/anat", "sub-*/ses-*/anat")
-        if any(self._shows(suffix, f"{place}/sub-*") for place in places) or ('"BIDSVersion"' in text and self._has("sub-*")):
+        if described or any(self._shows(suffix, f"{place}/sub-*") for place in places):
             return BIDS
         raw = self.folder / RAW
         return STUDY if raw.is_dir() and Discovery(raw).find_layout(suffix) == BIDS else None
@@ -213,7 +211,7 @@ def find_reason(name: str, made: tuple[str, ...] = (), beside: Collection[str] =
         return "no scans, by their endings"
     if name.lower().endswith(".hdr") and f"{stem}.img".lower() in beside:
         return "headers of the images beside them"
-    if made and stem.endswith(made):
+    if made and (stem.endswith(made) or DERIVED.search(stem)):
         return "written by this bundle"
     return "masks, probability maps or label images, by their names" if is_label_image(stem) else None
 

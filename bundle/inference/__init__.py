@@ -1,22 +1,26 @@
 """Explaining scans with a trained network: classes, feature attribution maps, walks through the latent space."""
 
-from bundle.inference.datasets import ScanDataset, find_scans, foresee_scans, load_scan
+from bundle.inference.datasets import ScanDataset, choose_layout, find_scans, foresee_scans, load_scan
 from bundle.inference.evaluator import ScanEvaluator
 from bundle.inference.inferer import AgeRegression, ICAMInferer
 from bundle.inference.interpolation import Interpolation, Walk, walk
+from bundle.inference.methods import Methods
 from bundle.inference.postprocessing import AimAtRawScand, SplitExplanationd
-from bundle.inference.predictions import Predictions, explain_scans
+from bundle.inference.predictions import Predictions
+from bundle.inference.runs import explain_scans
 
 __all__ = [
     "AgeRegression",
     "AimAtRawScand",
     "ICAMInferer",
     "Interpolation",
+    "Methods",
     "Predictions",
     "ScanDataset",
     "ScanEvaluator",
     "SplitExplanationd",
     "Walk",
+    "choose_layout",
     "explain_scans",
     "find_scans",
     "foresee_scans",

@@ -8,11 +8,13 @@ from typing import Any
 import pandas as pd
 from monai.data import Dataset, MetaTensor
 
+from bundle.data.bids import LAYOUTS, Derivative, find_derivative, find_root, is_described
 from bundle.data.discovery import DEAD, find_scan_files, find_source, is_dead
 from bundle.data.formats import strip_suffix
-from bundle.data.manifest import SPLITS, check_images, read_listed
+from bundle.data.manifest import NAMES, SPLITS, check_images, read_listed
+from bundle.data.tables import find_name, read_header
 from bundle.errors import write_in_line
-from bundle.files import make_unique, unescape_name
+from bundle.files import find_table, make_unique, unescape_name
 from bundle.preprocessing.cohort import ENDINGS, CohortPreprocessing
 
 FAILURE = "failure"  # key of an item with the reason why its scan cannot be explained
@@ -22,7 +24,39 @@ PREPARED = "prepared.tsv"  # table of a cohort that configs/prepare.yaml made
 logger = logging.getLogger(__name__)
 
 
-def find_scans(dataset_dir: str | Path, split: str | None = None, suffix: str | None = "T1w") -> list[dict[str, str]]:
+def choose_layout(layout: str, dataset_dir: str | Path, output_dir: str | Path) -> Derivative | None:
+    """Choose how results are laid out: as a derivative of the BIDS dataset of the scans, or plainly.
+
+    Args:
+        layout: `bids`, `plain`, or `auto`: `bids` for a dataset that says that it is BIDS, and a participant or session of it,
+            unless a table lists its scans.
+        dataset_dir: folder, table or scan, as in `find_scans`.
+        output_dir: folder of the results.
+
+    Returns:
+        The derivative; None for the plain layout.
+
+    Raises:
+        FileNotFoundError: When there is no such folder, table or file.
+        ValueError: When there is no such layout, the scans are in no BIDS dataset and `bids` is wanted, or the output folder is
+            the dataset of the scans or another one.
+    """
+    if layout not in LAYOUTS:
+        raise ValueError(f"layout must be one of {', '.join(LAYOUTS)}, got {layout!r}")
+    if layout == "plain":
+        return None
+    source = find_source(dataset_dir)
+    root = find_root(source)
+    if layout == "auto" and not (source.is_dir() and is_described(root) and not _lists_scans(source)):
+        return None
+    if not source.is_dir() or not any(root.glob("sub-*")):
+        raise ValueError(f"layout bids needs a BIDS dataset, or a participant or session of one, as dataset_dir, got {source}")
+    return find_derivative(source, output_dir)
+
+
+def find_scans(
+    dataset_dir: str | Path, split: str | None = None, suffix: str | None = "T1w", derivative: Derivative | None = None
+) -> list[dict[str, str]]:
     """List the scans of a folder or a table, or a single one.
 
     A folder that holds `prepared.tsv`, or else `manifest.tsv` or `participants.tsv` (or `.csv`, `.txt`, `.tab`), and a file of
@@ -34,10 +68,12 @@ def find_scans(dataset_dir: str | Path, split: str | None = None, suffix: str | 
         dataset_dir: folder, table or scan.
         split: value of the table's column `split` to take; None for all rows.
         suffix: contrast that is taken of a BIDS or CAPS dataset; None, or "all", for every scan.
+        derivative: what the results are a part of; None for the plain layout.
 
     Returns:
         Items with `image` and `scan` (the path; of prepared scans that of the raw scan) and `name`, unique, which is that of the
-        scan and mirrors the folder's structure; prepared scans have `raw_image` and `transform` as well, failed ones `failure`.
+        scan and mirrors the structure of the folder, or of the BIDS dataset; prepared scans have `raw_image` and `transform` as
+        well, failed ones `failure`.
 
     Raises:
         FileNotFoundError: When there is no such folder, table or file.
@@ -56,14 +92,15 @@ def find_scans(dataset_dir: str | Path, split: str | None = None, suffix: str | 
     for item in items:
         if FAILURE not in item and is_dead(item["image"]):
             item[FAILURE] = f"{item['image']} is a {DEAD}"
-    return [{**item, "name": name} for item, name in zip(items, _name_scans(items, folder), strict=True)]
+    return [{**item, "name": name} for item, name in zip(items, _name_scans(items, folder, derivative), strict=True)]
 
 
-def foresee_scans(preparation: CohortPreprocessing) -> list[dict[str, str]]:
+def foresee_scans(preparation: CohortPreprocessing, derivative: Derivative | None = None) -> list[dict[str, str]]:
     """Return `scan` and `name` that `find_scans` gives raw scans when they are prepared.
 
     Args:
         preparation: what prepares them.
+        derivative: as in `find_scans`.
 
     Raises:
         FileNotFoundError: When there is no such folder, table or file.
@@ -74,7 +111,8 @@ def foresee_scans(preparation: CohortPreprocessing) -> list[dict[str, str]]:
         {"image": str(folder / f"{row['stem']}_{ENDINGS['image']}"), "raw_image": str(row["raw_image"])}
         for row in preparation.scans
     ]
-    return [{"scan": item["raw_image"], "name": name} for item, name in zip(items, _name_scans(items, folder), strict=True)]
+    names = _name_scans(items, folder, derivative)
+    return [{"scan": item["raw_image"], "name": name} for item, name in zip(items, names, strict=True)]
 
 
 def attempt(transform: Callable[[Any], Any], item: dict[str, Any]) -> dict[str, Any]:
@@ -175,17 +213,23 @@ def _select_split(table: Path, rows: pd.DataFrame, split: str) -> pd.DataFrame:
     return rows[splits == split.lower()]
 
 
-def _name_scans(items: Sequence[dict[str, str]], folder: Path) -> list[str]:
+def _lists_scans(folder: Path) -> bool:
+    """Check whether a folder has a table that lists its scans."""
+    table = find_table(folder)
+    return (folder / PREPARED).is_file() or (table.is_file() and find_name(read_header(table), NAMES["image"]) is not None)
+
+
+def _name_scans(items: Sequence[dict[str, str]], folder: Path, derivative: Derivative | None) -> list[str]:
     """Return a name for each scan: its own, below the path of its folder relative to `folder`, or alone for files elsewhere.
 
-    Prepared scans have the names of their raw ones. Repeated names end in _2, _3, ...
+    Prepared scans have the names of their raw ones, and in a derivative their places. Repeated names end in _2, _3, ...
     """
-    names = []
+    names, base = [], derivative.base if derivative else folder
     for item in items:
-        path = Path(item["image"])
-        path = path.with_name(Path(item.get("raw_image", item["image"])).name)
-        inside = path.is_relative_to(folder) and ".." not in path.parts
-        names.append(strip_suffix(str(path.relative_to(folder) if inside else path.name)).replace("_desc-prepared", ""))
+        raw = Path(item.get("raw_image", item["image"]))
+        path = raw if derivative else Path(item["image"]).with_name(raw.name)
+        inside = path.is_relative_to(base) and ".." not in path.parts
+        names.append(strip_suffix(str(path.relative_to(base) if inside else path.name)).replace("_desc-prepared", ""))
     unique = make_unique(names, "_")
     if changed := [(item["scan"], new) for item, name, new in zip(items, names, unique, strict=True) if new != name]:
         sentence = (

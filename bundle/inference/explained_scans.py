@@ -1,6 +1,9 @@
 """One scan of an inference: the state of its files, what is doubtful about it, and the files that are written for it."""
 
-from collections.abc import Mapping, Sequence
+import errno
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,14 +11,56 @@ import numpy as np
 from monai.data import MetaTensor
 from monai.utils.enums import CommonKeys as Keys
 
+from bundle.data.bids import name_derivative, write_camel_case, write_text
 from bundle.data.discovery import IMAGES
 from bundle.data.headers import WARNINGS_KEY, unpack_fields
-from bundle.files import write_nifti
+from bundle.files import name_temporary, write_nifti
 from bundle.inference.overview import save_overview
 
-FILES = {Keys.PRED: "fa_mean"} | {key: key for key in IMAGES if key != "fa_mean"}
-PAGE = "page.html"  # of the viewer
-ENDINGS = (*(f"{name}.nii.gz" for name in FILES.values()), "overview.png", PAGE)
+OVERVIEW, PAGE = "overview.png", "page.html"  # the page is of the viewer
+
+
+def name_image(name: str, key: str, derived: bool) -> str:
+    """Return the path of an image below the folder of the results.
+
+    Args:
+        name: name of its scan.
+        key: one of `bundle.data.discovery.IMAGES`.
+        derived: whether it is named as a BIDS derivative.
+    """
+    return f"{name_derivative(name, write_camel_case(key)) if derived else f'{name}_{key}'}.nii.gz"
+
+
+def list_files(name: str, derived: bool, keys: Iterable[str] = IMAGES, others: Iterable[str] = (OVERVIEW, PAGE)) -> list[str]:
+    """Return the paths of the files of a scan below the folder of the results: images, their sidecars in BIDS, and others.
+
+    Args:
+        name: its name.
+        derived: whether they are named as BIDS derivatives.
+        keys: of its images.
+        others: endings of its other files.
+    """
+    images = [name_image(name, key, derived) for key in keys]
+    sidecars = [image.replace(".nii.gz", ".json") for image in images] if derived else []
+    return [*images, *sidecars, *(f"{name}_{ending}" for ending in others)]
+
+
+def is_too_long(name: str, folder: Path, derived: bool) -> bool:
+    """Check whether the name of a scan, or its path, is too long for those of its files.
+
+    Args:
+        name: its name.
+        folder: where the results go; it exists.
+        derived: whether they are named as BIDS derivatives.
+    """
+    longest = max(list_files(name, derived), key=len)
+    for path in (folder / longest, folder / Path(longest).name):
+        try:
+            os.lstat(name_temporary(path))
+        except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                return True
+    return False
 
 
 def describe_state(item: Mapping[str, Any]) -> str:
@@ -42,7 +87,11 @@ def take_array(image: MetaTensor) -> tuple[np.ndarray, np.ndarray, dict[str, np.
 
 
 def write_explanation(
-    item: dict[str, Any], output_dir: str | Path, overview: bool = True, class_names: Sequence[str] = ()
+    item: dict[str, Any],
+    output_dir: str | Path,
+    overview: bool = True,
+    class_names: Sequence[str] = (),
+    describe: Callable[[Mapping[str, Any], str], Mapping[str, Any]] | None = None,
 ) -> list[Path]:
     """Write the maps of one scan, and its picture: all of them or none.
 
@@ -51,6 +100,7 @@ def write_explanation(
         output_dir: folder to write to; made when absent.
         overview: whether the picture is drawn.
         class_names: names of the classes, for the picture.
+        describe: gives the sidecar of an image of the scan, by its key: names are then those of BIDS. None for plain names.
 
     Returns:
         Paths of the files.
@@ -58,15 +108,19 @@ def write_explanation(
     Raises:
         OSError: When a file cannot be written.
     """
-    stem = str(Path(output_dir) / item["name"])
     written: list[Path] = []
     try:
-        for key, ending in FILES.items():
-            if key in item:
-                written.append(Path(f"{stem}_{ending}.nii.gz"))
-                write_nifti(written[-1], *take_array(item[key]))
+        for key in IMAGES:
+            image = item.get(Keys.PRED if key == "fa_mean" else key)
+            if image is None:
+                continue
+            written.append(Path(output_dir) / name_image(item["name"], key, describe is not None))
+            write_nifti(written[-1], *take_array(image))
+            if describe is not None:
+                written.append(Path(str(written[-1]).replace(".nii.gz", ".json")))
+                write_text(written[-1], json.dumps(describe(item, key), indent=2) + "\n")
         if overview:
-            written.append(Path(f"{stem}_overview.png"))
+            written.append(Path(f"{Path(output_dir) / item['name']}_{OVERVIEW}"))
             save_overview(item[Keys.IMAGE], item["explanation"], item["result"], written[-1], class_names)
     except OSError:
         for path in written:

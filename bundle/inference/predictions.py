@@ -5,24 +5,35 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from ignite.engine import Engine, Events
 
+from bundle.data.bids import Derivative, write_derivative
 from bundle.data.discovery import IMAGES
 from bundle.errors import FULL_ERRORS, describe_failures
-from bundle.files import announce, check_writable, hold_folder, is_too_long, remove_leftovers
+from bundle.files import check_writable, hold_folder, remove_leftovers
 from bundle.inference.datasets import DONE, FAILURE
-from bundle.inference.evaluator import ScanEvaluator
-from bundle.inference.explained_scans import ENDINGS, describe_state, list_warnings, write_explanation
+from bundle.inference.explained_scans import (
+    OVERVIEW,
+    describe_state,
+    is_too_long,
+    list_files,
+    list_warnings,
+    write_explanation,
+)
+from bundle.inference.methods import Methods
 from bundle.inference.postprocessing import NUMBERS
 from bundle.inference.table import ScanTable, find_key
 from bundle.ranks import count_ranks, get_rank, is_first, run_once, wait_for_ranks
 from bundle.records import check_settings, compute_fingerprint, read_record, write_record
 
-TABLE, RECORD, LOCK = "predictions.csv", "settings.json", "inference.lock"
+TABLE, RECORD, LOCK, LOGS = "predictions.csv", "settings.json", "inference.lock", "logs"
+TITLE = "Attribution maps"  # of a derivative
+IGNORED = ("*.html", "*.png", "*.csv", "*.lock", RECORD, "regions.tsv", "ratings.tsv", "prepared")  # none of BIDS
 PART = "predictions.{}.csv"  # rows of one of several processes, until the table has them
 STATE = "size_and_time"  # column of the table: bytes and nanoseconds of the files of a scan
+LAYOUT = "layout"  # key of the record, where files have names of BIDS
 VERSION = 2  # of what is written for a scan: with another one scans that are done are done anew
 
 logger = logging.getLogger(__name__)
@@ -32,7 +43,8 @@ class Predictions:
     """Write maps, overview and table row of each scan as soon as it is explained, and go on where an earlier run stopped.
 
     For a scan called NAME, `NAME_KEY.nii.gz` for each of the keys `IMAGES` that the inferer gives, and `NAME_overview.png`; for
-    all scans `predictions.csv`, and in `settings.json` what decides them. Maps are in the network's intensity units, in which the
+    all scans `predictions.csv`, in `settings.json` what decides them, and `logs/CITATION.md`. In a BIDS derivative images have
+    names of BIDS and sidecars, and the dataset its description. Maps are in the network's intensity units, in which the
     range of a scan is 2, and the variance in their square; the translated scan is in the intensities of the scan.
 
     A scan is done when it has a row that says so, all its files, and size and time of change as in its row: it is not read again.
@@ -47,6 +59,8 @@ class Predictions:
         settings: what decides the results, in the types of JSON; a folder with results of other ones is refused.
         resume: whether results that are there are kept; if not, they are replaced.
         class_names: names of the classes; empty where the checkpoint has none.
+        methods: writes what was done; None for nothing.
+        derivative: dataset that the files are a part of; None for plain names.
     """
 
     def __init__(
@@ -57,10 +71,14 @@ class Predictions:
         settings: Mapping[str, Any] | None = None,
         resume: bool = True,
         class_names: Sequence[str] = (),
+        methods: Methods | None = None,
+        derivative: Derivative | None = None,
     ) -> None:
         self.output_dir, self.num_classes, self.overviews, self.resume = Path(output_dir), num_classes, overviews, resume
         self.class_names = list(class_names)
-        self.settings = json.loads(json.dumps({"version": VERSION, **(settings or {})}, default=os.fspath))
+        self.methods, self.derivative = methods, derivative
+        layout = {LAYOUT: "bids"} if derivative else {}
+        self.settings = json.loads(json.dumps({"version": VERSION, **(settings or {}), **layout}, default=os.fspath))
         self.table = ScanTable(self.output_dir / TABLE, [])
         self.keys: list[tuple[str, str]] = []  # of the scans, in their order
         self.states: dict[tuple[str, str], str] = {}  # before they are read
@@ -102,13 +120,13 @@ class Predictions:
         dataset: Any = engine.data_loader.dataset  # type: ignore[attr-defined]
         outputs = engine.inferer.list_outputs(engine.network)  # type: ignore[attr-defined]
         self._set_columns(outputs)
-        endings = [f"{key}.nii.gz" for key in IMAGES if key in outputs] + ["overview.png"] * self.overviews
+        keys = [key for key in IMAGES if key in outputs]
         self.keys = [find_key(item) for item in dataset.data]
         for item in dataset.data:
-            if FAILURE not in item and self._is_too_long(item["name"]):
+            if FAILURE not in item and is_too_long(item["name"], self.output_dir, self.derivative is not None):
                 item[FAILURE] = f"{item['scan']} has a name that is too long for those of its maps: give the file a shorter one"
         self.states = {key: describe_state(item) for key, item in zip(self.keys, dataset.data, strict=True)}
-        left = run_once(lambda: self._begin(dataset.data, endings))
+        left = run_once(lambda: self._begin(dataset.data, keys))
         own = left[get_rank() :: count_ranks()]
         dataset.done = set(range(len(self.keys))) - set(own)  # and what other processes do
         self.own = self.table
@@ -159,17 +177,16 @@ class Predictions:
         columns += ["predicted_name"] * bool(self.class_names)
         self.table = ScanTable(self.table.path, [*columns, STATE, *(key for key in NUMBERS if key in outputs)])
 
-    def _begin(self, items: Sequence[Mapping[str, Any]], endings: Sequence[str]) -> list[int]:
+    def _begin(self, items: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> list[int]:
         """Write the table of the scans that are done, remove what is left of the others, and return these by position."""
         earlier = {find_key(row): row for row in self._read_done()}
         self._check_names(list(earlier))
-        found = [
-            key in earlier and self._is_done(item, earlier[key], endings) for key, item in zip(self.keys, items, strict=True)
-        ]
+        found = [key in earlier and self._is_done(item, earlier[key], keys) for key, item in zip(self.keys, items, strict=True)]
         rows = [earlier[key] for key, done in zip(self.keys, found, strict=True) if done]
         names = {name for _, name in self.keys}
         others = [row for row in earlier.values() if row["name"] not in names]  # their files are still there
-        self._clear([item for item, done in zip(items, found, strict=True) if not done and not self._is_too_long(item["name"])])
+        self._clear([item for item, done in zip(items, found, strict=True) if not done])
+        self._describe()
         write_record(self.output_dir / RECORD, compute_fingerprint(self.settings), self.settings)
         self.table.write([*rows, *others])
         self._remove(self._list_parts())
@@ -213,26 +230,35 @@ class Predictions:
                     f" {name}: give another output_dir, or --resume False to replace all that is there"
                 )
 
-    def _is_done(self, item: Mapping[str, Any], row: Mapping[str, str], endings: Sequence[str]) -> bool:
+    def _describe(self) -> None:
+        """Write what was done, and of a derivative what it is."""
+        root = self.derivative.root if self.derivative else self.output_dir
+        if self.methods is not None:
+            self.methods.write(root / LOGS)
+        if self.derivative is not None:
+            write_derivative(self.derivative, TITLE, IGNORED)
+
+    def _is_done(self, item: Mapping[str, Any], row: Mapping[str, str], keys: Sequence[str]) -> bool:
         """Check whether all files of a scan are there, and the scan is the one that its row tells of."""
         state = self.states[find_key(item)]
-        return state != "" and state == row[STATE] and all(path.is_file() for path in self._list_files(item, endings))
-
-    def _list_files(self, item: Mapping[str, Any], endings: Sequence[str] = ENDINGS) -> list[Path]:
-        """Return the paths of the files of a scan."""
-        return [Path(f"{self.output_dir / item['name']}_{ending}") for ending in endings]
-
-    def _is_too_long(self, name: str) -> bool:
-        """Check whether the name of a scan, or its path, is too long for those of its files."""
-        longest = f"{name}_{max(ENDINGS, key=len)}"
-        return is_too_long(self.output_dir / longest) or is_too_long(self.output_dir / Path(longest).name)
+        files = list_files(item["name"], self.derivative is not None, keys, [OVERVIEW] * self.overviews)
+        return state != "" and state == row[STATE] and all((self.output_dir / file).is_file() for file in files)
 
     def _clear(self, items: Sequence[Mapping[str, Any]]) -> None:
-        """Remove the files of scans that are to be done anew, and what a killed process left of them."""
-        paths = [path for item in items for path in self._list_files(item)]
+        """Remove the files of scans that are to be done anew, in both layouts, and what a killed process left of them."""
+        names = [item["name"] for item in items]
+        names = [name for name in names if not any(is_too_long(name, self.output_dir, derived) for derived in (False, True))]
+        paths = [self.output_dir / file for name in names for derived in (False, True) for file in list_files(name, derived)]
         for path in paths:
             path.unlink(missing_ok=True)
         remove_leftovers([*paths, self.table.path, self.output_dir / RECORD])
+
+    def _sidecar(self, item: Mapping[str, Any], key: str) -> dict[str, Any]:
+        """Return the sidecar of an image of a scan."""
+        assert self.derivative is not None
+        source = self.derivative.cite(item["scan"])
+        own = self.methods.describe(item["result"], key) if self.methods else {}
+        return {**own, "Sources": [source], "SpatialReference": source, "SkullStripped": True}
 
     def _keep(self, item: dict[str, Any]) -> dict[str, Any]:
         """Write the files of one scan and return its row; an `OSError` on a full disk ends it all."""
@@ -241,7 +267,8 @@ class Predictions:
         row[STATE] = self.states[find_key(item)]
         if FAILURE not in item:
             try:
-                write_explanation(item, self.output_dir, self.overviews, self.class_names)
+                describe = self._sidecar if self.derivative else None
+                write_explanation(item, self.output_dir, self.overviews, self.class_names, describe)
             except OSError as error:
                 if error.errno in FULL_ERRORS:  # no other scan could be written either
                     raise OSError(
@@ -263,38 +290,3 @@ class Predictions:
             | probabilities
             | names
         )
-
-
-class PageWriter(Protocol):
-    """Writes pages of what an inference has left behind."""
-
-    def write(self) -> Any:
-        """Write them."""
-
-
-def explain_scans(
-    evaluator: ScanEvaluator, predictions: Predictions, written: Mapping[str, str], pages: PageWriter | None = None
-) -> None:
-    """Explain all scans while no other process writes to their folder.
-
-    Args:
-        evaluator: engine that explains them.
-        predictions: writes what it gives.
-        written: what each file is, by its name or pattern, for the end.
-        pages: writes the pages when all scans are explained; None for none.
-
-    Raises:
-        OSError: When nothing can be written to the folder.
-        SystemExit: When a scan failed; the others are done.
-        ValueError: When another process writes there, or it holds results of other settings.
-    """
-    folder = predictions.output_dir
-    check_writable(folder)
-    with hold_folder(folder, folder / LOCK, "output_dir"):
-        evaluator.run()
-        if pages is not None:
-            wait_for_ranks()  # the table is whole
-            pages.write()
-    if is_first():
-        announce(folder, written)
-        predictions.finish()

@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote_from_bytes
@@ -10,12 +11,11 @@ import nibabel
 import numpy as np
 
 from bundle.data.formats import describe_failure
-from bundle.files import unescape_name
-from bundle.inference.explained_scans import PAGE
+from bundle.files import decode_name
+from bundle.inference.explained_scans import PAGE, name_image
 from bundle.inference.overview import name_class
-from bundle.inference.predictions import TABLE
-
-ENDING = "_fa_mean.nii.gz"  # of a file that each scan has
+from bundle.inference.predictions import LAYOUT, RECORD, TABLE
+from bundle.records import read_record
 
 Row = dict[str, str]
 
@@ -31,6 +31,11 @@ class Results:
 
     def __init__(self, folder: str | Path, class_names: Sequence[str] = (), target_value: float | None = None) -> None:
         self.folder, self.class_names, self.target_value = Path(folder).absolute(), list(class_names), target_value
+
+    @cached_property
+    def is_derived(self) -> bool:
+        """Whether images have names of BIDS."""
+        return (read_record(self.folder / RECORD, None) or {}).get(LAYOUT) == "bids"
 
     def read_rows(self) -> list[Row]:
         """Return the rows of `predictions.csv`; none where it is absent."""
@@ -64,12 +69,11 @@ class Results:
             row: row of the scan.
             key: one of `bundle.data.discovery.IMAGES`.
         """
-        return Path(f"{self._find_stem(row)}_{key}.nii.gz")
+        return self.folder / name_image(self._find_name(row), key, self.is_derived)
 
     def name_page(self, row: Row) -> Path:
         """Return the file of the page of a scan."""
-        stem = self._find_stem(row)
-        return stem.with_name(f"{stem.name}_{PAGE}")
+        return self.folder / f"{self._find_name(row)}_{PAGE}"
 
     def link(self, row: Row, start: Row | None = None) -> str:
         """Return the address of a scan's page, as seen from the page of the cohort, or from that of another scan."""
@@ -90,9 +94,11 @@ class Results:
         labels = range(sum(key.startswith("probability_") for key in row))
         return [(name_class(label, self.class_names), float(row[f"probability_{label}"])) for label in labels]
 
-    def _find_stem(self, row: Row) -> Path:
-        """Return the path of the files of a scan without their endings."""
-        return Path(unescape_name(f"{self.folder / row['name']}{ENDING}").removesuffix(ENDING))
+    def _find_name(self, row: Row) -> str:
+        """Return the name of a scan as its files have it: in the table bytes that are no UTF-8 are escaped."""
+        name, decoded = row["name"], decode_name(row["name"])
+        images = [self.folder / name_image(each, "fa_mean", self.is_derived) for each in (name, decoded)]
+        return decoded if images[1].exists() and not images[0].exists() else name
 
 
 def make_volume(array: np.ndarray) -> np.ndarray:

@@ -13,9 +13,10 @@ from bundle.evaluation import Evaluation, TranslatingExplainer
 from bundle.evaluation.encodings import Encodings
 from bundle.evaluation.names import METRICS
 from bundle.files import announce, check_writable, write_atomically
+from bundle.records import list_versions
 from bundle.report.panels import NUM_STEPS, make_interpolation, make_pairs, make_panels
 from bundle.report.plots import plot_latent
-from bundle.report.provenance import find_commit, list_versions
+from bundle.report.provenance import find_commit
 from bundle.report.sections import (
     count_classes,
     describe_phases,

@@ -1,11 +1,7 @@
-"""Where a report's figures come from: code and packages."""
+"""Where a report's figures come from: the state of the code."""
 
 import subprocess
-from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-
-PACKAGES = ("monai", "torch", "pytorch-ignite", "numpy", "pandas", "scikit-learn", "nibabel", "matplotlib")
 
 
 def find_commit(folder: str | Path) -> str | None:
@@ -15,15 +11,6 @@ def find_commit(folder: str | Path) -> str | None:
         return None
     changed = _run_git(folder, "status", "--porcelain", "--untracked-files=no")
     return f"{commit} + changes" if changed else commit
-
-
-def list_versions() -> dict[str, str]:
-    """Return the versions of the packages that the figures depend on; those not installed are left out."""
-    found = {}
-    for package in PACKAGES:
-        with suppress(PackageNotFoundError):
-            found[package] = version(package)
-    return found
 
 
 def _run_git(folder: str | Path, *command: str) -> str | None:

@@ -15,13 +15,13 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from bundle.data.bids import DESCRIPTION
 from bundle.files import MANIFEST, PARTICIPANTS, check_writable, hold_folder, write_nifti, write_table
 from bundle.records import compute_fingerprint, read_record, write_record
 from bundle.workers import KILLED, Workers
 
 logger = logging.getLogger(__name__)
 
-DESCRIPTION = "dataset_description.json"
 RECORDS = ".records"  # subfolder of an incomplete cohort: one record for each subject that is written
 STUDY_SETTINGS = ("repeat_share", "num_classes")  # settings that configs give to the study and not to the cohort
 

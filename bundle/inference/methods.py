@@ -1,0 +1,128 @@
+"""What a run of inference does: in fields beside each image of a BIDS derivative, and in a paragraph to copy into a paper."""
+
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+
+from bundle import MODELS, SHIPPED
+from bundle.checkpoints import read_about
+from bundle.data.bids import SITES, write_text
+from bundle.inference.overview import name_class
+from bundle.records import PROGRAM, compute_sha256, list_versions, read_version
+
+CITATION = "CITATION.md"
+MAP = "network intensity (the range of a scan is 2)"
+SCAN = "intensity of the scan"
+IMAGES = {  # what an image is, and its unit
+    "fa_mean": ("Attribution map towards {target}: mean over the draws of the translated scan minus {reference}", MAP),
+    "fa_variance": ("Variance over draws and views of the attribution map towards {target}", f"square of {MAP}"),
+    "fa_low": ("Lower end of the interval of the change of each voxel towards {target}", MAP),
+    "fa_high": ("Upper end of the interval of the change of each voxel towards {target}", MAP),
+    "translated": ("Scan translated to {target}, mean over the draws", SCAN),
+    "fa_exemplar": ("Attribution map with the attribute of a reference scan, towards the class of that scan", MAP),
+    "fa_value": ("Attribution map towards an age of {age} years", MAP),
+    "translated_value": ("Scan translated to an age of {age} years", SCAN),
+}
+AGES, OTHERS = ("fa_value", "translated_value"), ("fa_exemplar",)  # that are not of the target class
+SOURCES = {
+    "mixture": "from the distribution of the target class, which was fitted to the training scans",
+    "prior": "from the standard normal distribution",
+}
+TEMPLATE = Path(__file__).with_name("citation.md").read_text(encoding="utf-8")
+
+
+class Methods:
+    """Describes a run of inference.
+
+    Args:
+        checkpoint: file of the network.
+        settings: what decides the results, those of `Predictions`.
+
+    Raises:
+        FileNotFoundError: When there is no such file.
+        ValueError: When it is no checkpoint.
+    """
+
+    def __init__(self, checkpoint: str | Path, settings: Mapping[str, Any]) -> None:
+        self.settings, path, about = dict(settings), Path(checkpoint), read_about(checkpoint)
+        self.class_names = [str(name) for name in about.get("class_names", [])]
+        shipped = path.resolve().parent == MODELS.resolve()
+        names = {file: name for name, (file, _) in SHIPPED.items()} if shipped else {}
+        self.model = {
+            "Name": names.get(path.name, path.name),
+            "Version": read_version() if shipped else f"epoch {about['epoch']}" if "epoch" in about else "unknown",
+            "SHA256": compute_sha256(path),
+            "TrainedOn": str(about.get("cohort") or "unknown"),
+        }
+
+    def describe(self, result: Mapping[str, Any], key: str) -> dict[str, Any]:
+        """Return the fields of the sidecar of an image, without those that name other files.
+
+        Args:
+            result: classes of the scan.
+            key: one of `bundle.data.discovery.IMAGES`.
+        """
+        text, unit = IMAGES[key]
+        predicted, target = (self._class(result[name]) for name in ("predicted_class", "target_class"))
+        aims = (
+            {"TargetAge": self.settings.get("target_value")} if key in AGES else {} if key in OTHERS else {"TargetClass": target}
+        )
+        words = {"target": target["Name"], "age": self.settings.get("target_value"), "reference": self._reference}
+        return {
+            "Description": text.format(**words),
+            "Units": unit,
+            **aims,
+            "PredictedClass": predicted,
+            "Model": self.model,
+            "Settings": self.settings,
+            "Software": {PROGRAM: read_version(), "Python": platform.python_version(), **list_versions()},
+        }
+
+    def write(self, folder: str | Path) -> None:
+        """Write `CITATION.md`.
+
+        Args:
+            folder: where to; made when absent.
+
+        Raises:
+            OSError: When it cannot be written.
+        """
+        settings, versions = self.settings, list_versions()
+        target = settings.get("target")
+        done = (settings.get("preparation") or {}) if settings.get("prepare") else {}
+        steps = ["brain extraction by deepbet (Fisch et al., 2023)"] * bool(done.get("brain_extraction"))
+        steps += ["correction of the bias field by N4 (Tustison et al., 2010)"] * bool(done.get("bias_correction"))
+        steps += ["affine registration to MNI152 by SimpleITK"] * bool(done.get("registration"))
+        views = ["mirror images"] * (settings.get("mirror_axis") is not None)
+        views += [f"shifts by {settings['shift']} voxels"] * bool(settings["shift"])
+        environment = Environment(trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, undefined=StrictUndefined)
+        text = environment.from_string(TEMPLATE).render(
+            program=PROGRAM,
+            version=read_version(),
+            software=[(name, versions[key]) for key, (name, _) in SITES.items()],
+            python=platform.python_version(),
+            model=self.model,
+            classes=[f"{label} {name}" for label, name in enumerate(self.class_names)],
+            settings=settings,
+            target=None if target is None else self._name(target),
+            source=SOURCES.get(settings["attribute_source"], f"from the source {settings['attribute_source']}"),
+            reference=self._reference,
+            done={"brain_extraction": False, "bias_correction": False, **done},
+            steps=steps,
+            views=views,
+        )
+        write_text(Path(folder) / CITATION, text)
+
+    @property
+    def _reference(self) -> str:
+        """What is subtracted from a translated scan."""
+        return "the scan's own reconstruction" if self.settings["reference"] == "reconstruction" else "the scan"
+
+    def _class(self, label: int) -> dict[str, Any]:
+        return {"Label": label, "Name": self._name(label)}
+
+    def _name(self, label: int) -> str:
+        return name_class(label, self.class_names)
