@@ -63,11 +63,11 @@ def read_about(path: str | Path) -> dict[str, Any]:
         FileNotFoundError: When there is no such file.
         ValueError: When it is no checkpoint.
     """
-    return _find_about(read_weights(Path(path), "cpu"))
+    return find_about(read_weights(Path(path), "cpu"))
 
 
-def _find_about(weights: Any) -> dict[str, Any]:
-    """Return what a state_dict holds beside its weights."""
+def find_about(weights: Any) -> dict[str, Any]:
+    """Return what a state_dict holds beside its weights; empty where it holds nothing else."""
     return dict(getattr(weights, "_metadata", {}).get(ABOUT, {}))
 
 
@@ -115,7 +115,7 @@ def load_network(
             f"{path} fits another architecture than the config's: {len(differing)} weights differ, such as {name} of shape"
             f" {found.get(name, 'none')}, accepted is {accepted.get(name, 'none')}; give the config that it was trained with"
         )
-    _check_settings(path, scan_settings or {}, _find_about(weights).get(SETTINGS, {}))
+    _check_settings(path, scan_settings or {}, find_about(weights).get(SETTINGS, {}))
     network.load_state_dict(weights, strict=True)
     return network.to(device).eval()
 

@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 from bundle import MODELS, SHIPPED
-from bundle.checkpoints import read_about
+from bundle.checkpoints import find_about, read_weights
 from bundle.data.bids import SITES, write_text
 from bundle.inference.overview import name_class
 from bundle.records import PROGRAM, compute_sha256, list_versions, read_version
@@ -47,7 +47,10 @@ class Methods:
     """
 
     def __init__(self, checkpoint: str | Path, settings: Mapping[str, Any]) -> None:
-        self.settings, path, about = dict(settings), Path(checkpoint), read_about(checkpoint)
+        self.settings, path, weights = dict(settings), Path(checkpoint), read_weights(Path(checkpoint))
+        about, means = find_about(weights), weights.get("distributions.means")
+        if means is None or not means.any():  # the file has none, or they were never fitted
+            self.settings["attribute_source"] = "prior"
         self.class_names = [str(name) for name in about.get("class_names", [])]
         shipped = path.resolve().parent == MODELS.resolve()
         names = {file: name for name, (file, _) in SHIPPED.items()} if shipped else {}
