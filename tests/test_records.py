@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import torch
 
-from bundle.records import check_settings, compute_fingerprint, hash_contents, read_record, write_record
+from bundle.records import check_settings, compute_fingerprint, hash_contents, list_versions, read_record, write_record
 
 
 class Settings(NamedTuple):
@@ -76,3 +77,7 @@ def test_settings_that_differ_are_all_named() -> None:
     check_settings("table.csv", {"a": 1, "b": [2]}, {"b": [2], "a": 1})
     with pytest.raises(ValueError, match=r"^table\.csv is of a run with other b, d, c: give another output_dir"):
         check_settings("table.csv", {"a": 1, "b": 2, "c": None}, {"a": 1, "b": 3, "d": 4})
+
+
+def test_versions_are_those_that_run() -> None:
+    assert list_versions()["torch"].split("+")[0] == torch.__version__.split("+")[0]

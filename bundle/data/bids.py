@@ -19,7 +19,6 @@ RAW = "rawdata"  # folder of the dataset in a study, beside its derivatives
 REQUIRED = ("Name", "BIDSVersion")  # of a description
 VERSION = "1.11.1"  # of BIDS, that derivatives follow
 LINK = "raw"  # name that a derivative gives the dataset of its scans
-LAYOUTS = ("auto", "plain", "bids")
 SITES = {"monai": ("MONAI", "https://github.com/Project-MONAI/MONAI"), "torch": ("PyTorch", "https://github.com/pytorch/pytorch")}
 
 
@@ -93,7 +92,7 @@ def find_derivative(source: Path, output_dir: str | Path) -> Derivative:
         )
     made_by = read_description(root).get("GeneratedBy") or [{}]
     if (root / DESCRIPTION).exists() and not any(isinstance(each, dict) and each.get("Name") == PROGRAM for each in made_by):
-        raise ValueError(f"{root} holds another dataset, by its {DESCRIPTION}: give another output_dir, or --layout plain")
+        raise ValueError(f"{root} holds another dataset, by its {DESCRIPTION}: give another output_dir")
     return Derivative(root, raw, source if inside else raw)
 
 

@@ -1,6 +1,6 @@
 """Explaining scans with a trained network: classes, feature attribution maps, walks through the latent space."""
 
-from bundle.inference.datasets import ScanDataset, choose_layout, find_scans, foresee_scans, load_scan
+from bundle.inference.datasets import ScanDataset, find_scans, foresee_scans, load_scan
 from bundle.inference.evaluator import ScanEvaluator
 from bundle.inference.inferer import AgeRegression, ICAMInferer
 from bundle.inference.interpolation import Interpolation, Walk, walk
@@ -20,7 +20,6 @@ __all__ = [
     "ScanEvaluator",
     "SplitExplanationd",
     "Walk",
-    "choose_layout",
     "explain_scans",
     "find_scans",
     "foresee_scans",

@@ -8,50 +8,19 @@ from typing import Any
 import pandas as pd
 from monai.data import Dataset, MetaTensor
 
-from bundle.data.bids import LAYOUTS, Derivative, find_derivative, find_root, is_described
+from bundle.data.bids import Derivative
 from bundle.data.discovery import DEAD, find_scan_files, find_source, is_dead
 from bundle.data.formats import strip_suffix
-from bundle.data.manifest import NAMES, SPLITS, check_images, read_listed
-from bundle.data.tables import find_name, read_header
+from bundle.data.layouts import PREPARED
+from bundle.data.manifest import SPLITS, check_images, read_listed
 from bundle.errors import write_in_line
-from bundle.files import find_table, make_unique, unescape_name
+from bundle.files import make_unique, unescape_name
 from bundle.preprocessing.cohort import ENDINGS, CohortPreprocessing
 
 FAILURE = "failure"  # key of an item with the reason why its scan cannot be explained
 DONE = "done"  # key of an item whose scan was explained by an earlier run
-PREPARED = "prepared.tsv"  # table of a cohort that configs/prepare.yaml made
 
 logger = logging.getLogger(__name__)
-
-
-def choose_layout(layout: str, dataset_dir: str | Path, output_dir: str | Path) -> Derivative | None:
-    """Choose how results are laid out: as a derivative of the BIDS dataset of the scans, or plainly.
-
-    Args:
-        layout: `bids`, `plain`, or `auto`: `bids` for a dataset that says that it is BIDS, and a participant or session of it,
-            unless a table lists its scans.
-        dataset_dir: folder, table or scan, as in `find_scans`.
-        output_dir: folder of the results.
-
-    Returns:
-        The derivative; None for the plain layout.
-
-    Raises:
-        FileNotFoundError: When there is no such folder, table or file.
-        ValueError: When there is no such layout, the scans are in no BIDS dataset and `bids` is wanted, or the output folder is
-            the dataset of the scans or another one.
-    """
-    if layout not in LAYOUTS:
-        raise ValueError(f"layout must be one of {', '.join(LAYOUTS)}, got {layout!r}")
-    if layout == "plain":
-        return None
-    source = find_source(dataset_dir)
-    root = find_root(source)
-    if layout == "auto" and not (source.is_dir() and is_described(root) and not _lists_scans(source)):
-        return None
-    if not source.is_dir() or not any(root.glob("sub-*")):
-        raise ValueError(f"layout bids needs a BIDS dataset, or a participant or session of one, as dataset_dir, got {source}")
-    return find_derivative(source, output_dir)
 
 
 def find_scans(
@@ -211,12 +180,6 @@ def _select_split(table: Path, rows: pd.DataFrame, split: str) -> pd.DataFrame:
     if not (splits == split.lower()).any():
         raise ValueError(f"{table} has no row whose split is {split}")
     return rows[splits == split.lower()]
-
-
-def _lists_scans(folder: Path) -> bool:
-    """Check whether a folder has a table that lists its scans."""
-    table = find_table(folder)
-    return (folder / PREPARED).is_file() or (table.is_file() and find_name(read_header(table), NAMES["image"]) is not None)
 
 
 def _name_scans(items: Sequence[dict[str, str]], folder: Path, derivative: Derivative | None) -> list[str]:

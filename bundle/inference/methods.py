@@ -99,6 +99,7 @@ class Methods:
         steps = ["brain extraction by deepbet (Fisch et al., 2023)"] * bool(done.get("brain_extraction"))
         steps += ["correction of the bias field by N4 (Tustison et al., 2010)"] * bool(done.get("bias_correction"))
         steps += ["affine registration to MNI152 by SimpleITK"] * bool(done.get("registration"))
+        steps += [f"resampling to {done.get('voxel_size')} mm"] * bool(done)
         views = ["mirror images"] * (settings.get("mirror_axis") is not None)
         views += [f"shifts by {settings['shift']} voxels"] * bool(settings["shift"])
         environment = Environment(trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, undefined=StrictUndefined)

@@ -12,7 +12,9 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from bundle.data.discovery import DEAD, is_dead
+from bundle.data.bids import write_derivative
+from bundle.data.discovery import DEAD, find_source, is_dead
+from bundle.data.layouts import choose_layout
 from bundle.errors import FULL_ERRORS, describe_failures, write_in_line
 from bundle.files import (
     MANIFEST,
@@ -41,6 +43,7 @@ ENDINGS = {
     "transform": "from-raw_to-prepared_xfm.txt",
     "picture": "desc-prepared_T1w.png",
 }
+IGNORED = ("*.html", "*.png", "*.lock", "*_xfm.txt", TABLE, MANIFEST)  # files that are none of BIDS
 NEEDED = ("participant_id", "label", "split")  # columns of the source with which the prepared scans are a cohort to train on
 MEASURES = ("brain_volume_ml", "template_correlation", "num_slices", "smallest_scale", "largest_scale")
 
@@ -102,8 +105,11 @@ class CohortPreprocessing:
                 `output_dir`.
         """
         scans = self.scans
+        derivative = choose_layout("auto", self.dataset_dir, self.output_dir)
         check_writable(self.output_dir)
         with hold_folder(self.output_dir, self.output_dir / LOCK, "output_dir"):
+            if derivative is not None and derivative.raw == find_source(self.dataset_dir):  # names are relative to it
+                write_derivative(derivative, "Prepared scans", IGNORED)
             self._prepare_scans(scans)
             write_overview(self.table(), self.output_dir / OVERVIEW)
             self._write_manifest()

@@ -8,12 +8,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from bids_validation import list_errors
 from documentation import ROOT
 from processes import run_python
 from tiny_scans import TINY, make_affine, save_scan
 from tiny_trained_network import build_trained_network
 
 from bundle.command_line import bids_app, main
+from bundle.inference.results import Results
 
 SESSIONS = ("sub-01/ses-M00", "sub-01/ses-M12", "sub-02")
 
@@ -117,8 +119,8 @@ def test_participants_one_by_one_give_what_one_run_gives(
     status, text = run("participant", "--participant-label", "01", "02", "--n-procs", "2", *options)
     assert status == 0 and "3 of 3 sessions are done" in text, text
     together = read_files(tmp_path / "maps")
-    assert together == read_files(tmp_path / "apart") and len(together) == 3 * 6
-    assert "sub-01/ses-M00/anat/sub-01_ses-M00_T1w_fa_mean.nii.gz" in together
+    assert together == read_files(tmp_path / "apart") and len(together) == 3 * 11 + 2
+    assert "sub-01/ses-M00/anat/sub-01_ses-M00_desc-faMean_T1w.nii.gz" in together
 
     assert run("group", "--participant-label", "01", "02")[0] == 0
     with (tmp_path / "maps" / "predictions.csv").open() as file:
@@ -126,7 +128,9 @@ def test_participants_one_by_one_give_what_one_run_gives(
     assert [(row["participant_id"], row["session_id"]) for row in rows] == [
         ("sub-01", "ses-M00"), ("sub-01", "ses-M12"), ("sub-02", "n/a"),
     ]  # fmt: skip
-    assert all((tmp_path / "maps" / f"{row['name']}_fa_mean.nii.gz").is_file() for row in rows)
+    results = Results(tmp_path / "maps")
+    assert all(results.find_image(row, "fa_mean").is_file() for row in results.read_rows()) and len(results.read_rows()) == 3
+    assert list_errors(tmp_path / "maps") == []
 
     (dataset / "sub-02" / "anat" / "sub-02_T1w.nii.gz").write_bytes(b"no image")
     status, text = run("participant", *options)
