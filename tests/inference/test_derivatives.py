@@ -1,4 +1,4 @@
-"""Results of a BIDS dataset are a BIDS derivative: the official validator accepts them, and the images are those of plain names."""
+"""Results of a BIDS dataset are a BIDS derivative: the official validator accepts it, and the images are those of plain names."""
 
 import json
 from collections.abc import Callable
@@ -36,7 +36,11 @@ def test_the_validator_accepts_all_that_inference_can_write(spatial_dims: int, m
     bids, maps = save_dataset(tmp_path / "bids"), tmp_path / "bids" / "derivatives" / "icam"
     settings = {"dataset_dir": str(bids), "output_dir": str(maps), "regression": True, "num_samples": 2}
     parser = make_parser(spatial_dims, **settings)
-    settings |= {"calibration": save_calibration(parser, tmp_path / "calibration.pt"), "target_value": 70, "overviews": spatial_dims == 2}
+    settings |= {
+        "calibration": save_calibration(parser, tmp_path / "calibration.pt"),
+        "target_value": 70,
+        "overviews": spatial_dims == 2,
+    }
     run(make_parser(spatial_dims, **settings, pages=True, reference_scan=str(bids / f"{SCANS[0]}.nii.gz")))
     assert list_errors(maps) == []
 
