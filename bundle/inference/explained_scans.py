@@ -1,6 +1,7 @@
 """One scan of an inference: the state of its files, what is doubtful about it, and the files that are written for it."""
 
-from collections.abc import Mapping, Sequence
+import gzip
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,14 +9,15 @@ import numpy as np
 from monai.data import MetaTensor
 from monai.utils.enums import CommonKeys as Keys
 
-from bundle.data.discovery import IMAGES
+from bundle.data.discovery import IMAGES, SERIES
 from bundle.data.headers import WARNINGS_KEY, unpack_fields
-from bundle.files import write_nifti
-from bundle.inference.overview import save_overview
+from bundle.files import make_nifti, write_atomically, write_nifti
+from bundle.inference.overview import Overview
 
 FILES = {Keys.PRED: "fa_mean"} | {key: key for key in IMAGES if key != "fa_mean"}
 PAGE = "page.html"  # of the viewer
-ENDINGS = (*(f"{name}.nii.gz" for name in FILES.values()), "overview.png", PAGE)
+ENDINGS = (*(f"{name}.nii.gz" for name in (*FILES.values(), *SERIES)), "overview.png", PAGE)
+LEVELS = 4095  # steps between the least and the largest value of a series
 
 
 def describe_state(item: Mapping[str, Any]) -> str:
@@ -41,16 +43,13 @@ def take_array(image: MetaTensor) -> tuple[np.ndarray, np.ndarray, dict[str, np.
     return image.as_tensor()[0].float().numpy(), image.affine.numpy(), unpack_fields(image.meta)
 
 
-def write_explanation(
-    item: dict[str, Any], output_dir: str | Path, overview: bool = True, class_names: Sequence[str] = ()
-) -> list[Path]:
+def write_explanation(item: dict[str, Any], output_dir: str | Path, overview: Overview | None = None) -> list[Path]:
     """Write the maps of one scan, and its picture: all of them or none.
 
     Args:
         item: scan after the postprocessing.
         output_dir: folder to write to; made when absent.
-        overview: whether the picture is drawn.
-        class_names: names of the classes, for the picture.
+        overview: draws the picture; None for none.
 
     Returns:
         Paths of the files.
@@ -65,11 +64,33 @@ def write_explanation(
             if key in item:
                 written.append(Path(f"{stem}_{ending}.nii.gz"))
                 write_nifti(written[-1], *take_array(item[key]))
-        if overview:
+        for key in [key for key in SERIES if key in item]:
+            written.append(Path(f"{stem}_{key}.nii.gz"))
+            write_series(written[-1], item[key])
+        if overview is not None:
             written.append(Path(f"{stem}_overview.png"))
-            save_overview(item[Keys.IMAGE], item["explanation"], item["result"], written[-1], class_names)
+            overview.save(item, written[-1])
     except OSError:
         for path in written:
             path.unlink(missing_ok=True)
         raise
     return written
+
+
+def write_series(path: str | Path, images: MetaTensor) -> None:
+    """Write several images as one NIfTI file of shape (H, W, D, N), rounded to a 4095th of their range.
+
+    Args:
+        path: name ending in `.nii.gz`.
+        images: shape (N, H, W[, D]).
+    """
+    array = images.as_tensor().float().numpy()
+    low, high = float(array.min()), float(array.max())
+    step = (high - low) / LEVELS or 1.0
+    zero = round(low / step) * step  # a multiple of the step, so that what is 0 stays 0
+    levels = np.round((array - zero) / step).astype(np.int16)
+    levels = np.moveaxis(levels.reshape(len(levels), *(*levels.shape[1:], 1)[:3]), 0, -1)
+    image = make_nifti(levels, images.affine.numpy(), unpack_fields(images.meta))
+    image.header.set_slope_inter(step, zero)
+    with write_atomically(path) as temporary:
+        temporary.write_bytes(gzip.compress(image.to_bytes(), compresslevel=1, mtime=0))

@@ -9,13 +9,14 @@ from typing import Any, Protocol
 
 from ignite.engine import Engine, Events
 
-from bundle.data.discovery import IMAGES
+from bundle.data.discovery import IMAGES, SERIES
 from bundle.errors import FULL_ERRORS, describe_failures
 from bundle.files import announce, check_writable, hold_folder, is_too_long, remove_leftovers
 from bundle.inference.datasets import DONE, FAILURE
 from bundle.inference.evaluator import ScanEvaluator
 from bundle.inference.explained_scans import ENDINGS, describe_state, list_warnings, write_explanation
-from bundle.inference.postprocessing import NUMBERS
+from bundle.inference.overview import Overview
+from bundle.inference.postprocessing import NCC, NUMBERS
 from bundle.inference.table import ScanTable, find_key
 from bundle.ranks import count_ranks, get_rank, is_first, run_once, wait_for_ranks
 from bundle.records import check_settings, compute_fingerprint, read_record, write_record
@@ -23,7 +24,7 @@ from bundle.records import check_settings, compute_fingerprint, read_record, wri
 TABLE, RECORD, LOCK = "predictions.csv", "settings.json", "inference.lock"
 PART = "predictions.{}.csv"  # rows of one of several processes, until the table has them
 STATE = "size_and_time"  # column of the table: bytes and nanoseconds of the files of a scan
-VERSION = 2  # of what is written for a scan: with another one scans that are done are done anew
+VERSION = 3  # of what is written for a scan: with another one scans that are done are done anew
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ logger = logging.getLogger(__name__)
 class Predictions:
     """Write maps, overview and table row of each scan as soon as it is explained, and go on where an earlier run stopped.
 
-    For a scan called NAME, `NAME_KEY.nii.gz` for each of the keys `IMAGES` that the inferer gives, and `NAME_overview.png`; for
+    For a scan called NAME, `NAME_KEY.nii.gz` for each key of `IMAGES` and `SERIES` that the inferer gives, and a picture; for
     all scans `predictions.csv`, and in `settings.json` what decides them. Maps are in the network's intensity units, in which the
     range of a scan is 2, and the variance in their square; the translated scan is in the intensities of the scan.
 
@@ -43,7 +44,7 @@ class Predictions:
     Args:
         output_dir: folder to write to.
         num_classes: number of classes, K.
-        overviews: whether a picture of each scan is drawn.
+        overview: draws a picture of each scan; None for none.
         settings: what decides the results, in the types of JSON; a folder with results of other ones is refused.
         resume: whether results that are there are kept; if not, they are replaced.
         class_names: names of the classes; empty where the checkpoint has none.
@@ -53,12 +54,12 @@ class Predictions:
         self,
         output_dir: str | Path,
         num_classes: int,
-        overviews: bool = True,
+        overview: Overview | None = None,
         settings: Mapping[str, Any] | None = None,
         resume: bool = True,
         class_names: Sequence[str] = (),
     ) -> None:
-        self.output_dir, self.num_classes, self.overviews, self.resume = Path(output_dir), num_classes, overviews, resume
+        self.output_dir, self.num_classes, self.overview, self.resume = Path(output_dir), num_classes, overview, resume
         self.class_names = list(class_names)
         self.settings = json.loads(json.dumps({"version": VERSION, **(settings or {})}, default=os.fspath))
         self.table = ScanTable(self.output_dir / TABLE, [])
@@ -102,7 +103,7 @@ class Predictions:
         dataset: Any = engine.data_loader.dataset  # type: ignore[attr-defined]
         outputs = engine.inferer.list_outputs(engine.network)  # type: ignore[attr-defined]
         self._set_columns(outputs)
-        endings = [f"{key}.nii.gz" for key in IMAGES if key in outputs] + ["overview.png"] * self.overviews
+        endings = [f"{key}.nii.gz" for key in (*IMAGES, *SERIES) if key in outputs] + ["overview.png"] * bool(self.overview)
         self.keys = [find_key(item) for item in dataset.data]
         for item in dataset.data:
             if FAILURE not in item and self._is_too_long(item["name"]):
@@ -157,7 +158,7 @@ class Predictions:
         probabilities = [f"probability_{label}" for label in range(self.num_classes)]
         columns = ["scan", "name", "status", "reason", "warning", "predicted_class", *probabilities, "target_class"]
         columns += ["predicted_name"] * bool(self.class_names)
-        self.table = ScanTable(self.table.path, [*columns, STATE, *(key for key in NUMBERS if key in outputs)])
+        self.table = ScanTable(self.table.path, [*columns, STATE, *(key for key in NUMBERS if key in outputs), "truth", NCC])
 
     def _begin(self, items: Sequence[Mapping[str, Any]], endings: Sequence[str]) -> list[int]:
         """Write the table of the scans that are done, remove what is left of the others, and return these by position."""
@@ -238,10 +239,10 @@ class Predictions:
         """Write the files of one scan and return its row; an `OSError` on a full disk ends it all."""
         warnings = list_warnings(item)
         row = {"scan": item["scan"], "name": item["name"], "status": "done", "warning": "; ".join(warnings)}
-        row[STATE] = self.states[find_key(item)]
+        row |= {STATE: self.states[find_key(item)], "truth": item.get("truth", "")}
         if FAILURE not in item:
             try:
-                write_explanation(item, self.output_dir, self.overviews, self.class_names)
+                write_explanation(item, self.output_dir, self.overview)
             except OSError as error:
                 if error.errno in FULL_ERRORS:  # no other scan could be written either
                     raise OSError(
@@ -259,7 +260,7 @@ class Predictions:
         names = {"predicted_name": self.class_names[result["predicted_class"]]} if self.class_names else {}
         return (
             row
-            | {key: result[key] for key in ("predicted_class", "target_class", *NUMBERS) if key in result}
+            | {key: result[key] for key in ("predicted_class", "target_class", *NUMBERS, NCC) if key in result}
             | probabilities
             | names
         )
