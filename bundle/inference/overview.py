@@ -22,7 +22,7 @@ BLUR = 3  # voxels over which a magnitude is averaged, so that no single voxel d
 GREY = {"cmap": "gray", "vmin": -1.0, "vmax": 1.0}
 INTENSITY = "network intensity (scan: -1 to 1)"
 PLANES = (("axial", 2, "LR"), ("coronal", 1, "LR"), ("sagittal", 0, "PA"))  # with the axis across, and what is left and right
-WIDTH, LETTERS = 3.0, 17  # inches of a column, and letters in one
+WIDTH, LETTERS = 3.0, 36  # inches of a column, and letters in one
 WARN = "#8a4b00"
 
 
@@ -174,7 +174,7 @@ def save_strip(images: MetaTensor, titles: Sequence[str], path: str | Path) -> N
     point = find_strongest(_array(images[-1]) - _array(images[0]))
     for axes, image, title in zip(np.atleast_1d(figure.subplots(1, len(images))), images, titles, strict=True):
         _draw(axes, image, title, GREY, plane, point)
-    figure.supxlabel(name_plane(MetaTensor(images[0], affine=images.affine), plane, point), fontsize=9)
+    figure.supxlabel(name_plane(images[0], plane, point), fontsize=9)
     _save(figure, path)
 
 

@@ -101,6 +101,7 @@ class ScanPage {
     this.moveTo(this.voxel);
     await this.choose(this.layer);
     document.body.dataset.ready = this.viewer ? "viewer" : "values";
+    document.body.dataset.milliseconds = Math.round(performance.now());
   }
 
   async openViewer() {
