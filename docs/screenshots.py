@@ -24,7 +24,14 @@ from tornado.websocket import websocket_connect
 
 ROOT = Path(__file__).parents[1]
 IMAGES = ROOT / "docs" / "images"
-FLAGS = ("--headless", "--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--use-gl=angle",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--hide-scrollbars",
+)
 NOISE = 0.03  # standard deviation, share of the template's range
 PICTURES = {  # name: page, width and height of the window in pixels, and what is done before
     "viewer": ("one_page.html", 1200, 1000, ""),
