@@ -19,6 +19,8 @@ from bundle.files import load_tensors, save_tensors
 ABOUT = "about"  # key in the metadata of a state_dict, which else has the names of modules
 SETTINGS = "scan_settings"  # of what is kept beside the weights: how the network saw scans while it was trained
 
+VALIDATION = "validation"  # of the same: `right` of `scans` validation scans, of which `largest` are of one class
+
 CHOICES = ("plane",)  # settings of the scans that may differ from those of the training, with a warning
 
 LATER_PARTS = {  # of networks that files of earlier versions lack, and what is said then

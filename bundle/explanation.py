@@ -1,6 +1,5 @@
 """What a trained network gives for one scan: classes and attribution maps, to look at, plot and save."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from monai.utils.enums import CommonKeys as Keys
 
 from bundle.files import check_writable, make_nifti
 from bundle.inference.explained_scans import list_warnings, take_array, write_explanation
-from bundle.inference.overview import draw_overview, name_class
+from bundle.inference.overview import Overview, name_class
 
 
 class Explanation:
@@ -25,11 +24,12 @@ class Explanation:
     Args:
         item: scan after the postprocessing of `configs/inference.yaml`.
         scan: the scan itself.
-        class_names: names of the classes; empty where the network has none.
+        overview: draws the picture, and has the names of the classes.
     """
 
-    def __init__(self, item: dict[str, Any], scan: nibabel.spatialimages.SpatialImage, class_names: Sequence[str] = ()) -> None:
-        self.item, self.scan, self.name, self.class_names = item, scan, str(item["name"]), list(class_names)
+    def __init__(self, item: dict[str, Any], scan: nibabel.spatialimages.SpatialImage, overview: Overview) -> None:
+        self.item, self.scan, self.name = item, scan, str(item["name"])
+        self.overview, self.class_names = overview, overview.class_names
         self.warnings: list[str] = list_warnings(item)  # what is doubtful about the scan, in sentences
         result = item["result"]
         self.probabilities: np.ndarray = np.asarray(result["probabilities"])  # of the classes in order, 0 control, shape (K,)
@@ -47,13 +47,13 @@ class Explanation:
         self.translated_value = self._image("translated_value")
 
     def plot(self) -> Figure:
-        """Draw the scan, its translation and its maps beside each other, on the network's grid; of a volume the middle slice.
+        """Draw the scan, its translation and its maps beside each other, on the network's grid.
 
         Returns:
             Figure of pyplot, which notebooks show.
         """
         figure = plt.figure()
-        draw_overview(figure, self.item[Keys.IMAGE], self.item["explanation"], self.item["result"], self.class_names)
+        self.overview.draw(figure, self.item)
         return figure
 
     def save(self, output_dir: str | Path, overview: bool = True, name: str | None = None) -> list[Path]:
@@ -75,7 +75,7 @@ class Explanation:
             raise ValueError(f"name must be the name of a file without a folder, such as sub-01, got {name!r}")
         folder = Path(output_dir).expanduser()
         check_writable(folder)
-        return write_explanation({**self.item, "name": name or self.name}, folder, overview, self.class_names)
+        return write_explanation({**self.item, "name": name or self.name}, folder, self.overview if overview else None)
 
     def __repr__(self) -> str:
         predicted, target = (name_class(label, self.class_names) for label in (self.predicted_class, self.target_class))

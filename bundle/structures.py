@@ -56,9 +56,11 @@ class AttributionMaps(NamedTuple):
         mean: mean FA map over the samples, signed, intensity units of the scan, shape (B, C, H, W[, D]).
         variance: unbiased variance over samples and views, same shape; zero for a single exemplar in one view.
         translated: mean translated scan, same shape.
+        draws: maps of the first N draws, shape (N, B, C, H, W[, D]); None where they are not kept.
     """
 
     target: Tensor
     mean: Tensor
     variance: Tensor
     translated: Tensor
+    draws: Tensor | None = None

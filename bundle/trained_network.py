@@ -30,7 +30,7 @@ from bundle.renaming import is_path, quote
 SETTINGS = (  # keys of `configs/inference.yaml` that a call may change beside its arguments
     "target_value", "reference_scan", "mirror_axis", "shift", "seed", "threshold", "reference", "chunk_size", "calibration",
     "interval_level", "split", "scan_suffix", "num_workers", "scheduler", "bias_correction", "brain_extraction", "registration",
-    "limits",
+    "limits", "colour_limit", "planes",
 )  # fmt: skip
 Scan = str | Path | nibabel.spatialimages.SpatialImage | tuple[np.ndarray, np.ndarray]
 
@@ -87,11 +87,12 @@ class TrainedNetwork:
             path, shown = _as_file(scan, Path(folder)), str(scan) if isinstance(scan, str | Path) else "the scan"
             if "reference_scan" in settings:
                 settings |= {"reference_scan": _as_file(settings["reference_scan"], Path(folder, "reference"))}
-            item = next(self._explain_all(self._choose(num_samples, target, prepare, settings, path, folder)))
+            parser = self._choose(num_samples, target, prepare, settings, path, folder)
+            item = next(self._explain_all(parser))
             if FAILURE in item:
                 raise ValueError(item[FAILURE].replace(str(path), shown))
             _warn(item, path, shown)
-            return Explanation(item, image, self.class_names)
+            return Explanation(item, image, _get(parser, "overview"))
 
     def explain_folder(
         self, folder: str | Path, num_samples: int = 50, target: int | None = None, prepare: bool = False, **settings: Any
@@ -122,13 +123,14 @@ class TrainedNetwork:
 
     def _explain_folder(self, parser: ConfigParser, output: tempfile.TemporaryDirectory) -> Iterator[Explanation]:
         """Yield the explanations of all scans; `output` is removed in the end."""
+        overview = _get(parser, "overview")
         with output:
             for item in self._explain_all(parser):
                 if FAILURE in item:
                     warnings.warn(f"{item['scan']} is left out: {item[FAILURE]}", stacklevel=2)
                 else:
                     _warn(item, item["scan"], item["scan"])
-                    yield Explanation(item, open_scan(item["scan"]), self.class_names)
+                    yield Explanation(item, open_scan(item["scan"]), overview)
 
     def _explain_all(self, parser: ConfigParser) -> Iterator[dict[str, Any]]:
         """Yield every scan of the config after its postprocessing, or with the reason of its failure."""

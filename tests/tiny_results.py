@@ -7,8 +7,11 @@ from typing import Any
 
 import nibabel
 import numpy as np
+import torch
+from monai.data import MetaTensor
 
 from bundle.files import write_nifti
+from bundle.inference.explained_scans import write_series
 
 AFFINES = {  # voxel to world, of scans of shape (24, 28, 20) and centre 0
     "RAS": [[2, 0, 0, -23], [0, 2, 0, -27], [0, 0, 2, -19]],
@@ -17,7 +20,7 @@ AFFINES = {  # voxel to world, of scans of shape (24, 28, 20) and centre 0
     "ASR": [[0, 0, 2, -23], [2, 0, 0, -27], [0, 2, 0, -19]],  # of shape (28, 20, 24)
 }
 COLUMNS = ["scan", "name", "status", "reason", "warning", "predicted_class", "probability_0", "probability_1", "target_class",
-           "size_and_time", "typicality"]  # fmt: skip
+           "size_and_time", "typicality", "truth", "ncc"]  # fmt: skip
 VOLUME, SLICE = (24, 28, 20), (24, 28, 1)
 
 
@@ -62,6 +65,19 @@ def write_scan(
     for key, image in images.items():
         write_nifti(folder / "output" / f"{name}_{key}.nii.gz", image.astype(np.float32), affine)
     return make_row(name, path, **changes)
+
+
+def write_draws_and_walk(folder: Path, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Write draws of the map of a scan, and a walk to its translation; return both, of shape (N, H, W, D)."""
+    read = lambda key: nibabel.load(folder / "output" / f"{name}_{key}.nii.gz")  # noqa: E731
+    mean, scan = read("fa_mean"), nibabel.load(folder / "scans" / f"{name}.nii.gz")
+    shape = (*scan.shape, 1)[:3]
+    draws = np.stack([size * mean.get_fdata().reshape(shape) for size in (0.5, 1.0, 1.5)])
+    walk = np.stack([scan.get_fdata().reshape(shape) + 100 * share * draws[1] for share in np.linspace(0, 1, 5)])
+    for key, images in (("fa_draws", draws), ("translated_steps", walk)):
+        image = MetaTensor(torch.from_numpy(images), affine=torch.from_numpy(mean.affine))
+        write_series(folder / "output" / f"{name}_{key}.nii.gz", image)
+    return draws, walk
 
 
 def write_results(folder: Path, rows: list[dict[str, Any]]) -> Path:

@@ -54,6 +54,7 @@ def sampled_maps(
     attributes: Mapping[int, Attributes],
     chunk_size: int = 10,
     reference: str = "reconstruction",
+    shown_draws: int = 0,
 ) -> AttributionMaps:
     """Explain scans by giving them attributes drawn for a class; mean and variance over the draws, each in every view.
 
@@ -68,9 +69,10 @@ def sampled_maps(
         attributes: N attributes of each target class, at least 2.
         chunk_size: draws decoded at once, for each scan; on a processor no more than make `PROCESSOR_VOXELS`.
         reference: what is subtracted, "reconstruction" or "input".
+        shown_draws: maps of so many first draws, each the mean over the views, are kept as well.
 
     Returns:
-        Mean map, unbiased variance and mean translated scan.
+        Mean map, unbiased variance, mean translated scan, and the first maps.
 
     Raises:
         ValueError: When there are fewer than 2 draws, or `reference` is unknown.
@@ -80,11 +82,14 @@ def sampled_maps(
     with eval_mode(scans.network), torch.inference_mode():
         origin = _reference_images(scans, reference)
         mean, squares = torch.zeros_like(origin[0]), torch.zeros_like(origin[0])
-        for count, fa_map in enumerate(_map_each(scans, origin, target, attributes, chunk_size), start=1):
+        draws = origin.new_zeros(min(shown_draws, num_samples), *origin.shape[1:])
+        for count, (draw, fa_map) in enumerate(_map_each(scans, origin, target, attributes, chunk_size), start=1):
             delta = fa_map - mean
             mean += delta / count
             squares += delta * (fa_map - mean)  # Welford's update
-    return AttributionMaps(target, mean, squares / (count - 1), mean + origin.mean(0))
+            if draw < len(draws):
+                draws[draw] += fa_map / len(origin)
+    return AttributionMaps(target, mean, squares / (count - 1), mean + origin.mean(0), draws if shown_draws else None)
 
 
 def single_maps(
@@ -112,7 +117,8 @@ def single_maps(
         ValueError: When `reference` is unknown.
     """
     with eval_mode(scans.network), torch.inference_mode():
-        return torch.stack(list(_map_each(scans, _reference_images(scans, reference), target, attributes, chunk_size)))
+        origin = _reference_images(scans, reference)
+        return torch.stack([fa_map for _, fa_map in _map_each(scans, origin, target, attributes, chunk_size)])
 
 
 def value_maps(scans: EncodedScans, value: Tensor, reference: str = "reconstruction") -> AttributionMaps:
@@ -184,17 +190,22 @@ def interpolate(
 
 def _map_each(
     scans: EncodedScans, origin: Tensor, target: Tensor, attributes: Mapping[int, Attributes], chunk_size: int
-) -> Iterator[Tensor]:
-    """Yield the maps (B, C, H, W[, D]) with each attribute of the target classes, in each view, against its `origin`."""
+) -> Iterator[tuple[int, Tensor]]:
+    """Yield number and maps (B, C, H, W[, D]) of each attribute of the target classes, in each view, against its `origin`."""
     chosen = [attributes[label] for label in target.tolist()]
     values = torch.stack([each.values for each in chosen], dim=1)  # (N, B, *latent_shape)
     mirrored = [each.values if each.mirrored is None else each.mirrored for each in chosen]
     if scans.image.device.type == "cpu":
         chunk_size = min(chunk_size, max(1, PROCESSOR_VOXELS // scans.image.numel()))
-    for chunk, other in zip(values.split(chunk_size), torch.stack(mirrored, dim=1).split(chunk_size), strict=True):
+    for start, chunk, other in zip(
+        range(0, len(values), chunk_size),
+        values.split(chunk_size),
+        torch.stack(mirrored, dim=1).split(chunk_size),
+        strict=True,
+    ):
         given, labels = Attributes(chunk.flatten(0, 1), other.flatten(0, 1)), target.repeat(len(chunk))
         for translated, own in zip(scans.decode(given, labels), origin, strict=True):  # (n * B, C, H, W[, D])
-            yield from (image - own for image in translated.split(len(scans.image)))
+            yield from ((draw, image - own) for draw, image in enumerate(translated.split(len(scans.image)), start))
 
 
 def _reference_images(scans: EncodedScans, reference: str) -> Tensor:

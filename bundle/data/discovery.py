@@ -13,7 +13,8 @@ from bundle.data.formats import SUFFIXES, has_suffix, strip_suffix
 from bundle.files import TABLE_SUFFIXES, TEMPORARY_PREFIX, locate
 
 IMAGES = ("fa_mean", "fa_variance", "fa_low", "fa_high", "translated", "fa_exemplar", "fa_value", "translated_value")
-MAPS = (*(f"_{name}" for name in IMAGES), "_interpolation")  # endings of what inference writes
+SERIES = ("fa_draws", "translated_steps", "translated_value_steps")  # several images in one file, with plain names in BIDS too
+MAPS = (*(f"_{name}" for name in (*IMAGES, *SERIES)), "_interpolation")  # endings of what inference writes
 DERIVED = re.compile(rf"(?i:_desc-[a-z0-9+]*(?:{'|'.join(map(write_camel_case, IMAGES))}))_[A-Za-z0-9]+$")  # by BIDS
 PREPARED = ("_desc-prepared_T1w", "_desc-brain_mask")  # and of what the preparation writes
 FOREIGN = ("@eaDir", "__MACOSX", "lost+found", "$RECYCLE.BIN")  # folders that systems leave behind

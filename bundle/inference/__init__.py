@@ -1,10 +1,12 @@
 """Explaining scans with a trained network: classes, feature attribution maps, walks through the latent space."""
 
+from bundle.inference.cautions import list_cautions
 from bundle.inference.datasets import ScanDataset, find_scans, foresee_scans, load_scan
 from bundle.inference.evaluator import ScanEvaluator
 from bundle.inference.inferer import AgeRegression, ICAMInferer
 from bundle.inference.interpolation import Interpolation, Walk, walk
 from bundle.inference.methods import Methods
+from bundle.inference.overview import Overview
 from bundle.inference.postprocessing import AimAtRawScand, SplitExplanationd
 from bundle.inference.predictions import Predictions
 from bundle.inference.runs import explain_scans
@@ -15,6 +17,7 @@ __all__ = [
     "ICAMInferer",
     "Interpolation",
     "Methods",
+    "Overview",
     "Predictions",
     "ScanDataset",
     "ScanEvaluator",
@@ -23,6 +26,7 @@ __all__ = [
     "explain_scans",
     "find_scans",
     "foresee_scans",
+    "list_cautions",
     "load_scan",
     "walk",
 ]

@@ -19,6 +19,7 @@ from bundle.preprocessing.cohort import ENDINGS, CohortPreprocessing
 
 FAILURE = "failure"  # key of an item with the reason why its scan cannot be explained
 DONE = "done"  # key of an item whose scan was explained by an earlier run
+TRUTHS = "disease_map", "mask"  # columns of a table; the first that a scan has
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +43,8 @@ def find_scans(
     Returns:
         Items with `image` and `scan` (the path; of prepared scans that of the raw scan) and `name`, unique, which is that of the
         scan and mirrors the structure of the folder, or of the BIDS dataset; prepared scans have `raw_image` and `transform` as
-        well, failed ones `failure`.
+        well, failed ones `failure`. Where a table has the truth of a scan, its `mask` or `disease_map` is there, and as `truth`,
+        with the `label` if known.
 
     Raises:
         FileNotFoundError: When there is no such folder, table or file.
@@ -162,6 +164,9 @@ def _list_rows(table: Path, rows: pd.DataFrame, split: str | None) -> list[dict[
         seen.add(Path(item["image"]).resolve())
         if row.get("raw_image") and row.get("transform"):  # the way back to the raw scan
             item |= {key: unescape_name(str(table.parent / str(row[key]))) for key in ("raw_image", "transform")}
+        elif found := next((key for key in TRUTHS if row.get(key)), None):
+            truth = unescape_name(str(table.parent / str(row[found])))
+            item |= {found: truth, "truth": truth} | ({"label": str(row["label"])} if str(row.get("label")).isdigit() else {})
         items.append(item)
     if again:
         logger.warning("%s lists %d images more than once (first: %s): each is explained once", table, len(again), again[0])

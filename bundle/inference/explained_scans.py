@@ -1,9 +1,10 @@
 """One scan of an inference: the state of its files, what is doubtful about it, and the files that are written for it."""
 
 import errno
+import gzip
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,26 +13,29 @@ from monai.data import MetaTensor
 from monai.utils.enums import CommonKeys as Keys
 
 from bundle.data.bids import name_derivative, write_camel_case, write_text
-from bundle.data.discovery import IMAGES
+from bundle.data.discovery import IMAGES, SERIES
 from bundle.data.headers import WARNINGS_KEY, unpack_fields
-from bundle.files import name_temporary, write_nifti
-from bundle.inference.overview import save_overview
+from bundle.files import make_nifti, name_temporary, write_atomically, write_nifti
+from bundle.inference.overview import Overview
 
 OVERVIEW, PAGE = "overview.png", "page.html"  # the page is of the viewer
+LEVELS = 4095  # steps between the least and the largest value of a series
 
 
 def name_image(name: str, key: str, derived: bool) -> str:
-    """Return the path of an image below the folder of the results.
+    """Return the path of an image below the folder of the results; those with several images have plain names in BIDS too.
 
     Args:
         name: name of its scan.
-        key: one of `bundle.data.discovery.IMAGES`.
+        key: one of `bundle.data.discovery.IMAGES` or `SERIES`.
         derived: whether it is named as a BIDS derivative.
     """
-    return f"{name_derivative(name, write_camel_case(key)) if derived else f'{name}_{key}'}.nii.gz"
+    return f"{name_derivative(name, write_camel_case(key)) if derived and key in IMAGES else f'{name}_{key}'}.nii.gz"
 
 
-def list_files(name: str, derived: bool, keys: Iterable[str] = IMAGES, others: Iterable[str] = (OVERVIEW, PAGE)) -> list[str]:
+def list_files(
+    name: str, derived: bool, keys: Iterable[str] = (*IMAGES, *SERIES), others: Iterable[str] = (OVERVIEW, PAGE)
+) -> list[str]:
     """Return the paths of the files of a scan below the folder of the results: images, their sidecars in BIDS, and others.
 
     Args:
@@ -40,9 +44,9 @@ def list_files(name: str, derived: bool, keys: Iterable[str] = IMAGES, others: I
         keys: of its images.
         others: endings of its other files.
     """
-    images = [name_image(name, key, derived) for key in keys]
-    sidecars = [image.replace(".nii.gz", ".json") for image in images] if derived else []
-    return [*images, *sidecars, *(f"{name}_{ending}" for ending in others)]
+    images = {key: name_image(name, key, derived) for key in keys}
+    sidecars = [images[key].replace(".nii.gz", ".json") for key in images if derived and key in IMAGES]
+    return [*images.values(), *sidecars, *(f"{name}_{ending}" for ending in others)]
 
 
 def is_too_long(name: str, folder: Path, derived: bool) -> bool:
@@ -89,8 +93,7 @@ def take_array(image: MetaTensor) -> tuple[np.ndarray, np.ndarray, dict[str, np.
 def write_explanation(
     item: dict[str, Any],
     output_dir: str | Path,
-    overview: bool = True,
-    class_names: Sequence[str] = (),
+    overview: Overview | None = None,
     describe: Callable[[Mapping[str, Any], str], Mapping[str, Any]] | None = None,
 ) -> list[Path]:
     """Write the maps of one scan, and its picture: all of them or none.
@@ -98,8 +101,7 @@ def write_explanation(
     Args:
         item: scan after the postprocessing.
         output_dir: folder to write to; made when absent.
-        overview: whether the picture is drawn.
-        class_names: names of the classes, for the picture.
+        overview: draws the picture; None for none.
         describe: gives the sidecar of an image of the scan, by its key: names are then those of BIDS. None for plain names.
 
     Returns:
@@ -119,11 +121,33 @@ def write_explanation(
             if describe is not None:
                 written.append(Path(str(written[-1]).replace(".nii.gz", ".json")))
                 write_text(written[-1], json.dumps(describe(item, key), indent=2) + "\n")
-        if overview:
+        for key in [key for key in SERIES if key in item]:
+            written.append(Path(output_dir) / name_image(item["name"], key, describe is not None))
+            write_series(written[-1], item[key])
+        if overview is not None:
             written.append(Path(f"{Path(output_dir) / item['name']}_{OVERVIEW}"))
-            save_overview(item[Keys.IMAGE], item["explanation"], item["result"], written[-1], class_names)
+            overview.save(item, written[-1])
     except OSError:
         for path in written:
             path.unlink(missing_ok=True)
         raise
     return written
+
+
+def write_series(path: str | Path, images: MetaTensor) -> None:
+    """Write several images as one NIfTI file of shape (H, W, D, N), rounded to a 4095th of their range.
+
+    Args:
+        path: name ending in `.nii.gz`.
+        images: shape (N, H, W[, D]).
+    """
+    array = images.as_tensor().float().numpy()
+    low, high = float(array.min()), float(array.max())
+    step = (high - low) / LEVELS or 1.0
+    zero = round(low / step) * step  # a multiple of the step, so that what is 0 stays 0
+    levels = np.round((array - zero) / step).astype(np.int16)
+    levels = np.moveaxis(levels.reshape(len(levels), *(*levels.shape[1:], 1)[:3]), 0, -1)
+    image = make_nifti(levels, images.affine.numpy(), unpack_fields(images.meta))
+    image.header.set_slope_inter(step, zero)
+    with write_atomically(path) as temporary:
+        temporary.write_bytes(gzip.compress(image.to_bytes(), compresslevel=1, mtime=0))

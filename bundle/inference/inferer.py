@@ -23,6 +23,7 @@ from bundle.attribution.sources import check_whole
 from bundle.attribution.typicality import find_typicality, knows_cohort
 from bundle.data.intensities import BACKGROUND
 from bundle.data.scans import without_metadata
+from bundle.inference.interpolation import walk
 from bundle.networks import ICAM
 from bundle.structures import Attributes
 
@@ -73,9 +74,11 @@ class ICAMInferer(Inferer):
         exemplar: network input of a reference scan, shape (1, H, W[, D]), whose attribute gives a second map; None for none.
         intervals: conformal intervals for the change of every voxel; None for none.
         regression: age that a network with regression predicts, and that scans are translated to as well.
+        shown_draws: maps of so many first draws are given one by one as well.
+        steps: images of the walk of a scan to the mean attribute of its target class, and of that to the target age; 0 for none.
 
     Raises:
-        ValueError: When the target of the regression is no age.
+        ValueError: When the target of the regression is no age, or `shown_draws` or `steps` is no such number.
     """
 
     def __init__(
@@ -88,12 +91,19 @@ class ICAMInferer(Inferer):
         exemplar: Tensor | None = None,
         intervals: ConformalIntervals | None = None,
         regression: AgeRegression = NO_TARGET,
+        shown_draws: int = 0,
+        steps: int = 0,
     ) -> None:
         super().__init__()
         regression.check()
+        check_whole("shown_draws", shown_draws, 0)
+        check_whole("steps", steps, 0)
+        if steps == 1:
+            raise ValueError("steps must be 0 or at least 2, got 1")
         self.source, self.target, self.reference = source, target, reference
         self.augmentation, self.chunk_size = augmentation, chunk_size
         self.exemplar, self.intervals, self.regression = exemplar, intervals, regression
+        self.shown_draws, self.steps = shown_draws, steps
         self._checked: ICAM | None = None  # whose weights have been compared with those of the intervals
 
     def __call__(  # type: ignore[override]  # our network only
@@ -112,7 +122,8 @@ class ICAMInferer(Inferer):
             `fa_variance`, `translated`, with intervals `fa_low` and `fa_high`, and with an exemplar `fa_exemplar`. From a
             network that knows its training scans `typicality`, a p-value, and `untypical_part`, its reason, (B,). With
             regression `predicted_age` (B,) in years, and with a target age `translated_age` (B,), `fa_value` and
-            `translated_value`.
+            `translated_value`. With `shown_draws`, N maps `fa_draws` (B, N, H, W[, D]); with `steps`, S images of the walk to the
+            target class `translated_steps` (B, S, H, W[, D]), and of that to the target age `translated_value_steps`.
 
         Raises:
             ValueError: When the settings do not fit the network, see `check`, or there are fewer than 2 attributes.
@@ -121,7 +132,7 @@ class ICAMInferer(Inferer):
         scans = EncodedScans(network, without_metadata(inputs), self.augmentation)
         target = self._choose_target(scans.probabilities)
         attributes = {label: self.source.draw(label) for label in target.unique().tolist()}
-        maps = sampled_maps(scans, target, attributes, self.chunk_size, self.reference)
+        maps = sampled_maps(scans, target, attributes, self.chunk_size, self.reference, self.shown_draws)
         result = {
             "probabilities": scans.probabilities,
             "target": target,
@@ -129,6 +140,11 @@ class ICAMInferer(Inferer):
             "fa_variance": maps.variance,
             "translated": maps.translated,
         }
+        if maps.draws is not None:
+            result["fa_draws"] = maps.draws[:, :, 0].transpose(0, 1)
+        if self.steps:
+            walks = [walk(network, scan, int(label), self.steps).images for scan, label in zip(scans.image, target, strict=True)]
+            result["translated_steps"] = torch.stack(walks)[:, :, 0]
         if self.intervals is not None:
             brain = scans.image > BACKGROUND
             result["fa_low"], result["fa_high"] = self.intervals.find(maps.mean, maps.variance, target, brain)
@@ -152,7 +168,8 @@ class ICAMInferer(Inferer):
         if network.attribute_encoder.regressor is not None:
             names.append("predicted_age")
             names += ["translated_age", "fa_value", "translated_value"] * (self.regression.target is not None)
-        return names
+            names += ["translated_value_steps"] * (self.regression.target is not None and self.steps > 0)
+        return names + ["fa_draws"] * (self.shown_draws > 0) + ["translated_steps"] * (self.steps > 0)
 
     def check(self, network: ICAM) -> None:
         """Refuse settings that do not fit a network, before anything is computed.
@@ -205,8 +222,13 @@ class ICAMInferer(Inferer):
         ages = {"predicted_age": scans.values * scale + mean}
         if target is None:
             return ages
-        maps = value_maps(scans, torch.full_like(scans.values, (target - mean) / scale), self.reference)
+        wanted = torch.full_like(scans.values, (target - mean) / scale)
+        maps = value_maps(scans, wanted, self.reference)
         encoder = scans.network.attribute_encoder
         with eval_mode(encoder), torch.inference_mode():
             ages["translated_age"] = encoder.regress(encoder(maps.translated)[0]) * scale + mean
+        if self.steps:
+            values = [torch.lerp(scans.values, wanted, share) for share in torch.linspace(0, 1, self.steps).tolist()[:-1]]
+            walked = [*(value_maps(scans, value, self.reference).translated for value in values), maps.translated]
+            ages["translated_value_steps"] = torch.cat(walked, dim=1)
         return ages | {"fa_value": maps.mean, "translated_value": maps.translated}

@@ -126,7 +126,7 @@ class Interpolation:
         write_nifti(f"{stem}.nii.gz", np.moveaxis(array, 0, -1), restored.affine.numpy(), unpack_fields(restored.meta))
         best = result.probabilities.max(dim=1)
         titles = [f"class {label}, p = {p:.2f}" for p, label in zip(best.values.tolist(), best.indices.tolist(), strict=True)]
-        save_strip(result.images, titles, f"{stem}.png")
+        save_strip(MetaTensor(result.images, affine=source.affine), titles, f"{stem}.png")
         announce(self.output_dir, {
             Path(f"{stem}.nii.gz").name: "the walk, one volume a step", Path(f"{stem}.png").name: "its picture",
         })  # fmt: skip

@@ -11,23 +11,26 @@ from monai.transforms import Transform
 from monai.utils.enums import CommonKeys as Keys
 from torch import Tensor
 
-from bundle.data.discovery import IMAGES
+from bundle.data.discovery import IMAGES, SERIES
 from bundle.data.headers import FIELDS_KEY, WARNINGS_KEY, pack_fields, place
 from bundle.data.resampling import redirect
-from bundle.data.scans import name_of, open_scan, shape_of
+from bundle.data.scans import name_of, open_scan, shape_of, without_metadata
+from bundle.inference.datasets import TRUTHS
+from bundle.metrics import compute_ncc
 from bundle.networks import PARTS
 
 NUMBERS = ("typicality", "predicted_age", "translated_age")  # of a scan, beside its classes; ages in years
+NCC = "ncc"  # with the truth, of a scan that has one
 
 
 class SplitExplanationd(Transform):
     """Give each part of the inferer's answer for a scan a key of its own.
 
     `pred` becomes the mean FA map alone, of one channel, as viewers expect; `fa_variance`, `translated` and, where there
-    are any, `fa_low`, `fa_high`, `fa_exemplar`, `fa_value` and `translated_value` stand beside it; `result` holds classes,
-    probabilities, typicality and ages as plain numbers; `explanation` keeps the answer on the network's grid. Images are
-    MetaTensors, which `Invertd` needs. An answer with a value that is NaN or infinite is refused. A scan that is not typical
-    carries a warning.
+    are any, `fa_low`, `fa_high`, `fa_exemplar`, `fa_value` and `translated_value` stand beside it, as do draws and walks, of as
+    many channels as there are images. `result` holds classes, probabilities, typicality, ages and the NCC with the truth as plain
+    numbers; `explanation` keeps the answer on the network's grid. Images are MetaTensors, which `Invertd` needs. An answer with
+    a value that is NaN or infinite is refused. A scan that is not typical carries a warning.
 
     Args:
         typicality_level: p-value up to which a scan is not typical of those that the network was trained for.
@@ -49,13 +52,32 @@ class SplitExplanationd(Transform):
             "target_class": int(explanation["target"]),
             **{key: float(explanation[key]) for key in NUMBERS if key in explanation},
         }
+        item["result"] |= compare_with_truth(item)
         if (p := item["result"].get("typicality", 1.0)) <= self.typicality_level:
             part = PARTS[int(explanation["untypical_part"])]
             sentence = f"unlike the scans that the network was trained for, by its {part} (p = {p:.2g}): do not rely on its class"
             meta = item[Keys.IMAGE].meta
             meta[WARNINGS_KEY] = [*(meta.get(WARNINGS_KEY) or []), sentence]
-        images = {key: MetaTensor(explanation[key].detach().cpu()) for key in IMAGES if key in explanation}
+        images = {key: MetaTensor(explanation[key].detach().cpu()) for key in (*IMAGES, *SERIES) if key in explanation}
         return item | {Keys.PRED if key == "fa_mean" else key: image for key, image in images.items()}
+
+
+def compare_with_truth(item: Mapping[Hashable, Any]) -> dict[str, float]:
+    """Return the NCC of a mean map with the truth of its scan on the network's grid, under `ncc`; nothing where it has none.
+
+    A lesion mask is the truth of maps to class 0, a disease map that of maps between two classes. Neither is that of a map to the
+    scan's own class.
+
+    Args:
+        item: scan with `explanation` and `result`, and where known `mask` or `disease_map`, and `label`.
+    """
+    key, result = next((key for key in TRUTHS if key in item), None), item["result"]
+    target, own = result["target_class"], int(item.get("label", result["predicted_class"]))
+    known = target == 0 if key == "mask" else len(result["probabilities"]) == 2
+    if key is None or not known or target == own:
+        return {}
+    value = float(compute_ncc(item["explanation"]["fa_mean"][None].cpu(), without_metadata(item[key])[None]))
+    return {NCC: value} if np.isfinite(value) else {}
 
 
 def check_finite(answer: Mapping[str, Tensor | float], scan: str) -> None:

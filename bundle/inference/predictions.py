@@ -10,7 +10,7 @@ from typing import Any
 from ignite.engine import Engine, Events
 
 from bundle.data.bids import Derivative, write_derivative
-from bundle.data.discovery import IMAGES
+from bundle.data.discovery import IMAGES, SERIES
 from bundle.errors import FULL_ERRORS, describe_failures
 from bundle.files import check_writable, hold_folder, remove_leftovers
 from bundle.inference.datasets import DONE, FAILURE
@@ -23,18 +23,22 @@ from bundle.inference.explained_scans import (
     write_explanation,
 )
 from bundle.inference.methods import Methods
-from bundle.inference.postprocessing import NUMBERS
+from bundle.inference.overview import Overview
+from bundle.inference.postprocessing import NCC, NUMBERS
 from bundle.inference.table import ScanTable, find_key
 from bundle.ranks import count_ranks, get_rank, is_first, run_once, wait_for_ranks
 from bundle.records import check_settings, compute_fingerprint, read_record, write_record
 
 TABLE, RECORD, LOCK, LOGS = "predictions.csv", "settings.json", "inference.lock", "logs"
 TITLE = "Attribution maps"  # of a derivative
-IGNORED = ("*.html", "*.png", "*.csv", "*.lock", RECORD, "regions.tsv", "ratings.tsv", "prepared")  # none of BIDS
+IGNORED = (  # none of BIDS
+    "*.html", "*.png", "*.csv", "*.lock", RECORD, "regions.tsv", "ratings.tsv", "prepared",
+    *(f"*_{key}.nii.gz" for key in SERIES),
+)  # fmt: skip
 PART = "predictions.{}.csv"  # rows of one of several processes, until the table has them
 STATE = "size_and_time"  # column of the table: bytes and nanoseconds of the files of a scan
 LAYOUT = "layout"  # key of the record, where files have names of BIDS
-VERSION = 2  # of what is written for a scan: with another one scans that are done are done anew
+VERSION = 3  # of what is written for a scan: with another one scans that are done are done anew
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +46,7 @@ logger = logging.getLogger(__name__)
 class Predictions:
     """Write maps, overview and table row of each scan as soon as it is explained, and go on where an earlier run stopped.
 
-    For a scan called NAME, `NAME_KEY.nii.gz` for each of the keys `IMAGES` that the inferer gives, and `NAME_overview.png`; for
+    For a scan called NAME, `NAME_KEY.nii.gz` for each key of `IMAGES` and `SERIES` that the inferer gives, and a picture; for
     all scans `predictions.csv`, in `settings.json` what decides them, and `logs/CITATION.md`. In a BIDS derivative images have
     names of BIDS and sidecars, and the dataset its description. Maps are in the network's intensity units, in which the
     range of a scan is 2, and the variance in their square; the translated scan is in the intensities of the scan.
@@ -55,7 +59,7 @@ class Predictions:
     Args:
         output_dir: folder to write to.
         num_classes: number of classes, K.
-        overviews: whether a picture of each scan is drawn.
+        overview: draws a picture of each scan; None for none.
         settings: what decides the results, in the types of JSON; a folder with results of other ones is refused.
         resume: whether results that are there are kept; if not, they are replaced.
         class_names: names of the classes; empty where the checkpoint has none.
@@ -67,14 +71,14 @@ class Predictions:
         self,
         output_dir: str | Path,
         num_classes: int,
-        overviews: bool = True,
+        overview: Overview | None = None,
         settings: Mapping[str, Any] | None = None,
         resume: bool = True,
         class_names: Sequence[str] = (),
         methods: Methods | None = None,
         derivative: Derivative | None = None,
     ) -> None:
-        self.output_dir, self.num_classes, self.overviews, self.resume = Path(output_dir), num_classes, overviews, resume
+        self.output_dir, self.num_classes, self.overview, self.resume = Path(output_dir), num_classes, overview, resume
         self.class_names = list(class_names)
         self.methods, self.derivative = methods, derivative
         layout = {LAYOUT: "bids"} if derivative else {}
@@ -120,7 +124,7 @@ class Predictions:
         dataset: Any = engine.data_loader.dataset  # type: ignore[attr-defined]
         outputs = engine.inferer.list_outputs(engine.network)  # type: ignore[attr-defined]
         self._set_columns(outputs)
-        keys = [key for key in IMAGES if key in outputs]
+        keys = [key for key in (*IMAGES, *SERIES) if key in outputs]
         self.keys = [find_key(item) for item in dataset.data]
         for item in dataset.data:
             if FAILURE not in item and is_too_long(item["name"], self.output_dir, self.derivative is not None):
@@ -175,7 +179,7 @@ class Predictions:
         probabilities = [f"probability_{label}" for label in range(self.num_classes)]
         columns = ["scan", "name", "status", "reason", "warning", "predicted_class", *probabilities, "target_class"]
         columns += ["predicted_name"] * bool(self.class_names)
-        self.table = ScanTable(self.table.path, [*columns, STATE, *(key for key in NUMBERS if key in outputs)])
+        self.table = ScanTable(self.table.path, [*columns, STATE, *(key for key in NUMBERS if key in outputs), "truth", NCC])
 
     def _begin(self, items: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> list[int]:
         """Write the table of the scans that are done, remove what is left of the others, and return these by position."""
@@ -241,7 +245,7 @@ class Predictions:
     def _is_done(self, item: Mapping[str, Any], row: Mapping[str, str], keys: Sequence[str]) -> bool:
         """Check whether all files of a scan are there, and the scan is the one that its row tells of."""
         state = self.states[find_key(item)]
-        files = list_files(item["name"], self.derivative is not None, keys, [OVERVIEW] * self.overviews)
+        files = list_files(item["name"], self.derivative is not None, keys, [OVERVIEW] * bool(self.overview))
         return state != "" and state == row[STATE] and all((self.output_dir / file).is_file() for file in files)
 
     def _clear(self, items: Sequence[Mapping[str, Any]]) -> None:
@@ -264,11 +268,11 @@ class Predictions:
         """Write the files of one scan and return its row; an `OSError` on a full disk ends it all."""
         warnings = list_warnings(item)
         row = {"scan": item["scan"], "name": item["name"], "status": "done", "warning": "; ".join(warnings)}
-        row[STATE] = self.states[find_key(item)]
+        row |= {STATE: self.states[find_key(item)], "truth": item.get("truth", "")}
         if FAILURE not in item:
             try:
                 describe = self._sidecar if self.derivative else None
-                write_explanation(item, self.output_dir, self.overviews, self.class_names, describe)
+                write_explanation(item, self.output_dir, self.overview, describe)
             except OSError as error:
                 if error.errno in FULL_ERRORS:  # no other scan could be written either
                     raise OSError(
@@ -286,7 +290,7 @@ class Predictions:
         names = {"predicted_name": self.class_names[result["predicted_class"]]} if self.class_names else {}
         return (
             row
-            | {key: result[key] for key in ("predicted_class", "target_class", *NUMBERS) if key in result}
+            | {key: result[key] for key in ("predicted_class", "target_class", *NUMBERS, NCC) if key in result}
             | probabilities
             | names
         )

@@ -55,10 +55,26 @@ class Results:
         Raises:
             ValueError: When it cannot be read.
         """
+        return make_volume(self._read(row, key))
+
+    def read_series(self, row: Row, key: str) -> np.ndarray:
+        """Return several images of a scan, shape (H, W, D, N), float32.
+
+        Args:
+            row: row of the scan.
+            key: one of `bundle.data.discovery.SERIES`.
+
+        Raises:
+            ValueError: When they cannot be read.
+        """
+        array = self._read(row, key)
+        return array.reshape(*(*array.shape, 1)[:4])
+
+    def _read(self, row: Row, key: str) -> np.ndarray:
         path = self.find_image(row, key)
         try:
             image: Any = nibabel.load(path)  # type: ignore[attr-defined]
-            return make_volume(np.asarray(image.dataobj, dtype=np.float32))
+            return np.asarray(image.dataobj, dtype=np.float32)
         except Exception as error:  # nibabel, gzip and zlib each raise their own
             raise ValueError(describe_failure(path, error)) from error
 
@@ -67,7 +83,7 @@ class Results:
 
         Args:
             row: row of the scan.
-            key: one of `bundle.data.discovery.IMAGES`.
+            key: one of `bundle.data.discovery.IMAGES` or `SERIES`.
         """
         return self.folder / name_image(self._find_name(row), key, self.is_derived)
 

@@ -19,12 +19,14 @@ from bundle.report.plots import plot_latent
 from bundle.report.provenance import find_commit
 from bundle.report.sections import (
     count_classes,
+    count_confusions,
     describe_phases,
     draw_ages,
     draw_curves,
     draw_reliability,
     draw_volumes,
     flatten,
+    list_scans,
     show_split,
     summarise_split,
 )
@@ -91,6 +93,8 @@ class Report:
                 summarise_split(metrics, name, headline) | {"counts": count_classes(explainer.split, name)} for name in names
             ],
             results=[show_split(metrics, name, headline) for name in names],
+            confusions={name: count_confusions(explainer.split, encodings.probabilities.numpy(), name) for name in names},
+            scans={name: list_scans(explainer.split, encodings.probabilities.numpy(), name) for name in names},
             left_out=[*evaluation.list_gaps(), *self._list_gaps()],
             **self._draw_splits(names, tables, encodings),
             curves=list(draw_curves(self.history)),

@@ -9,6 +9,7 @@ from markupsafe import Markup
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from bundle.evaluation.names import NETWORK_METHODS, ORACLES, OWN_METHODS
 
@@ -46,12 +47,15 @@ def plot_figures(rows: pd.DataFrame, title: str) -> Markup:
     A column `family` overrules `family_of`.
     """
     with rc_context(STYLE):
-        figure, axes = _make_axes(0.6 + 0.22 * len(rows))
+        figure, axes = _make_axes(0.9 + 0.22 * len(rows))
         heights = np.arange(len(rows))[::-1]
         for height, (_, row) in zip(heights, rows.iterrows(), strict=True):
             colour = FAMILIES[row.get("family") or family_of(row["method"])]
             axes.plot(row[["ci_low", "ci_high"]].astype(float), [height] * 2, color=colour, linewidth=2, solid_capstyle="butt")
             axes.plot(row["mean"], height, "o", color=colour, markersize=5, clip_on=False)
+        shown = dict.fromkeys(row.get("family") or family_of(row["method"]) for _, row in rows.iterrows())
+        marks = [Line2D([], [], color=FAMILIES[name], marker="o", markersize=5, linewidth=2, label=name) for name in shown]
+        figure.legend(handles=marks, loc="outside lower left", ncols=4, fontsize=8, handlelength=1.2, columnspacing=1.0)
         axes.axvline(0, color=INK, linewidth=0.6)
         axes.set_yticks(heights, [name.replace("_", " ") for name in rows["method"]])
         axes.set_xlim(min(-0.1, rows["ci_low"].min() - 0.02), 1.02)
@@ -64,6 +68,8 @@ def plot_curves(history: pd.DataFrame, columns: Sequence[str], title: str, log: 
     with rc_context(STYLE):
         figure, axes = _make_axes(3.0)
         for column, colour in zip(columns, PALETTE, strict=False):
+            if not history[column].notna().any():  # no line, and no legend either
+                continue
             shown = history[["epoch", column]].dropna()
             axes.plot(shown["epoch"], shown[column], color=colour, marker=".", linewidth=1.4, label=column.replace("_", " "))
         if log and (history[list(columns)].min() > 0).all():

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from markupsafe import Markup
+from sklearn.metrics import confusion_matrix
 
 from bundle.evaluation.classification import bin_confidence
 from bundle.evaluation.names import METRICS, TRIVIAL_METHODS, WAYS, select_kind
@@ -85,6 +86,35 @@ def count_classes(split: Split, name: str) -> str:
     labels = [label for label, own in zip(split.labels.tolist(), split.names, strict=True) if own == name]
     counts = ", ".join(f"{labels.count(label)} of class {split.name_class(label)}" for label in range(split.num_classes))
     return f"{len(labels)} scan{'s' if len(labels) != 1 else ''}: {counts}"
+
+
+def count_confusions(split: Split, probabilities: np.ndarray, name: str) -> dict[str, Any]:
+    """Return the confusion matrix of the scans of one split, as a table of the template: a row a class, a column a prediction.
+
+    Args:
+        split: the test split.
+        probabilities: of all its scans, shape (N, K); (N, 0) for none, which gives an empty table.
+        name: which part of it, such as "seen".
+    """
+    rows = np.flatnonzero(np.array(split.names) == name)
+    if not len(rows) or not probabilities.shape[1]:
+        return {}
+    classes = [split.name_class(label) for label in range(split.num_classes)]
+    counts = confusion_matrix(split.labels[rows], probabilities[rows].argmax(1), labels=range(split.num_classes))
+    own = [(f"of class {label}", "", [int(count) for count in row]) for label, row in zip(classes, counts, strict=True)]
+    return {"columns": [f"predicted {label}" for label in classes], "rows": own}
+
+
+def list_scans(split: Split, probabilities: np.ndarray, name: str) -> dict[str, Any]:
+    """Return the scans of one split with class, prediction and its probability; arguments as of `count_confusions`."""
+    known = probabilities.shape[1] > 0
+    rows = []
+    for index in np.flatnonzero(np.array(split.names) == name):
+        row, chances = split.rows[int(index)], probabilities[index]
+        cells = [str(row.get("session_id", "")), split.name_class(int(split.labels[index]))]
+        cells += [split.name_class(int(chances.argmax())), f"{chances.max():.3f}"] if known else []
+        rows.append((str(row["participant_id"]), "", cells))
+    return {"columns": ["session", "class"] + ["predicted", "probability"] * known, "rows": rows}
 
 
 def describe_phases(path: Path) -> Iterator[str]:

@@ -45,7 +45,7 @@ def make_spread(uncertainty: Uncertainty, row: pd.Series) -> Panel:
     ]
     if true is not None:
         tiles.append(Tile(draw_spread(take_planes(true, point), highest), "true standard deviation between subjects"))
-    name = f"{row['participant_id']}, class {source} to {target}, attributes: {row['draws']}"
+    name = f"{row['participant_id']}, class {split.name_class(source)} to {split.name_class(target)}, attributes: {row['draws']}"
     return Panel(f"{name}: correlation with the error {row['error_correlation']:.2f}", tiles)
 
 

@@ -16,7 +16,7 @@ from bundle.attribution import EncodedScans
 from bundle.attribution.density import fit_distributions
 from bundle.attribution.sources import check_whole, encode_attributes
 from bundle.attribution.typicality import describe_content, fit_features, score_scans
-from bundle.checkpoints import read_about, save_network
+from bundle.checkpoints import VALIDATION, read_about, save_network
 from bundle.data.samplers import shuffle_scans
 from bundle.data.scans import without_metadata
 from bundle.networks import ICAM
@@ -62,12 +62,14 @@ class Completion:
             path: file that is written; it can be the same.
         """
         about = read_about(checkpoint)
-        if TEMPERATURE in about:
+        if TEMPERATURE in about and VALIDATION in about:
             logger.info("%s is complete already", checkpoint)
             return
-        temperature = self.complete(network)
+        if TEMPERATURE not in about:
+            about[TEMPERATURE] = self.complete(network)
+        about[VALIDATION] = self.count_right(network)
         if is_first():
-            save_network(path, network, about | {TEMPERATURE: temperature})
+            save_network(path, network, about)
             logger.info("The completed network: %s", path)
 
     def complete(self, network: ICAM) -> float:
@@ -87,6 +89,15 @@ class Completion:
         if network.typicality is not None and chosen:
             network.typicality.set_scores(self._encode(network, self.validation, chosen, score_scans))
         return temperature
+
+    def count_right(self, network: ICAM) -> dict[str, int]:
+        """Return how many validation `scans` are classified `right`, and how many are of the `largest` class."""
+        chosen, labels = choose_scans(self.validation, SLOTS, self.seed)
+        if network.attribute_encoder.classifier is None or not chosen:
+            return {"right": 0, "scans": 0, "largest": 0}
+        logits = self._encode(network, self.validation, chosen, lambda scans: network.classify(scans.attribute))
+        right = int((logits.argmax(1) == labels).sum())
+        return {"right": right, "scans": len(labels), "largest": int(labels.bincount().max())}
 
     def fit_distributions(self, network: ICAM) -> None:
         """Fit the distributions alone."""

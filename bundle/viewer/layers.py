@@ -10,6 +10,7 @@ from bundle.inference.overview import name_class
 NETWORK_UNIT = "network intensity (the scan's range is 2: 0.1 is 5 % of it)"
 SCAN_UNIT = "intensity of the scan"
 SPREAD = "fa_std"  # standard deviation, of the variance
+TRUTH = "truth"  # a lesion mask, or what disease adds to the scan
 SURE = "fa_sure"  # mean map where the interval excludes 0
 
 
@@ -19,9 +20,10 @@ class Layer(NamedTuple):
     Attributes:
         key: its name in the page.
         title: what it is.
-        kind: `signed` and `spread` for values in the network's intensity, `grey` for intensities of the scan.
+        kind: `signed` and `spread` for values in the network's intensity, `grey` for intensities of the scan, `mask`.
         text: how it is read; `{high}` and `{low}` stand for the names of colours.
         values: shape (H, W, D).
+        limit: where its colours end; None for the end of all maps.
     """
 
     key: str
@@ -29,11 +31,14 @@ class Layer(NamedTuple):
     kind: str
     text: str
     values: np.ndarray
+    limit: float | None = None
 
     @property
     def unit(self) -> str:
         """Unit of the values."""
-        return SCAN_UNIT if self.kind == "grey" else NETWORK_UNIT
+        if self.kind == "mask":
+            return "1 inside"
+        return SCAN_UNIT if self.kind == "grey" or self.key == TRUTH else NETWORK_UNIT
 
 
 def make_layers(
@@ -72,4 +77,13 @@ def make_layers(
         values[SPREAD] = np.sqrt(images["fa_variance"].clip(0))
     if "fa_low" in images and "fa_high" in images:
         values[SURE] = images["fa_mean"] * ((images["fa_low"] > 0) | (images["fa_high"] < 0))
-    return [Layer(key, *texts[key], values[key]) for key in texts if key in values]
+    layers = [Layer(key, *texts[key], values[key]) for key in texts if key in values]
+    return layers + ([_make_truth(images[TRUTH])] if TRUTH in images else [])
+
+
+def _make_truth(values: np.ndarray) -> Layer:
+    """Return the truth of a scan: as a mask where it has one value beside 0, else as a change."""
+    if len(np.unique(values)) <= 2 and values.min() >= 0:
+        return Layer(TRUTH, "Truth: lesion mask", "mask", "{high}: lesion.", (values > 0).astype(np.float32), 1.0)
+    text = "What disease adds to this scan, on a scale of its own. {high}: brighter. {low}: darker."
+    return Layer(TRUTH, "Truth: change by disease", "signed", text, values, float(np.abs(values).max()))

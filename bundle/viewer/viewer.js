@@ -24,12 +24,42 @@ async function unpack(id) {
   return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
 }
 
-function readValues(buffer) { // of a NIfTI file as bundle/viewer/volumes.py writes it
+function readValues(buffer, stride = 1) { // of a NIfTI file as bundle/viewer/volumes.py writes it
   const header = new DataView(buffer);
   const kind = { 2: Uint8Array, 4: Int16Array, 256: Int8Array }[header.getInt16(70, true)];
   const levels = new kind(buffer.slice(header.getFloat32(108, true)));
   const slope = header.getFloat32(112, true), low = header.getFloat32(116, true);
-  return (index) => levels[index] * slope + low;
+  const size = [42, 44, 46].map((place) => header.getInt16(place, true));
+  return (voxel) => { // of the scan, of whose voxels every `stride`th is kept
+    const [i, j, k] = voxel.map((value, axis) => Math.min(Math.round(value / stride), size[axis] - 1));
+    return levels[i + size[0] * (j + size[1] * k)] * slope + low;
+  };
+}
+
+function addLevels(buffer, changes) { // of the next step of a walk
+  const header = new DataView(changes), sum = buffer.slice(0), start = header.getFloat32(108, true);
+  const levels = new Uint8Array(sum, start), added = new { 4: Int16Array, 256: Int8Array }[header.getInt16(70, true)](changes.slice(start));
+  added.forEach((value, index) => { levels[index] += value; });
+  return sum;
+}
+
+function sortTable(table, heading) {
+  const headings = [...table.tHead.rows[0].cells], rows = [...table.tBodies[0].rows];
+  const place = headings.indexOf(heading), rising = heading.ariaSort !== "ascending";
+  for (const each of headings) each.removeAttribute("aria-sort");
+  heading.setAttribute("aria-sort", rising ? "ascending" : "descending");
+  const read = (row) => { const choice = row.cells[place].querySelector("select"); return choice ? choice.value : row.cells[place].textContent.trim(); };
+  const compare = new Intl.Collator(undefined, { numeric: true }).compare;
+  const order = (a, b) => (a === "" || b === "" ? (a === "") - (b === "") : (rising ? 1 : -1) * (Number.isFinite(+a) && Number.isFinite(+b) ? a - b : compare(a, b)));
+  const keys = new Map(rows.map((row) => [row, read(row)]));
+  rows.sort((a, b) => order(keys.get(a), keys.get(b)));
+  table.tBodies[0].append(...rows);
+}
+
+function makeSortable(table) {
+  for (const heading of table.tHead.rows[0].cells) {
+    if (heading.firstElementChild) heading.firstElementChild.addEventListener("click", () => sortTable(table, heading));
+  }
 }
 
 function invert(affine) { // of three rows; from mm to voxels
@@ -51,14 +81,15 @@ class ScanPage {
     this.layer = data.layers[0];
     this.values = {};
     this.images = {};
+    this.step = 0; // of the walk that is shown
+    this.turn = 0; // counts what was chosen, as only the last choice is shown
   }
 
   async start() {
     this.buildControls();
     this.buildTable();
     for (const key of ["scan", ...this.data.layers.map((layer) => layer.key)]) {
-      this.images[key] = await unpack("volume-" + key);
-      this.values[key] = readValues(this.images[key]);
+      this.values[key] = readValues(await this.load(key));
     }
     const place = /^#voxel=(\d+),(\d+),(\d+)$/.exec(location.hash);
     if (place) this.voxel = place.slice(1).map(Number);
@@ -70,6 +101,7 @@ class ScanPage {
     this.moveTo(this.voxel);
     await this.choose(this.layer);
     document.body.dataset.ready = this.viewer ? "viewer" : "values";
+    document.body.dataset.milliseconds = Math.round(performance.now());
   }
 
   async openViewer() {
@@ -105,26 +137,66 @@ class ScanPage {
     return { R: channel(0), G: channel(1), B: channel(2), A: all.map((_, index) => (index ? 255 : 0)), I: places };
   }
 
-  makeImage(key) {
-    return niivue.NVImage.new(this.images[key], key + ".nii", "gray");
+  makeImage(name) {
+    return niivue.NVImage.new(this.images[name], name + ".nii", "gray");
+  }
+
+  async load(name) { // a volume of the page
+    if (!this.images[name]) this.images[name] = await unpack("volume-" + name);
+    return this.images[name];
+  }
+
+  async loadStep(key, step) { // a step of a walk, of which the page holds the first, and what each other one adds
+    const name = `${key}_${step}`;
+    if (!step || this.images[name + "+"]) return this.images[name + "+"] || (this.images[name + "+"] = await this.load(name));
+    this.images[name + "+"] = addLevels(await this.loadStep(key, step - 1), await unpack("volume-" + name));
+    return this.images[name + "+"];
   }
 
   // -- what is shown
 
-  async choose(layer) {
+  async choose(layer, step = 0) {
+    const turn = ++this.turn;
+    const name = !layer ? "" : layer.texts ? `${layer.key}_${step}+` : layer.key;
+    if (layer) {
+      const image = layer.texts ? await this.loadStep(layer.key, step) : await this.load(name);
+      if (turn !== this.turn) return;
+      this.values[layer.key] = readValues(image, layer.stride);
+    }
     this.layer = layer;
+    this.step = step;
+    this.showChoice();
     const colours = find("#colours"), threshold = find("#threshold");
     colours.replaceChildren(...Object.keys(layer ? this.data.colours[layer.kind] : {}).map((name) => new Option(name)));
     threshold.value = layer ? layer.threshold : 0;
     for (const control of [colours, threshold]) control.disabled = !layer || layer.kind === "grey";
     find("#opacity").disabled = !layer;
-    const radio = find(`#layers input[value="${layer ? layer.key : ""}"]`);
-    radio.checked = true;
     if (this.viewer) {
+      const image = layer && await this.makeImage(name);
+      if (turn !== this.turn) return;
       for (const volume of this.viewer.volumes.slice(1)) this.viewer.removeVolume(volume);
-      if (layer) this.viewer.addVolume(await this.makeImage(layer.key));
+      if (layer) this.viewer.addVolume(image);
     }
     this.paint();
+    this.show(this.voxel);
+  }
+
+  showChoice() { // in the controls, and in the table of values
+    const layer = this.layer, listed = !layer || this.data.layers.includes(layer);
+    for (const radio of document.querySelectorAll("#layers input")) radio.checked = listed && radio.value === (layer ? layer.key : "");
+    for (const button of document.querySelectorAll("[data-draw]")) button.setAttribute("aria-pressed", !!layer && button.dataset.draw === layer.key);
+    this.data.walks.forEach((walk, place) => {
+      const slider = find(`[data-walk="${place}"]`), step = walk === layer ? this.step : Number(slider.value);
+      slider.value = step;
+      slider.setAttribute("aria-valuetext", walk.texts[step]);
+      find(`[data-text="${place}"]`).textContent = walk.texts[step];
+    });
+    for (const row of document.querySelectorAll("#values tr.chosen")) row.remove();
+    if (!listed) find("#values tbody").append(this.buildRow({ ...layer, title: this.name(layer) }, "chosen"));
+  }
+
+  name(layer) {
+    return layer.texts ? `${layer.title}, ${layer.texts[this.step]}` : layer.title;
   }
 
   paint() {
@@ -172,7 +244,7 @@ class ScanPage {
     const ticks = [low, (low + high) / 2, high].map((value) => this.format(value, (high - low) / 200));
     find("#ticks").replaceChildren(...ticks.map((text) => make("span", { textContent: text })));
     const capital = (word) => (word ? word[0].toUpperCase() + word.slice(1) : "");
-    const meaning = layer.text.replaceAll("{high}", capital(map.high)).replaceAll("{low}", capital(map.low));
+    const meaning = (layer.text || this.name(layer) + ".").replaceAll("{high}", capital(map.high)).replaceAll("{low}", capital(map.low));
     find("#meaning").textContent = meaning;
     find("#unit").textContent = "Unit: " + layer.unit + ".";
     bar.setAttribute("aria-label", `Colours from ${ticks[0]} to ${ticks[2]}. ${meaning}`);
@@ -192,9 +264,8 @@ class ScanPage {
   show(voxel) {
     const size = this.data.shape;
     this.voxel = voxel.map((value, axis) => Math.min(Math.max(Math.round(value), 0), size[axis] - 1));
-    const [i, j, k] = this.voxel, index = i + size[0] * (j + size[1] * k);
     for (const cell of document.querySelectorAll("#values td[data-key]")) {
-      const value = this.values[cell.dataset.key](index);
+      const value = this.values[cell.dataset.key](this.voxel);
       cell.dataset.value = value;
       cell.textContent = this.format(value, Number(cell.dataset.step));
     }
@@ -207,7 +278,7 @@ class ScanPage {
     const place = `voxel (${this.voxel.join(", ")}), ${mm.map((value) => value.toFixed(1)).join(", ")} mm`;
     find("#place").textContent = "Cross: " + place;
     const cell = this.layer && find(`#values td[data-key="${this.layer.key}"]`);
-    const value = cell ? ` ${this.layer.title}: ${cell.textContent}.` : "";
+    const value = cell ? ` ${this.name(this.layer)}: ${cell.textContent}.` : "";
     find("#screen canvas").setAttribute("aria-label", `${find("h1").textContent}, ${this.data.plane || "three"} plane${this.data.plane ? "" : "s"} through ${place}.${value}`);
   }
 
@@ -219,13 +290,15 @@ class ScanPage {
 
   buildTable() {
     const rows = [{ key: "scan", title: "Scan", unit: "intensity of the scan", step: this.data.scanStep }, ...this.data.layers];
-    find("#values tbody").replaceChildren(...rows.map((layer) => {
-      const row = make("tr"), cell = make("td");
-      Object.assign(cell.dataset, { key: layer.key, step: layer.step });
-      row.append(make("th", { scope: "row", textContent: layer.title }), cell);
-      row.append(make("td", { textContent: layer.unit.replace(/ \(.*/, "") }), make("td", { textContent: Number(layer.step.toPrecision(3)) }));
-      return row;
-    }));
+    find("#values tbody").replaceChildren(...rows.map((layer) => this.buildRow(layer)));
+  }
+
+  buildRow(layer, className = "") {
+    const row = make("tr", { className }), cell = make("td");
+    Object.assign(cell.dataset, { key: layer.key, step: layer.step });
+    row.append(make("th", { scope: "row", textContent: layer.title }), cell);
+    row.append(make("td", { textContent: layer.unit.replace(/ \(.*/, "") }), make("td", { textContent: Number(layer.step.toPrecision(3)) }));
+    return row;
   }
 
   buildControls() {
@@ -236,6 +309,14 @@ class ScanPage {
       label.append(radio, ` ${layer ? layer.title : "Nothing"} `, make("kbd", { textContent: layer ? index + 1 : 0 }));
       return label;
     }));
+    for (const button of document.querySelectorAll("[data-draw]")) {
+      const draw = this.data.draws.find((each) => each.key === button.dataset.draw);
+      button.addEventListener("click", () => this.choose(this.layer === draw ? this.data.layers[0] : draw));
+    }
+    for (const slider of document.querySelectorAll("[data-walk]")) {
+      for (const type of ["input", "click"]) slider.addEventListener(type, () => this.walk(this.data.walks[slider.dataset.walk], Number(slider.value)));
+    }
+    if (find("#regions-table")) makeSortable(find("#regions-table"));
     for (const id of ["threshold", "opacity", "colours"]) find("#" + id).addEventListener("input", () => this.paint());
     for (const name of "ijk") {
       find("#voxel-" + name).addEventListener("change", () => this.moveTo(["i", "j", "k"].map((axis) => Number(find("#voxel-" + axis).value))));
@@ -252,6 +333,10 @@ class ScanPage {
     }
   }
 
+  walk(walk, step) {
+    if (walk !== this.layer || step !== this.step) this.choose(walk, step);
+  }
+
   press(event) {
     if (event.ctrlKey || event.altKey || event.metaKey) return;
     event.stopPropagation(); // NiiVue has keys of its own
@@ -266,6 +351,10 @@ class ScanPage {
     else if (["+", "=", "-"].includes(event.key) && !find("#threshold").disabled) {
       find("#threshold").value = Number(find("#threshold").value) + (event.key === "-" ? -0.05 : 0.05);
       this.paint();
+    } else if ([",", "."].includes(event.key) && this.data.walks.length) {
+      const walk = this.layer && this.layer.texts ? this.layer : this.data.walks[0], place = this.data.walks.indexOf(walk);
+      const next = Number(find(`[data-walk="${place}"]`).value) + (event.key === "," ? -1 : 1);
+      this.walk(walk, Math.min(Math.max(next, 0), walk.texts.length - 1));
     } else return;
     event.preventDefault();
   }
@@ -285,9 +374,7 @@ class CohortPage {
     if (given) try { rate(...JSON.parse(decodeURIComponent(given[1]))); } catch { /* not ours */ }
     for (const row of this.rows) this.buildRating(row);
     this.showRatings();
-    for (const heading of this.headings.filter((each) => each.firstElementChild)) {
-      heading.firstElementChild.addEventListener("click", () => this.sort(heading));
-    }
+    makeSortable(find("#scans"));
     for (const id of ["search", "class", "state", "rated"]) find("#" + id).addEventListener("input", () => this.filter());
     find("#export").addEventListener("click", () => this.save());
     addEventListener("storage", () => this.showRatings());
@@ -322,18 +409,6 @@ class CohortPage {
       count += kept;
     }
     find("#count").textContent = `${count} of ${this.rows.length} scans`;
-  }
-
-  sort(heading) {
-    const place = this.headings.indexOf(heading), rising = heading.ariaSort !== "ascending";
-    for (const each of this.headings) each.removeAttribute("aria-sort");
-    heading.setAttribute("aria-sort", rising ? "ascending" : "descending");
-    const read = (row) => { const choice = row.cells[place].querySelector("select"); return choice ? choice.value : row.cells[place].textContent.trim(); };
-    const compare = new Intl.Collator(undefined, { numeric: true }).compare;
-    const order = (a, b) => (a === "" || b === "" ? (a === "") - (b === "") : (rising ? 1 : -1) * (Number.isFinite(+a) && Number.isFinite(+b) ? a - b : compare(a, b)));
-    const keys = new Map(this.rows.map((row) => [row, read(row)]));
-    this.rows.sort((a, b) => order(keys.get(a), keys.get(b)));
-    find("#scans tbody").append(...this.rows);
   }
 
   save() {

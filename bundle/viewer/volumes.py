@@ -10,6 +10,7 @@ from bundle.files import make_nifti
 
 STEPS = 200  # from zero to the end of the colours
 GREYS = 255  # steps of the intensities of a scan
+MOST = 1_250_000  # voxels of a draw or of a step of a walk; of larger ones every second voxel is kept, or every third, ...
 
 
 class PackedVolume(NamedTuple):
@@ -48,6 +49,33 @@ def pack_scan(values: np.ndarray, affine: np.ndarray) -> PackedVolume:
     low, high = float(values.min()), float(values.max())
     step = (high - low) / GREYS or 1.0
     return PackedVolume(_encode(np.round((values - low) / step).astype(np.uint8), affine, step, low), step)
+
+
+def pack_steps(images: np.ndarray, affine: np.ndarray) -> list[PackedVolume]:
+    """Pack the images of a walk: the first as a scan, each other one as what it adds to the one before, in the same steps.
+
+    Args:
+        images: intensities, shape (H, W, D, S).
+        affine: voxel to world matrix in mm (RAS), shape (4, 4).
+    """
+    low, high = float(images.min()), float(images.max())
+    step = (high - low) / GREYS or 1.0
+    levels = np.round((images - low) / step).astype(np.int16)
+    changes = np.diff(levels, axis=3)
+    kind = np.int8 if np.abs(changes).max() <= np.iinfo(np.int8).max else np.int16
+    texts = [_encode(levels[..., 0].astype(np.uint8), affine, step, low)]
+    texts += [_encode(changes[..., place].astype(kind), affine, step) for place in range(changes.shape[3])]
+    return [PackedVolume(text, step) for text in texts]
+
+
+def find_stride(shape: tuple[int, ...]) -> int:
+    """Return of how many voxels along each axis one is kept, so that a volume of this shape has at most `MOST`."""
+    return next(stride for stride in range(1, max(shape) + 1) if np.prod(np.ceil(np.array(shape[:3]) / stride)) <= MOST)
+
+
+def thin(images: np.ndarray, affine: np.ndarray, stride: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return every so many voxels of images, shape (H, W, D, ...), with the affine of those."""
+    return images[::stride, ::stride, ::stride], affine @ np.diag([stride, stride, stride, 1.0])
 
 
 def pack_bytes(content: bytes) -> str:

@@ -53,11 +53,16 @@ def test_sampled_maps_have_mean_and_variance_over_draws_and_views(
     shape = network.attribute_encoder.latent_shape
     drawn = {label: Attributes(*torch.randn(2, 3, *shape)) for label in (0, 1)}
     scans = EncodedScans(network, image, TestTimeAugmentation(0, 1))
-    single = single_maps(scans, labels, drawn, reference=reference)
+    single = single_maps(scans, labels, drawn, 2, reference)
     assert len(single) == 3 * 2 * (1 + 2 * (image.ndim - 2))
-    maps = sampled_maps(scans, labels, drawn, 3, reference)
+    maps = sampled_maps(scans, labels, drawn, 2, reference, shown_draws=3)
     torch.testing.assert_close(maps.mean, single.mean(0), **NEAR)
     torch.testing.assert_close(maps.variance, single.var(0), **NEAR)
+    views = len(single) // 3
+    draws = torch.cat([chunk.unflatten(0, (views, -1)).mean(0) for chunk in single.split(2 * views)])  # two draws, view by view
+    assert maps.draws is not None
+    torch.testing.assert_close(maps.draws, draws, **NEAR)
+    torch.testing.assert_close(maps.draws.mean(0), maps.mean, **NEAR)
     if reference == "input":
         torch.testing.assert_close(maps.translated - image, maps.mean, **NEAR)
 

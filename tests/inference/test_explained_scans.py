@@ -55,7 +55,7 @@ def test_an_array_has_no_channel_and_the_affine_of_its_scan(spatial_dims: int) -
 @pytest.mark.parametrize("spatial_dims", [2, 3])
 def test_each_map_that_a_scan_has_is_a_file_of_its_name(spatial_dims: int, tmp_path: Path) -> None:
     item = make_item(spatial_dims)
-    paths = write_explanation(item, tmp_path, overview=False)
+    paths = write_explanation(item, tmp_path, overview=None)
     assert [str(path.relative_to(tmp_path)) for path in paths] == [
         f"sub-01/scan_{key}.nii.gz" for key in ("fa_mean", "translated")
     ]
@@ -73,7 +73,7 @@ def test_no_file_is_left_when_one_cannot_be_written(tmp_path: Path, monkeypatch:
 
     monkeypatch.setattr(module, "write_nifti", fail)
     with pytest.raises(OSError, match="No space left on device"):
-        write_explanation(make_item(2), tmp_path, overview=False)
+        write_explanation(make_item(2), tmp_path, overview=None)
     assert not list((tmp_path / "sub-01").iterdir())
 
 

@@ -163,3 +163,33 @@ def test_intervals_of_other_maps_are_refused(make_network: Make, image: torch.Te
         network.class_attributes += 1
     with pytest.raises(ValueError, match="the calibration is of weights SHA-256"):
         infer(network, image, 3, intervals=make({"pixdim": 2.0}))
+
+
+def test_draws_are_the_first_maps_and_walks_lead_from_the_reconstruction_to_class_and_age(
+    make_network: Make, image: torch.Tensor
+) -> None:
+    network = make_network(regression=True)
+    settings = {"shown_draws": 2, "steps": 3, "regression": AgeRegression(70.0, 60.0, 10.0)}
+    inferer = ICAMInferer(PriorSource(network, 2), **settings)
+    answer = inferer(image, network)
+    assert {"fa_draws", "translated_steps", "translated_value_steps"} < set(inferer.list_outputs(network))
+    torch.testing.assert_close(answer["fa_draws"].mean(1, keepdim=True), answer["fa_mean"])
+    scans = EncodedScans(network, image)
+    with torch.inference_mode():
+        ends = [
+            network.decode(scans.latents[0].content[[index]], network.class_attributes[[label]])[0, 0].clone()
+            for index, label in enumerate(answer["target"].tolist())
+        ]
+    torch.testing.assert_close(answer["translated_steps"][:, -1], torch.stack(ends), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(answer["translated_value_steps"][:, [-1]], answer["translated_value"])
+    for key in ("translated_steps", "translated_value_steps"):
+        assert answer[key].shape == (len(image), 3, *image.shape[2:])
+        torch.testing.assert_close(answer[key][:, [0]], scans.reconstruction[0].clone(), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("key", "value"), [("steps", 1), ("steps", -1), ("shown_draws", 1.5)])
+def test_numbers_of_draws_and_steps_that_are_none_are_refused(
+    key: str, value: float, make_network: Make, image: torch.Tensor
+) -> None:
+    with pytest.raises(ValueError, match=f"{key} must be"):
+        infer(make_network(), image, **{key: value})

@@ -47,3 +47,10 @@ def test_methods_belong_to_families():
     assert [family_of(method) for method in ("sampled_input", "oracle_expected", "noise", "to_age")] == [
         "network", "exact change", "trivial", "network",
     ]  # fmt: skip
+
+
+def test_what_is_drawn_has_a_legend_and_what_is_not_has_none():
+    curves = str(plot_curves(HISTORY.assign(val_age=np.nan), ["val_ncc", "val_age"], "validation"))
+    assert "val ncc" in curves and "val age" not in curves
+    families = str(plot_figures(FIGURES.iloc[:2], "seen"))
+    assert "network" in families and "exact change" in families and "trivial" not in families

@@ -5,11 +5,13 @@ from monai.data import Dataset
 
 from bundle.evaluation import Split
 from bundle.report.sections import (
+    count_confusions,
     draw_ages,
     draw_curves,
     draw_reliability,
     draw_volumes,
     flatten,
+    list_scans,
     show_split,
     summarise_split,
 )
@@ -111,3 +113,17 @@ def test_reliability_is_drawn_of_each_group_of_probabilities():
     assert (
         list(draw_reliability(split, probabilities[:, :0], "test")) == list(draw_reliability(split, probabilities, "seen")) == []
     )
+
+
+def test_confusions_and_scans_are_those_of_the_split():
+    rows = [{"label": label, "participant_id": f"sub-{i}"} for i, label in enumerate([0, 0, 1, 1])]
+    split = Split(Dataset(rows), class_names=["healthy", "ill"])
+    probabilities = np.array([[0.95, 0.05], [0.32, 0.68], [0.4, 0.6], [0.2, 0.8]])
+    table = count_confusions(split, probabilities, "test")
+    assert table["columns"] == ["predicted 0 healthy", "predicted 1 ill"]
+    assert table["rows"] == [("of class 0 healthy", "", [1, 1]), ("of class 1 ill", "", [0, 2])]
+    scans = list_scans(split, probabilities, "test")
+    assert scans["columns"] == ["session", "class", "predicted", "probability"]
+    assert scans["rows"][1] == ("sub-1", "", ["", "0 healthy", "1 ill", "0.680"]) and len(scans["rows"]) == 4
+    assert count_confusions(split, probabilities[:, :0], "test") == count_confusions(split, probabilities, "seen") == {}
+    assert list_scans(split, probabilities[:, :0], "test")["rows"][0] == ("sub-0", "", ["", "0 healthy"])

@@ -82,3 +82,14 @@ def test_as_many_scans_of_each_class_are_chosen_as_there_are() -> None:
     assert torch.bincount(labels).tolist() == [13, 7] and chosen == sorted(set(chosen))
     assert choose_scans(dataset, 20)[0] == chosen and choose_scans(dataset, 20, seed=1)[0] != chosen
     assert len(choose_scans(dataset, 100)[0]) == 57
+
+
+def test_the_file_has_how_many_validation_scans_are_right(network: ICAM, image_size: tuple[int, ...], tmp_path) -> None:
+    validation, path = make_scans(image_size, 9, seed=1), tmp_path / "model.pt"
+    save_network(path, network)
+    completion = Completion(make_scans(image_size, 12), validation)
+    completion.run(network, path, path)
+    images, labels = torch.stack([item["image"] for item in validation]), torch.tensor([row["label"] for row in validation.data])
+    with torch.inference_mode():
+        right = int((network.eval().classify(network.encode(images).mean).argmax(1) == labels).sum())
+    assert read_about(path)["validation"] == {"right": right, "scans": 9, "largest": 5}

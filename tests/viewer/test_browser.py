@@ -10,7 +10,7 @@ import nibabel
 import numpy as np
 import pytest
 from PIL import Image
-from tiny_results import AFFINES, SLICE, VOLUME, write_results, write_scan
+from tiny_results import AFFINES, SLICE, VOLUME, write_draws_and_walk, write_results, write_scan
 
 from bundle.viewer import Pages
 
@@ -120,6 +120,38 @@ def test_keys_move_the_cross_and_choose_the_map(axes: str, tmp_path: Path) -> No
     moved = affine[:3, :3] @ (np.array(found.groups(), dtype=int) - start)
     np.testing.assert_allclose(moved, [4, 2, -2], atol=1e-9)  # mm to the right, forward and up
     assert "Bright: the draws of the map disagree" in re.sub(r"<script.*?</script>", "", document, flags=re.DOTALL)
+
+
+CHOOSE = """<script>setTimeout(async () => {
+  const wait = () => new Promise((resolve) => setTimeout(resolve, 1500)), done = document.body.dataset;
+  const read = () => [...document.querySelectorAll("#values tr.chosen td")][0].dataset.value;
+  document.querySelector('[data-draw="fa_draws_2"]').click();
+  await wait();
+  [done.draw, done.pressed] = [read(), document.querySelector('[data-draw="fa_draws_2"]').ariaPressed];
+  const slider = document.querySelector("[data-walk]");
+  for (const step of ["4", "3"]) { slider.value = step; slider.dispatchEvent(new Event("input")); }
+  await wait();
+  [done.step, done.said] = [read(), slider.getAttribute("aria-valuetext")];
+  document.querySelector("#screen").dispatchEvent(new KeyboardEvent("keydown", {key: ",", bubbles: true}));
+  await wait();
+  done.back = read();
+}, 3000);</script></body>"""
+
+
+def test_draws_and_steps_are_laid_over_the_scan_with_their_values(tmp_path: Path) -> None:
+    row = write_scan(tmp_path, "scan", VOLUME)
+    draws, walk = write_draws_and_walk(tmp_path, "scan")
+    output = write_results(tmp_path, [row])
+    Pages(output, ["healthy", "ill"]).write()
+    page = output / "scan_page.html"
+    page.write_text(page.read_text().replace("</body>", CHOOSE))
+    voxel = tuple(int(place) for place in np.argwhere(draws[1] > 0.2)[0])
+    document = browse(tmp_path, f"{page.as_uri()}#voxel={','.join(map(str, voxel))}", "--dump-dom")
+    found = dict(re.findall(r'data-(draw|pressed|step|said|back)="([^"]*)"', document.partition("<body")[2].partition(">")[0]))
+    assert found["pressed"] == "true" and found["said"] == "step 4 of 5, 75% of the way to the mean of healthy"
+    assert float(found["draw"]) == pytest.approx(draws[(2, *voxel)], abs=0.002)
+    assert float(found["step"]) == pytest.approx(walk[(3, *voxel)], abs=3)
+    assert float(found["back"]) == pytest.approx(walk[(2, *voxel)], abs=3)
 
 
 @pytest.mark.parametrize("axes", ["RAS", "LPS", "ASR"])

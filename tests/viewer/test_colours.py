@@ -1,25 +1,9 @@
-"""Colours and where they end."""
+"""Colours of maps."""
 
 import numpy as np
 import pytest
 
-from bundle.viewer.colours import colour_signed, count_magnitudes, find_limit, list_colours
-
-
-def test_the_limit_is_the_quantile_over_all_images_without_zeros() -> None:
-    random = np.random.default_rng(0)
-    images = [random.normal(0, scale, 20_000) for scale in (0.01, 0.1)] + [np.zeros(100_000)]
-    exact = np.quantile(np.abs(np.concatenate(images[:2])), 0.999)
-    assert exact <= find_limit(map(count_magnitudes, images)) <= 1.06 * exact  # bins of 1.2 %, and two digits
-
-
-def test_the_limit_has_two_digits() -> None:
-    assert find_limit([count_magnitudes(np.array([0.1234]))]) == 0.13
-
-
-@pytest.mark.parametrize("images", [[], [np.zeros(5)]])
-def test_maps_that_are_zero_have_a_limit_all_the_same(images: list[np.ndarray]) -> None:
-    assert find_limit(map(count_magnitudes, images)) == 1.0
+from bundle.viewer.colours import colour_signed, list_colours
 
 
 def test_positive_is_red_and_negative_is_blue() -> None:
@@ -29,7 +13,7 @@ def test_positive_is_red_and_negative_is_blue() -> None:
 
 def test_each_kind_of_map_has_colours() -> None:
     colours = list_colours()
-    assert set(colours) == {"signed", "spread", "grey"}
+    assert set(colours) == {"signed", "spread", "mask", "grey"}
     assert all(set(scale) == {"high", "low", "positive", "negative"} for scale in colours["signed"].values())
 
 

@@ -14,11 +14,11 @@ import nibabel
 import numpy as np
 import pytest
 from monai.bundle import ConfigParser
-from tiny_results import SLICE, VOLUME, make_row, write_results, write_scan
+from tiny_results import SLICE, VOLUME, make_row, write_draws_and_walk, write_results, write_scan
 from tiny_scans import ROOT, TINY, make_affine, run, save_checkpoint, save_scan
 
 from bundle.viewer import Pages
-from bundle.viewer.pages import Entry, Limits
+from bundle.viewer.pages import Entry
 
 Fetched = re.compile(r'(?:src|href|action|data|poster|srcset)="(?!data:)([^"]*)"|url\(|@import')
 
@@ -90,19 +90,20 @@ def test_bytes_that_are_no_text_are_kept_in_links(tmp_path: Path) -> None:
 def test_all_scans_share_one_scale(tmp_path: Path) -> None:
     write(tmp_path, write_scan(tmp_path, "weak", size=0.02), write_scan(tmp_path, "strong", size=0.5))
     limits = [read_data(tmp_path / "output" / f"{name}_page.html")["layers"][0]["limit"] for name in ("weak", "strong")]
-    assert limits[0] == limits[1] and 0.3 < limits[0] < 0.6
-    assert f"ends at &plusmn;{limits[0]:g}" in (tmp_path / "output" / "weak_page.html").read_text()
+    assert limits == [0.5, 0.5]
+    weak = (tmp_path / "output" / "weak_page.html").read_text()
+    assert "ends at &plusmn;0.5" in weak and re.search(r"lie within &plusmn;0\.01\d*\.", weak)
 
 
 def test_the_scale_can_be_set(tmp_path: Path) -> None:
     index = write(tmp_path, write_scan(tmp_path, "a"), colour_limit=0.25)
     assert read_data(tmp_path / "output" / "a_page.html")["layers"][0]["limit"] == 0.25
-    assert "as <code>colour_limit</code> says" in index.read_text()
+    assert "ends at &plusmn;0.25" in index.read_text()
 
 
-@pytest.mark.parametrize("limit", [0, -1.0, True, "0.2", float("inf")])
+@pytest.mark.parametrize("limit", [0, -1.0, True, "0.2", float("inf"), None])
 def test_a_scale_that_is_none_is_refused(limit: Any, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"colour_limit must be a positive number or null, got "):
+    with pytest.raises(ValueError, match=r"colour_limit must be a positive number .network intensity., got "):
         Pages(tmp_path, colour_limit=limit)
 
 
@@ -150,7 +151,6 @@ def test_the_page_of_2000_scans_is_below_5_mb(tmp_path: Path, monkeypatch: pytes
     row = write_scan(tmp_path, "scan", (91, 109, 1))
     thumbnail = read_thumbnail(write(tmp_path, row))
     monkeypatch.setattr(Pages, "_write_scan", lambda *_: Entry(thumbnail, "./sub-0001/ses-01/anat/sub-0001_ses-01_T1w_page.html"))
-    monkeypatch.setattr(Pages, "_find_limits", lambda *_: Limits(0.1, 0.1))
     warning = "unlike the scans that the network was trained for, by its content (p = 0.03): do not rely on its class"
     name, scan = (
         "sub-{0:04}/ses-01/anat/sub-{0:04}_ses-01_T1w",
@@ -164,6 +164,65 @@ def read_thumbnail(index: Path) -> str:
     found = re.search(r'<img src="(data:image/webp;base64,[^"]*)"', index.read_text())
     assert found is not None
     return found[1]
+
+
+@pytest.mark.parametrize("shape", [VOLUME, SLICE])
+def test_draws_and_steps_of_walks_are_kept_within_half_a_step(shape: tuple[int, ...], tmp_path: Path) -> None:
+    row = write_scan(tmp_path, "scan", shape)
+    draws, walk = write_draws_and_walk(tmp_path, "scan")
+    write(tmp_path, row)
+    page = tmp_path / "output" / "scan_page.html"
+    volumes, data = read_volumes(page), read_data(page)
+    for place, draw in enumerate(data["draws"]):
+        np.testing.assert_allclose(
+            volumes[draw["key"]].get_fdata(), draws[place], atol=0.6 * draw["step"]
+        )  # the file itself is rounded
+    (shown,) = data["walks"]
+    assert shown["texts"][2] == "step 3 of 5, 50% of the way to the mean of healthy"
+    steps = np.cumsum([volumes[f"translated_steps_{place}"].get_fdata() for place in range(5)], axis=0)
+    np.testing.assert_allclose(steps, walk, atol=0.6 * shown["step"])
+    assert page.read_text().count('aria-pressed="false"><img src="data:image/webp') == 3
+
+
+def test_cautions_and_warnings_stand_above_all(tmp_path: Path) -> None:
+    index = write(tmp_path, write_scan(tmp_path, "a", warning="unlike the others"), cautions=["trained on <toys>"])
+    page = (tmp_path / "output" / "a_page.html").read_text()
+    for text in (index.read_text(), page):
+        assert '<p class="banner" role="note"><strong>Caution:</strong> trained on &lt;toys&gt;.</p>' in text
+    assert '<p class="banner" role="note"><strong>Warning:</strong> unlike the others.</p>' in page
+
+
+def test_the_change_by_region_is_shown_where_there_is_a_table(tmp_path: Path) -> None:
+    rows = [write_scan(tmp_path, name, size_and_time="1@2") for name in ("a", "b")]
+    write(tmp_path, *rows)
+    lines = ["name\tregion\tside\tmean\textreme\tvolume_ml\tz\tother", "a\tthalamus\tleft\t0.012345\t0.3\t1.2\t0.5\tx"]
+    (tmp_path / "output" / "regions.tsv").write_text("\n".join([*lines, "a\tventricle\tright\t-0.2\t-0.4\t8\t-3.1\tx", ""]))
+    write(tmp_path, *rows)
+    a, b = ((tmp_path / "output" / f"{name}_page.html").read_text() for name in "ab")
+    cells = re.findall(r"<(?:td|th scope=row)>([^<]*)<", a.partition('id="regions-table"')[2].partition("</table>")[0])
+    assert cells == ["ventricle", "right", "-0.2", "-0.4", "8", "-3.1", "thalamus", "left", "0.0123", "0.3", "1.2", "0.5"]
+    assert 'id="regions-table"' not in b
+
+
+def test_a_table_of_regions_without_a_column_is_refused(tmp_path: Path) -> None:
+    row = write_scan(tmp_path, "a")
+    (tmp_path / "output" / "regions.tsv").write_text("name\tregion\nfoo\tbar\n")
+    with pytest.raises(ValueError, match=r"regions.tsv lacks the column side: its columns are name, region"):
+        write(tmp_path, row)
+
+
+@pytest.mark.parametrize("kind", ["mask", "signed"])
+def test_the_truth_is_laid_over_the_scan_and_the_ncc_is_in_the_table(kind: str, tmp_path: Path) -> None:
+    row = write_scan(tmp_path, "a", truth=str(tmp_path / "truth.nii.gz"), ncc=0.71)
+    mean = nibabel.load(tmp_path / "output" / "a_fa_mean.nii.gz")
+    truth = (mean.get_fdata() > 0.1).astype(np.float32) if kind == "mask" else 1000 * mean.get_fdata()
+    nibabel.save(nibabel.Nifti1Image(truth, mean.affine), tmp_path / "truth.nii.gz")
+    index = write(tmp_path, row)
+    page = tmp_path / "output" / "a_page.html"
+    layer = read_data(page)["layers"][-1]
+    assert (layer["key"], layer["kind"]) == ("truth", kind)
+    np.testing.assert_allclose(read_volumes(page)["truth"].get_fdata(), truth, atol=0.502 * layer["step"])
+    assert '<td data-label="NCC">0.71</td>' in index.read_text() and "truth: 0.71" in page.read_text()
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from bundle.viewer.volumes import pack_bytes, pack_map, pack_scan
+from bundle.viewer.volumes import MOST, find_stride, pack_bytes, pack_map, pack_scan, pack_steps, thin
 
 AFFINE = np.diag([2.0, 1.5, 3.0, 1.0])
 
@@ -49,3 +49,27 @@ def test_a_scan_is_kept_within_half_a_step(low: float, high: float) -> None:
 
 def test_the_same_bytes_give_the_same_text() -> None:
     assert pack_bytes(b"scan" * 99) == pack_bytes(b"scan" * 99)
+
+
+def test_steps_of_a_walk_add_up_to_their_images_within_half_a_step() -> None:
+    images = np.random.default_rng(0).uniform(-50, 700, (6, 5, 4, 3)) * np.linspace(0.2, 1, 3)
+    packed = pack_steps(images, np.eye(4))
+    read = [nibabel.Nifti1Image.from_bytes(gzip.decompress(base64.b64decode(each.text))).get_fdata() for each in packed]
+    np.testing.assert_allclose(np.cumsum(read, axis=0), np.moveaxis(images, 3, 0), atol=0.502 * packed[0].step)
+
+
+@pytest.mark.parametrize(
+    ("shape", "stride"), [((91, 109, 91), 1), ((182, 218, 182), 2), ((256, 256, 256), 3), ((512, 512, 1), 1)]
+)
+def test_large_volumes_are_kept_in_coarser_voxels(shape: tuple[int, ...], stride: int) -> None:
+    assert find_stride(shape) == stride
+    assert np.prod([-(-size // stride) for size in shape]) <= MOST
+
+
+def test_coarser_voxels_lie_where_they_were() -> None:
+    values, affine = np.random.default_rng(0).random((7, 6, 5, 2)), np.diag([1.0, 1.5, -2.0, 1.0])
+    thinned, coarse = thin(values, affine, 2)
+    assert thinned.shape == (4, 3, 3, 2)
+    place = affine @ [4, 2, 4, 1]
+    np.testing.assert_allclose(coarse @ [2, 1, 2, 1], place)
+    np.testing.assert_array_equal(thinned[2, 1, 2], values[4, 2, 4])
