@@ -1,5 +1,6 @@
 """Clusters of significant voxels, and the brain regions in which their peaks lie."""
 
+import warnings
 from functools import lru_cache
 
 import numpy as np
@@ -45,7 +46,9 @@ def list_clusters(key: str, test: VoxelTest, stack: MapStack, mni_space: bool) -
     if not test.significant.any():
         return pd.DataFrame(columns=COLUMNS)
     image = stack.make_image(np.where(test.significant, test.t, 0))
-    found = get_clusters_table(image, np.finfo(np.float32).tiny, two_sided=True)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "No clusters found")  # of one sign
+        found = get_clusters_table(image, np.finfo(np.float32).tiny, two_sided=True)
     found = found[pd.to_numeric(found["Cluster Size (mm3)"], errors="coerce").notna()]  # others are further peaks of a cluster
     peaks = found[["X", "Y", "Z"]].to_numpy(float)
     index = np.full(stack.mask.shape, -1)
