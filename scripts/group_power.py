@@ -95,6 +95,9 @@ def main() -> None:
         print(row, flush=True)
         pd.DataFrame(rows).to_csv(given.output, index=False, float_format="%.4g")
 
+    if given.results_dir:
+        for direction, found in count_random_groups(given.results_dir, given.number // 4, given.seed):
+            add(make_row(f"maps {direction}, random groups", "max_t", 0.0, found))
     for method in ("max_t", "fdr", "tfce"):
         number = given.number // 4 if method == "tfce" else given.number
         for kind in ("mean", "groups"):
@@ -102,9 +105,6 @@ def main() -> None:
         for effect in EFFECTS if method != "tfce" else EFFECTS[1:2]:
             found, share = measure_power(method, effect, given.number // 4, given.seed)
             add(make_row("noise and an effect", method, effect, found, share))
-    if given.results_dir:
-        for direction, found in count_random_groups(given.results_dir, given.number // 4, given.seed):
-            add(make_row(f"maps {direction}, random groups", "max_t", 0.0, found))
 
 
 if __name__ == "__main__":

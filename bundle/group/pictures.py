@@ -1,5 +1,6 @@
 """Pictures of the maps of a group, by nilearn: slices over the mean scan, and glass brains."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from bundle.viewer.planes import find_plane
 COLOURS = "RdBu_r"  # red above zero, blue below; told apart by readers with any colour vision
 NUM_CUTS = 5  # planes along each axis
 FACE, INK = "white", "#1b1f24"
+warnings.filterwarnings("ignore", "empty mask", module="bundle.group")  # of a map without a significant voxel
 TINY = 1e-12  # below it nothing is drawn
 DPI = 110
 

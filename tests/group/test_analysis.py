@@ -87,10 +87,10 @@ def test_predicted_classes_are_compared_where_all_have_one_target(
 def test_a_second_run_replaces_the_files_of_the_first(results: Path, participants: Path, tmp_path: Path) -> None:
     analyse(results, tmp_path / "group", Design(["sex", "F", "M"]), participants)
     (tmp_path / "group" / "mine.txt").write_text("kept")
-    before = {path.name: path.read_bytes() for path in (tmp_path / "group").glob("0-to-1_*")}
+    before = {path.name: path.read_bytes() for path in (tmp_path / "group").glob("0-to-1_*.nii.gz")}
     record = analyse(results, tmp_path / "group")
     assert not list((tmp_path / "group").glob("sex*")) and (tmp_path / "group" / "mine.txt").exists()
-    assert before == {path.name: path.read_bytes() for path in (tmp_path / "group").glob("0-to-1_*")}
+    assert before == {path.name: path.read_bytes() for path in (tmp_path / "group").glob("0-to-1_*.nii.gz")}
     assert all((tmp_path / "group" / name).is_file() for name in record["files"])
 
 
@@ -105,6 +105,10 @@ def test_a_scan_that_cannot_be_read_is_named_and_the_others_are_done(
 
 
 def test_scans_elsewhere_than_mni_space_are_refused_unless_it_is_said(results: Path, tmp_path: Path) -> None:
+    for path in results.glob("*_fa_mean.nii.gz"):
+        image = nibabel.load(path)
+        affine = image.affine + np.eye(4)[:, 2:3] @ np.array([[0, 0, 0, 95]])  # 95 mm higher
+        nibabel.save(nibabel.Nifti1Image(np.asarray(image.dataobj), affine), path)
     analysis = GroupAnalysis(Cohort(results), MapReader(), Design(), QUICK, tmp_path / "group")
     with pytest.raises(ValueError, match=r"do not lie in MNI152 space: their mask overlaps .* --mni_space False"):
         analysis.run()
