@@ -76,7 +76,7 @@ def count_random_groups(folder: str, number: int, seed: int) -> Iterator[tuple[s
 def make_row(data: str, method: str, effect: float, found: list[bool], share: float | None = None) -> dict[str, object]:
     """Return a row of the table: share of data sets with a significant voxel, and its exact 95 % interval."""
     interval = binomtest(int(np.sum(found)), len(found)).proportion_ci()
-    row = {"data": data, "correction": method, "effect": effect, "data_sets": len(found), "found": np.mean(found)}
+    row = {"data": data, "correction": method, "effect": effect, "data_sets": len(found), "found": float(np.mean(found))}
     return row | {"ci_low": interval.low, "ci_high": interval.high, "share_of_voxels": share}
 
 

@@ -19,6 +19,7 @@ from bundle.viewer.colours import count_magnitudes, find_limit
 FOLDER = Path(__file__).parent
 INDEX, TEMPLATE = "index.html", "group.html"
 UNIT = "network intensity (a scan's range is 2)"
+FAINT = 0.05  # share of the colours below which means and differences are not drawn
 NUM_CLUSTERS = 20  # of a test on the page; the table has all
 
 
@@ -84,8 +85,9 @@ def draw_results(
         head = f"{item.title}: {'mean' if item.is_mean else 'difference of the'} maps, {describe_counts(item)}"
         signs = f"Red: {item.red}. Blue: {item.blue}."
         name = f"{item.key}_estimate.png"
-        lines = [head, "All voxels of the mask, no threshold.", signs]
-        pictures.draw_slices(result.estimate, limits.estimate, lines, UNIT, folder / name)
+        lines = [head, f"Magnitudes below {FAINT * limits.estimate:.2g} are not drawn.", signs]
+        shown = np.where(np.abs(result.estimate) < FAINT * limits.estimate, 0, result.estimate)
+        pictures.draw_slices(shown, limits.estimate, lines, UNIT, folder / name)
         named[item.key].append((name, " ".join(lines)))
         if test is None:
             continue

@@ -108,7 +108,7 @@ def run_test(
         filled[1, usable], filled[3, usable] = _run(values[:, usable], tested, covariates, correction, degrees, inside)
         filled[2] = filled[1] * np.sqrt(factor)
     significant = usable & (filled[3] >= -np.log10(correction.alpha) - ROUNDING)
-    return VoxelTest(*filled, significant, degrees)
+    return VoxelTest(filled[0], filled[1], filled[2], filled[3], significant, degrees)
 
 
 def _run(
