@@ -18,7 +18,7 @@ OVERLAYS = sorted(
     str(path.relative_to(CONFIGS).with_suffix(""))
     for pattern in ("*.yaml", "ablations/*.yaml", "baselines/drit*.yaml")
     for path in CONFIGS.glob(pattern)
-    if path.stem not in (*STAGES, "prepare", "serving", "faithfulness", "federated")
+    if path.stem not in (*STAGES, "prepare", "group", "serving", "faithfulness", "federated")
     and not path.stem.startswith(("benchmark", "multi_gpu"))
 )
 

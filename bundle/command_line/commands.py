@@ -76,6 +76,20 @@ def read_file(text: str) -> str:
     return read_path(text)
 
 
+def read_folder(text: str) -> str:
+    """Return the name of a folder that is there."""
+    if not Path(text).expanduser().is_dir():
+        raise argparse.ArgumentTypeError(f"{text} is no folder: accepted are folders that icam explain has written")
+    return read_path(text)
+
+
+def read_table(text: str) -> str:
+    """Return the name of a table."""
+    if not Path(text).expanduser().is_file():
+        raise argparse.ArgumentTypeError(f"{text} is no file: accepted is a table, such as participants.tsv")
+    return read_path(text)
+
+
 def read_design(text: str) -> str:
     """Return the name of a network that comes with the bundle."""
     if text not in SHIPPED:
@@ -107,6 +121,13 @@ def read_word(text: str) -> str:
     """Return a text that the config checks itself."""
     if not re.fullmatch(r"\w[\w:.*-]*", text):
         raise argparse.ArgumentTypeError(f"accepted is a name, got {text!r}")
+    return text
+
+
+def read_name(text: str) -> str:
+    """Return the name of a column, or a value in it."""
+    if not text or text.startswith(MARKS):
+        raise argparse.ArgumentTypeError(f"accepted is a name that does not begin with {' '.join(MARKS)}, got {text!r}")
     return text
 
 
@@ -186,6 +207,27 @@ COMMANDS: dict[str, Command] = {
         "",
         (SCANS, OUTPUT, WORKERS),
     ),
+    "group": Command(
+        "means and tests of the maps of many scans",
+        "Put the maps of scans in template space together: mean and spread by class and direction, tests voxel by voxel against"
+        " zero and between groups, with covariates, pictures and a paragraph on the methods. Look at index.html in the output"
+        " folder.",
+        "maps --participants people.tsv --groups sex F M --covariates age site --output group",
+        ("group",),
+        "group",
+        (
+            Option("RESULTS", "results_dir", "folders that icam explain has written", read_folder, several=True),
+            Option("--participants", "participants", "table with groups and covariates, and one of the columns name, scan, image,"
+                   " participant_id", read_table, "TABLE"),
+            Option("--groups", "groups", "column, and the values of two groups", read_name, "NAME", several=True),
+            Option("--covariates", "covariates", "columns that are accounted for", read_name, "NAME", several=True),
+            Option("--correction", "correction", "fdr, max_t or tfce: control of multiple comparisons", read_word, "NAME"),
+            Option("--permutations", "num_permutations", "number of permutations", read_number(1), "NUMBER"),
+            Option("--smoothing", "smoothing_fwhm", "full width at half maximum of a Gaussian over each map, mm", read_number(0),
+                   "NUMBER"),
+            OUTPUT, SEED,
+        ),
+    ),
     "list": Command(
         "what is in a cohort",
         "Count participants, scans, ages and sexes of a cohort by split and class, and write its table, without reading images.",
@@ -241,7 +283,7 @@ def build_arguments(
         if option.flag == NETWORK.flag and value in SHIPPED:
             names += SHIPPED[str(value)][1]
         elif value is not None:
-            keys[option.key] = value if isinstance(value, str) else str(value).replace(" ", "")
+            keys[option.key] = value if isinstance(value, str) else f"[{','.join(map(repr, value))}]"
     files = [show_path(find_overlay(name)) for name in [*names, *configs]]
     if any(mark in file for file in files for mark in ",'\""):
         raise ValueError(f"--config: names without commas and quotes are accepted, got {files[-1]}")

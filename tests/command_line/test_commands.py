@@ -19,15 +19,15 @@ from bundle.command_line.commands import COMMANDS
 from bundle.command_line.main import BIDS_EPILOG, build_bids_parser, build_parser
 from bundle.guards import check_overrides
 
-VALUES = {"NUMBER": "3", "FOLDER": "folder", "FILE": "network.pt", "NAME": "cpu"}
+VALUES = {"NUMBER": "3", "FOLDER": "folder", "FILE": "network.pt", "NAME": "cpu", "TABLE": "people.tsv"}
 
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A current folder with the files that examples name."""
-    for name in ("scans", "heads", "adni_bids"):
+    for name in ("scans", "heads", "adni_bids", "maps"):
         (tmp_path / name).mkdir()
-    for name in ("network.pt", "output/mine/train/model.pt"):
+    for name in ("network.pt", "output/mine/train/model.pt", "people.tsv"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     monkeypatch.chdir(tmp_path)
@@ -54,7 +54,7 @@ def test_the_config_accepts_every_option_of_a_command(
 ) -> None:
     words = []
     for option in COMMANDS[name].options:
-        value = "scans" if option.flag in ("SCANS", "--cohort") else VALUES.get(option.metavar, "")
+        value = "scans" if option.flag in ("SCANS", "RESULTS", "--cohort") else VALUES.get(option.metavar, "")
         if option.flag == "--network":
             value = "ageing" if name == "train" else "network.pt"
         words += [option.flag] * option.flag.startswith("--") + ([value] if option.read else [])

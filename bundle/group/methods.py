@@ -1,0 +1,95 @@
+"""What was done, in words to copy."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+
+from bundle.group.design import Comparison
+from bundle.group.maps import MapReader, MapStack
+from bundle.group.testing import Correction
+
+PACKAGES = ("nilearn", "numpy", "scipy", "nibabel", "scikit-learn")
+REFERENCES = {
+    "fdr": ["Benjamini and Hochberg, J. R. Stat. Soc. B 57, 289 (1995)"],
+    "max_t": ["Nichols and Holmes, Hum. Brain Mapp. 15, 1 (2002)"],
+    "tfce": ["Smith and Nichols, NeuroImage 44, 83 (2009)", "Nichols and Holmes, Hum. Brain Mapp. 15, 1 (2002)"],
+}
+COMMON = ["Bass et al., NeurIPS 2020 (ICAM)", "Abraham et al., Front. Neuroinform. 8, 14 (2014) (nilearn)"]
+PERMUTED = "Winkler et al., NeuroImage 92, 381 (2014)"
+
+
+def list_versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that the figures depend on."""
+    return {"python": sys.version.split()[0]} | {name: version(name) for name in PACKAGES}
+
+
+def write_methods(
+    comparisons: Sequence[Comparison],
+    stack: MapStack,
+    reader: MapReader,
+    correction: Correction,
+    covariates: Sequence[str],
+    settings: Mapping[str, object],
+) -> str:
+    """Return a paragraph on the methods.
+
+    Args:
+        comparisons: the tests that were made.
+        stack: maps that were tested.
+        reader: how they were read.
+        correction: control of multiple comparisons.
+        covariates: how each is used, in words.
+        settings: of the inference, as it has recorded them.
+    """
+    tests = "; ".join(f"{item.title} ({describe_counts(item)})" for item in comparisons) or "none"
+    draws = f", each the mean of {settings['num_samples']} draws" if "num_samples" in settings else ""
+    weights = f" (weights {settings['weights']})" if "weights" in settings else ""
+    smooth = f"smoothed by a Gaussian of {reader.smoothing_fwhm:g} mm FWHM" if reader.smoothing_fwhm else "not smoothed"
+    mask = (
+        f"the voxels of {reader.mask}"
+        if reader.mask
+        else f"voxels in which at least {100 * reader.foreground_share:g} % of the scans have foreground"
+    )
+    versions = ", ".join(f"{name} {number}" for name, number in list_versions().items())
+    sentences = [
+        f"Feature attribution maps of {len(stack.scans)} scans were made by ICAM{weights}{draws}: translated scan minus a"
+        f" reference, in network intensity, in which a scan has a range of 2. They were {smooth}.",
+        f"Tests were made in {mask}, {stack.mask.sum()} voxels: {tests}.",
+        "Maps of a direction were tested against zero (one-sample t-test), maps of two groups against each other (two-sample"
+        " t-test, equal variances), in a linear model in each voxel, two-sided.",
+        f"Covariates, centred: {'; '.join(covariates)}." if covariates else "There were no covariates.",
+        "Effect sizes are Cohen's d (the estimate over the residual standard deviation).",
+        describe_correction(correction),
+        f"Each test was corrected over its voxels, not over the {len(comparisons)} tests.",
+        f"Software: {versions}.",
+        f"References: {'; '.join(list_references(correction))}.",
+    ]
+    return " ".join(sentences)
+
+
+def describe_correction(correction: Correction) -> str:
+    """Return the control of multiple comparisons in a sentence or two."""
+    if correction.method == "fdr":
+        return f"The false discovery rate was controlled at {correction.alpha:g} by the procedure of Benjamini and Hochberg."
+    statistic = (
+        "|t|"
+        if correction.method == "max_t"
+        else "threshold-free cluster enhancement (E = 0.5, H = 2, 100 steps, neighbours by faces)"
+    )
+    return (
+        f"The family-wise error was controlled at {correction.alpha:g} by the distribution of the largest {statistic} over"
+        f" {correction.num_permutations} random permutations (signs of the maps for one sample, residuals after"
+        f" the covariates for two; seed {correction.seed}), by nilearn's permuted_ols."
+    )
+
+
+def list_references(correction: Correction) -> list[str]:
+    """Return the sources to cite."""
+    return [*COMMON, *REFERENCES[correction.method], *([PERMUTED] if correction.method != "fdr" else [])]
+
+
+def describe_counts(comparison: Comparison) -> str:
+    """Return how many scans a test has, in words."""
+    if comparison.is_mean:
+        return f"n = {len(comparison.members)}"
+    return " and ".join(f"n = {count} {name}" for name, count in comparison.counts.items())

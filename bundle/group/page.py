@@ -1,0 +1,164 @@
+"""The page of a group, and its pictures."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from bundle.files import write_atomically
+from bundle.group.design import Comparison
+from bundle.group.maps import MapStack
+from bundle.group.methods import describe_counts
+from bundle.group.pictures import Pictures
+from bundle.group.testing import CORRECTIONS, Correction, VoxelTest
+from bundle.viewer.colours import count_magnitudes, find_limit
+
+FOLDER = Path(__file__).parent
+INDEX, TEMPLATE = "index.html", "group.html"
+UNIT = "network intensity (a scan's range is 2)"
+FAINT = 0.05  # share of the colours below which means and differences are not drawn
+NUM_CLUSTERS = 20  # of a test on the page; the table has all
+
+
+class Result(NamedTuple):
+    """What was found.
+
+    Attributes:
+        comparison: the question.
+        test: the answer; None where there are too few scans.
+        clusters: significant clusters; None without a test.
+        estimate: mean map, or difference of the groups, shape (V,).
+    """
+
+    comparison: Comparison
+    test: VoxelTest | None
+    clusters: pd.DataFrame | None
+    estimate: np.ndarray
+
+
+class Limits(NamedTuple):
+    """Magnitudes at which the colours of all pictures end.
+
+    Attributes:
+        estimate: of means and differences, network intensity.
+        t: of t statistics.
+    """
+
+    estimate: float
+    t: float
+
+
+Named = dict[str, list[tuple[str, str]]]  # pictures of each comparison: file, and text in its place
+
+
+def draw_results(
+    results: Sequence[Result], stack: MapStack, correction: Correction, folder: Path, mni_space: bool
+) -> tuple[Limits, Named]:
+    """Draw all results through the same planes and with the same colours.
+
+    Args:
+        results: what was found.
+        stack: maps that were tested.
+        correction: control of multiple comparisons.
+        folder: where pictures go.
+        mni_space: whether glass brains are drawn.
+
+    Returns:
+        Where the colours end, and the pictures of each comparison by its key.
+    """
+    tests = [result.test for result in results if result.test is not None]
+    limits = Limits(
+        find_limit(count_magnitudes(result.estimate) for result in results),
+        find_limit(count_magnitudes(test.t) for test in tests),
+    )
+    found = [np.where(test.significant, test.t, 0) for test in tests if test.significant.any()]
+    pictures = Pictures(stack, found or [result.estimate for result in results])
+    named: Named = {}
+    for result in results:
+        item, test = result.comparison, result.test
+        named[item.key] = []
+        if item.note and not item.is_mean:
+            continue
+        head = f"{item.title}: {'mean' if item.is_mean else 'difference of the'} maps, {describe_counts(item)}"
+        signs = f"Red: {item.red}. Blue: {item.blue}."
+        name = f"{item.key}_estimate.png"
+        lines = [head, f"Magnitudes below {FAINT * limits.estimate:.2g} are not drawn.", signs]
+        shown = np.where(np.abs(result.estimate) < FAINT * limits.estimate, 0, result.estimate)
+        pictures.draw_slices(shown, limits.estimate, lines, UNIT, folder / name)
+        named[item.key].append((name, " ".join(lines)))
+        if test is None:
+            continue
+        shown = np.where(test.significant, test.t, 0)
+        rule = f"t({test.degrees_of_freedom}) where p ≤ {correction.alpha:g}: {CORRECTIONS[correction.method]}"
+        lines = [head, f"{rule}. {'' if shown.any() else 'No voxel.'}".rstrip(), signs]
+        draw = {"t": pictures.draw_slices}
+        if mni_space and not pictures.is_slice:
+            draw["glass"] = pictures.draw_glass_brain
+        for kind, function in draw.items():
+            name = f"{item.key}_{kind}.png"
+            function(shown, limits.t, lines, "t", folder / name)
+            named[item.key].append((name, " ".join(lines)))
+    return limits, named
+
+
+def write_page(
+    folder: Path,
+    results: Sequence[Result],
+    pictures: Named,
+    stack: MapStack,
+    correction: Correction,
+    limits: Limits,
+    methods: str,
+    overlap: float | None,
+) -> None:
+    """Write the page.
+
+    Args:
+        folder: where it goes, beside its pictures.
+        results: what was found.
+        pictures: files of each comparison, with a text in their place.
+        stack: maps that were tested.
+        correction: control of multiple comparisons.
+        limits: where the colours end.
+        methods: paragraph to copy.
+        overlap: of the mask with the MNI152 brain; None for scans that need not lie there.
+    """
+    environment = Environment(
+        loader=FileSystemLoader([FOLDER, FOLDER.parent / "report"]), autoescape=True, undefined=StrictUndefined
+    )
+    content = environment.get_template(TEMPLATE).render(
+        steps=1,  # of the report's strips
+        shown=[_describe(result, pictures, correction, stack) for result in results],
+        stack=stack,
+        failed=stack.failed,
+        alpha=correction.alpha,
+        control=CORRECTIONS[correction.method],
+        limits=limits,
+        methods=methods,
+        overlap=overlap,
+        unit=UNIT,
+    )
+    with write_atomically(folder / INDEX) as temporary:
+        temporary.write_text(content, encoding="utf-8")
+
+
+def _describe(result: Result, pictures: Named, correction: Correction, stack: MapStack) -> Mapping[str, object]:
+    """Return what the page shows of a result."""
+    item, test, table = result.comparison, result.test, result.clusters
+    clusters = [] if table is None else table.head(NUM_CLUSTERS).to_dict("records")
+    voxel = abs(np.linalg.det(stack.affine[:3, :3])) / 1000
+    least = correction.find_least(item.counts)
+    return {
+        "item": item,
+        "counts": describe_counts(item),
+        "test": test,
+        "volume": 0.0 if test is None else float(test.significant.sum() * voxel),
+        "strongest": 0.0 if test is None else float(np.abs(np.where(test.significant, test.effect_size, 0)).max()),
+        "clusters": clusters,
+        "more": 0 if table is None else len(table) - len(clusters),
+        "pictures": pictures[item.key],
+        "least": least if test is not None and least > correction.alpha else 0.0,
+    }

@@ -1,0 +1,111 @@
+"""False positives and power of the tests of a group, on maps of noise, and on given maps with groups drawn at random.
+
+Run: python scripts/group_power.py [--results_dir FOLDER] figures.csv
+"""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.ndimage import gaussian_filter
+from scipy.stats import binomtest
+
+from bundle.group import Cohort, Correction, MapReader, run_test
+
+SHAPE, WIDTH = (20, 22, 12), 1.5  # voxels; standard deviation of the Gaussian that smooths the noise, voxels
+BLOCK = (slice(6, 11), slice(8, 13), slice(3, 8))  # where an effect is added
+NUM_SCANS = 20  # of a mean, or of both groups
+NUM_PERMUTATIONS, ALPHA = 99, 0.05
+EFFECTS = (0.5, 1.0, 1.5, 2.0)  # Cohen's d in the block
+
+
+def draw_noise(random: np.random.Generator) -> np.ndarray:
+    """Return smooth noise of variance 1, shape (n, V)."""
+    noise = gaussian_filter(random.normal(size=(NUM_SCANS, *SHAPE)), (0, WIDTH, WIDTH, WIDTH), mode="wrap")
+    return (noise / noise.std()).reshape(NUM_SCANS, -1)
+
+
+def draw_groups(random: np.random.Generator, number: int) -> np.ndarray:
+    """Return 1 for a random half of the scans, 0 for the others."""
+    return random.permutation(np.arange(number) < number // 2).astype(float)
+
+
+def count_null(method: str, kind: str, number: int, seed: int) -> list[bool]:
+    """Return for each data set without effect whether a voxel was significant."""
+    random, mask = np.random.default_rng(seed), np.ones(SHAPE, bool)
+    found = []
+    for place in range(number):
+        tested = np.ones(NUM_SCANS) if kind == "mean" else draw_groups(random, NUM_SCANS)
+        correction = Correction(method, NUM_PERMUTATIONS, ALPHA, seed + place)
+        found.append(run_test(draw_noise(random), tested, np.zeros((NUM_SCANS, 0)), correction, mask).significant.any())
+    return found
+
+
+def measure_power(method: str, effect: float, number: int, seed: int) -> tuple[list[bool], float]:
+    """Return for each data set with an effect on the mean whether it was found, and the share of its voxels that were."""
+    random, mask = np.random.default_rng(seed), np.ones(SHAPE, bool)
+    block = np.zeros(SHAPE)
+    block[BLOCK] = 1
+    found, shares = [], []
+    for place in range(number):
+        maps = draw_noise(random) + effect * block.ravel()
+        test = run_test(
+            maps, np.ones(NUM_SCANS), np.zeros((NUM_SCANS, 0)), Correction(method, NUM_PERMUTATIONS, ALPHA, place), mask
+        )
+        inside = test.significant[block.ravel() > 0]
+        found.append(bool(inside.any()))
+        shares.append(inside.mean())
+    return found, float(np.mean(shares))
+
+
+def count_random_groups(folder: str, number: int, seed: int) -> Iterator[tuple[str, list[bool]]]:
+    """Yield each direction of given maps, and for each random pair of groups whether a voxel was significant."""
+    stack = MapReader().read(Cohort(folder).read())
+    for direction in sorted({scan.direction for scan in stack.scans}):
+        random = np.random.default_rng(seed)
+        values = stack.values[[scan.direction == direction for scan in stack.scans]]
+        found = []
+        for place in range(number):
+            tested, correction = draw_groups(random, len(values)), Correction("max_t", NUM_PERMUTATIONS, ALPHA, place)
+            found.append(run_test(values, tested, np.zeros((len(values), 0)), correction, stack.mask).significant.any())
+        yield "{} to {}".format(*direction), found
+
+
+def make_row(data: str, method: str, effect: float, found: list[bool], share: float | None = None) -> dict[str, object]:
+    """Return a row of the table: share of data sets with a significant voxel, and its exact 95 % interval."""
+    interval = binomtest(int(np.sum(found)), len(found)).proportion_ci()
+    row = {"data": data, "correction": method, "effect": effect, "data_sets": len(found), "found": float(np.mean(found))}
+    return row | {"ci_low": interval.low, "ci_high": interval.high, "share_of_voxels": share}
+
+
+def main() -> None:
+    """Measure all, and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("output", type=Path, help="table to write, CSV")
+    parser.add_argument("--results_dir", help="folder of an inference, whose maps get groups drawn at random")
+    parser.add_argument("--number", type=int, default=200, help="data sets of a row; a quarter for tfce and for given maps")
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    rows = []
+
+    def add(row: dict[str, object]) -> None:
+        rows.append(row)
+        print(row, flush=True)
+        pd.DataFrame(rows).to_csv(given.output, index=False, float_format="%.4g")
+
+    if given.results_dir:
+        for direction, found in count_random_groups(given.results_dir, given.number // 4, given.seed):
+            add(make_row(f"maps {direction}, random groups", "max_t", 0.0, found))
+    for method in ("max_t", "fdr", "tfce"):
+        number = given.number // 4 if method == "tfce" else given.number
+        for kind in ("mean", "groups"):
+            add(make_row(f"noise, {kind}", method, 0.0, count_null(method, kind, number, given.seed)))
+        for effect in EFFECTS if method != "tfce" else EFFECTS[1:2]:
+            found, share = measure_power(method, effect, given.number // 4, given.seed)
+            add(make_row("noise and an effect", method, effect, found, share))
+
+
+if __name__ == "__main__":
+    main()

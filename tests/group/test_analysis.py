@@ -1,0 +1,124 @@
+"""The results of a group, from folders of maps to the page."""
+
+import json
+import logging
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from bundle.group import Cohort, Correction, Design, GroupAnalysis, MapReader
+from bundle.group.clusters import name_regions
+
+QUICK = Correction("max_t", 64)
+
+
+def analyse(results: Any, output: Path, design: Design | None = None, participants: Path | None = None, **settings: Any) -> dict:
+    """Analyse a group; return what was recorded."""
+    correction = settings.pop("correction", QUICK)
+    reader = MapReader(**settings)
+    GroupAnalysis(Cohort(results, participants), reader, design or Design(), correction, output, mni_space=False).run()
+    return json.loads((output / "settings.json").read_text())
+
+
+def read(path: Path) -> np.ndarray:
+    return np.asarray(nibabel.load(path).dataobj)
+
+
+def test_means_spread_and_tests_lie_on_the_grid_of_the_scans(results: Path, maps: list[np.ndarray], tmp_path: Path) -> None:
+    record = analyse(results, tmp_path / "group", correction=Correction("fdr", alpha=0.01))
+    image = nibabel.load(tmp_path / "group" / "0-to-1_mean.nii.gz")
+    inside = np.ones(maps[0].shape, bool)
+    inside[0] = False  # no foreground
+    known = {"mean": np.mean(maps[:6], axis=0), "std": np.std(maps[:6], axis=0, ddof=1), "count": np.full(maps[0].shape, 6)}
+    for name, values in known.items():
+        np.testing.assert_allclose(read(tmp_path / "group" / f"0-to-1_{name}.nii.gz"), values * inside, atol=1e-6)
+    np.testing.assert_allclose(image.affine, nibabel.load(results / "sub-00_fa_mean.nii.gz").affine)
+    assert image.get_data_dtype() == np.float32 and record["num_voxels"] == inside.sum()
+    clusters = pd.read_csv(tmp_path / "group" / "clusters.tsv", sep="\t")
+    assert set(clusters["test"]) == {"0-to-1", "1-to-0"}
+    largest = clusters.sort_values("voxels").groupby("test").last()
+    assert largest.loc["0-to-1", "t"] > 0 > largest.loc["1-to-0", "t"]
+    assert abs(largest["voxels"] - 9 * maps[0].shape[2]).max() <= 3
+
+
+def test_page_and_pictures_say_what_they_show(results: Path, tmp_path: Path) -> None:
+    analyse(results, tmp_path / "group")
+    page = (tmp_path / "group" / "index.html").read_text()
+    pictures = re.findall(r'<img src="([^"]+)" alt="([^"]+)"', page)
+    assert sorted(name for name, _ in pictures) == sorted(path.name for path in (tmp_path / "group").glob("*.png"))
+    assert len(pictures) == 4  # mean and t of two directions
+    for name, text in pictures:
+        assert "n = 6" in text and "Red: brighter as" in text and "Blue: darker as" in text
+        assert np.asarray(Image.open(tmp_path / "group" / name).convert("RGB")).std() > 5
+    methods = (tmp_path / "group" / "methods.txt").read_text().strip()
+    assert methods.replace("'", "&#39;").replace("&", "&amp;").replace("&amp;#39;", "&#39;") in page
+    assert "12 scans" in methods and "not smoothed" in methods and "64 random permutations" in methods and "seed 0" in methods
+    assert "nilearn 0." in methods
+
+
+def test_groups_of_a_table_are_compared_within_a_target_class(
+    results: Path, participants: Path, maps: list[np.ndarray], tmp_path: Path
+) -> None:
+    analyse(results, tmp_path / "group", Design(["sex", "F", "M"]), participants)
+    found = read(tmp_path / "group" / "sex_F_minus_M_to-1_difference.nii.gz")
+    women, men = np.mean(maps[0:6:2], axis=0), np.mean(maps[1:6:2], axis=0)
+    np.testing.assert_allclose(found[1:], (women - men)[1:], atol=1e-6)
+    assert "towards class 1: F minus M (sex)" in (tmp_path / "group" / "index.html").read_text()
+
+
+def test_predicted_classes_are_compared_where_all_have_one_target(
+    write_group: Callable[..., Path], maps: list[np.ndarray], tmp_path: Path
+) -> None:
+    results = write_group(maps, [(0, 1)] * 6 + [(1, 1)] * 6)
+    record = analyse(results, tmp_path / "group", correction=Correction("fdr"))
+    assert "predicted-class_0_minus_1_to-1" in record["tests"]
+    assert read(tmp_path / "group" / "predicted-class_0_minus_1_to-1_t.nii.gz")[5, 5].min() > 10
+
+
+def test_a_second_run_replaces_the_files_of_the_first(results: Path, participants: Path, tmp_path: Path) -> None:
+    analyse(results, tmp_path / "group", Design(["sex", "F", "M"]), participants)
+    (tmp_path / "group" / "mine.txt").write_text("kept")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "group").glob("0-to-1_*.nii.gz")}
+    record = analyse(results, tmp_path / "group")
+    assert not list((tmp_path / "group").glob("sex*")) and (tmp_path / "group" / "mine.txt").exists()
+    assert before == {path.name: path.read_bytes() for path in (tmp_path / "group").glob("0-to-1_*.nii.gz")}
+    assert all((tmp_path / "group" / name).is_file() for name in record["files"])
+
+
+def test_a_scan_that_cannot_be_read_is_named_and_the_others_are_done(
+    results: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (results / "sub-03_fa_mean.nii.gz").write_bytes(b"damaged")
+    with caplog.at_level(logging.WARNING), pytest.raises(SystemExit, match="1 of 12 scans failed, the others are done.*sub-03"):
+        analyse(results, tmp_path / "group")
+    assert any(message.startswith("sub-03 is left out") for message in caplog.messages)
+    assert json.loads((tmp_path / "group" / "settings.json").read_text())["tests"]["0-to-1"]["scans"] == {"scans": 5}
+
+
+def test_scans_elsewhere_than_mni_space_are_refused_unless_it_is_said(results: Path, tmp_path: Path) -> None:
+    for path in results.glob("*_fa_mean.nii.gz"):
+        image = nibabel.load(path)
+        affine = image.affine + np.eye(4)[:, 2:3] @ np.array([[0, 0, 0, 95]])  # 95 mm higher
+        nibabel.save(nibabel.Nifti1Image(np.asarray(image.dataobj), affine), path)
+    analysis = GroupAnalysis(Cohort(results), MapReader(), Design(), QUICK, tmp_path / "group")
+    with pytest.raises(ValueError, match=r"do not lie in MNI152 space: their mask overlaps .* --mni_space False"):
+        analysis.run()
+
+
+def test_regions_are_those_of_the_atlas_and_the_ventricles() -> None:
+    points = np.array([[-28, -20, -14], [28, -20, -14], [-8, 4, 16], [8, 4, 16], [300, 0, 0]])
+    assert name_regions(points) == ["Hippocampus_L", "Hippocampus_R", "Lateral_Ventricle_L", "Lateral_Ventricle_R", ""]
+
+
+def test_importing_the_package_does_not_import_nilearn() -> None:
+    code = "import bundle, bundle.command_line, sys; sys.exit('nilearn' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
