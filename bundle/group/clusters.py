@@ -104,7 +104,7 @@ def _find_ventricles() -> np.ndarray:
 def measure_overlap(stack: MapStack) -> float:
     """Return the Dice overlap of the mask with the MNI152 brain, in the field of view of the scans."""
     template = read_template(*TEMPLATE_PATH) > 0
-    voxels = np.stack(np.indices(stack.mask.shape), axis=-1).reshape(-1, 3)
+    voxels = np.indices(stack.mask.shape).reshape(3, -1).T
     points = np.round(apply_affine(stack.affine, voxels) - GRID_ORIGIN).astype(int)
     inside = ((points >= 0) & (points < template.shape)).all(axis=1)
     brain = np.zeros(len(points), bool)

@@ -14,12 +14,12 @@ from bundle.group.maps import MapStack
 from bundle.group.methods import describe_counts
 from bundle.group.pictures import Pictures
 from bundle.group.testing import CORRECTIONS, Correction, VoxelTest
-from bundle.viewer.colours import count_magnitudes, find_limit
 
 FOLDER = Path(__file__).parent
 INDEX, TEMPLATE = "index.html", "group.html"
 UNIT = "network intensity (a scan's range is 2)"
 FAINT = 0.05  # share of the colours below which means and differences are not drawn
+SHARE = 0.999  # of the values that the colours tell apart
 NUM_CLUSTERS = 20  # of a test on the page; the table has all
 
 
@@ -54,6 +54,23 @@ class Limits(NamedTuple):
 Named = dict[str, list[tuple[str, str]]]  # pictures of each comparison: file, and text in its place
 
 
+def find_limit(images: Sequence[np.ndarray]) -> float:
+    """Return the magnitude that 99.9 % of the values of all images do not exceed, zeros left out, rounded up to two digits.
+
+    Args:
+        images: arrays of any shape.
+
+    Returns:
+        The magnitude; 1 where all values are 0.
+    """
+    values = np.abs(np.concatenate([image.ravel() for image in images] or [np.zeros(1)]))
+    if not values.any():
+        return 1.0
+    quantile = float(np.quantile(values[values > 0], SHARE))
+    power = 10.0 ** (np.floor(np.log10(quantile)) - 1)
+    return float(f"{np.ceil(quantile / power - 1e-9) * power:.2g}")
+
+
 def draw_results(
     results: Sequence[Result], stack: MapStack, correction: Correction, folder: Path, mni_space: bool
 ) -> tuple[Limits, Named]:
@@ -71,8 +88,8 @@ def draw_results(
     """
     tests = [result.test for result in results if result.test is not None]
     limits = Limits(
-        find_limit(count_magnitudes(result.estimate) for result in results),
-        find_limit(count_magnitudes(test.t) for test in tests),
+        find_limit([result.estimate for result in results]),
+        find_limit([test.t for test in tests]),
     )
     found = [np.where(test.significant, test.t, 0) for test in tests if test.significant.any()]
     pictures = Pictures(stack, found or [result.estimate for result in results])
