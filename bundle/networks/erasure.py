@@ -1,52 +1,95 @@
-"""Erasure of the class from the content latent: what a linear classifier could read is projected out."""
+"""Erasure of the attribute from the content latent: what a linear function of the attribute predicts is subtracted."""
+
+from math import prod
 
 import torch
 from torch import Tensor, nn
 
-from bundle.networks.class_means import move_class_means
+from bundle.ranks import average
+
+RIDGE = 0.01  # share of a component's mean variance that is added to each: weak components are not extrapolated
+SMALL = 1e-12  # variance
 
 
-class ClassErasure(nn.Module):
-    """Give the contents of all classes the same mean, by which no linear classifier tells them better than a constant.
+class AttributeErasure(nn.Module):
+    """Make contents uncorrelated with the attributes of their scans, hence with the class and whatever else these hold.
 
-    What lies along the differences of the classes' mean contents is replaced by the mean over the classes. The means are running
-    means of the training, kept in a buffer; as long as they are zero nothing is erased.
+    Content and attribute are regarded as one sample. The content's linear regression on the leading principal components of the
+    attribute is subtracted from it. Means and covariances are running ones of the training, kept in buffers; before the first
+    update nothing is erased.
 
-    Source: Belrose et al., NeurIPS 2023, Theorem 3.1: a latent is linearly guarded when the means of its classes are equal
-    (https://arxiv.org/abs/2306.03819). The projection is orthogonal; theirs, with the covariance, measured no better here.
+    Source: Belrose et al., NeurIPS 2023 (https://arxiv.org/abs/2306.03819), with the concept observed rather than predicted: the
+    residual of the regression is then the nearest latent that no linear function of the concept explains.
 
     Args:
-        num_classes: K.
+        attribute_size: numbers of an attribute.
         shape: the content's features, (C, H/4, W/4[, D/4]); further channels are left as they are.
+        num_components: principal components of the attribute whose share is erased; all where it has fewer numbers.
         momentum: share of the old value that a mean keeps at each update.
+
+    Raises:
+        ValueError: When there is no component.
     """
 
-    def __init__(self, num_classes: int, shape: tuple[int, ...], momentum: float = 0.998) -> None:
+    def __init__(self, attribute_size: int, shape: tuple[int, ...], num_components: int, momentum: float = 0.99) -> None:
         super().__init__()
+        if num_components < 1:
+            raise ValueError(f"num_components must be 1 or more, got {num_components}")
         self.channels, self.momentum = shape[0], momentum
-        self.means: Tensor  # mean content of each class, (K, C, H/4, W/4[, D/4])
-        self.register_buffer("means", torch.zeros(num_classes, *shape))
+        self.attribute_mean: Tensor  # (A,)
+        self.content_mean: Tensor  # (F,)
+        self.covariance: Tensor  # of the attribute, (A, A)
+        self.components: Tensor  # orthonormal columns, (A, R)
+        self.readers: Tensor  # components over their variances, (A, R)
+        self.cross_covariance: Tensor  # of components and content, (R, F)
+        self.num_updates: Tensor  # scalar
+        components = torch.eye(attribute_size, min(num_components, attribute_size))
+        self.register_buffer("attribute_mean", torch.zeros(attribute_size))
+        self.register_buffer("content_mean", torch.zeros(prod(shape)))
+        self.register_buffer("covariance", torch.zeros(attribute_size, attribute_size))
+        self.register_buffer("components", components)
+        self.register_buffer("readers", torch.zeros_like(components))
+        self.register_buffer("cross_covariance", torch.zeros(components.shape[1], prod(shape)))
+        self.register_buffer("num_updates", torch.zeros(()))
 
-    def forward(self, content: Tensor) -> Tensor:
-        """Return contents without the class, shape (B, C + further, H/4, W/4[, D/4])."""
+    def forward(self, content: Tensor, attribute: Tensor) -> Tensor:
+        """Return contents without what the attribute predicts of them, same shape.
+
+        Args:
+            content: contents of the encoder, shape (B, C + further, H/4, W/4[, D/4]).
+            attribute: attribute means of the same scans, shape (B, 1, H/16, W/16[, D/16]); they get no gradient from here.
+        """
         features = content[:, : self.channels].float()
-        means = self.means.flatten(1)
-        values = features.flatten(1) - means.mean(0)  # (B, F)
-        directions: list[Tensor] = []
-        for label in range(1, means.shape[0]):
-            direction = means[label] - means[0]
-            for other in directions:
-                direction = direction - (direction * other).sum() * other
-            direction = direction / direction.norm().clamp(min=1e-12)
-            directions.append(direction)
-            features = features - ((values * direction).sum(1, keepdim=True) * direction).view_as(features)
+        scores = (attribute.detach().float().flatten(1) - self.attribute_mean) @ self.readers  # (B, R)
+        features = features - (scores @ self.cross_covariance).view_as(features)
         return torch.cat([features, content[:, self.channels :].float()], dim=1)
 
-    def update(self, content: Tensor, labels: Tensor) -> None:
-        """Move the mean of each class of a batch towards the batch's, see `move_class_means`.
+    @torch.no_grad()
+    def update(self, content: Tensor, attribute: Tensor) -> None:
+        """Move means, covariances and components towards those of a batch; processes that share a batch have as many scans each.
 
         Args:
             content: contents before the erasure, shape (B, C + further, H/4, W/4[, D/4]).
-            labels: their classes, shape (B,).
+            attribute: attribute means of the same scans, shape (B, 1, H/16, W/16[, D/16]).
         """
-        move_class_means(self.means, content[:, : self.channels], labels, self.momentum)
+        features = content[:, : self.channels].float().flatten(1)  # (B, F)
+        values = attribute.float().flatten(1)  # (B, A)
+        news = 1 - (self.num_updates / (self.num_updates + 1)).clamp(max=self.momentum)  # a plain mean at first
+        self.num_updates += 1
+        self.content_mean.lerp_(average(features.mean(0)), news)
+        self.attribute_mean.lerp_(average(values.mean(0)), news)
+        features, values = features - self.content_mean, values - self.attribute_mean
+        self.covariance.lerp_(average(values.T @ values / len(values)), news)
+        components = self._turn_components()
+        cross_covariance = (components.T @ self.components) @ self.cross_covariance  # of the part that both span
+        cross_covariance.lerp_(average((values @ components).T @ features / len(values)), news)
+        variance = components.T @ self.covariance @ components  # (R, R)
+        damping = RIDGE * variance.diagonal().mean() + SMALL
+        self.readers.copy_(components @ torch.linalg.inv(variance + damping * torch.eye(len(variance)).to(variance)))
+        self.components.copy_(components)
+        self.cross_covariance.copy_(cross_covariance)
+
+    def _turn_components(self) -> Tensor:
+        """Return the components after a step of orthogonal iteration towards the leading ones of the covariance."""
+        damping = RIDGE * self.covariance.diagonal().mean() + SMALL
+        return torch.linalg.qr(self.covariance @ self.components + damping * self.components)[0]

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from bundle.networks.class_means import move_class_means
 from bundle.networks.distributions import ClassDistributions
 from bundle.networks.encoders import ContentEncoder, LatentEncoder
-from bundle.networks.erasure import ClassErasure
+from bundle.networks.erasure import AttributeErasure
 from bundle.networks.generator import Decoder
 from bundle.networks.typicality import Typicality
 from bundle.structures import Latents
@@ -26,10 +26,10 @@ class ICAM(nn.Module):
         momentum: share of the old value that a class attribute keeps at each update.
         num_components: most Gaussians of the distribution of each class's attributes; 0 for none, so that attributes are drawn
             from N(0, I) alone, as in the paper, and no scan is compared with those of the training.
-        erasure: whether what a linear classifier could read of the class is projected out of the content.
+        erased_components: principal components of the attribute that the content is made uncorrelated with; 0 for none.
 
     Raises:
-        ValueError: When there are fewer than no components.
+        ValueError: When a number of components is negative.
     """
 
     def __init__(
@@ -39,11 +39,12 @@ class ICAM(nn.Module):
         generator: Decoder,
         momentum: float = 0.99,
         num_components: int = 0,
-        erasure: bool = False,
+        erased_components: int = 0,
     ) -> None:
         super().__init__()
-        if num_components < 0:
-            raise ValueError(f"num_components must be 0 or more, got {num_components}")
+        for name, number in {"num_components": num_components, "erased_components": erased_components}.items():
+            if number < 0:
+                raise ValueError(f"{name} must be 0 or more, got {number}")
         self.content_encoder = content_encoder
         self.attribute_encoder = attribute_encoder
         self.generator = generator
@@ -55,18 +56,18 @@ class ICAM(nn.Module):
         if num_components:
             self.distributions = ClassDistributions(num_classes, prod(latent_shape), num_components)
             self.typicality = Typicality(2 * content_encoder.feature_channels)
-        if erasure:
+        if erased_components:
             grid = [size // content_encoder.stride for size in attribute_encoder.image_size]
-            self.erasure = ClassErasure(num_classes, (content_encoder.feature_channels, *grid))
+            self.erasure = AttributeErasure(prod(latent_shape), (content_encoder.feature_channels, *grid), erased_components)
 
     def encode(self, image: Tensor) -> Latents:
         """Encode images of shape (B, C, H, W[, D]) into content and attribute."""
         mean, log_variance = self.attribute_encoder(image)
-        return Latents(self.erase(self.content_encoder(image, mean)), mean, log_variance)
+        return Latents(self.erase(self.content_encoder(image, mean), mean), mean, log_variance)
 
-    def erase(self, content: Tensor) -> Tensor:
-        """Return contents of the encoder without what a linear classifier could read of the class, same shape."""
-        return content if self.erasure is None else self.erasure(content)
+    def erase(self, content: Tensor, attribute: Tensor) -> Tensor:
+        """Return contents of the encoder without what their attribute means, (B, 1, H/16, W/16[, D/16]), predict, same shape."""
+        return content if self.erasure is None else self.erasure(content, attribute)
 
     def classify(self, attribute: Tensor) -> Tensor:
         """Return class logits, shape (B, K), of attributes of shape (B, 1, H/16, W/16[, D/16]).

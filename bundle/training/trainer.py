@@ -151,7 +151,7 @@ class ICAMTrainer(SupervisedTrainer):
         engine.generator.step(total)
         engine.network.update_class_attributes(shown.mean.detach(), labels)
         if shown.encoded is not None:
-            engine.network.erasure.update(shown.encoded.detach(), labels)
+            engine.network.erasure.update(shown.encoded.detach(), shown.mean.detach())
         engine.fire_event(IterationEvents.MODEL_COMPLETED)
         named |= {name: value.detach() for name, value in {**against, **losses, "loss": total}.items()}
         return [{CommonKeys.LOSS: named["loss"], LOSSES: named}]  # a list, as MONAI's handlers find after decollation

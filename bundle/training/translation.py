@@ -23,7 +23,7 @@ class Shown(NamedTuple):
         content: contents of the scans, shape (B, C, H/4, W/4[, D/4]); None where no discriminator sees them.
         translated: exemplar, then sampled translations, shape (2B, C, H, W[, D]); None where no discriminator sees them.
         attribute_classes: classes of the attributes of the translations, or of the first ones, where sampled ones have none.
-        encoded: contents of the scans before the class is erased from them; None where it is not.
+        encoded: contents of the scans before the erasure; None where it is not.
     """
 
     mean: Tensor
@@ -79,7 +79,7 @@ class Translation:
     @cached_property
     def content(self) -> Tensor:
         """Content latent, z_c."""
-        return self.network.erase(self.encoded)
+        return self.network.erase(self.encoded, self.posterior[0])
 
     @cached_property
     def posterior(self) -> tuple[Tensor, Tensor]:
@@ -170,9 +170,10 @@ class Translation:
 
     @cached_property
     def cycle_latents(self) -> Latents:
-        """Encoding of the exemplar translation."""
-        mean, log_variance = (half[: len(self.labels)] for half in self.reencoded)
-        content = self.network.erase(self._run(self.network.content_encoder, self.exemplar, mean))
+        """Encoding of the exemplar translation, which does not learn from it: else it hides what it takes away (ours)."""
+        exemplar = self.exemplar.detach()
+        mean, log_variance = self._run(self.network.attribute_encoder, exemplar)
+        content = self.network.erase(self._run(self.network.content_encoder, exemplar, mean), mean)
         return Latents(content, mean, log_variance)
 
     @cached_property

@@ -31,6 +31,15 @@ def test_without_a_classifier_a_batch_is_translated_but_not_classified(make_netw
         _ = translation.logits
 
 
+def test_the_cycle_teaches_encoders_and_generator_and_not_the_translation(network: ICAM, image, labels) -> None:
+    translation = Translation(network, image, labels, pair_classes(labels))
+    translation.translated.retain_grad()
+    (translation.cycle - image).abs().mean().backward()
+    assert translation.translated.grad is None
+    for part in (network.content_encoder, network.attribute_encoder, network.generator):
+        assert any(weight.grad is not None and weight.grad.any() for weight in part.parameters())
+
+
 @pytest.mark.parametrize("fitted", [False, True])
 def test_draws_on_the_device_are_distributed_as_the_seeded_ones(make_network, fitted: bool) -> None:
     network = make_network(num_components=4 * fitted)
