@@ -6,6 +6,7 @@ from bundle.inference.inferer import AgeRegression, ICAMInferer
 from bundle.inference.interpolation import Interpolation, Walk, walk
 from bundle.inference.postprocessing import AimAtRawScand, SplitExplanationd
 from bundle.inference.predictions import Predictions, explain_scans
+from bundle.inference.regions import RegionTable
 
 __all__ = [
     "AgeRegression",
@@ -13,6 +14,7 @@ __all__ = [
     "ICAMInferer",
     "Interpolation",
     "Predictions",
+    "RegionTable",
     "ScanDataset",
     "ScanEvaluator",
     "SplitExplanationd",
