@@ -6,13 +6,19 @@ from typing import Any
 import matplotlib.pyplot as plt
 import nibabel
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 from monai.data import MetaTensor
 from monai.utils.enums import CommonKeys as Keys
 
+from bundle.atlases import LEAST_OVERLAP, THRESHOLD, Placed, check_place, load_atlas, measure_changes
+from bundle.data.geometry import VERTICAL
+from bundle.data.intensities import BACKGROUND
+from bundle.data.resampling import ResampleToGrid
 from bundle.files import check_writable, make_nifti
 from bundle.inference.explained_scans import list_warnings, take_array, write_explanation
 from bundle.inference.overview import Overview, name_class
+from bundle.inference.results import make_volume
 
 
 class Explanation:
@@ -76,6 +82,36 @@ class Explanation:
         folder = Path(output_dir).expanduser()
         check_writable(folder)
         return write_explanation({**self.item, "name": name or self.name}, folder, self.overview if overview else None)
+
+    def measure_regions(
+        self, atlas: str | Path = "regions", threshold: float = THRESHOLD, least_overlap: float = LEAST_OVERLAP
+    ) -> pd.DataFrame:
+        """Return how much the mean map changes each brain region, for scans in MNI space and prepared heads.
+
+        Args:
+            atlas: one of "regions", "aal", "aal3", "hcpex", or the file of a label image with a table of names beside it.
+            threshold: magnitude above which a voxel's change counts into the volume, network intensity.
+            least_overlap: Dice's coefficient of the brains of the scan and of MNI152 from which on the scan is taken.
+
+        Returns:
+            One row a region and side, with the columns of `regions.tsv`: `region`, `side`, `mean`, `extreme`, `volume_ml`,
+            `region_ml`.
+
+        Raises:
+            ValueError: When the scan does not lie in MNI space, or there is no such atlas.
+        """
+        assert self.fa_mean is not None
+        grid = self.item[Keys.IMAGE]  # the network's, whose trace leads from the map's voxels to its world
+        trace = next(step["extra_info"] for step in grid.applied_operations if step["class"] == ResampleToGrid.__name__)
+        affine, edges = np.asarray(trace["affine"], dtype=np.float64), np.asarray(self.fa_mean.affine)
+        if "transform" in self.item:
+            seen = make_volume((grid.as_tensor()[0] > BACKGROUND).numpy())
+            check_place(Placed(seen, grid.affine.numpy(), edges), least_overlap)
+        else:
+            check_place(Placed(make_volume(np.asarray(self.scan.dataobj)), affine, edges), least_overlap)
+        change = Placed(make_volume(np.asarray(self.fa_mean.dataobj)), affine, edges)
+        plane = float(grid.affine[VERTICAL, 3]) if grid.ndim == 3 else None  # of a network of slices
+        return measure_changes(change, load_atlas(str(atlas)), threshold, plane)
 
     def __repr__(self) -> str:
         predicted, target = (name_class(label, self.class_names) for label in (self.predicted_class, self.target_class))

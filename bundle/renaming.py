@@ -12,7 +12,9 @@ from monai.bundle import ConfigParser
 
 from bundle import CONFIGS
 
-PATHS = ("bundle_root", "checkpoint", "history", "calibration", "labels", "table", "scan")  # keys of files and folders
+PATHS = (  # keys of files and folders
+    "bundle_root", "checkpoint", "history", "calibration", "labels", "table", "scan", "atlas", "reference_regions",
+)  # fmt: skip
 MARKS = ("$", "@", "%")  # first characters of values that a config computes
 COPIES = "icam-renamed-"  # folder of copies of overlays, with new names
 

@@ -164,6 +164,24 @@ COMMANDS: dict[str, Command] = {
             SEED, DEVICE, WORKERS,
         ),
     ),
+    "phenotypes": Command(
+        "what the maps of a class vary in",
+        "Draw modes and clusters of the maps towards a class, on the content of one scan, and place scans among them."
+        " phenotypes.html in the output folder has the pictures.",
+        "scans --network conversion --output phenotypes",
+        ("inference",),
+        "phenotypes",
+        (
+            SCANS, NETWORK, OUTPUT,
+            Option("--class", "phenotype_class", "the class; the last one when none is given", read_number(0), "NUMBER"),
+            Option("--content", "content_scan", "scan on which all maps are drawn; the first of another class when none is given",
+                   read_source, "FILE"),
+            Option("--samples", "phenotype_samples", "maps that are drawn", read_number(2), "NUMBER"),
+            Option("--split", "split", "rows of the table to take: train, validation or test; all when none is given", read_word,
+                   "NAME"),
+            SEED, DEVICE,
+        ),
+    ),
     "train": Command(
         "train a network",
         "Train a network on a cohort, or on simulated lesions when there is none. The best network goes to train/model.pt in the"

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from monai.data import MetaTensor
 from torch import Tensor
 
 from bundle.data.intensities import INTENSITY_RANGE
@@ -29,6 +31,7 @@ class Scan(NamedTuple):
         regions: labels of anatomical structures.
         changed_label: class that the disease map leads to.
         unit: a scanner unit in the intensities of the network, where the transforms have noted it.
+        affine: voxel to world matrix in mm (RAS), shape (4, 4), where the transforms have noted it.
     """
 
     row: Row
@@ -42,6 +45,7 @@ class Scan(NamedTuple):
     regions: Tensor | None = None
     changed_label: int | None = None
     unit: float | None = None
+    affine: np.ndarray | None = None
 
     @property
     def has_parcels(self) -> bool:
@@ -83,7 +87,8 @@ def read_scan(row: Row, item: Row, changed_label: int | None = None) -> Scan:
     scale = getattr(item["image"], "meta", {}).get(INTENSITY_RANGE)
     unit = None if scale is None else float(2 / (scale[1] - scale[0]))
     truths = {key: plain(item[key]) for key in TRUTHS if key in item}
-    return Scan(row, int(row["label"]), plain(item["image"]), **truths, changed_label=changed_label, unit=unit)
+    affine = item["image"].affine.numpy() if isinstance(item["image"], MetaTensor) else None
+    return Scan(row, int(row["label"]), plain(item["image"]), **truths, changed_label=changed_label, unit=unit, affine=affine)
 
 
 def plain(image: Any) -> Tensor:

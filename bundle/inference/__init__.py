@@ -9,6 +9,7 @@ from bundle.inference.methods import Methods
 from bundle.inference.overview import Overview
 from bundle.inference.postprocessing import AimAtRawScand, SplitExplanationd
 from bundle.inference.predictions import Predictions
+from bundle.inference.regions import RegionTable
 from bundle.inference.runs import explain_scans
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Methods",
     "Overview",
     "Predictions",
+    "RegionTable",
     "ScanDataset",
     "ScanEvaluator",
     "SplitExplanationd",

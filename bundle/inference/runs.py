@@ -1,6 +1,6 @@
 """A run of inference: scans are explained, pages written, and the end says what was written."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from bundle.files import announce, check_writable, hold_folder
@@ -16,8 +16,19 @@ class PageWriter(Protocol):
         """Write them."""
 
 
+class RegionWriter(Protocol):
+    """Writes what an inference says of brain regions."""
+
+    def write(self, items: Sequence[Mapping[str, Any]]) -> Any:
+        """Write it, of the scans of `find_scans`."""
+
+
 def explain_scans(
-    evaluator: ScanEvaluator, predictions: Predictions, written: Mapping[str, str], pages: PageWriter | None = None
+    evaluator: ScanEvaluator,
+    predictions: Predictions,
+    written: Mapping[str, str],
+    pages: PageWriter | None = None,
+    regions: RegionWriter | None = None,
 ) -> None:
     """Explain all scans while no other process writes to their folder.
 
@@ -26,6 +37,7 @@ def explain_scans(
         predictions: writes what it gives.
         written: what each file is, by its name or pattern, for the end.
         pages: writes the pages when all scans are explained; None for none.
+        regions: writes the table of regions before; None for none.
 
     Raises:
         OSError: When nothing can be written to the folder.
@@ -36,8 +48,12 @@ def explain_scans(
     check_writable(folder)
     with hold_folder(folder, folder / LOCK, "output_dir"):
         evaluator.run()
+        wait_for_ranks()  # the table is whole
+        if regions is not None:
+            dataset: Any = evaluator.data_loader.dataset  # type: ignore[attr-defined]
+            regions.write(dataset.data)
         if pages is not None:
-            wait_for_ranks()  # the table is whole
+            wait_for_ranks()  # the table of regions is there
             pages.write()
     if is_first():
         announce(folder, written)

@@ -67,15 +67,30 @@ class ClassDistributions(nn.Module):
 
     def log_density(self, attribute: Tensor) -> Tensor:
         """Return the log density of attributes (B, N) under the distribution of each class, double precision, shape (B, K)."""
-        columns = []
-        for weights, means, factor in zip(self.weights.double(), self.means.double(), self.factors, strict=True):
-            triangle = torch.linalg.cholesky(factor @ factor.T)
-            offset = attribute.double()[:, None] - means  # (B, M, N)
-            white = torch.linalg.solve_triangular(triangle, offset.flatten(0, 1).T, upper=False)  # (N, B * M)
-            squares = white.square().sum(0).view(offset.shape[:2])
-            constant = triangle.diagonal().log().sum() + 0.5 * len(triangle) * math.log(2 * math.pi)
-            columns.append((weights.log() - 0.5 * squares).logsumexp(1) - constant)
-        return torch.stack(columns, dim=1)
+        parts = [self._log_parts(attribute, label).logsumexp(1) for label in range(len(self.weights))]
+        return torch.stack(parts, dim=1)
+
+    def find_components(self, attribute: Tensor, label: int) -> Tensor:
+        """Return the probability of each component of a class, given attributes of the class.
+
+        Args:
+            attribute: shape (B, N).
+            label: the class.
+
+        Returns:
+            Double precision, shape (B, M); 0 of components that the class does not have.
+        """
+        return self._log_parts(attribute, label).softmax(1)
+
+    def _log_parts(self, attribute: Tensor, label: int) -> Tensor:
+        """Return the log density of attributes (B, N) under each component of a class, with its share, shape (B, M)."""
+        factor, means = self.factors[label], self.means[label].double()
+        triangle = torch.linalg.cholesky(factor @ factor.T)
+        offset = attribute.double()[:, None] - means  # (B, M, N)
+        white = torch.linalg.solve_triangular(triangle, offset.flatten(0, 1).T, upper=False)  # (N, B * M)
+        squares = white.square().sum(0).view(offset.shape[:2])
+        constant = triangle.diagonal().log().sum() + 0.5 * len(triangle) * math.log(2 * math.pi)
+        return self.weights[label].double().log() - 0.5 * squares - constant
 
     def set_class(self, label: int, weights: Tensor, means: Tensor, directions: Tensor, spread: Tensor) -> None:
         """Give a class its mixture.

@@ -1,0 +1,18 @@
+"""Brain regions of scans in MNI space, and how much a map changes each of them."""
+
+from bundle.atlases.atlas import NAMES, Atlas, Region, check_atlas, find_overlap, load_atlas
+from bundle.atlases.changes import LEAST_OVERLAP, THRESHOLD, Placed, check_place, measure_changes
+
+__all__ = [
+    "LEAST_OVERLAP",
+    "NAMES",
+    "THRESHOLD",
+    "Atlas",
+    "Placed",
+    "Region",
+    "check_atlas",
+    "check_place",
+    "find_overlap",
+    "load_atlas",
+    "measure_changes",
+]

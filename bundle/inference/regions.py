@@ -1,0 +1,164 @@
+"""The table of regions that inference leaves behind: how much the mean map of each scan changes each of them."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bundle.atlases import LEAST_OVERLAP, THRESHOLD, Placed, check_atlas, check_place, load_atlas, measure_changes
+from bundle.data.headers import place
+from bundle.data.scans import LoadScan, open_scan
+from bundle.data.tables import read_table
+from bundle.errors import write_in_line
+from bundle.files import unescape_name, write_table
+from bundle.inference.region_picture import save_picture
+from bundle.inference.results import Results, Row, make_volume
+from bundle.inference.table import find_key
+from bundle.ranks import is_first, run_once, share_work
+
+TABLE, PICTURE = "regions.tsv", "regions.png"
+GROUP = ["region", "side", "target_class"]  # within which scans are compared with controls
+COLUMNS = ["name", "target_class", "region", "side", "mean", "extreme", "volume_ml", "region_ml", "z", "reason"]
+REFERENCE = (*GROUP, "mean")
+
+logger = logging.getLogger(__name__)
+
+
+class RegionTable:
+    """Write `regions.tsv`, with a row for each scan in MNI space and region of an atlas, and `regions.png`, with bars.
+
+    Scans elsewhere have one row, with the reason why their regions are not known. Both files are made anew each time, of all
+    scans that the folder holds: with another atlas or threshold no map is computed again.
+
+    Args:
+        output_dir: folder that inference has written to.
+        atlas: one of `bundle.atlases.NAMES`, or the file of a label image; None for no table.
+        threshold: magnitude above which a voxel's change counts into the volume, network intensity.
+        least_overlap: Dice's coefficient of the brains of a scan and of MNI152 from which on the scan lies in MNI space.
+        plane: world z in mm of the axial slice that the network takes of volumes; None where it takes volumes whole.
+        reference: `regions.tsv` of controls, for z-scores; None for none.
+        class_names: names of the classes; empty where the checkpoint has none.
+    """
+
+    def __init__(
+        self,
+        output_dir: str | Path,
+        atlas: str | None = "regions",
+        threshold: float = THRESHOLD,
+        least_overlap: float = LEAST_OVERLAP,
+        plane: float | None = None,
+        reference: str | Path | None = None,
+        class_names: Sequence[str] = (),
+    ) -> None:
+        self.results = Results(output_dir, class_names)
+        self.atlas, self.threshold, self.least_overlap = atlas, threshold, least_overlap
+        self.plane, self.reference = plane, reference
+
+    def check(self) -> None:
+        """Refuse wrong settings before anything is computed.
+
+        Raises:
+            FileNotFoundError: When there is no such table of controls.
+            ValueError: When a setting is not accepted, or the table of controls lacks a column.
+        """
+        if self.atlas is None:
+            return
+        check_atlas(self.atlas)
+        for key, value, most in (("region_threshold", self.threshold, np.inf), ("least_overlap", self.least_overlap, 1)):
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
+                raise ValueError(f"{key} must be a number from 0 {'on' if most > 1 else 'to 1'}, got {value!r}")
+        self._read_reference()
+
+    def write(self, items: Sequence[Mapping[str, Any]] = ()) -> Path | None:
+        """Write table and picture of all scans that are done; remove those of an earlier run when there is no atlas.
+
+        Args:
+            items: scans of `find_scans`, which say how prepared scans came into MNI space.
+
+        Returns:
+            The table; None without an atlas or a scan.
+
+        Raises:
+            OSError: When a file cannot be written.
+            ValueError: When a setting is not accepted.
+        """
+        self.check()
+        rows: list[Row] = run_once(lambda: [row for row in self.results.read_rows() if row["status"] == "done"])
+        path = self.results.folder / TABLE
+        if self.atlas is None or not rows:
+            if is_first():
+                for old in (path, path.with_name(PICTURE)):
+                    old.unlink(missing_ok=True)
+            return None
+        known = {find_key(item): item for item in items}
+        parts = share_work(rows, lambda row: self._measure(row, known.get(find_key(row), {})), "regions")
+        if is_first():
+            table = self._compare(pd.concat(parts, ignore_index=True).reindex(columns=COLUMNS))
+            self._say_missing(table, len(rows))
+            write_table(path, table, "%.6g")
+            save_picture(table, path.with_name(PICTURE), self.threshold, self.results.class_names)
+        return path
+
+    def _measure(self, row: Row, item: Mapping[str, Any]) -> pd.DataFrame:
+        """Return the rows of a scan, or one that says why there are none."""
+        try:
+            change = self._place(row, item)
+            table = measure_changes(change, load_atlas(str(self.atlas)), self.threshold, self.plane)
+            if table.empty:
+                raise ValueError("none of the atlas's regions lies in the scan")
+        except (OSError, ValueError) as error:
+            table = pd.DataFrame({"reason": [write_in_line(error)]})
+        return table.assign(name=row["name"], target_class=int(row["target_class"]))
+
+    def _place(self, row: Row, item: Mapping[str, Any]) -> Placed:
+        """Return the mean map of a scan with its place in MNI space, of a prepared scan through its preparation."""
+        path = self.results.find_image(row, "fa_mean")
+        edges = place(open_scan(path), path).affine
+        scan = LoadScan(constant=True, max_voxels=np.inf)(item.get("image") or unescape_name(row["scan"]))
+        array = make_volume(scan.as_tensor()[0].numpy())
+        check_place(Placed(array, scan.affine.numpy(), scan.affine.numpy()), self.least_overlap)
+        transform = np.loadtxt(item["transform"]) if "transform" in item else np.eye(4)
+        return Placed(self.results.read_image(row, "fa_mean"), transform @ edges, edges)
+
+    def _read_reference(self) -> pd.DataFrame | None:
+        """Return mean and standard deviation of each region of controls; None without a table of theirs."""
+        if self.reference is None:
+            return None
+        table = read_table(self.reference)
+        if absent := [name for name in REFERENCE if name not in table]:
+            raise ValueError(
+                f"reference_regions {self.reference} has no column {absent[0]}: accepted is the {TABLE} of an inference of"
+                " controls"
+            )
+        values = table.dropna(subset=["region"]).astype({"mean": float, "target_class": int})
+        return values.groupby(GROUP)["mean"].agg(["mean", "std"])
+
+    def _compare(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Return the table with z-scores, empty without controls or where fewer than two have the region and target class."""
+        controls = self._read_reference()
+        if controls is None:
+            return table
+        expected = controls.reindex(pd.MultiIndex.from_frame(table[GROUP]))
+        spread = expected["std"].where(expected["std"] > 0).to_numpy()
+        table = table.assign(z=(table["mean"].to_numpy(float) - expected["mean"].to_numpy()) / spread)
+        if (without := table["region"].notna() & table["z"].isna()).any():
+            first = table[without].iloc[0]
+            logger.warning(
+                "%d of %d rows of %s have no z-score: reference_regions %s needs two controls or more with the same region and"
+                " target class; the first is %s, %s, towards class %d",
+                without.sum(), table["region"].notna().sum(), TABLE, self.reference, first["region"], first["side"],
+                first["target_class"],
+            )  # fmt: skip
+        return table
+
+    def _say_missing(self, table: pd.DataFrame, count: int) -> None:
+        missing = table[table["reason"].notna()]
+        if len(missing):
+            first = missing.iloc[0]
+            logger.warning(
+                "%d of %d scans have no regions (see %s); the first is %s: %s",
+                len(missing), count, self.results.folder / TABLE, first["name"], first["reason"],
+            )  # fmt: skip

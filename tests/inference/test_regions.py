@@ -1,0 +1,154 @@
+"""The table of regions, against maps that are known, on the brain of the template."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+import pandas as pd
+import pytest
+from monai.bundle import ConfigParser
+from tiny_results import make_row, write_results
+from tiny_results import write_scan as write_scan_elsewhere
+from tiny_scans import run
+
+from bundle.atlases import load_atlas
+from bundle.files import write_nifti
+from bundle.inference.regions import PICTURE, TABLE, RegionTable
+from bundle.preprocessing.template import load_template
+
+EDGE = 4  # mm
+
+
+def write_scan(folder: Path, name: str, change: float, height: int | None = None, **changes: Any) -> dict[str, Any]:
+    """Write the template's brain, or a slice of it, and a map that is `change` left of the midline and 0 elsewhere."""
+    template = load_template()
+    values, affine = template.image[::EDGE, ::EDGE, ::EDGE], template.affine @ np.diag([EDGE, EDGE, EDGE, 1.0])
+    if height is not None:
+        values, affine = values[..., height : height + 1], affine.copy()
+        affine[:3, 3] += affine[:3, 2] * height
+    path = folder / "scans" / f"{name}.nii.gz"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nibabel.save(nibabel.Nifti1Image(values, affine), path)
+    x = affine[0, 0] * np.arange(len(values)) + affine[0, 3]
+    image = np.broadcast_to(np.where(x < 0, change, 0)[:, None, None], values.shape).astype(np.float32)
+    write_nifti(folder / "output" / f"{name}_fa_mean.nii.gz", image, affine)
+    return make_row(name, path, **changes)
+
+
+def make_table(folder: Path, *rows: dict[str, Any], items: Any = (), **settings: Any) -> pd.DataFrame:
+    writer = RegionTable(write_results(folder, list(rows)), **{"atlas": "aal", **settings})
+    path = writer.write(items)
+    assert path == folder / "output" / TABLE
+    return pd.read_csv(path, sep="\t")
+
+
+@pytest.mark.parametrize("height", [None, 21], ids=["3D", "2D"])
+def test_the_change_of_regions_is_that_of_the_map(height: int | None, tmp_path: Path) -> None:
+    row = write_scan(tmp_path, "sub-01/a", -0.3, height)
+    table = make_table(tmp_path, row, class_names=["healthy", "ill"])
+    assert set(table["name"]) == {"sub-01/a"} and set(table["target_class"]) == {0} and table["reason"].isna().all()
+    sides = table[table["region"] == "Thalamus"].set_index("side")
+    assert sides.loc["left", ["mean", "extreme"]].tolist() == pytest.approx([-0.3, -0.3], abs=0.08)
+    assert sides.loc["right", "mean"] == pytest.approx(0, abs=0.08) and table["z"].isna().all()
+    image = nibabel.load(tmp_path / "output" / "sub-01" / "a_fa_mean.nii.gz")
+    labels = load_atlas("aal").label(image.shape, image.affine)
+    sizes = {label: EDGE**3 / 1000 * (labels == label).sum() for label in np.unique(labels[labels > 0])}
+    assert table["region_ml"].tolist() == pytest.approx(list(sizes.values()))
+    assert sides.loc["left", "volume_ml"] == pytest.approx(sides.loc["left", "region_ml"], rel=0.2)
+    assert (tmp_path / "output" / PICTURE).stat().st_size > 1000
+
+
+def test_scans_elsewhere_are_left_out_with_the_reason(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rows = [write_scan(tmp_path, "a", 0.2), write_scan_elsewhere(tmp_path, "b"), make_row("c", "c.nii", status="failed")]
+    (tmp_path / "scans" / "gone.nii.gz").write_text("")
+    rows.append({**write_scan(tmp_path, "d", 0.2), "scan": str(tmp_path / "scans" / "gone.nii.gz")})
+    with caplog.at_level(logging.WARNING):
+        table = make_table(tmp_path, *rows)
+    left_out = table[table["reason"].notna()].set_index("name")
+    assert list(left_out.index) == ["b", "d"] and left_out["region"].isna().all()
+    assert "not in MNI space" in left_out.loc["b", "reason"] and "gone.nii.gz" in left_out.loc["d", "reason"]
+    assert "2 of 3 scans have no regions" in caplog.text and "b: not in MNI space" in caplog.text
+    table = make_table(tmp_path, *rows, least_overlap=0)
+    assert set(table.loc[table["region"].notna(), "name"]) == {"a", "b"}
+
+
+def test_a_head_is_placed_by_its_preparation(tmp_path: Path) -> None:
+    """The raw head lies elsewhere and is scaled; its prepared scan is the template."""
+    row = write_scan(tmp_path, "a", 0.2)
+    expected = make_table(tmp_path, row)
+    prepared, image = row["scan"], nibabel.load(tmp_path / "output" / "a_fa_mean.nii.gz")
+    raw_to_prepared = np.diag([2.0, 2, 2, 1])
+    raw_to_prepared[:3, 3] = 10, -30, 5
+    write_nifti(tmp_path / "output" / "a_fa_mean.nii.gz", image.get_fdata(), np.linalg.inv(raw_to_prepared) @ image.affine)
+    np.savetxt(tmp_path / "xfm.txt", raw_to_prepared)
+    row["scan"] = str(tmp_path / "head.nii.gz")
+    item = {"scan": row["scan"], "name": "a", "image": prepared, "transform": str(tmp_path / "xfm.txt")}
+    table = make_table(tmp_path, row, items=[item])
+    np.testing.assert_allclose(table["mean"], expected["mean"], atol=1e-6)
+    np.testing.assert_allclose(table["volume_ml"], expected["volume_ml"] / 8, rtol=1e-4)
+
+
+def test_z_scores_are_those_of_the_controls_towards_the_same_class(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    changes = [0.0, 0.1, 0.3]
+    controls = [write_scan(tmp_path / "controls", f"c{i}", change, target_class=0) for i, change in enumerate(changes)]
+    controls.append(write_scan(tmp_path / "controls", "other", 9.0, target_class=1))
+    reference = make_table(tmp_path / "controls", *controls)
+    reference.to_csv(tmp_path / "reference.tsv", sep="\t", index=False, na_rep="n/a")
+    rows = [write_scan(tmp_path, "a", 0.5, target_class=0), write_scan(tmp_path, "b", 0.5, target_class=1)]
+    with caplog.at_level(logging.WARNING):
+        table = make_table(tmp_path, *rows, reference=tmp_path / "reference.tsv").set_index("name")
+    left = table.loc["a"].query("side == 'left' and region == 'Hippocampus'")["z"].item()
+    assert left == pytest.approx((0.5 - np.mean(changes)) / np.std(changes, ddof=1), rel=1e-4)
+    assert table.loc["b", "z"].isna().all()  # one control alone is translated to class 1
+    assert "have no z-score" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"atlas": "AAL2"}, "atlas: accepted are regions, aal"),
+        ({"threshold": -1}, "region_threshold must be a number from 0 on"),
+        ({"least_overlap": 1.5}, "least_overlap must be a number from 0 to 1, got 1.5"),
+    ],
+)
+def test_wrong_settings_are_refused_before_anything_is_computed(settings: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=message):
+        RegionTable(tmp_path, **settings).check()
+
+
+def test_a_table_of_controls_without_regions_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "reference.tsv").write_text("name\tregion\na\tb\n")
+    with pytest.raises(ValueError, match="has no column side: accepted is the regions.tsv"):
+        RegionTable(tmp_path, reference=tmp_path / "reference.tsv").check()
+
+
+def test_without_an_atlas_no_table_is_left(tmp_path: Path) -> None:
+    row = write_scan(tmp_path, "a", 0.2)
+    make_table(tmp_path, row)
+    assert RegionTable(tmp_path / "output", atlas=None).write() is None
+    assert not any((tmp_path / "output" / name).exists() for name in (TABLE, PICTURE))
+
+
+@pytest.mark.parametrize("spatial_dims", [2, 3])
+def test_inference_writes_the_table_and_python_has_the_same(
+    spatial_dims: int, make_parser: Callable[..., ConfigParser], tmp_path: Path
+) -> None:
+    write_scan(tmp_path, "brain", 0.0)
+    sizes = {"pixdim": 6.0, "plane": 20.0 if spatial_dims == 2 else None, "atlas": "aal3"}
+    parser = make_parser(spatial_dims, **sizes)
+    run(parser)
+    table = pd.read_csv(tmp_path / "output" / TABLE, sep="\t")
+    assert len(table) > 20 and table["region"].notna().all() and (table["mean"] != 0).mean() > 0.9
+    image = nibabel.load(tmp_path / "output" / "brain_fa_mean.nii.gz")
+    labels = load_atlas("aal3").label(image.shape, image.affine)
+    if spatial_dims == 2:  # only the slice counts
+        assert table["region_ml"].sum() < 0.05 * (labels > 0).sum() * EDGE**3 / 1000
+    item = parser.get_parsed_content("evaluator").state.output[0]
+    from bundle.explanation import Explanation
+
+    found = Explanation(item, nibabel.load(tmp_path / "scans" / "brain.nii.gz")).measure_regions("aal3")
+    for column in ("mean", "extreme", "volume_ml", "region_ml"):
+        np.testing.assert_allclose(found[column], table[column], rtol=1e-4, atol=1e-6)
