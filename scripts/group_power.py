@@ -39,8 +39,7 @@ def count_null(method: str, kind: str, number: int, seed: int) -> list[bool]:
     for place in range(number):
         tested = np.ones(NUM_SCANS) if kind == "mean" else draw_groups(random, NUM_SCANS)
         correction = Correction(method, NUM_PERMUTATIONS, ALPHA, seed + place)
-        test = run_test(draw_noise(random), tested, np.zeros((NUM_SCANS, 0)), correction, mask)
-        found.append(bool(test.significant.any()))
+        found.append(bool(run_test(draw_noise(random), tested, np.zeros((NUM_SCANS, 0)), correction, mask).significant.any()))
     return found
 
 
@@ -70,8 +69,7 @@ def count_random_groups(folder: str, number: int, seed: int) -> Iterator[tuple[s
         found = []
         for place in range(number):
             tested, correction = draw_groups(random, len(values)), Correction("max_t", NUM_PERMUTATIONS, ALPHA, place)
-            test = run_test(values, tested, np.zeros((len(values), 0)), correction, stack.mask)
-            found.append(bool(test.significant.any()))
+            found.append(bool(run_test(values, tested, np.zeros((len(values), 0)), correction, stack.mask).significant.any()))
         yield "{} to {}".format(*direction), found
 
 

