@@ -19,17 +19,17 @@ def test_files_are_those_of_the_command(trained_network: TrainedNetwork, scans: 
         with pytest.raises(ValueError, match="name must be the name of a file without a folder"):
             explanation.save(tmp_path / "maps", name=wrong)
     assert named[0].read_bytes() == paths[0].read_bytes() and named[0].name == "other_fa_mean.nii.gz"
-    endings = ("fa_mean.nii.gz", "fa_variance.nii.gz", "translated.nii.gz", "overview.png")
-    assert [path.name for path in paths] == [f"sub-0_{ending}" for ending in endings]
+    images = ("fa_mean", "fa_variance", "translated", "fa_draws", "translated_steps")
+    assert [path.name for path in paths] == [*(f"sub-0_{image}.nii.gz" for image in images), "sub-0_overview.png"]
     np.testing.assert_array_equal(nibabel.load(paths[0]).get_fdata(), explanation.fa_mean.get_fdata())
 
 
 def test_a_plot_has_a_titled_panel_and_a_legend_with_unit_for_each_image(trained_network: TrainedNetwork, scans: Path) -> None:
     figure = trained_network.explain(scans / "sub-0.nii.gz", 2).plot()
-    panels, legends = figure.axes[:4], figure.axes[4:]
+    panels, legends = figure.axes[:4], figure.axes[-4:]
     assert all(axes.get_title() for axes in panels)
     assert all("intensity" in axes.get_xlabel() for axes in legends)
-    assert len(legends) == 4
+    assert len(figure.axes) == 4 * (2 if len(trained_network.network.attribute_encoder.image_size) == 2 else 4)
     plt.close(figure)
 
 
