@@ -109,8 +109,8 @@ def list_scans(split: Split, probabilities: np.ndarray, name: str) -> dict[str, 
     """Return the scans of one split with class, prediction and its probability; arguments as of `count_confusions`."""
     known = probabilities.shape[1] > 0
     rows = []
-    for index in np.flatnonzero(np.array(split.names) == name):
-        row, chances = split.rows[int(index)], probabilities[index]
+    for index in np.flatnonzero(np.array(split.names) == name).tolist():
+        row, chances = split.rows[index], probabilities[index]
         cells = [str(row.get("session_id", "")), split.name_class(int(split.labels[index]))]
         cells += [split.name_class(int(chances.argmax())), f"{chances.max():.3f}"] if known else []
         rows.append((str(row["participant_id"]), "", cells))

@@ -12,7 +12,7 @@ from bundle.viewer.colours import list_colours
 from bundle.viewer.layers import NETWORK_UNIT, SCAN_UNIT, SPREAD, Layer
 from bundle.viewer.planes import draw_thumbnail, find_axes, find_plane
 from bundle.viewer.shown_scan import DRAWS, ShownScan
-from bundle.viewer.volumes import PackedVolume, find_stride, pack_map, pack_scan, pack_steps, thin
+from bundle.viewer.volumes import DRAW_STEPS, PackedVolume, find_stride, pack_map, pack_scan, pack_steps, thin
 
 THRESHOLD = 0.1  # share of the colour scale below which a map is not drawn at first
 BRIGHT = 99.5  # percentile of the foreground that is white
@@ -90,7 +90,7 @@ def _pack_series(shown: ShownScan, limits: Limits) -> dict[str, PackedVolume]:
     """Pack draws and walks, of large scans in coarser voxels."""
     stride = find_stride(shown.scan.shape)
     draws, affine = thin(shown.draws, shown.affine, stride)
-    packed = {key: pack_map(draws[..., place], affine, limits.signed) for place, key in enumerate(_name_draws(shown))}
+    packed = {key: pack_map(draws[..., place], affine, limits.signed, DRAW_STEPS) for place, key in enumerate(_name_draws(shown))}
     for walk in shown.walks:
         steps = pack_steps(*thin(walk.images, shown.affine, stride))
         packed |= {f"{walk.key}_{place}": volume for place, volume in enumerate(steps)}

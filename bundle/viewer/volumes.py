@@ -9,6 +9,7 @@ import numpy as np
 from bundle.files import make_nifti
 
 STEPS = 200  # from zero to the end of the colours
+DRAW_STEPS = 50  # likewise, of single draws, of which a page holds several
 GREYS = 255  # steps of the intensities of a scan
 MOST = 1_250_000  # voxels of a draw or of a step of a walk; of larger ones every second voxel is kept, or every third, ...
 
@@ -25,15 +26,16 @@ class PackedVolume(NamedTuple):
     step: float
 
 
-def pack_map(values: np.ndarray, affine: np.ndarray, limit: float) -> PackedVolume:
+def pack_map(values: np.ndarray, affine: np.ndarray, limit: float, steps: int = STEPS) -> PackedVolume:
     """Pack a map in steps of about a 200th of the range of its colours, in 8 bits where its values fit.
 
     Args:
         values: the map, shape (H, W, D).
         affine: voxel to world matrix in mm (RAS), shape (4, 4).
         limit: magnitude at which the colours end, above 0.
+        steps: from zero to there, at least.
     """
-    step = max(_round_down(limit / STEPS), float(np.abs(values).max()) / np.iinfo(np.int16).max)
+    step = max(_round_down(limit / steps), float(np.abs(values).max()) / np.iinfo(np.int16).max)
     levels = np.round(values / step)
     kind = np.int8 if np.abs(levels).max() <= np.iinfo(np.int8).max else np.int16
     return PackedVolume(_encode(levels.astype(kind), affine, step), step)

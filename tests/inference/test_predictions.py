@@ -245,6 +245,7 @@ def test_a_target_value_writes_its_map_on_the_grid_of_the_scan_and_the_ages(
         np.testing.assert_array_equal(image.affine, nibabel.load(scan).affine)
     assert _values(tmp_path / "output" / "scan_translated_value.nii.gz").max() > 100  # in the intensities of the scan
     table = pd.read_csv(tmp_path / "output" / "predictions.csv")
-    assert table.columns[-2:].tolist() == ["predicted_age", "translated_age"] and table[["predicted_age"]].notna().all(axis=None)
+    assert table.columns[-4:].tolist() == ["predicted_age", "translated_age", "truth", "ncc"]
+    assert table["predicted_age"].notna().all()
     run(make_parser(spatial_dims, regression=True, target_value=75.0, resume=False))
     assert len(pd.read_csv(tmp_path / "output" / "predictions.csv")) == 1  # maps in a folder are no scans
