@@ -83,6 +83,12 @@ def check_atlas(name: str) -> None:
     _read_names(Path(name).expanduser())
 
 
+def list_files(name: str | Path) -> list[Path]:
+    """Return label image and table of an atlas of one's own, whose file is given."""
+    path = Path(name).expanduser()
+    return [path, path.with_name(f"{strip_suffix(path.name)}.tsv")]
+
+
 @lru_cache(maxsize=2)
 def load_atlas(name: str) -> Atlas:
     """Load an atlas in MNI space.
@@ -160,7 +166,7 @@ def _read_shipped_names(path: Path) -> dict[int, str]:
 
 def _read_names(path: Path) -> dict[int, str]:
     """Return the names of the labels of an atlas of one's own, from the table beside it."""
-    table = path.with_name(f"{strip_suffix(path.name)}.tsv")
+    table = list_files(path)[1]
     if not table.is_file():
         raise ValueError(f"atlas: {path} needs the table {table.name} beside it, with the columns {' and '.join(COLUMNS)}")
     rows = read_table(table)

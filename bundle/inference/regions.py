@@ -8,20 +8,35 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bundle.atlases import LEAST_OVERLAP, THRESHOLD, Placed, check_atlas, check_place, load_atlas, measure_changes
+from bundle.atlases import (
+    LEAST_OVERLAP,
+    NAMES,
+    THRESHOLD,
+    Placed,
+    check_atlas,
+    check_place,
+    list_files,
+    load_atlas,
+    measure_changes,
+)
 from bundle.data.headers import place
 from bundle.data.scans import LoadScan, open_scan
 from bundle.data.tables import read_table
 from bundle.errors import write_in_line
 from bundle.files import unescape_name, write_table
+from bundle.inference.predictions import RECORD
+from bundle.inference.predictions import STATE as SCAN_STATE
 from bundle.inference.region_picture import save_picture
 from bundle.inference.results import Results, Row, make_volume
 from bundle.inference.table import find_key
 from bundle.ranks import is_first, run_once, share_work
+from bundle.records import compute_fingerprint, hash_contents
 
 TABLE, PICTURE = "regions.tsv", "regions.png"
 GROUP = ["region", "side", "target_class"]  # within which scans are compared with controls
-COLUMNS = ["name", "target_class", "region", "side", "mean", "extreme", "volume_ml", "region_ml", "z", "reason"]
+STATE = "state"  # column: fingerprint of scan and settings, with which its rows are kept
+COLUMNS = ["name", "target_class", "region", "side", "mean", "extreme", "volume_ml", "region_ml", "z", "reason", STATE]
+VERSION = 1  # of what is measured: with another one all scans are measured anew
 REFERENCE = (*GROUP, "mean")
 
 logger = logging.getLogger(__name__)
@@ -30,8 +45,8 @@ logger = logging.getLogger(__name__)
 class RegionTable:
     """Write `regions.tsv`, with a row for each scan in MNI space and region of an atlas, and `regions.png`, with bars.
 
-    Scans elsewhere have one row, with the reason why their regions are not known. Both files are made anew each time, of all
-    scans that the folder holds: with another atlas or threshold no map is computed again.
+    Scans elsewhere have one row, with the reason why their regions are not known. Rows of scans that were measured before, with
+    the same settings, are kept, but for z-scores; with another atlas or threshold no map is computed again.
 
     Args:
         output_dir: folder that inference has written to.
@@ -93,8 +108,16 @@ class RegionTable:
                 for old in (path, path.with_name(PICTURE)):
                     old.unlink(missing_ok=True)
             return None
-        known = {find_key(item): item for item in items}
-        parts = share_work(rows, lambda row: self._measure(row, known.get(find_key(row), {})), "regions")
+        known, earlier = {find_key(item): item for item in items}, run_once(self._read_earlier)
+        record = self.results.folder / RECORD
+        settings = [VERSION, *self._describe(), hash_contents(record if record.is_file() else None)]
+
+        def find(row: Row) -> pd.DataFrame:
+            state = compute_fingerprint(settings, row["name"], row[SCAN_STATE], row["target_class"])
+            kept = earlier.get(state)
+            return self._measure(row, known.get(find_key(row), {}), state) if kept is None else kept
+
+        parts = share_work(rows, find, "regions")
         if is_first():
             table = self._compare(pd.concat(parts, ignore_index=True).reindex(columns=COLUMNS))
             self._say_missing(table, len(rows))
@@ -102,26 +125,49 @@ class RegionTable:
             save_picture(table, path.with_name(PICTURE), self.threshold, self.results.class_names)
         return path
 
-    def _measure(self, row: Row, item: Mapping[str, Any]) -> pd.DataFrame:
+    def _describe(self) -> list[Any]:
+        """Return what decides the rows of a scan, beside the scan itself."""
+        name = str(self.atlas)
+        atlas = name if name in NAMES else [hash_contents(path) for path in list_files(name)]
+        return [atlas, self.threshold, self.least_overlap, self.plane]
+
+    def _read_earlier(self) -> dict[str, pd.DataFrame]:
+        """Return the rows of an earlier table by their state; without a state, those of scans that could not be read."""
+        path = self.results.folder / TABLE
+        if not path.is_file():
+            return {}
+        table = pd.read_csv(path, sep="\t", dtype={"name": str, STATE: str}, na_values="n/a", keep_default_na=False)
+        if list(table) != COLUMNS:  # of another version
+            return {}
+        return {str(state): rows.assign(z=np.nan) for state, rows in table.groupby(STATE, sort=False)}
+
+    def _measure(self, row: Row, item: Mapping[str, Any], state: str) -> pd.DataFrame:
         """Return the rows of a scan, or one that says why there are none."""
         try:
-            change = self._place(row, item)
-            table = measure_changes(change, load_atlas(str(self.atlas)), self.threshold, self.plane)
-            if table.empty:
-                raise ValueError("none of the atlas's regions lies in the scan")
-        except (OSError, ValueError) as error:
-            table = pd.DataFrame({"reason": [write_in_line(error)]})
-        return table.assign(name=row["name"], target_class=int(row["target_class"]))
+            table = self._measure_placed(self._place(row, item))
+        except (OSError, ValueError) as error:  # it is tried again
+            table, state = pd.DataFrame({"reason": [write_in_line(error)]}), ""
+        return table.assign(name=row["name"], target_class=int(row["target_class"])).assign(**{STATE: state or None})
 
-    def _place(self, row: Row, item: Mapping[str, Any]) -> Placed:
-        """Return the mean map of a scan with its place in MNI space, of a prepared scan through its preparation."""
+    def _measure_placed(self, scans: tuple[Placed, Placed]) -> pd.DataFrame:
+        """Return the rows of a scan and its map, or one that says why there are none."""
+        scan, change = scans
+        try:
+            check_place(scan, self.least_overlap)
+        except ValueError as error:
+            return pd.DataFrame({"reason": [str(error)]})
+        table = measure_changes(change, load_atlas(str(self.atlas)), self.threshold, self.plane)
+        return table if len(table) else pd.DataFrame({"reason": ["none of the atlas's regions lies in the scan"]})
+
+    def _place(self, row: Row, item: Mapping[str, Any]) -> tuple[Placed, Placed]:
+        """Return a scan, if prepared as it is then, and its mean map, each with its place in MNI space."""
         path = self.results.find_image(row, "fa_mean")
         edges = place(open_scan(path), path).affine
         scan = LoadScan(constant=True, max_voxels=np.inf)(item.get("image") or unescape_name(row["scan"]))
         array = make_volume(scan.as_tensor()[0].numpy())
-        check_place(Placed(array, scan.affine.numpy(), scan.affine.numpy()), self.least_overlap)
         transform = np.loadtxt(item["transform"]) if "transform" in item else np.eye(4)
-        return Placed(self.results.read_image(row, "fa_mean"), transform @ edges, edges)
+        change = Placed(self.results.read_image(row, "fa_mean"), transform @ edges, edges)
+        return Placed(array, scan.affine.numpy(), scan.affine.numpy()), change
 
     def _read_reference(self) -> pd.DataFrame | None:
         """Return mean and standard deviation of each region of controls; None without a table of theirs."""

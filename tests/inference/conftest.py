@@ -40,6 +40,7 @@ def make_parser(tmp_path: Path) -> Callable[..., ConfigParser]:
             **TINY,
             "overviews": False,
             "pages": False,
+            "atlas": None,
         }
         parser.update({**settings, **overrides})
         if not (tmp_path / "model.pt").exists():

@@ -15,6 +15,7 @@ from tiny_results import write_scan as write_scan_elsewhere
 from tiny_scans import run
 
 from bundle.atlases import load_atlas
+from bundle.data import LoadScan
 from bundle.files import write_nifti
 from bundle.inference.regions import PICTURE, TABLE, RegionTable
 from bundle.preprocessing.template import load_template
@@ -73,6 +74,23 @@ def test_scans_elsewhere_are_left_out_with_the_reason(tmp_path: Path, caplog: py
     assert "2 of 3 scans have no regions" in caplog.text and "b: not in MNI space" in caplog.text
     table = make_table(tmp_path, *rows, least_overlap=0)
     assert set(table.loc[table["region"].notna(), "name"]) == {"a", "b"}
+
+
+def test_rows_of_the_same_settings_are_kept_and_no_scan_is_read_for_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [{**write_scan(tmp_path, "a", 0.2), "size_and_time": "1@2"}, write_scan_elsewhere(tmp_path, "b")]
+    make_table(tmp_path, *rows)
+    written = (tmp_path / "output" / TABLE).read_bytes()
+    read: list[str] = []
+    load = LoadScan.__call__
+    monkeypatch.setattr(LoadScan, "__call__", lambda self, path: read.append(Path(path).name) or load(self, path))
+    make_table(tmp_path, *rows)
+    assert (tmp_path / "output" / TABLE).read_bytes() == written and read == []
+    larger = make_table(tmp_path, *rows, threshold=0.9)
+    assert (larger["volume_ml"].dropna() == 0).all() and len(read) == 2
+    make_table(tmp_path, {**rows[0], "size_and_time": "3@4"}, rows[1], threshold=0.9)
+    assert read[2:] == ["a.nii.gz"]
+    make_table(tmp_path, *rows, threshold=0.9, reference=tmp_path / "output" / TABLE)
+    assert read[3:] == ["a.nii.gz"]
 
 
 def test_a_head_is_placed_by_its_preparation(tmp_path: Path) -> None:

@@ -108,17 +108,27 @@ def summarise_regions(table: pd.DataFrame, bootstrap: Bootstrap) -> pd.DataFrame
 
     `drawn_` is the change drawn over the true change: the slope of the map over the true change through zero, over the voxels of
     all scans; 1 where all of it is drawn, in the right place. `ncc_` is the mean NCC, and `correlation_` Pearson's correlation
-    over scans of the mean change drawn in the region with the true one.
+    over scans of the mean change drawn in the region with the true one, for each direction and for all (empty direction).
     """
     rows = []
     for (split, method, direction, region), group in table.groupby(["split", "method", "direction", "region"], sort=False):
         about = {"split": split, "method": method, "direction": direction}
         sums = (group[name].to_numpy() for name in ("product", "true_square"))
         rows.append(about | {"metric": f"drawn_{region}"} | bootstrap.estimate(ratio_of_sums(*sums), len(group)))
-        if len(group) > 2:
-            means = (group[name].to_numpy() for name in ("mean", "true_mean"))
-            rows.append(about | {"metric": f"correlation_{region}"} | bootstrap.estimate(correlation(*means), len(group)))
+        rows += [about | row for row in _correlate(group, bootstrap)]
         values = group["ncc"].dropna().to_numpy()
         if len(values):
             rows.append(about | {"metric": f"ncc_{region}"} | bootstrap.estimate(mean_of(values), len(values)))
+    for (split, method, _), group in table.groupby(["split", "method", "region"], sort=False):
+        if group["direction"].nunique() > 1:
+            rows += [{"split": split, "method": method, "direction": ""} | row for row in _correlate(group, bootstrap)]
     return pd.DataFrame(rows).assign(protocol=REGIONS, std=np.nan)
+
+
+def _correlate(group: pd.DataFrame, bootstrap: Bootstrap) -> list[dict[str, Any]]:
+    """Return the correlation over the scans of one region; nothing for fewer than three."""
+    if len(group) < 3:
+        return []
+    means = (group[name].to_numpy() for name in ("mean", "true_mean"))
+    metric = f"correlation_{group['region'].iloc[0]}"
+    return [{"metric": metric} | bootstrap.estimate(correlation(*means), len(group))]

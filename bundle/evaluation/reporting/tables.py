@@ -70,7 +70,7 @@ def pivot_figures(metrics: pd.DataFrame, protocol: str) -> pd.DataFrame:
 
 def _pivot_regions(rows: pd.DataFrame) -> pd.DataFrame:
     """Return one row a region and one column a method, not against the input, and direction: "0.98, 0.60"."""
-    shown = rows[~rows["method"].str.endswith("_input")]
+    shown = rows[~rows["method"].str.endswith("_input") & rows["metric"].str.startswith(("drawn_", "ncc_"))]
     names = shown["metric"].str.partition("_")
     values = shown.assign(kind=names[0], region=names[2], column=shown["method"] + " (" + shown["direction"] + ")")
     texts = values.pivot_table(index=["region", "column"], columns="kind", values="mean", sort=False)
