@@ -18,7 +18,8 @@ from tqdm import tqdm
 
 from bundle import CONFIGS
 from bundle.benchmark.runner import end_with_parent
-from bundle.command_line.commands import COMMANDS, build_arguments, read_path, write_command
+from bundle.command_line.commands import COMMANDS, build_arguments, write_command
+from bundle.command_line.options import read_path
 from bundle.data.bids import DESCRIPTION, REQUIRED, is_described, write_text
 from bundle.data.participants import name_person
 from bundle.errors import INTERRUPT_STATUS, INTERRUPTED

@@ -12,16 +12,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from bundle import CONFIGS, SHIPPED
-from bundle.command_line.commands import (
-    COMMANDS,
-    NETWORK,
-    Command,
-    Option,
-    build_arguments,
-    read_number,
-    read_setting,
-    write_command,
-)
+from bundle.command_line.commands import COMMANDS, Command, build_arguments, read_setting, write_command
+from bundle.command_line.options import NETWORK, Option, read_number
 from bundle.overlays import find_overlay
 
 LEVELS = ("participant", "group")
