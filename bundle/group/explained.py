@@ -1,5 +1,6 @@
 """The scans of a group: rows of one or more inferences, with what a table of participants says about each."""
 
+import ast
 import logging
 import re
 from collections import Counter
@@ -62,7 +63,7 @@ class Cohort:
     """
 
     def __init__(self, results_dir: str | Path | Sequence[str | Path], participants: str | Path | None = None) -> None:
-        self.folders = [results_dir] if isinstance(results_dir, str | Path) else list(results_dir)
+        self.folders = split_folders(results_dir)
         self.participants = participants
 
     def read(self) -> list[ExplainedScan]:
@@ -85,6 +86,20 @@ class Cohort:
         results = {folder: Results(folder, names) for folder in folders}
         scans = [ExplainedScan(results[folder], row, _drop_missing(row)) for folder, row in done]
         return join_table(scans, self.participants) if self.participants else scans
+
+
+def split_folders(results_dir: str | Path | Sequence[str | Path]) -> list[str | Path]:
+    """Return the folders that a key names: on the command line the value of a path stays a text, a list of folders too."""
+    if not isinstance(results_dir, str | Path):
+        return list(results_dir)
+    if str(results_dir).startswith("[") and not Path(results_dir).exists():
+        try:
+            return [str(name) for name in ast.literal_eval(str(results_dir))]
+        except (SyntaxError, ValueError) as error:
+            raise ValueError(
+                f"results_dir is no list of folders, got {results_dir}: accepted is ['output/a', 'output/b']"
+            ) from error
+    return [results_dir]
 
 
 def find_results(folder: str | Path) -> list[Path]:

@@ -62,10 +62,12 @@ class Pictures:
     def draw_glass_brain(self, values: np.ndarray, limit: float, lines: Sequence[str], unit: str, path: Path) -> None:
         """Draw the strongest value along each line of sight, in the outlines of the MNI152 brain; arguments as above."""
         figure = Figure(figsize=(11, 3.6), facecolor=FACE)
-        plot_glass_brain(
-            self.stack.make_image(values), display_mode="lyrz", figure=figure, axes=(0.0, 0.0, 0.93, 0.78), threshold=TINY,
-            plot_abs=False, vmax=limit, vmin=-limit, symmetric_cbar=True, cmap=COLOURS, colorbar=True,
-        )  # fmt: skip
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "empty mask")
+            plot_glass_brain(
+                self.stack.make_image(values), display_mode="lyrz", figure=figure, axes=(0.0, 0.0, 0.93, 0.78), threshold=TINY,
+                plot_abs=False, vmax=limit, vmin=-limit, symmetric_cbar=True, cmap=COLOURS, colorbar=True,
+            )  # fmt: skip
         _finish(figure, lines, unit, path)
 
 

@@ -27,7 +27,7 @@ def write_table(folder: Path, *lines: str) -> Path:
 
 def test_several_folders_are_one_group_however_they_are_given(write_group: Callable[..., Path], tmp_path: Path) -> None:
     folders = [write_group(MAPS, DIRECTIONS, name) for name in ("a", "b")]
-    for given in (folders, tmp_path):
+    for given in (folders, tmp_path, str([str(folder) for folder in folders])):
         assert [scan.row["name"] for scan in Cohort(given).read()] == [f"sub-{name}{i:02d}" for name in "ab" for i in range(3)]
 
 
@@ -48,6 +48,11 @@ def test_maps_on_whole_heads_are_refused(folder: Path) -> None:
 def test_a_scan_that_is_there_twice_is_refused(folder: Path) -> None:
     with pytest.raises(ValueError, match="sub-00.nii.gz is in the results twice"):
         Cohort([folder, folder]).read()
+
+
+def test_a_list_that_cannot_be_read_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"results_dir is no list of folders, got \['a"):
+        Cohort("['a")
 
 
 def test_folders_without_results_are_refused(tmp_path: Path) -> None:
