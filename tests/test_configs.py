@@ -96,8 +96,11 @@ def test_inference_prepares_scans_as_training_does() -> None:
     assert [{k: v for k, v in item.items() if k not in per_key} for item in used] == [
         {k: v for k, v in item.items() if k not in per_key} for item in trained
     ]
-    assert next(iter(load("train")["images"].items())) == (used[1]["keys"], used[1]["mode"])
-    assert {(item["keys"], item.get("constant", False)) for item in used} == {("image", False), ("age", False)}
+    modes = load("train")["images"]
+    assert used[0]["keys"] == used[1]["keys"] == ["image", "mask", "disease_map"]
+    assert used[1]["mode"] == [modes[key] for key in used[1]["keys"]]
+    assert used[0]["constant"] == [key != "image" for key in used[0]["keys"]]
+    assert [item["keys"] for item in used[2:]] == ["image", "age"]
 
 
 @pytest.mark.parametrize("name", ["slices128", "paper_objective"])
