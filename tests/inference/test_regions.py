@@ -102,7 +102,7 @@ def test_a_head_is_placed_by_its_preparation(tmp_path: Path) -> None:
     raw_to_prepared[:3, 3] = 10, -30, 5
     write_nifti(tmp_path / "output" / "a_fa_mean.nii.gz", image.get_fdata(), np.linalg.inv(raw_to_prepared) @ image.affine)
     np.savetxt(tmp_path / "xfm.txt", raw_to_prepared)
-    row["scan"] = str(tmp_path / "head.nii.gz")
+    row |= {"scan": str(tmp_path / "head.nii.gz"), "size_and_time": "3@4"}
     item = {"scan": row["scan"], "name": "a", "image": prepared, "transform": str(tmp_path / "xfm.txt")}
     table = make_table(tmp_path, row, items=[item])
     np.testing.assert_allclose(table["mean"], expected["mean"], atol=1e-6)
