@@ -96,8 +96,11 @@ def test_inference_prepares_scans_as_training_does() -> None:
     assert [{k: v for k, v in item.items() if k not in per_key} for item in used] == [
         {k: v for k, v in item.items() if k not in per_key} for item in trained
     ]
-    assert next(iter(load("train")["images"].items())) == (used[1]["keys"], used[1]["mode"])
-    assert {(item["keys"], item.get("constant", False)) for item in used} == {("image", False), ("age", False)}
+    read, resampled = used[:2]
+    assert read["keys"] == resampled["keys"] == ["image", "mask", "disease_map"]
+    assert dict(zip(resampled["keys"], resampled["mode"], strict=True)).items() <= load("train")["images"].items()
+    assert read["constant"] == [False, True, True]  # only a scan must have contrast
+    assert [item["keys"] for item in used[2:]] == ["image", "age"]
 
 
 @pytest.mark.parametrize("name", ["slices128", "paper_objective"])
