@@ -96,10 +96,10 @@ def test_inference_prepares_scans_as_training_does() -> None:
     assert [{k: v for k, v in item.items() if k not in per_key} for item in used] == [
         {k: v for k, v in item.items() if k not in per_key} for item in trained
     ]
-    modes = load("train")["images"]
-    assert used[0]["keys"] == used[1]["keys"] == ["image", "mask", "disease_map"]
-    assert used[1]["mode"] == [modes[key] for key in used[1]["keys"]]
-    assert used[0]["constant"] == [key != "image" for key in used[0]["keys"]]
+    read, resampled = used[:2]
+    assert read["keys"] == resampled["keys"] == ["image", "mask", "disease_map"]
+    assert dict(zip(resampled["keys"], resampled["mode"], strict=True)).items() <= load("train")["images"].items()
+    assert read["constant"] == [False, True, True]  # only a scan must have contrast
     assert [item["keys"] for item in used[2:]] == ["image", "age"]
 
 

@@ -83,10 +83,9 @@ class Predictions:
         self.methods, self.derivative = methods, derivative
         layout = {LAYOUT: "bids"} if derivative else {}
         self.settings = json.loads(json.dumps({"version": VERSION, **(settings or {}), **layout}, default=os.fspath))
-        self.table = ScanTable(self.output_dir / TABLE, [])
+        self.table = self.own = ScanTable(self.output_dir / TABLE, [])  # of all, and where this process writes
         self.keys: list[tuple[str, str]] = []  # of the scans, in their order
         self.states: dict[tuple[str, str], str] = {}  # before they are read
-        self.own = self.table  # where this process writes
 
     def attach(self, engine: Engine) -> None:
         """Register with a `ScanEvaluator`."""

@@ -167,6 +167,7 @@ def test_inference_writes_the_table_and_python_has_the_same(
     item = parser.get_parsed_content("evaluator").state.output[0]
     from bundle.explanation import Explanation
 
-    found = Explanation(item, nibabel.load(tmp_path / "scans" / "brain.nii.gz")).measure_regions("aal3")
+    overview = parser.get_parsed_content("overview")
+    found = Explanation(item, nibabel.load(tmp_path / "scans" / "brain.nii.gz"), overview).measure_regions("aal3")
     for column in ("mean", "extreme", "volume_ml", "region_ml"):
         np.testing.assert_allclose(found[column], table[column], rtol=1e-4, atol=1e-6)
