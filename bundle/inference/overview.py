@@ -14,7 +14,7 @@ from scipy.ndimage import uniform_filter
 from torch import Tensor
 
 from bundle.data.headers import WARNINGS_KEY
-from bundle.files import write_atomically
+from bundle.files import escape_name, write_atomically
 
 COLOUR_LIMIT = 0.5  # network intensity
 SPREAD_SHARE = 0.2  # of the colour limit, at which the colours of standard deviations end
@@ -80,7 +80,7 @@ class Overview:
         rows = list_planes(image)
         texts, cautions = self._describe(item), [*self.cautions, *(image.meta.get(WARNINGS_KEY) or [])]
         letters = LETTERS * len(panels)
-        below = "\n".join(fill(f"Caution: {sentence}.", letters) for sentence in cautions)
+        below = "\n".join(fill(f"Caution: {escape_name(sentence)}.", letters) for sentence in cautions)
         lines = sum(text.count("\n") + 1 for text in (texts, below)) + len(texts) // letters
         figure.set_size_inches(WIDTH * len(panels), 1.0 + 0.17 * lines + 3.1 * len(rows))
         figure.set_layout_engine("constrained")
@@ -91,14 +91,16 @@ class Overview:
             figure.colorbar(drawn, ax=list(column), location="bottom", shrink=0.8, label=unit)
         for axes, row in zip(grid[:, 0], rows, strict=True):
             axes.text(-0.06, 0.5, name_plane(image, row, point), transform=axes.transAxes, rotation=90, va="center", ha="right")
-        figure.suptitle("\n".join(fill(line, letters) for line in texts.splitlines()), fontsize=9, x=0.01, ha="left")
-        figure.supxlabel(below, fontsize=9, color=WARN, x=0.01, ha="left")
+        style = {"fontsize": 9, "x": 0.01, "ha": "left", "parse_math": False}  # names may hold dollars
+        figure.suptitle("\n".join(fill(line, letters) for line in texts.splitlines()), **style)
+        figure.supxlabel(below, color=WARN, **style)
 
     def _describe(self, item: Mapping[str, Any]) -> str:
         """Return which scan it is, of which class, and how its maps are read."""
         result, (own, target) = item["result"], self._name_classes(item)
+        chance = result["probabilities"][result["predicted_class"]]
         return (
-            f"{item['name']}: {own} (p = {result['probabilities'][result['predicted_class']]:.2f}). The maps lead to {target}.\n"
+            f"{escape_name(item['name'])}: {own} (p = {chance:.2f}). The maps lead to {target}.\n"
             f"Red: brighter after translation to {target}. Blue: darker. Colours end at ±{self.colour_limit:g} network intensity"
             " for all scans; a scan's range is 2."
         )
@@ -182,7 +184,7 @@ def _draw(axes: Axes, image: Tensor, title: str, style: dict[str, Any], plane: t
     """Draw a plane through a voxel: the front or the top is up, and the subject's left, or the back, on the left."""
     array, (_, axis, sides) = _array(image), plane
     array = array.take(point[axis], axis) if array.ndim == 3 else array
-    axes.set_title(title, fontsize=9)
+    axes.set_title(title, fontsize=9, parse_math=False)
     axes.set_axis_off()
     for place, side in zip((0.02, 0.98), sides, strict=True):
         axes.text(place, 0.5, side, transform=axes.transAxes, ha="center", va="center", color="grey", fontsize=8)

@@ -87,6 +87,12 @@ def test_scan_class_direction_colours_and_doubts_are_said() -> None:
         assert sentence in text
 
 
+@pytest.mark.parametrize("name", ["M\udcfcller", "a $x_1 b$ c", "a\\b"])
+def test_names_are_drawn_as_they_are(name: str, tmp_path: Path) -> None:
+    Overview(["$x_", "ill"]).save(make_item(2, name=name), tmp_path / "overview.png")
+    assert (tmp_path / "overview.png").stat().st_size > 1000
+
+
 @pytest.mark.parametrize("planes", [[1, 2], "axial", 5, [1, "a", 2]])
 def test_planes_that_are_no_place_are_refused(planes: Any) -> None:
     with pytest.raises(ValueError, match="planes must be x, y and z in mm"):
