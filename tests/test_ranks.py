@@ -153,7 +153,10 @@ def test_an_inference_by_two_processes_goes_on_after_a_kill_and_leaves_the_files
     written = {path.name: path.stat().st_mtime_ns for path in folder.glob("*_fa_mean.nii.gz")}
     again = start("evaluating", files, output_dir=folder, **keys)
     assert finish(again, status=1).strip().splitlines()[-1] == expected.replace("/one/", "/two/")
-    assert sorted(path.name for path in folder.iterdir()) == sorted(path.name for path in (tmp_path / "one").iterdir())
-    for path in sorted((tmp_path / "one").iterdir()):
-        assert (folder / path.name).read_bytes() == path.read_bytes(), path.name
+    ours, theirs = (
+        {path.relative_to(each): path.read_bytes() for each in [root] for path in root.rglob("*") if path.is_file()}
+        for root in (folder, tmp_path / "one")
+    )
+    assert ours.keys() == theirs.keys()
+    assert [str(name) for name in ours if ours[name] != theirs[name]] == []
     assert done and all((folder / name).stat().st_mtime_ns == written[name] for name in done)  # they were not done again

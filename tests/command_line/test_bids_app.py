@@ -119,7 +119,7 @@ def test_participants_one_by_one_give_what_one_run_gives(
     status, text = run("participant", "--participant-label", "01", "02", "--n-procs", "2", *options)
     assert status == 0 and "3 of 3 sessions are done" in text, text
     together = read_files(tmp_path / "maps")
-    assert together == read_files(tmp_path / "apart") and len(together) == 3 * 11 + 2
+    assert together == read_files(tmp_path / "apart") and len(together) == 3 * 14 + 2
     assert "sub-01/ses-M00/anat/sub-01_ses-M00_desc-faMean_T1w.nii.gz" in together
 
     assert run("group", "--participant-label", "01", "02")[0] == 0
