@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,7 @@ class RegionTable:
         for key, value, most in (("region_threshold", self.threshold, np.inf), ("least_overlap", self.least_overlap, 1)):
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
                 raise ValueError(f"{key} must be a number from 0 {'on' if most > 1 else 'to 1'}, got {value!r}")
-        self._read_reference()
+        _ = self._controls
 
     def write(self, items: Sequence[Mapping[str, Any]] = ()) -> Path | None:
         """Write table and picture of all scans that are done; remove those of an earlier run when there is no atlas.
@@ -169,7 +170,8 @@ class RegionTable:
         change = Placed(self.results.read_image(row, "fa_mean"), transform @ edges, edges)
         return Placed(array, scan.affine.numpy(), scan.affine.numpy()), change
 
-    def _read_reference(self) -> pd.DataFrame | None:
+    @cached_property
+    def _controls(self) -> pd.DataFrame | None:
         """Return mean and standard deviation of each region of controls; None without a table of theirs."""
         if self.reference is None:
             return None
@@ -184,7 +186,7 @@ class RegionTable:
 
     def _compare(self, table: pd.DataFrame) -> pd.DataFrame:
         """Return the table with z-scores, empty without controls or where fewer than two have the region and target class."""
-        controls = self._read_reference()
+        controls = self._controls
         if controls is None:
             return table
         expected = controls.reindex(pd.MultiIndex.from_frame(table[GROUP]))

@@ -3,7 +3,8 @@
 import csv
 from pathlib import Path
 
-TABLE = "regions.tsv"
+from bundle.inference.regions import TABLE
+
 COLUMNS = ("region", "side", "mean", "extreme", "volume_ml", "z")  # of those that the table has
 
 Regions = dict[str, list[dict[str, str]]]
