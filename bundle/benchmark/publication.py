@@ -5,10 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from torch import Tensor
 
-import bundle.report
 from bundle.benchmark.plan import ALL, Plan, Run, check_schema
 from bundle.benchmark.results import LEARNED, Results
 from bundle.benchmark.summary import COLUMNS, summarise_figures, summarise_scores
@@ -26,6 +24,7 @@ from bundle.files import write_atomically
 from bundle.report.images import draw_map, draw_scan, draw_truth, find_point, find_range, take_planes
 from bundle.report.panels import Panel, Tile
 from bundle.report.plots import plot_figures
+from bundle.templates import make_environment
 
 EXPLANATION = (
     "Mean, standard deviation over scans (±), and in brackets the {level:g} % interval of the mean over seeds (Student's t); of "
@@ -33,7 +32,6 @@ EXPLANATION = (
     "protocol `paper` into the mask of the reference scan, by `paired` into the change in the own brain. Trivial maps take no "
     "training: a figure means something only above them. The oracle is the exact change; published figures are on other data."
 )
-FOLDERS = [Path(__file__).parent, Path(bundle.report.__file__).parent]  # of template.html, and of the head that it shares
 
 
 class Publication:
@@ -99,7 +97,7 @@ class Publication:
             "failures": [*failures, *self._list_missing(results, scores, metrics, figures)],
             "runs": list_runs(self.plan.runs),
         }
-        environment = Environment(loader=FileSystemLoader(FOLDERS), autoescape=True, undefined=StrictUndefined)
+        environment = make_environment(Path(__file__).parent)
         page = environment.get_template("template.html").render(**content, panels=list(make_panels(results)), steps=1)
         for name, text in (("comparison.md", write_markdown(content)), ("index.html", page)):
             with write_atomically(self.plan.folder / name) as path:

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from bundle.files import write_atomically
 from bundle.group.design import Comparison
@@ -14,6 +13,7 @@ from bundle.group.maps import MapStack
 from bundle.group.methods import describe_counts
 from bundle.group.pictures import Pictures
 from bundle.group.testing import CORRECTIONS, Correction, VoxelTest
+from bundle.templates import make_environment
 
 FOLDER = Path(__file__).parent
 INDEX, TEMPLATE = "index.html", "group.html"
@@ -143,20 +143,21 @@ def write_page(
         methods: paragraph to copy.
         overlap: of the mask with the MNI152 brain; None for scans that need not lie there.
     """
-    environment = Environment(
-        loader=FileSystemLoader([FOLDER, FOLDER.parent / "report"]), autoescape=True, undefined=StrictUndefined
-    )
-    content = environment.get_template(TEMPLATE).render(
-        steps=1,  # of the report's strips
-        shown=[_describe(result, pictures, correction, stack) for result in results],
-        stack=stack,
-        failed=stack.failed,
-        alpha=correction.alpha,
-        control=CORRECTIONS[correction.method],
-        limits=limits,
-        methods=methods,
-        overlap=overlap,
-        unit=UNIT,
+    content = (
+        make_environment(FOLDER)
+        .get_template(TEMPLATE)
+        .render(
+            steps=1,  # of the report's strips
+            shown=[_describe(result, pictures, correction, stack) for result in results],
+            stack=stack,
+            failed=stack.failed,
+            alpha=correction.alpha,
+            control=CORRECTIONS[correction.method],
+            limits=limits,
+            methods=methods,
+            overlap=overlap,
+            unit=UNIT,
+        )
     )
     with write_atomically(folder / INDEX) as temporary:
         temporary.write_text(content, encoding="utf-8")

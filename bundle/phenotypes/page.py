@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib.figure import Figure
 from scipy.ndimage import uniform_filter
 
 from bundle.data.geometry import VERTICAL
 from bundle.files import write_atomically
+from bundle.templates import make_environment
 
 FOLDER = Path(__file__).parent
 SHARE = 0.999  # quantile of the magnitudes of all maps at which the colours end
@@ -53,8 +53,7 @@ def write_page(
     """
     limit = float(np.quantile(np.abs([image for panel in panels for _, image in panel.maps]), SHARE)) or 1.0
     drawn = [(panel, *_draw(panel, scan, affine, limit)) for panel in panels]
-    loader = FileSystemLoader([FOLDER, FOLDER.parent / "report"])  # whose head has the style
-    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
+    environment = make_environment(FOLDER)
     environment.globals["steps"] = 3
     modes = [name for name in table if name.startswith("mode_")]
     content = environment.get_template("page.html").render(drawn=drawn, limit=limit, table=table, modes=modes, **about)

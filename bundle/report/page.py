@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from sklearn.decomposition import PCA
 
@@ -31,6 +30,7 @@ from bundle.report.sections import (
     summarise_split,
 )
 from bundle.report.spreads import draw_coverage, make_spreads
+from bundle.templates import make_environment
 
 TEMPLATE = "template.html"
 COMMAND = "python -m monai.bundle run evaluation --config_file \"['configs/train.yaml','configs/evaluate.yaml']\""
@@ -81,7 +81,7 @@ class Report:
         check_writable(self.path.parent)
         evaluation, explainer, metrics = self.evaluation, self.explainer, tables["metrics"]
         encodings = explainer.encode()
-        environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined)
+        environment = make_environment(Path(__file__).parent)
         names, headline = sorted(set(explainer.split.names)), evaluation.results.headline
         page = environment.get_template(TEMPLATE).render(
             title=self.title,

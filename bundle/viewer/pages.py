@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 
 from bundle.errors import write_in_line
 from bundle.files import write_atomically
@@ -16,6 +16,8 @@ from bundle.inference.predictions import RECORD
 from bundle.inference.results import Results, Row
 from bundle.ranks import is_first, run_once, share_work
 from bundle.records import compute_fingerprint, hash_contents
+from bundle.templates import HEAD as REPORT_HEAD
+from bundle.templates import make_environment
 from bundle.viewer.contents import SHARE, Limits, make_contents, name_rating
 from bundle.viewer.regions import Regions, read_regions
 from bundle.viewer.shown_scan import read_scan
@@ -92,8 +94,7 @@ class Pages:
 
     @cached_property
     def _environment(self) -> Environment:
-        folders = [FOLDER, FOLDER.parent / "report"]  # whose head has the style
-        environment = Environment(loader=FileSystemLoader(folders), autoescape=True, undefined=StrictUndefined)
+        environment = make_environment(FOLDER)
         environment.policies["json.dumps_kwargs"] = {"sort_keys": False}
         environment.globals |= {
             "steps": 1,  # of the report's strips
@@ -118,7 +119,7 @@ class Pages:
     def _version(self) -> str:
         """Fingerprint of what pages are made of: with another one they are made anew."""
         own = [path for suffix in ("html", "js", "css", "py") for path in sorted(FOLDER.glob(f"*.{suffix}"))]
-        return compute_fingerprint([hash_contents(path) for path in (*own, SCRIPT, FOLDER.parent / "report" / "head.html")])
+        return compute_fingerprint([hash_contents(path) for path in (*own, SCRIPT, REPORT_HEAD)])
 
     def _write_scan(self, rows: Sequence[Row], place: int, regions: Regions) -> Entry:
         """Write the page of a scan, or keep the one that is there."""
