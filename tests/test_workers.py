@@ -85,7 +85,7 @@ def read_calls(log: Path) -> list[list[int]]:
 
 
 @pytest.mark.slow
-def test_a_worker_of_a_scheduler_that_is_killed_costs_a_repetition_of_its_job_only(
+def test_a_worker_of_a_scheduler_that_is_killed_costs_a_repetition_of_its_jobs_only(
     cluster: tuple[str, list[subprocess.Popen]], tmp_path: Path
 ) -> None:
     address, processes = cluster
@@ -96,7 +96,8 @@ def test_a_worker_of_a_scheduler_that_is_killed_costs_a_repetition_of_its_job_on
     lost.kill()
     assert sorted([*found, *results]) == [(number, number**2) for number in range(9)]
     calls = Counter(number for number, _ in read_calls(log))
-    assert sorted(calls.values()) == [1] * 8 + [2]
+    assert set(calls.values()) == {1, 2}
+    assert sum(calls.values()) <= 9 + 2  # the job in work, and one that was done but not yet fetched
 
 
 @pytest.mark.slow
