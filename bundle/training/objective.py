@@ -58,10 +58,6 @@ class GeneratorObjective(Objective):
         """The content stays small (Sec. 3.2)."""
         return t.content.square().mean()
 
-    def content_consistency(self, t: Translation) -> Tensor:
-        """Translation leaves the content as it is (ours)."""
-        return l1_loss(t.cycle_latents.content, t.content)
-
     def attribute_class(self, t: Translation) -> Tensor:
         """The class is read from the attribute (Sec. 3.2)."""
         return cross_entropy(t.logits, t.labels)
