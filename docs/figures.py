@@ -94,9 +94,9 @@ def draw_volume_maps() -> Figure:
         table = pd.read_csv(TABLES / f"{cohort}_maps.csv").assign(row=lambda t, cohort=cohort: cohort + ": " + t["method"])
         tables.append(table)
     titles = {f"{cohort}: {key}": f"{cohort}: {name}" for cohort in ("conversion", "ageing") for key, name in names.items()}
-    table = pd.concat(tables)
+    table = pd.concat(tables).query("metric == 'ncc_image' and protocol != 'paired'")
     titles = {key: name for key, name in titles.items() if key in set(table["row"])}
-    return draw_directions(table, titles, "Simulated conversion and ageing, volumes", value="ncc_image")
+    return draw_directions(table, titles, "Simulated conversion and ageing, volumes")
 
 
 def draw_learning() -> Figure:
@@ -117,20 +117,22 @@ def draw_uncertainty() -> Figure:
     """What the standard deviation of sampled maps says, in one view and in ten."""
     table = pd.read_csv(TABLES / "lesions_uncertainty.csv")
     figures = {
-        "correlation of the standard deviation with the error": "Correlation of standard deviation and error",
-        "true change inside the calibrated 90 % interval: voxels that change": "Changing voxels inside\n90 % interval (share)",
-        "voxels that change whose calibrated interval excludes 0": "Changing voxels whose\n90 % interval excludes 0 (share)",
+        "error_correlation": "Correlation of standard deviation and error",
+        "calibrated_changed_90": "Changing voxels inside\n90 % interval (share)",
+        "calibrated_found_90": "Changing voxels whose\n90 % interval excludes 0 (share)",
     }
     figure, axes = plt.subplots(1, 3, figsize=(11, 3.4), layout="constrained")
-    groups = [("prior", "-"), ("prior", "+"), ("training", "-"), ("training", "+")]
+    groups = [(source, sign) for source in ("prior", "mixture") for sign in "-+"]
     for axis, (key, title) in zip(axes, figures.items(), strict=True):
         for views, offset, alpha in ((1, -0.2, 0.5), (10, 0.2, 1.0)):
-            chosen = table[(table["figure"] == key) & (table["views"] == views)].set_index(["attribute_source", "direction"])
             for split, colour, shift in (("seen", SEEN, -0.08), ("unseen", UNSEEN, 0.08)):
-                heights = [float(chosen.loc[group, split]) for group in groups]
+                chosen = table[(table["metric"] == key) & (table["views"] == views) & (table["split"] == split)]
+                means = chosen.set_index(["method", "direction"])["mean"]
+                heights = [means[f"sampled_{source}", sign] for source, sign in groups]
                 label = f"{views} view{'s' if views > 1 else ''}, {split}"
-                axis.bar(np.arange(4) + offset + shift, heights, 0.15, color=colour, alpha=alpha, label=label)
-        axis.set(xticks=np.arange(4), xticklabels=[f"{source} ({sign})" for source, sign in groups], ylim=(0, 1))
+                axis.bar(np.arange(len(groups)) + offset + shift, heights, 0.15, color=colour, alpha=alpha, label=label)
+        ticks = [f"{source} ({sign})" for source, sign in groups]
+        axis.set(xticks=np.arange(len(groups)), xticklabels=ticks, ylim=(0, 1))
         axis.set_title(title, fontsize=9)
         axis.tick_params(labelsize=7)
         axis.grid(axis="y", alpha=0.3)

@@ -1,6 +1,6 @@
-"""False positives and power of the tests of a group, on maps of noise, and on given maps with groups drawn at random.
+"""False positives and power of the tests of a group: on noise, on given maps with random groups, and on repeat scans.
 
-Run: python scripts/group_power.py [--results_dir FOLDER] figures.csv
+Run: python scripts/group_power.py [--results_dir FOLDER] [--repeats_dir FOLDER] figures.csv
 """
 
 import argparse
@@ -73,6 +73,29 @@ def count_random_groups(folder: str, number: int, seed: int) -> Iterator[tuple[s
         yield "{} to {}".format(*direction), found
 
 
+def count_repeats(folder: str, number: int, seed: int) -> list[bool]:
+    """Return for each draw of persons whether the maps of their two scans differed in a voxel.
+
+    Args:
+        folder: of an inference with one target class, of two scans of the same state a person.
+        number: draws of `NUM_SCANS` persons, or of all but one where there are not more.
+        seed: of the draws.
+    """
+    stack = MapReader().read(Cohort(folder).read())
+    rows: dict[str, list[int]] = {}
+    for row, scan in enumerate(stack.scans):
+        rows.setdefault(scan.person, []).append(row)
+    pairs = np.array([pair for pair in rows.values() if len(pair) == 2])  # in the order of the scans' names
+    differences = stack.values[pairs[:, 1]] - stack.values[pairs[:, 0]]
+    random, size = np.random.default_rng(seed), min(NUM_SCANS, len(pairs) - 1)
+    found = []
+    for place in range(number):
+        chosen = differences[random.permutation(len(pairs))[:size]]
+        correction = Correction("max_t", NUM_PERMUTATIONS, ALPHA, place)
+        found.append(bool(run_test(chosen, np.ones(size), np.zeros((size, 0)), correction, stack.mask).significant.any()))
+    return found
+
+
 def make_row(data: str, method: str, effect: float, found: list[bool], share: float | None = None) -> dict[str, object]:
     """Return a row of the table: share of data sets with a significant voxel, and its exact 95 % interval."""
     interval = binomtest(int(np.sum(found)), len(found)).proportion_ci()
@@ -85,6 +108,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("output", type=Path, help="table to write, CSV")
     parser.add_argument("--results_dir", help="folder of an inference, whose maps get groups drawn at random")
+    parser.add_argument("--repeats_dir", help="folder of an inference with `target`, of two scans of the same state a person")
     parser.add_argument("--number", type=int, default=200, help="data sets of a row; a quarter for tfce and for given maps")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
@@ -98,6 +122,9 @@ def main() -> None:
     if given.results_dir:
         for direction, found in count_random_groups(given.results_dir, given.number // 4, given.seed):
             add(make_row(f"maps {direction}, random groups", "max_t", 0.0, found))
+    if given.repeats_dir:
+        found = count_repeats(given.repeats_dir, given.number // 4, given.seed)
+        add(make_row("second minus first of repeat scans", "max_t", 0.0, found))
     for method in ("max_t", "fdr", "tfce"):
         number = given.number // 4 if method == "tfce" else given.number
         for kind in ("mean", "groups"):

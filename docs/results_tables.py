@@ -1,0 +1,57 @@
+"""Write the tables of a shipped network for the results page, from its evaluation.
+
+Usage: python docs/results_tables.py lesions output [--ten_views output/ten_views]
+The first is the prefix of the tables, then come output folders: of training and evaluation, and of an evaluation in ten views.
+"""
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+
+TABLES = Path(__file__).parent / "tables"
+COLUMNS = ["split", "protocol", "method", "direction", "metric", "mean", "ci_low", "ci_high", "n"]
+LEARNING = ["epoch", "iteration", "phase", "val_ncc_minus", "val_ncc_plus", "val_accuracy", "val_agreement", "reconstruction_l1"]
+QUERIES = {  # rows of metrics.csv, by table
+    "maps": "metric in ('ncc_image', 'ncc_brain') and protocol != 'uncertainty'",
+    "classes": "method == 'classifier' or method.str.startswith('probe_')",
+    "pairs": "protocol == 'pairs'",
+    "ages": "protocol == 'ages'",
+    "regions": "protocol == 'regions'",
+}
+
+
+def write(table: pd.DataFrame, name: str) -> None:
+    """Write a table with three digits, if it has rows."""
+    if len(table):
+        table.to_csv(TABLES / f"{name}.csv", index=False, float_format="%.3f")
+        print(f"{TABLES / name}.csv: {len(table)} rows")
+
+
+def read_metrics(output_dir: Path) -> pd.DataFrame:
+    """Read the figures of an evaluation."""
+    return pd.read_csv(output_dir / "eval" / "metrics.csv")
+
+
+def main() -> None:
+    """Write all tables for which the evaluation has figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", help="of the cohort, as the tables' names begin")
+    parser.add_argument("output_dir", type=Path, help="of the evaluation, and of the training if it shall be drawn")
+    parser.add_argument("--ten_views", type=Path, help="output folder of an evaluation with mirror_axis 0 and shift 2")
+    args = parser.parse_args()
+    metrics = read_metrics(args.output_dir)
+    for table, query in QUERIES.items():
+        write(metrics.query(query)[COLUMNS], f"{args.name}_{table}")
+    spreads = []
+    for views, folder in ((1, args.output_dir), (10, args.ten_views)):
+        if folder:
+            spreads.append(read_metrics(folder).query("protocol == 'uncertainty'")[COLUMNS].assign(views=views))
+    write(pd.concat(spreads), f"{args.name}_uncertainty")
+    history = args.output_dir / "train" / "train.csv"
+    if history.is_file():
+        write(pd.read_csv(history)[LEARNING], f"{args.name}_learning")
+
+
+if __name__ == "__main__":
+    main()
