@@ -54,6 +54,7 @@ def test_releases_are_those_of_the_constraints(metadata: dict[str, Any]) -> None
     extras = {name for names in project["optional-dependencies"].values() for name in names if "[" not in name}
     assert extras <= set(pins)
     assert project["version"] == metadata["version"]
+    assert f"\nversion: {metadata['version']}\n" in (ROOT / "CITATION.cff").read_text()
     wanted = {name: pins[name] for name in project["dependencies"]}
     main = {"torch": metadata["pytorch_version"], "monai": metadata["monai_version"], "numpy": metadata["numpy_version"]}
     assert main | metadata["required_packages_version"] == wanted
