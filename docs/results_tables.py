@@ -18,13 +18,14 @@ QUERIES = {  # rows of metrics.csv, by table
     "pairs": "protocol == 'pairs'",
     "ages": "protocol == 'ages'",
     "regions": "protocol == 'regions'",
+    "uncertainty": "protocol == 'uncertainty' and not metric.str.contains('quantile|_50|_80|_95|width')",
 }
 
 
 def write(table: pd.DataFrame, name: str) -> None:
-    """Write a table with three digits, if it has rows."""
+    """Write a table with four digits, if it has rows."""
     if len(table):
-        table.to_csv(TABLES / f"{name}.csv", index=False, float_format="%.3f")
+        table.to_csv(TABLES / f"{name}.csv", index=False, float_format="%.4g")
         print(f"{TABLES / name}.csv: {len(table)} rows")
 
 
@@ -40,14 +41,12 @@ def main() -> None:
     parser.add_argument("output_dir", type=Path, help="of the evaluation, and of the training if it shall be drawn")
     parser.add_argument("--ten_views", type=Path, help="output folder of an evaluation with mirror_axis 0 and shift 2")
     args = parser.parse_args()
-    metrics = read_metrics(args.output_dir)
-    for table, query in QUERIES.items():
-        write(metrics.query(query)[COLUMNS], f"{args.name}_{table}")
-    spreads = []
-    for views, folder in ((1, args.output_dir), (10, args.ten_views)):
-        if folder:
-            spreads.append(read_metrics(folder).query("protocol == 'uncertainty'")[COLUMNS].assign(views=views))
-    write(pd.concat(spreads), f"{args.name}_uncertainty")
+    tables = {name: read_metrics(args.output_dir).query(query)[COLUMNS] for name, query in QUERIES.items()}
+    if args.ten_views:
+        more = read_metrics(args.ten_views).query(QUERIES["uncertainty"])[COLUMNS]
+        tables["uncertainty"] = pd.concat([tables["uncertainty"].assign(views=1), more.assign(views=10)])
+    for name, table in tables.items():
+        write(table, f"{args.name}_{name}")
     history = args.output_dir / "train" / "train.csv"
     if history.is_file():
         write(pd.read_csv(history)[LEARNING], f"{args.name}_learning")
