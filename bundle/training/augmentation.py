@@ -32,7 +32,6 @@ class Changes(NamedTuple):
         gammas: exponents of the intensities between the least and the largest, shape (B,).
         noises: standard deviations of the noise, in units of intensity, shape (B,).
         seeds: seeds of the noise.
-        offsets: shifts of the control points of a warp along each axis, voxels, shape (B, d, P, P[, P]).
     """
 
     flips: Tensor
@@ -40,16 +39,14 @@ class Changes(NamedTuple):
     gammas: Tensor
     noises: Tensor
     seeds: list[int]
-    offsets: Tensor
 
 
 class BatchAugmentation:
-    """Mirror, rotate, scale, shift and warp scans at random, and change their contrast and noise.
+    """Mirror, rotate, scale and shift scans at random, and change their contrast and noise.
 
     What is drawn for a scan depends on its seed alone, and so neither on the other scans of a batch, nor on processes or devices
     (but for the noise, as devices draw in their own way). Changes are those of MONAI's `RandFlip`, `RandAffine` (bilinear,
-    border), `RandAdjustContrast` and `RandGaussianNoise`; a warp moves a grid of control points, between which shifts are
-    interpolated linearly, and counts into the one interpolation of the scan.
+    border), `RandAdjustContrast` and `RandGaussianNoise`.
 
     Args:
         flip_axis: spatial axis along which scans are mirrored.
@@ -61,12 +58,9 @@ class BatchAugmentation:
         gamma_probability: share of scans whose contrast changes.
         noise: largest standard deviation of the noise, in units of intensity.
         noise_probability: share of scans with noise.
-        warp: largest standard deviation of the shifts of control points along each axis, voxels; 0 for no warp.
-        warp_points: control points along each axis, from border to border.
 
     Raises:
-        ValueError: When a probability is not between 0 and 1, a size is below 0, `gamma` is not two numbers above 0 in order, or
-            there are less than two control points.
+        ValueError: When a probability is not between 0 and 1, a size is below 0, or `gamma` is not two numbers above 0 in order.
     """
 
     def __init__(
@@ -80,25 +74,19 @@ class BatchAugmentation:
         gamma_probability: float = 0.5,
         noise: float = 0.03,
         noise_probability: float = 0.5,
-        warp: float = 0.0,
-        warp_points: int = 7,
     ) -> None:
         for name, value in {"flip": flip_probability, "gamma": gamma_probability, "noise": noise_probability}.items():
             if not 0 <= value <= 1:
                 raise ValueError(f"{name}_probability must be 0 to 1, got {value}")
-        sizes = {"rotation": rotation, "scaling": scaling, "translation": translation, "noise": noise, "warp": warp}
-        for name, size in sizes.items():
+        for name, size in {"rotation": rotation, "scaling": scaling, "translation": translation, "noise": noise}.items():
             if not all(0 <= number < (1 if name == "scaling" else float("inf")) for number in np.ravel(size)):
                 raise ValueError(f"{name} must be at least 0{' and below 1' * (name == 'scaling')}, got {size}")
         if len(gamma) != 2 or not 0 < gamma[0] <= gamma[1]:
             raise ValueError(f"gamma must be two numbers above 0, the smaller first, got {list(gamma)}")
-        if warp_points < 2:
-            raise ValueError(f"warp_points must be 2 or more, got {warp_points}")
         self.flip_axis, self.flip_probability = flip_axis, flip_probability
         self.rotation, self.scaling, self.translation = rotation, scaling, translation
         self.gamma, self.gamma_probability = list(gamma), gamma_probability
         self.noise, self.noise_probability = noise, noise_probability
-        self.warp, self.warp_points = warp, warp_points
 
     def __call__(
         self, batchdata: Mapping[str, Tensor], device: torch.device | str | None = None, non_blocking: bool = True, **_: Any
@@ -123,21 +111,18 @@ class BatchAugmentation:
             spatial_dims: 2 or 3.
         """
         rows = [self._draw_scan(np.random.default_rng(seed), spatial_dims) for seed in seeds]
-        flips, *numbers, noise_seeds, offsets = zip(*rows, strict=True)
-        numbers.append(offsets)
-        positions, gammas, noises, shifts = (torch.tensor(np.asarray(values), dtype=torch.float32) for values in numbers)
-        return Changes(torch.tensor(flips), positions, gammas, noises, list(noise_seeds), shifts)
+        flips, positions, gammas, noises, noise_seeds = zip(*rows, strict=True)
+        numbers = [torch.tensor(np.asarray(values), dtype=torch.float32) for values in (positions, gammas, noises)]
+        return Changes(torch.tensor(flips), numbers[0], numbers[1], numbers[2], list(noise_seeds))
 
-    def _draw_scan(self, random: np.random.Generator, dims: int) -> tuple[bool, np.ndarray, float, float, int, np.ndarray]:
+    def _draw_scan(self, random: np.random.Generator, dims: int) -> tuple[bool, np.ndarray, float, float, int]:
         flip = random.random() < self.flip_probability
         position = create_rotate(dims, random.uniform(-self.rotation, self.rotation, 1 if dims == 2 else 3).tolist())
         shifts, changes = random.uniform(-1, 1, (2, dims)) * [_spread(self.translation, dims), _spread(self.scaling, dims)]
         position = position @ create_translate(dims, shifts.tolist()) @ create_scale(dims, (1 + changes).tolist())
         gamma = random.uniform(self.gamma[0], self.gamma[1]) if random.random() < self.gamma_probability else 1.0
         noise = random.uniform(0, self.noise) if random.random() < self.noise_probability else 0.0
-        noise_seed = int(random.integers(2**31))
-        offsets = random.uniform(0, self.warp) * random.standard_normal((dims, *[self.warp_points] * dims))
-        return flip, np.asarray(position), gamma, noise, noise_seed, offsets
+        return flip, np.asarray(position), gamma, noise, int(random.integers(2**31))
 
     def apply(self, image: Tensor, changes: Changes) -> Tensor:
         """Return changed scans.
@@ -149,8 +134,8 @@ class BatchAugmentation:
         column = (-1, *[1] * (image.ndim - 1))
         flips, positions, gammas = (part.to(image.device, non_blocking=True) for part in changes[:3])
         image = torch.where(flips.view(column), image.flip(2 + self.flip_axis), image)
-        if self.rotation or np.any(self.scaling) or np.any(self.translation) or self.warp:
-            image = _move(image, positions, changes.offsets.to(image) if self.warp else None)
+        if self.rotation or np.any(self.scaling) or np.any(self.translation):
+            image = _move(image, positions)
         least, largest = (values.view(column) for values in torch.aminmax(image.flatten(1), dim=1))
         span = (largest - least).clamp_min(1e-7)
         image = ((image - least) / span).pow(gammas.view(column)) * span + least
@@ -167,18 +152,14 @@ def _spread(value: float | Sequence[float], dims: int) -> list[float]:
     return numbers * (dims // len(numbers))
 
 
-def _move(image: Tensor, positions: Tensor, offsets: Tensor | None) -> Tensor:
-    """Return scans at other positions and warped, by linear interpolation; beyond the border they go on as they end."""
+def _move(image: Tensor, positions: Tensor) -> Tensor:
+    """Return scans at other positions, by linear interpolation; beyond the border they go on as they end."""
     sizes = torch.tensor(image.shape[2:], device=image.device)
     theta = positions[:, :-1].clone()  # in units of half the size, with the axes from last to first, as PyTorch has them
     theta[:, :, :-1] *= sizes / sizes[:, None]
     theta[:, :, -1] *= 2 / sizes
     theta = torch.cat([theta[:, :, :-1].flip(1, 2), theta[:, :, -1:].flip(1)], dim=2)
     grid = F.affine_grid(theta.to(image.dtype), list(image.shape), align_corners=False)
-    if offsets is not None:
-        mode = "bilinear" if image.ndim == 4 else "trilinear"
-        shifts = F.interpolate(offsets, image.shape[2:], mode=mode, align_corners=True).movedim(1, -1)
-        grid = grid + (shifts * 2 / sizes).flip(-1)
     return F.grid_sample(image, grid, padding_mode="border", align_corners=False)
 
 

@@ -4,8 +4,6 @@ import numpy as np
 import pytest
 import torch
 from monai.transforms import AdjustContrast, Affine, Flip
-from scipy.interpolate import RegularGridInterpolator
-from scipy.ndimage import map_coordinates
 
 from bundle.training import BatchAugmentation
 
@@ -26,19 +24,6 @@ def test_changes_are_those_of_monais_transforms(image: torch.Tensor) -> None:
         expected = Flip(1)(scan) if flip else scan
         expected = Affine(affine=position.numpy(), padding_mode="border", image_only=True)(expected)
         torch.testing.assert_close(changed, AdjustContrast(float(gamma))(expected).as_tensor(), rtol=1e-4, atol=1e-4)
-
-
-def test_a_warp_is_that_of_scipy(image: torch.Tensor) -> None:
-    augmentation = BatchAugmentation(0, 0.0, 0.0, 0.0, 0.0, (1.0, 1.0), noise_probability=0, warp=2.0, warp_points=4)
-    changes = augmentation.draw([5, 6, 7, 8], image.ndim - 2)
-    sizes = image.shape[2:]
-    points = np.stack(np.meshgrid(*map(np.arange, sizes), indexing="ij"), axis=-1)
-    for scan, changed, offsets in zip(image, augmentation.apply(image, changes), changes.offsets.numpy(), strict=True):
-        axes = [np.linspace(0, size - 1, 4) for size in sizes]
-        shifts = [RegularGridInterpolator(axes, values)(points) for values in offsets]
-        expected = map_coordinates(scan[0].numpy(), np.moveaxis(points, -1, 0) + shifts, order=1, mode="nearest")
-        np.testing.assert_allclose(changed[0].numpy(), expected, atol=2e-4)
-    assert changes.offsets.std(dim=list(range(1, image.ndim))).max() < 2.5
 
 
 def test_draws_of_a_scan_depend_on_its_seed_alone(image: torch.Tensor) -> None:
@@ -72,8 +57,6 @@ def test_noise_has_the_deviation_that_was_drawn() -> None:
     [
         ({"flip_probability": 1.5}, "flip_probability must be 0 to 1, got 1.5"),
         ({"noise": -0.1}, "noise must be at least 0, got -0.1"),
-        ({"warp": -1.0}, "warp must be at least 0, got -1.0"),
-        ({"warp_points": 1}, "warp_points must be 2 or more, got 1"),
         ({"scaling": 1.0}, "scaling must be at least 0 and below 1, got 1.0"),
         ({"gamma": [1.2, 0.8]}, r"gamma must be two numbers above 0, the smaller first, got \[1.2, 0.8\]"),
     ],
