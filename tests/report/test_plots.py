@@ -53,7 +53,7 @@ def test_methods_belong_to_families():
 
 def test_what_is_drawn_has_a_legend_and_what_is_not_has_none():
     curves = str(plot_curves(HISTORY.assign(val_age=np.nan), ["val_ncc", "val_age"], "validation"))
-    assert ">NCC<" in curves and "age" not in curves
+    assert ">NCC<" in curves and ">age<" not in curves
     families = str(plot_figures(FIGURES.iloc[:2], "seen"))
     assert "this network" in families and "exact change" in families and "trivial" not in families
     assert "this network" not in str(plot_figures(FIGURES, "seen", network="ICAM, ours"))
