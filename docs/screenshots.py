@@ -43,8 +43,8 @@ PICTURES = {  # name: page, width and height of the window in pixels, and what i
     "viewer_phone": ("maps/one_page.html", 420, 1500, ""),
     "cohort_page": ("maps/index.html", 1200, 560, ""),
     "cohort_phone": ("maps/index.html", 420, 900, ""),
-    "group_page": ("group/index.html", 1200, 1250, ""),
-    "phenotypes_page": ("phenotypes/phenotypes.html", 1200, 1250, ""),
+    "group_page": ("group/index.html", 1200, 1440, ""),
+    "phenotypes_page": ("phenotypes/phenotypes.html", 1200, 1010, ""),
 }
 READY = "document.readyState === 'complete' && (document.body.dataset.ready || !('run' in document.body.dataset))"
 
