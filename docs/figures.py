@@ -12,6 +12,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from bundle.evaluation.names import in_words
+
 DOCS = Path(__file__).parent
 TABLES, IMAGES = DOCS / "tables", DOCS / "images"
 SEEN, UNSEEN = "#1f6fd0", "#d0701f"  # anatomies that the training has, and has not
@@ -64,36 +66,24 @@ def draw_lesion_maps() -> Figure:
     """Maps of the shipped network of slices between floor and ceiling."""
     table = pd.read_csv(TABLES / "lesions_maps.csv").rename(columns={"method": "row"})
     table = table.query("protocol == 'paired' and metric == 'ncc_image'")
-    names = {
-        "oracle": "exact change (ceiling)",
-        "exemplar_reconstruction": "exemplar map",
-        "sampled_reconstruction": "mean of sampled maps",
-        "exemplar_input": "exemplar map, against the input",
-        "sampled_input": "sampled, against the input",
-        "image": "image itself (floor)",
-        "image_minus_mean": "image - mean (floor)",
-        "image_minus_reference": "image - reference (floor)",
-        "noise": "noise (floor)",
-    }
-    return draw_directions(table, names, "Simulated lesions: maps lie between floor and ceiling")
+    names = [
+        "oracle", "exemplar_reconstruction", "sampled_reconstruction", "exemplar_input", "sampled_input", "image",
+        "image_minus_mean", "image_minus_reference", "noise",
+    ]  # fmt: skip
+    titles = {name: in_words(name) for name in names}
+    return draw_directions(table, titles, "Simulated lesions: maps lie between floor and ceiling")
 
 
 def draw_volume_maps() -> Figure:
     """Maps of the two shipped networks of volumes."""
-    names = {
-        "longitudinal": "own other scan's attribute",
-        "to_age": "to the target age",
-        "exemplar_reconstruction": "exemplar map",
-        "sampled_reconstruction": "mean of sampled maps",
-        "image": "image itself (floor)",
-        "image_minus_reference": "image - reference (floor)",
-        "noise": "noise (floor)",
-    }
+    names = [
+        "longitudinal", "to_age", "exemplar_reconstruction", "sampled_reconstruction", "image", "image_minus_reference", "noise",
+    ]  # fmt: skip
     tables = []
     for cohort in ("conversion", "ageing"):
         table = pd.read_csv(TABLES / f"{cohort}_maps.csv").assign(row=lambda t, cohort=cohort: cohort + ": " + t["method"])
         tables.append(table)
-    titles = {f"{cohort}: {key}": f"{cohort}: {name}" for cohort in ("conversion", "ageing") for key, name in names.items()}
+    titles = {f"{cohort}: {name}": f"{cohort}: {in_words(name)}" for cohort in ("conversion", "ageing") for name in names}
     table = pd.concat(tables).query("metric == 'ncc_image' and protocol != 'paired'")
     titles = {key: name for key, name in titles.items() if key in set(table["row"])}
     return draw_directions(table, titles, "Simulated conversion and ageing, volumes")
@@ -150,7 +140,7 @@ def draw_comparison(cohort: str, title: str) -> Figure:
     """
     table = pd.read_csv(TABLES / f"comparison_{cohort}.csv").query("metric == 'ncc_image' and protocol != 'paired'")
     first = table.query("split == 'seen' and direction == '-'").sort_values("mean", ascending=False)
-    return draw_directions(table, {row: "exact change (ceiling)" if row == "oracle" else row for row in first["row"]}, title)
+    return draw_directions(table, {row: row for row in first["row"]}, title)
 
 
 def draw_parts() -> Figure:

@@ -1,7 +1,7 @@
-"""Make the pictures of pages in the documentation: explain a brain by a shipped network, and open its pages in Chromium.
+"""Make the pictures of pages in the documentation: of a brain, a group and a class, by the shipped networks, in Chromium.
 
-Usage: python docs/screenshots.py [FOLDER]. FOLDER keeps scans and pages; without it they go to a temporary one. Sizes of pages
-and seconds until the first picture are printed.
+Usage: python docs/screenshots.py [FOLDER] [--only PICTURE ...]. FOLDER keeps scans and pages, which are not made again;
+without it they go to a temporary one. Sizes of pages and seconds until the first picture are printed.
 """
 
 import argparse
@@ -19,8 +19,11 @@ from typing import Any
 
 import nibabel
 import numpy as np
+import pandas as pd
 from nilearn.datasets import load_mni152_brain_mask, load_mni152_template
 from tornado.websocket import websocket_connect
+
+from bundle.simulation import ConversionStudy, LesionStudy, simulate_cohort
 
 ROOT = Path(__file__).parents[1]
 IMAGES = ROOT / "docs" / "images"
@@ -33,13 +36,17 @@ FLAGS = (
     "--hide-scrollbars",
 )
 NOISE = 0.03  # standard deviation, share of the template's range
+NUM_PERSONS, NUM_SLICES = 24, 40  # of the group, half of them in each class, and of the phenotypes
 PICTURES = {  # name: page, width and height of the window in pixels, and what is done before
-    "viewer": ("one_page.html", 1200, 1000, ""),
-    "viewer_draws": ("one_page.html", 1200, 1000, "document.querySelector('[data-draw]').click(); scrollTo(0, 700)"),
-    "viewer_phone": ("one_page.html", 420, 1500, ""),
-    "cohort_page": ("index.html", 1200, 560, ""),
-    "cohort_phone": ("index.html", 420, 900, ""),
+    "viewer": ("maps/one_page.html", 1200, 1000, ""),
+    "viewer_draws": ("maps/one_page.html", 1200, 1000, "document.querySelector('[data-draw]').click(); scrollTo(0, 700)"),
+    "viewer_phone": ("maps/one_page.html", 420, 1500, ""),
+    "cohort_page": ("maps/index.html", 1200, 560, ""),
+    "cohort_phone": ("maps/index.html", 420, 900, ""),
+    "group_page": ("group/index.html", 1200, 1440, ""),
+    "phenotypes_page": ("phenotypes/phenotypes.html", 1200, 1010, ""),
 }
+READY = "document.readyState === 'complete' && (document.body.dataset.ready || !('run' in document.body.dataset))"
 
 
 def write_scans(folder: Path) -> None:
@@ -56,18 +63,42 @@ def write_scans(folder: Path) -> None:
         nibabel.save(nibabel.Nifti1Image(np.roll(values, 2 * seed, axis=1), template.affine), folder / f"{name}.nii.gz")
 
 
-def explain(scans: Path, output: Path, num_samples: int) -> None:
-    """Explain the scans by the shipped network "conversion".
+def simulate_persons(folder: Path) -> Path:
+    """Simulate volumes of persons who converted, and return a table with one scan of each, by turns before and after."""
+    cohort = simulate_cohort(folder, ConversionStudy(), (64, 80, 64), 2.5, 0, 0, 40)
+    table = pd.read_csv(cohort / "manifest.tsv", sep="\t")
+    converters = table[table.groupby("participant_id")["label"].transform("nunique") == 2]
+    turns = pd.factorize(converters["participant_id"])[0] % 2
+    converters[converters["label"] == turns].head(NUM_PERSONS).to_csv(cohort / "one_scan_each.tsv", sep="\t", index=False)
+    return cohort / "one_scan_each.tsv"
+
+
+def run(file: Path, *words: str | int | Path) -> None:
+    """Run `icam` with words, unless the file that it writes is there."""
+    if not file.is_file():
+        subprocess.run([sys.executable, "-m", "bundle", *map(str, words)], cwd=ROOT, check=True)
+
+
+def make_pages(folder: Path, kinds: set[str], num_samples: int) -> None:
+    """Make pages.
 
     Args:
-        scans: their folder.
-        output: where maps and pages go.
-        num_samples: draws of the maps.
+        folder: of scans and pages.
+        kinds: `maps` of two brains, `group` and `phenotypes`: folders of the pages.
+        num_samples: draws of the maps of the two brains.
     """
-    configs = "['configs/inference.yaml','configs/volumes.yaml','configs/conversion.yaml']"
-    command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", configs, "--num_samples", str(num_samples)]
-    paths = ["--dataset_dir", str(scans), "--output_dir", str(output)]
-    subprocess.run([*command, *paths], cwd=ROOT, check=True)
+    own = ["--network", "conversion", "--samples"]
+    if "maps" in kinds:
+        write_scans(folder / "scans")
+        run(folder / "maps" / "index.html", "explain", folder / "scans", *own, num_samples, "--output", folder / "maps")
+    if "group" in kinds:
+        table, persons = simulate_persons(folder / "conversion"), folder / "persons"
+        run(persons / "predictions.csv", "explain", table, *own, 5, "--output", persons, "--set", "pages=False")
+        run(folder / "group" / "index.html", "group", persons, "--smoothing", 6, "--output", folder / "group")
+    if "phenotypes" in kinds:
+        cohort, output = folder / "lesions", folder / "phenotypes"
+        simulate_cohort(cohort, LesionStudy(), (96, 112), 2.0, 0, 0, NUM_SLICES)
+        run(output / "phenotypes.html", "phenotypes", cohort, "--output", output)
 
 
 class Browser:
@@ -120,7 +151,7 @@ class Browser:
         """
         self.send("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
         self.send("Page.navigate", url=page.absolute().as_uri())
-        while not self.run("document.body && document.body.dataset.ready"):
+        while not self.run(READY):
             time.sleep(0.5)
         self.run(action or "0")
         time.sleep(5)  # until what was chosen is drawn
@@ -138,21 +169,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", nargs="?", type=Path)
     parser.add_argument("--num_samples", type=int, default=50)
+    parser.add_argument("--only", nargs="+", choices=PICTURES, default=list(PICTURES), help="pictures to make")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.folder or Path(temporary)
-        write_scans(folder / "scans")
-        explain(folder / "scans", folder / "maps", arguments.num_samples)
-        for page in sorted((folder / "maps").glob("*.html")):
-            print(f"{page.name}: {page.stat().st_size / 1e6:.2f} MB", flush=True)
+        wanted = {name: PICTURES[name] for name in arguments.only}
+        pages = sorted({page for page, *_ in wanted.values()})
+        make_pages(folder, {page.partition("/")[0] for page in pages}, arguments.num_samples)
+        for page in (folder / name for name in pages):
+            print(f"{page.relative_to(folder)}: {page.stat().st_size / 1e6:.2f} MB", flush=True)
         browser = Browser(Path(temporary) / "profile")
         try:
-            for name, (page_name, width, height, action) in PICTURES.items():
-                first = browser.photograph(folder / "maps" / page_name, width, height, IMAGES / f"{name}.png", action)
+            for name, (page_name, width, height, action) in wanted.items():
+                first = browser.photograph(folder / page_name, width, height, IMAGES / f"{name}.png", action)
                 print(f"{name}.png" + (f": first picture after {first} ms" if first else ""), flush=True)
         finally:
             browser.close()
-        shutil.copyfile(folder / "maps" / "one_overview.png", IMAGES / "overview.png")
+        if any(page.startswith("maps/") for page in pages):
+            shutil.copyfile(folder / "maps" / "one_overview.png", IMAGES / "overview.png")
 
 
 if __name__ == "__main__":

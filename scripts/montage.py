@@ -170,7 +170,7 @@ def draw_comparison(page: str | Path, num_scans: int, columns: int = 8) -> Figur
         The figure.
     """
     scans = Path(page).read_text().split('<figure class="row">')[1 : num_scans + 1]
-    found = [re.findall(r"data:image/png;base64,([^\"]+)\" alt=\"([^\"]*)\"", scan) for scan in scans]
+    found = [re.findall(r"data:image/png;base64,([^\"]+)\"[^>]*><figcaption>([^<]*)", scan) for scan in scans]
     tiles = [tile for scan in found for tile in scan + [None] * (-len(scan) % columns)]
     figure, axes = plt.subplots(-(-len(tiles) // columns), columns, figsize=(1.35 * columns, 1.9 * len(tiles) / columns))
     for axis, tile in zip(axes.flat, tiles, strict=True):

@@ -19,18 +19,19 @@ from bundle.benchmark.text_tables import (
     to_markdown,
 )
 from bundle.data.intensities import BACKGROUND
-from bundle.evaluation.names import MAP_METRICS, METRICS
+from bundle.evaluation.names import MAP_METRICS, METRICS, SPLITS, in_words
 from bundle.files import write_atomically
 from bundle.report.images import draw_map, draw_scan, draw_truth, find_point, find_range, take_planes
 from bundle.report.panels import Panel, Tile
-from bundle.report.plots import plot_figures
+from bundle.report.plots import Drawing, plot_figures, show_span
 from bundle.templates import make_environment
 
 EXPLANATION = (
     "Mean, standard deviation over scans (±), and in brackets the {level:g} % interval of the mean over seeds (Student's t); of "
     "rows with one seed, or without training, over scans (bootstrap). NCC(-): disease removed, NCC(+): disease added, by the "
     "protocol `paper` into the mask of the reference scan, by `paired` into the change in the own brain. Trivial maps take no "
-    "training: a figure means something only above them. The oracle is the exact change; published figures are on other data."
+    "training (floor): a figure means something only above them. The exact change is the ceiling; published figures are on other "
+    "data."
 )
 
 
@@ -97,8 +98,10 @@ class Publication:
             "failures": [*failures, *self._list_missing(results, scores, metrics, figures)],
             "runs": list_runs(self.plan.runs),
         }
-        environment = make_environment(Path(__file__).parent)
-        page = environment.get_template("template.html").render(**content, panels=list(make_panels(results)), steps=1)
+        families = {row.title: row.family for row in results.rows} | {self.reference: "network"}
+        template = make_environment(Path(__file__).parent).get_template("template.html")
+        shown = {"panels": list(make_panels(results)), "names": SPLITS, "in_words": in_words}
+        page = template.render(**content, **shown, rows_of=lambda table: _rows_of(table, families))
         for name, text in (("comparison.md", write_markdown(content)), ("index.html", page)):
             with write_atomically(self.plan.folder / name) as path:
                 path.write_text(text, encoding="utf-8")
@@ -109,18 +112,45 @@ class Publication:
         """Return the tables and drawings of a split."""
         rows, shown = results.rows, summary[summary["split"] == split]
         more = [metric for metric in summary["metric"].unique() if metric != self.headline]
-        drawn = shown[(shown["metric"] == self.headline) & (shown["protocol"] == "paper")].rename(columns={"row": "method"})
-        drawn.loc[drawn["method"] == self.reference, "family"] = "network"
         return {
             "main": add_published(lay_out(summary, figures, rows, split, self.headline), self.published),
             "leads": lay_out_leads(summary, rows, split, self.headline),
             "more": {metric: lay_out(summary, figures, rows, split, metric).drop(columns="accuracy") for metric in more},
             "faithfulness": lay_out_faithfulness(figures, rows, split),
-            "drawings": [
-                plot_figures(group.sort_values("mean", ascending=False), f"{split}: NCC({direction})")
-                for direction, group in drawn.dropna(subset="mean").groupby("direction", sort=False)
-            ],
+            "drawings": list(self._draw(shown[(shown["metric"] == self.headline) & (shown["protocol"] == "paper")], split)),
         }
+
+    def _draw(self, rows: pd.DataFrame, split: str) -> Iterator[Drawing]:
+        """Yield for each direction the figures of all rows, and by how much the reference is ahead of them."""
+        drawn = rows.rename(columns={"row": "method"}).dropna(subset="mean")
+        drawn.loc[drawn["method"] == self.reference, "family"] = "network"
+        for direction, group in drawn.groupby("direction", sort=False):
+            learned = group.loc[group["family"].isin(("network", LEARNED)), "num_seeds"]
+            bars = (
+                f"Bars: {100 * self.level:g} % intervals over seeds (Student's t), or over scans (bootstrap) without several; "
+                f"{show_span(group['n'])} scans, {show_span(learned) or 'no'} seeds of the trainings."
+            )
+            ordered = group.sort_values("mean", ascending=False)
+            yield Drawing(
+                plot_figures(ordered, f"{split}: NCC({direction})", network=self.reference),
+                "Whose maps lie where the change is?",
+                f"Mean {in_words(self.headline)}, direction ({direction}), protocol paper; dimensionless, 1 is best. {bars}",
+            )
+            leads = ordered[ordered["method"] != self.reference].dropna(subset="lead")
+            if len(leads):
+                places = {"mean": "lead", "ci_low": "lead_ci_low", "ci_high": "lead_ci_high"}
+                yield Drawing(
+                    plot_figures(
+                        leads.assign(**{name: leads[place] for name, place in places.items()}),
+                        f"{split}: lead in NCC({direction})",
+                        "difference of NCC",
+                        None,
+                    ),
+                    f"By how much is {self.reference} ahead?",
+                    f"{in_words(self.headline)} of {self.reference} less that of each row, on the same scans, dimensionless, "
+                    f"direction ({direction}); right of 0 {self.reference} is ahead. {bars} Where a bar holds 0 the two are "
+                    "not told apart. Nothing is corrected for the number of rows.",
+                )
 
     def _list_missing(self, results: Results, scores: pd.DataFrame, metrics: list[str], figures: pd.DataFrame) -> Iterator[str]:
         """Yield a sentence on each thing that cannot be compared."""
@@ -134,6 +164,12 @@ class Publication:
         for row in results.rows if titles else ():
             if row.family == LEARNED and row.title not in titles and results.find(row):
                 yield f"{row.title} has no scores: there is no {row.name} in the tables of {row.measure}."
+
+
+def _rows_of(table: pd.DataFrame, families: Mapping[str, str]) -> dict[str, Any]:
+    """Return a table as the pages show it."""
+    rows = [(name, families.get(str(name), ""), list(cells)) for name, cells in table.fillna("").iterrows()]
+    return {"columns": list(table), "rows": rows}
 
 
 def write_markdown(content: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from bundle.benchmark.plan import ALL, Run
-from bundle.evaluation.names import AGAINST_CHANGE, ORACLES, TRIVIAL_METHODS
+from bundle.evaluation.names import AGAINST_CHANGE, ORACLES, TRIVIAL_METHODS, in_words
 
 LEARNED, TRIVIAL, EXACT = "learned", "trivial", "exact change"
 
@@ -58,7 +58,7 @@ class Results:
         self.shown = next((row for row in (self.reference, *learned) if self.find(row)), self.reference)
         untrained = [(name, TRIVIAL) for name in TRIVIAL_METHODS] + [(ORACLES[0], EXACT)]
         _, method, measure, *_ = self.shown
-        self.rows = learned + [Row(name.replace("_", " "), method, measure, name, family) for name, family in untrained]
+        self.rows = learned + [Row(in_words(name), method, measure, name, family) for name, family in untrained]
         titles = [row.title for row in self.rows]
         doubled = {title for title in titles if titles.count(title) > 1}
         if doubled:
@@ -117,7 +117,7 @@ class Results:
             return [row]
         names = [name for _, folder in self.find(row)[:1] for name in _read(folder / "scans.csv")["method"].unique()]
         names = [name for name in names if name not in (*TRIVIAL_METHODS, *ORACLES) and not name.endswith(AGAINST_CHANGE)]
-        return [row._replace(title=title.format(name.replace("_", " ")), name=name) for name in names]
+        return [row._replace(title=title.format(in_words(name)), name=name) for name in names]
 
 
 def _read(path: Path) -> pd.DataFrame:

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from bundle.benchmark.results import LEARNED, Row
-from bundle.evaluation.names import CLASSIFIER
+from bundle.evaluation.names import CLASSIFIER, METRICS, in_words
 from bundle.evaluation.reporting import show_interval, show_number
 
 ACCURACY = "accuracy"
@@ -22,7 +22,7 @@ def lay_out(summary: pd.DataFrame, figures: pd.DataFrame, rows: Sequence[Row], s
     columns = list(dict.fromkeys(zip(shown["protocol"], shown["direction"], strict=True)))
     columns.sort(key=lambda column: (column[0] != "paper", column[1] != "-"))
     single = len({protocol for protocol, _ in columns}) == 1
-    name = metric.split("_")[0]
+    name = "NCC" if metric in METRICS else in_words(metric)
     cells = {}
     for _, line in shown.iterrows():
         mean, spread, low, high = show_number(line["mean"], 3), *(show_number(line[key]) for key in ("std", "ci_low", "ci_high"))
@@ -30,7 +30,7 @@ def lay_out(summary: pd.DataFrame, figures: pd.DataFrame, rows: Sequence[Row], s
     lines = {}
     for row in rows:
         scores = {
-            f"{name.upper()}({direction})" + ("" if single else f", {protocol}"): cells.get((row.title, protocol, direction), "")
+            f"{name}({direction})" + ("" if single else f", {protocol}"): cells.get((row.title, protocol, direction), "")
             for protocol, direction in columns
         }
         if any(scores.values()):
@@ -47,7 +47,7 @@ def lay_out_faithfulness(figures: pd.DataFrame, rows: Sequence[Row], split: str)
     for _, line in shown.iterrows():
         title = titles.get((line["method"], line["name"]))
         if title is not None:
-            lines.setdefault(title, {})[f"{line['metric'].replace('_', ' ')} ({line['direction']})"] = _format(line, "mean")
+            lines.setdefault(title, {})[f"{in_words(line['metric'])} ({line['direction']})"] = _format(line, "mean")
     ordered = {row.title: lines[row.title] for row in rows if row.title in lines}
     return pd.DataFrame.from_dict(ordered, orient="index")
 

@@ -147,7 +147,6 @@ def write_page(
         make_environment(FOLDER)
         .get_template(TEMPLATE)
         .render(
-            steps=1,  # of the report's strips
             shown=[_describe(result, pictures, correction, stack) for result in results],
             stack=stack,
             failed=stack.failed,

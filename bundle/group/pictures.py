@@ -49,12 +49,12 @@ class Pictures:
             unit: of the values, beside the colours.
             path: name ending in `.png`.
         """
-        figure = Figure(figsize=(4.8, 4.6) if self.is_slice else (11, 6.2), facecolor=FACE)
+        figure = Figure(figsize=(4.8, 4.6) if self.is_slice else (11, 8.2), facecolor=FACE)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "empty mask")  # where nothing is drawn
             plot_stat_map(
                 self.stack.make_image(values), self.background, cut_coords=self.cuts, display_mode=self.mode, figure=figure,
-                axes=(0.0, 0.0, 0.93, 0.86), threshold=TINY, vmax=limit, vmin=-limit, symmetric_cbar=True, cmap=COLOURS,
+                axes=(0.0, 0.0, 0.93, 0.9), threshold=TINY, vmax=limit, vmin=-limit, symmetric_cbar=True, cmap=COLOURS,
                 black_bg=False, colorbar=True, draw_cross=False, resampling_interpolation="nearest",
             )  # fmt: skip
         _finish(figure, lines, unit, path)
@@ -87,6 +87,7 @@ def _choose_planes(strength: nibabel.Nifti1Image, affine: np.ndarray) -> tuple[s
 def _finish(figure: Figure, lines: Sequence[str], unit: str, path: Path) -> None:
     """Write title and unit, and save the picture."""
     height = figure.get_size_inches()[1]
+    figure.axes[-1].yaxis.tick_right()  # of the colours, whose numbers would lie on the last slice
     figure.text(0.01, 1 - 0.08 / height, "\n".join(lines), va="top", ha="left", fontsize=10, color=INK)
     figure.text(0.995, 0.45, unit, rotation=90, va="center", ha="right", fontsize=9, color=INK)
     with write_atomically(path) as temporary:

@@ -53,10 +53,9 @@ def write_page(
     """
     limit = float(np.quantile(np.abs([image for panel in panels for _, image in panel.maps]), SHARE)) or 1.0
     drawn = [(panel, *_draw(panel, scan, affine, limit)) for panel in panels]
-    environment = make_environment(FOLDER)
-    environment.globals["steps"] = 3
     modes = [name for name in table if name.startswith("mode_")]
-    content = environment.get_template("page.html").render(drawn=drawn, limit=limit, table=table, modes=modes, **about)
+    template = make_environment(FOLDER).get_template("page.html")
+    content = template.render(drawn=drawn, limit=limit, table=table, modes=modes, **about)
     with write_atomically(path) as temporary:
         temporary.write_text(content, encoding="utf-8")
 
@@ -67,7 +66,7 @@ def _draw(panel: Panel, scan: np.ndarray, affine: np.ndarray, limit: float) -> t
     difference = images[-1] - images[0] if len(images) > 1 else images[0]
     place = int(np.abs(uniform_filter(difference, 3)).max(axis=(0, 1)).argmax()) if scan.ndim == 3 else 0
     height = float(affine[VERTICAL, 2] * place + affine[VERTICAL, 3])
-    figure = Figure(figsize=(3.0 * len(images) + 0.9, 3.6), layout="constrained")
+    figure = Figure(figsize=(2.0 * len(images) + 0.9, 2.5), layout="constrained")
     panes = np.atleast_1d(figure.subplots(1, len(images)))
     for axes, (title, image) in zip(panes, panel.maps, strict=True):
         grey, shown = (each[..., place] if each.ndim == 3 else each for each in (scan, image))
@@ -78,7 +77,7 @@ def _draw(panel: Panel, scan: np.ndarray, affine: np.ndarray, limit: float) -> t
         axes.set_axis_off()
     figure.colorbar(drawn, ax=panes, shrink=0.7, label="change, network intensity")
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=90)
+    figure.savefig(buffer, format="png", dpi=135)
     sizes = ", ".join(f"{title}: {image.min():+.2f} to {image.max():+.2f}" for title, image in panel.maps)
     text = f"Axial slice at z = {height:.0f} mm, left on the left. Range of the map in the whole scan, {sizes}."
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode(), text

@@ -5,16 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from markupsafe import Markup
 from sklearn.decomposition import PCA
 
 from bundle.evaluation import Evaluation, TranslatingExplainer
 from bundle.evaluation.encodings import Encodings
-from bundle.evaluation.names import METRICS
+from bundle.evaluation.names import METRICS, SPLITS, in_words
 from bundle.files import announce, check_writable, write_atomically
 from bundle.records import list_versions
 from bundle.report.panels import NUM_STEPS, make_interpolation, make_pairs, make_panels
-from bundle.report.plots import plot_latent
+from bundle.report.plots import Drawing, plot_latent
 from bundle.report.provenance import find_commit
 from bundle.report.sections import (
     count_classes,
@@ -35,7 +34,6 @@ from bundle.templates import make_environment
 TEMPLATE = "template.html"
 COMMAND = "python -m monai.bundle run evaluation --config_file \"['configs/train.yaml','configs/evaluate.yaml']\""
 LEAST_POINTS = 3  # scans of which principal components are drawn
-SPLIT_NAMES = {"seen": "Seen anatomies", "unseen": "Unseen anatomies", "test": "Test scans"}
 
 
 class Report:
@@ -92,7 +90,7 @@ class Report:
             summaries=[
                 summarise_split(metrics, name, headline) | {"counts": count_classes(explainer.split, name)} for name in names
             ],
-            results=[show_split(metrics, name, headline) for name in names],
+            results=[show_split(metrics, name, headline, evaluation.bootstrap.level) for name in names],
             confusions={name: count_confusions(explainer.split, encodings.probabilities.numpy(), name) for name in names},
             scans={name: list_scans(explainer.split, encodings.probabilities.numpy(), name) for name in names},
             left_out=[*evaluation.list_gaps(), *self._list_gaps()],
@@ -100,7 +98,8 @@ class Report:
             curves=list(draw_curves(self.history)),
             phases=list(describe_phases(self.history)),
             latents=list(self._draw_latents(encodings, metrics)),
-            names={name: SPLIT_NAMES.get(name, name) for name in names},
+            in_words=in_words,
+            names={name: SPLITS.get(name, name) for name in names},
             steps=NUM_STEPS,
             level=evaluation.bootstrap.level,
             tables_have_maps=len(tables["scans"]) > 0,
@@ -147,8 +146,8 @@ class Report:
             "interpolations": {name: make_interpolation(explainer, attribute, name, target=1) for name in names},
         }
 
-    def _draw_latents(self, encodings: Encodings, metrics: pd.DataFrame) -> Iterator[tuple[Markup, str]]:
-        """Yield a drawing of each latent space and the probes' figures."""
+    def _draw_latents(self, encodings: Encodings, metrics: pd.DataFrame) -> Iterator[Drawing]:
+        """Yield a drawing of each latent space, with the probes' figures in its caption."""
         for name, latent, probe in (
             ("Attribute", encodings.attribute, "probe_attribute"),
             ("Content", encodings.content, "probe_content"),
@@ -157,12 +156,14 @@ class Report:
                 return
             points = PCA(2, svd_solver="full").fit_transform(latent.flatten(1).double().numpy())
             split = self.explainer.split
-            drawing = plot_latent(points, split.labels, split.names, f"{name}: principal components", split.name_class)
+            svg = plot_latent(points, split.labels, split.names, f"{name}: principal components", split.name_class)
             rows = metrics[metrics["method"] == probe]
             figures = ", ".join(f"{row['mean']:.2f} ({row['split']})" for _, row in rows.iterrows())
             chance = 1 / split.num_classes
-            probed = f"a linear probe predicts the class with balanced accuracy {figures}; chance is {chance:.2f}."
-            yield drawing, f"{name}: {probed if len(rows) else 'too few scans for a linear probe.'}"
+            probed = f"A linear probe reads the class with a balanced accuracy of {figures}; chance is {chance:.2f}."
+            caption = f"First two principal components, dimensionless, of {len(split)} test scans, one training."
+            found = probed if len(rows) else "Too few scans for a linear probe."
+            yield Drawing(svg, f"Does the {name.lower()} carry the class?", f"{caption} {found}")
 
     def _list_gaps(self) -> list[str]:
         """Return a sentence where there is no table of the training."""

@@ -162,4 +162,5 @@ def _draw_truth(scan: Tensor, truth: Tensor, point: Sequence[int]) -> Tile:
     shown = take_planes(truth, point)
     if is_mask(truth):
         return Tile(draw_truth(take_planes(scan, point, BACKGROUND), shown), "truth")
-    return Tile(draw_map(shown, find_range(truth)), "true change")
+    limit = find_range(truth)
+    return Tile(draw_map(shown, limit), f"true change, ±{limit:.2f}")

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -11,11 +12,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bundle.evaluation.names import NETWORK_METHODS, ORACLES, OWN_METHODS
+from bundle.evaluation.names import NETWORK_METHODS, ORACLES, OWN_METHODS, in_words
 
 INK = "#010203"  # replaced by the page's text colour
 PALETTE = ("#2b8ccf", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # distinct for colour-blind readers
-FAMILIES = {"network": "#2f7fc1", "learned": "#d55e00", "exact change": "#009e73", "trivial": "#8a8a8a"}
+FAMILIES = {  # colour, marker and legend of each; markers tell them apart without colours
+    "network": ("#2f7fc1", "o", "this network"),
+    "learned": ("#d55e00", "s", "other trained methods"),
+    "exact change": ("#009e73", "D", "exact change (ceiling)"),
+    "trivial": ("#8a8a8a", "^", "trivial maps (floor)"),
+}
 # Of the network, in tables of other figures than NCC.
 OTHER_METHODS = ("exemplar", "sampled", "regressor", "sampled_mixture", "sampled_prior", "sampled_training")
 STYLE = {
@@ -34,6 +40,14 @@ STYLE = {
 }
 
 
+class Drawing(NamedTuple):
+    """A figure of the page: its drawing, the question that it answers, and what is shown, with units and numbers."""
+
+    svg: Markup
+    question: str
+    caption: str
+
+
 def family_of(method: str) -> str:
     """Return what a row of the table is: "network", "exact change" or "trivial"."""
     if method in (*NETWORK_METHODS, *OWN_METHODS, *OTHER_METHODS):
@@ -41,24 +55,41 @@ def family_of(method: str) -> str:
     return "exact change" if method in ORACLES else "trivial"
 
 
-def plot_figures(rows: pd.DataFrame, title: str) -> Markup:
-    """Draw mean and interval of each method, from rows of `metrics.csv` of one split, protocol, direction and metric.
+def show_span(numbers: pd.Series) -> str:
+    """Return a number, or the smallest and the largest of several, as text; nothing for none."""
+    return "" if numbers.empty else " to ".join(dict.fromkeys(str(int(end)) for end in (numbers.min(), numbers.max())))
 
-    A column `family` overrules `family_of`.
+
+def plot_figures(rows: pd.DataFrame, title: str, across: str = "NCC", end: float | None = 1.02, network: str = "") -> Markup:
+    """Draw mean and interval of each row, with its name above them.
+
+    Args:
+        rows: columns `method`, which is written as it is, `family`, `mean`, `ci_low` and `ci_high`, from top to bottom.
+        title: of the drawing.
+        across: quantity, and its unit if any.
+        end: of the axis; None to end behind the largest interval.
+        network: name of the family "network" in the legend, if not "this network".
     """
     with rc_context(STYLE):
-        figure, axes = _make_axes(0.9 + 0.22 * len(rows))
+        figure, axes = _make_axes(1.1 + 0.34 * len(rows))
         heights = np.arange(len(rows))[::-1]
         for height, (_, row) in zip(heights, rows.iterrows(), strict=True):
-            colour = FAMILIES[row.get("family") or family_of(row["method"])]
+            colour, marker, _ = FAMILIES[row["family"]]
             axes.plot(row[["ci_low", "ci_high"]].astype(float), [height] * 2, color=colour, linewidth=2, solid_capstyle="butt")
-            axes.plot(row["mean"], height, "o", color=colour, markersize=5, clip_on=False)
-        shown = dict.fromkeys(row.get("family") or family_of(row["method"]) for _, row in rows.iterrows())
-        marks = [Line2D([], [], color=FAMILIES[name], marker="o", markersize=5, linewidth=2, label=name) for name in shown]
-        figure.legend(handles=marks, loc="outside lower left", ncols=4, fontsize=8, handlelength=1.2, columnspacing=1.0)
-        axes.axvline(0, color=INK, linewidth=0.6)
-        axes.set_yticks(heights, [name.replace("_", " ") for name in rows["method"]])
-        axes.set_xlim(min(-0.1, rows["ci_low"].min() - 0.02), 1.02)
+            axes.plot(row["mean"], height, marker, color=colour, markersize=5, clip_on=False)
+            axes.text(0.01, height + 0.3, row["method"], transform=axes.get_yaxis_transform(), va="center", fontsize=8)
+        marks = []
+        for name in dict.fromkeys(rows["family"]):
+            colour, marker, label = FAMILIES[name]
+            label = network or label if name == "network" else label
+            marks.append(Line2D([], [], color=colour, marker=marker, markersize=5, linewidth=2, label=label))
+        figure.legend(handles=marks, loc="outside lower left", ncols=2, fontsize=8, handlelength=1.2, columnspacing=1.0)
+        axes.axvline(0, color=INK, linewidth=0.6, alpha=0.4, zorder=0)
+        axes.set_yticks([])
+        axes.set_ylim(-0.5, len(rows) - 0.3)
+        lowest, highest = rows["ci_low"].fillna(rows["mean"]).min(), rows["ci_high"].fillna(rows["mean"]).max()
+        axes.set_xlim(min(-0.1, lowest - 0.02), highest + 0.02 if end is None else end)
+        axes.set_xlabel(across)
         axes.set_title(title, fontsize=9, loc="left")
         return _to_svg(figure, title)
 
@@ -71,7 +102,8 @@ def plot_curves(history: pd.DataFrame, columns: Sequence[str], title: str, log: 
             if not history[column].notna().any():  # no line, and no legend either
                 continue
             shown = history[["epoch", column]].dropna()
-            axes.plot(shown["epoch"], shown[column], color=colour, marker=".", linewidth=1.4, label=column.replace("_", " "))
+            name = in_words(column.removeprefix("val_"))
+            axes.plot(shown["epoch"], shown[column], color=colour, marker=".", linewidth=1.4, label=name)
         if log and (history[list(columns)].min() > 0).all():
             axes.set_yscale("log")
         axes.xaxis.get_major_locator().set_params(integer=True)
@@ -88,6 +120,8 @@ def plot_latent(
         for split, marker in zip(sorted(set(splits)), "o^s", strict=False):
             for label in np.unique(labels).tolist():
                 chosen = (labels == label) & (np.array(splits) == split)
+                if not chosen.any():
+                    continue
                 colour = PALETTE[label % len(PALETTE)]
                 name = f"class {name_class(label)}, {split}"
                 axes.plot(*points[chosen].T, marker, color=colour, markersize=4.5, alpha=0.75, markeredgewidth=0, label=name)
@@ -107,7 +141,7 @@ def plot_scatter(points: Mapping[str, tuple[np.ndarray, np.ndarray]], across: st
             axes.plot(true, reached, "o", color=colour, markersize=4, alpha=0.75, markeredgewidth=0, label=name)
         values = np.concatenate([true for true, _ in points.values()])
         ends = [values.min(), values.max()]
-        axes.plot(ends, ends, color=INK, linewidth=0.6)
+        axes.plot(ends, ends, color=INK, linewidth=0.6, label="both equal")
         axes.set_ylabel(up)
         _label(axes, across, title)
         return _to_svg(figure, title)

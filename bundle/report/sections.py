@@ -6,14 +6,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from markupsafe import Markup
 from sklearn.metrics import confusion_matrix
 
 from bundle.evaluation.classification import bin_confidence
-from bundle.evaluation.names import METRICS, TRIVIAL_METHODS, WAYS, select_kind
+from bundle.evaluation.names import METRICS, TRIVIAL_METHODS, WAYS, in_words, select_kind
 from bundle.evaluation.reporting import FIGURES, pivot_figures, pivot_maps, show_number
 from bundle.evaluation.split import CONVERTER, Split
-from bundle.report.plots import family_of, plot_curves, plot_figures, plot_scatter
+from bundle.report.plots import Drawing, family_of, plot_curves, plot_figures, plot_scatter, show_span
 
 MAIN_FIGURES = (  # label, method, metric; shown where there are such rows
     ("accuracy", "classifier", "accuracy"),
@@ -52,8 +51,11 @@ def summarise_split(metrics: pd.DataFrame, split: str, headline: str) -> dict[st
     return {"split": split, "protocol": next(iter(known), None), "figures": figures}
 
 
-def show_split(metrics: pd.DataFrame, split: str, headline: str) -> dict[str, Any]:
-    """Return the tables and drawings of a split for the template; the metric `headline` is drawn and comes first."""
+def show_split(metrics: pd.DataFrame, split: str, headline: str, level: float = 0.95) -> dict[str, Any]:
+    """Return the tables and drawings of a split for the template; the metric `headline` is drawn and comes first.
+
+    `level` is that of the intervals in the table.
+    """
     rows = metrics[metrics["split"] == split]
     ordered = [headline, *(metric for metric in METRICS if metric != headline)]
     tables = {metric: {kind: pivot_maps(rows, metric, kind) for kind in WAYS} for metric in ordered}
@@ -61,8 +63,14 @@ def show_split(metrics: pd.DataFrame, split: str, headline: str) -> dict[str, An
     drawings = []
     for kind in WAYS:
         for direction, group in _select_maps(rows, headline, kind).groupby("direction", sort=False):
-            protocol = group["protocol"].iloc[0]
-            drawings.append(plot_figures(group.dropna(subset=["mean"]), f"{split}, {kind} maps, {protocol} NCC({direction})"))
+            shown = group.dropna(subset=["mean"])
+            named = shown.assign(method=shown["method"].map(in_words), family=shown["method"].map(family_of))
+            svg = plot_figures(named, f"{split}, {kind} maps: NCC({direction})")
+            caption = (
+                f"Mean {in_words(headline)}, of {kind} maps, direction ({direction}), {shown['protocol'].iloc[0]} protocol; "
+                f"dimensionless, 1 is best. Bars: {100 * level:g} % intervals over {show_span(shown['n'])} scans (bootstrap)."
+            )
+            drawings.append(Drawing(svg, "Does the map lie where the change is?", caption))
     return {
         "split": split,
         "num_scans": int(rows[rows["protocol"] == ""]["n"].max()),
@@ -132,19 +140,23 @@ def describe_phases(path: Path) -> Iterator[str]:
         yield f"The network of epoch {row['epoch']}, phase {row['phase']}, is the one that was kept."
 
 
-def draw_volumes(volumes: pd.DataFrame, split: str) -> Iterator[Markup]:
+def draw_volumes(volumes: pd.DataFrame, split: str) -> Iterator[Drawing]:
     """Yield drawings of the change of ventricle volume in `volumes.csv` against the true change, one a direction."""
     if volumes.empty:
         return
     rows = volumes[(volumes["split"] == split) & (volumes["kind"] == CONVERTER)]
     for direction, group in rows.groupby("direction", sort=False):
         ways = group.groupby("method", sort=False)
-        points = {name: (way["true_change_ml"].to_numpy(), way["change_ml"].to_numpy()) for name, way in ways}
-        title = f"{split}: ventricle volume ({direction})"
-        yield plot_scatter(points, "true change, ml", "change by translation, ml", title)
+        points = {in_words(name): (way["true_change_ml"].to_numpy(), way["change_ml"].to_numpy()) for name, way in ways}
+        svg = plot_scatter(points, "true change, ml", "change by translation, ml", f"{split}: ventricle volume ({direction})")
+        caption = (
+            "Change of the ventricles by translation against the change between two scans of a participant, ml, direction "
+            f"({direction}); a point a scan, {show_span(ways.size())} of each way to translate, one training."
+        )
+        yield Drawing(svg, "Do ventricles change by the right amount?", caption)
 
 
-def draw_reliability(split: Split, probabilities: np.ndarray, name: str) -> Iterator[Markup]:
+def draw_reliability(split: Split, probabilities: np.ndarray, name: str) -> Iterator[Drawing]:
     """Yield the reliability diagram of the scans of one split: how often each group of probabilities came true.
 
     Args:
@@ -159,24 +171,30 @@ def draw_reliability(split: Split, probabilities: np.ndarray, name: str) -> Iter
     bins = bin_confidence(chosen)
     groups = [bins == each for each in np.unique(bins)]
     said, came = (np.array([values[group].mean() for group in groups]) for values in (chosen.max(1), right))
-    points = {f"groups of {', '.join(str(group.sum()) for group in groups)} scans": (said, came)}
-    yield plot_scatter(points, "probability of the predicted class, mean", "share that is right", f"{name}: reliability")
+    points = {"groups of scans of like probability": (said, came)}
+    svg = plot_scatter(points, "probability of the predicted class, mean", "share that is right", f"{name}: reliability")
+    caption = (
+        "Share of scans whose predicted class is right against the mean probability of that class, both dimensionless, in groups "
+        f"of {', '.join(str(group.sum()) for group in groups)} scans of rising probability."
+    )
+    yield Drawing(svg, "Do probabilities come true?", caption)
 
 
-def draw_ages(ages: pd.DataFrame, split: str) -> Iterator[Markup]:
+def draw_ages(ages: pd.DataFrame, split: str) -> Iterator[Drawing]:
     """Yield drawings of the predicted ages in `ages.csv` against the ages, and of those of translated scans likewise."""
     rows = ages[ages["split"] == split] if len(ages) else ages
-    for true, reached, name, across in (
-        ("age", "predicted_age", "scans", "age, years"),
-        ("target_age", "translated_age", "translated scans", "wanted age, years"),
+    for true, reached, name, across, question in (
+        ("age", "predicted_age", "scans", "age, years", "Is the age right?"),
+        ("target_age", "translated_age", "translated scans", "wanted age, years", "Is the wanted age reached?"),
     ):
         if {true, reached} <= set(rows) and rows[reached].notna().any():
             known = rows.dropna(subset=[true, reached])
             points = {name: (known[true].to_numpy(), known[reached].to_numpy())}
-            yield plot_scatter(points, across, "predicted age, years", f"{split}: age of {name}")
+            svg = plot_scatter(points, across, "predicted age, years", f"{split}: age of {name}")
+            yield Drawing(svg, question, f"Predicted age of {len(known)} {name} against the {across}; one training.")
 
 
-def draw_curves(path: Path) -> Iterator[Markup]:
+def draw_curves(path: Path) -> Iterator[Drawing]:
     """Yield drawings of the training history, `train.csv`: losses and validation figures; none when there is no file."""
     if not path.is_file():
         return
@@ -184,9 +202,12 @@ def draw_curves(path: Path) -> Iterator[Markup]:
     losses = [column for column in MAIN_LOSSES if column in history]
     figures = [column for column in history if column.startswith("val_")][:6]
     if losses:
-        yield plot_curves(history, losses, "losses, unweighted but for their sum", log=True)
+        svg = plot_curves(history, losses, "losses", log=True)
+        caption = "Losses of the training split, means over each epoch, dimensionless; unweighted but for their sum, `loss`."
+        yield Drawing(svg, "Did the training settle?", caption)
     if figures:
-        yield plot_curves(history, figures, "validation")
+        svg = plot_curves(history, figures, "validation")
+        yield Drawing(svg, "When was the network good enough?", "Figures of the validation split, at the epochs that have them.")
 
 
 def flatten(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -207,5 +228,5 @@ def _figure(label: str, row: pd.Series, beside: str) -> dict[str, str]:
 
 
 def _rows_of(table: pd.DataFrame) -> dict[str, Any]:
-    rows = [(name.replace("_", " "), family_of(name.partition(" (")[0]), list(table.loc[name])) for name in table.index]
-    return {"columns": [column.replace("_", " ") for column in table.columns], "rows": rows}
+    rows = [(in_words(name), family_of(name.partition(" (")[0]), list(table.loc[name])) for name in table.index]
+    return {"columns": [in_words(column) for column in table.columns], "rows": rows}

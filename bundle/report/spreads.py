@@ -3,12 +3,11 @@
 from collections.abc import Iterator
 
 import pandas as pd
-from markupsafe import Markup
 
 from bundle.evaluation.uncertainty import INTERVALS, Uncertainty
 from bundle.report.images import draw_map, draw_spread, find_point, find_range, take_planes
 from bundle.report.panels import Panel, Tile
-from bundle.report.plots import plot_scatter
+from bundle.report.plots import Drawing, plot_scatter
 
 
 def make_spreads(uncertainty: Uncertainty | None, table: pd.DataFrame, split: str) -> list[Panel]:
@@ -39,17 +38,18 @@ def make_spread(uncertainty: Uncertainty, row: pd.Series) -> Panel:
     highest = find_range(spread) if true is None else find_range(spread, true)
     tiles = [
         Tile(draw_map(take_planes(mean, point), limit), f"mean map, ±{limit:.2f}"),
-        Tile(draw_map(take_planes(expected, point), limit), "expected true change"),
+        Tile(draw_map(take_planes(expected, point), limit), f"expected true change, ±{limit:.2f}"),
         Tile(draw_spread(take_planes(spread, point), highest), f"standard deviation of the maps, to {highest:.1g}"),
         Tile(draw_spread(take_planes(error, point), find_range(error)), f"absolute error, to {find_range(error):.1g}"),
     ]
     if true is not None:
-        tiles.append(Tile(draw_spread(take_planes(true, point), highest), "true standard deviation between subjects"))
+        caption = f"true standard deviation between subjects, to {highest:.1g}"
+        tiles.append(Tile(draw_spread(take_planes(true, point), highest), caption))
     name = f"{row['participant_id']}, class {split.name_class(source)} to {split.name_class(target)}, attributes: {row['draws']}"
     return Panel(f"{name}: correlation with the error {row['error_correlation']:.2f}", tiles)
 
 
-def draw_coverage(table: pd.DataFrame, split: str) -> Iterator[Markup]:
+def draw_coverage(table: pd.DataFrame, split: str) -> Iterator[Drawing]:
     """Yield drawings of the share of the true change that intervals hold, in `uncertainty.csv`, against their level."""
     if table.empty:
         return
@@ -62,4 +62,9 @@ def draw_coverage(table: pd.DataFrame, split: str) -> Iterator[Markup]:
                 if columns:
                     levels = [float(column.removeprefix(start)) / 100 for column in columns]
                     points[f"{name}, {place}"] = (pd.Series(levels).to_numpy(), group[columns].mean().to_numpy())
-        yield plot_scatter(points, "level", "held share of voxels", f"{split}: intervals ({direction}), attributes: {kind}")
+        svg = plot_scatter(points, "level", "held share of voxels", f"{split}: intervals ({direction}), attributes: {kind}")
+        caption = (
+            "Share of voxels whose true change lies in the interval against the level of the interval, both dimensionless; "
+            f"mean over {len(group)} scans, direction ({direction}), attribute source {kind}."
+        )
+        yield Drawing(svg, "Do intervals hold as often as they should?", caption)

@@ -16,8 +16,7 @@ from bundle.inference.predictions import RECORD
 from bundle.inference.results import Results, Row
 from bundle.ranks import is_first, run_once, share_work
 from bundle.records import compute_fingerprint, hash_contents
-from bundle.templates import HEAD as REPORT_HEAD
-from bundle.templates import make_environment
+from bundle.templates import SHARED, make_environment
 from bundle.viewer.contents import SHARE, Limits, make_contents, name_rating
 from bundle.viewer.regions import Regions, read_regions
 from bundle.viewer.shown_scan import read_scan
@@ -97,7 +96,6 @@ class Pages:
         environment = make_environment(FOLDER)
         environment.policies["json.dumps_kwargs"] = {"sort_keys": False}
         environment.globals |= {
-            "steps": 1,  # of the report's strips
             "read": lambda name: (FOLDER / name).read_text(encoding="utf-8"),
             "limits": self.limits,
             "cautions": self.cautions,
@@ -119,7 +117,7 @@ class Pages:
     def _version(self) -> str:
         """Fingerprint of what pages are made of: with another one they are made anew."""
         own = [path for suffix in ("html", "js", "css", "py") for path in sorted(FOLDER.glob(f"*.{suffix}"))]
-        return compute_fingerprint([hash_contents(path) for path in (*own, SCRIPT, REPORT_HEAD)])
+        return compute_fingerprint([hash_contents(path) for path in (*own, *SHARED, SCRIPT)])
 
     def _write_scan(self, rows: Sequence[Row], place: int, regions: Regions) -> Entry:
         """Write the page of a scan, or keep the one that is there."""

@@ -43,25 +43,6 @@ function addLevels(buffer, changes) { // of the next step of a walk
   return sum;
 }
 
-function sortTable(table, heading) {
-  const headings = [...table.tHead.rows[0].cells], rows = [...table.tBodies[0].rows];
-  const place = headings.indexOf(heading), rising = heading.ariaSort !== "ascending";
-  for (const each of headings) each.removeAttribute("aria-sort");
-  heading.setAttribute("aria-sort", rising ? "ascending" : "descending");
-  const read = (row) => { const choice = row.cells[place].querySelector("select"); return choice ? choice.value : row.cells[place].textContent.trim(); };
-  const compare = new Intl.Collator(undefined, { numeric: true }).compare;
-  const order = (a, b) => (a === "" || b === "" ? (a === "") - (b === "") : (rising ? 1 : -1) * (Number.isFinite(+a) && Number.isFinite(+b) ? a - b : compare(a, b)));
-  const keys = new Map(rows.map((row) => [row, read(row)]));
-  rows.sort((a, b) => order(keys.get(a), keys.get(b)));
-  table.tBodies[0].append(...rows);
-}
-
-function makeSortable(table) {
-  for (const heading of table.tHead.rows[0].cells) {
-    if (heading.firstElementChild) heading.firstElementChild.addEventListener("click", () => sortTable(table, heading));
-  }
-}
-
 function invert(affine) { // of three rows; from mm to voxels
   const [[a, b, c, x], [d, e, f, y], [g, h, i, z]] = affine;
   const rows = [
@@ -316,7 +297,6 @@ class ScanPage {
     for (const slider of document.querySelectorAll("[data-walk]")) {
       for (const type of ["input", "click"]) slider.addEventListener(type, () => this.walk(this.data.walks[slider.dataset.walk], Number(slider.value)));
     }
-    if (find("#regions-table")) makeSortable(find("#regions-table"));
     for (const id of ["threshold", "opacity", "colours"]) find("#" + id).addEventListener("input", () => this.paint());
     for (const name of "ijk") {
       find("#voxel-" + name).addEventListener("change", () => this.moveTo(["i", "j", "k"].map((axis) => Number(find("#voxel-" + axis).value))));
@@ -374,7 +354,6 @@ class CohortPage {
     if (given) try { rate(...JSON.parse(decodeURIComponent(given[1]))); } catch { /* not ours */ }
     for (const row of this.rows) this.buildRating(row);
     this.showRatings();
-    makeSortable(find("#scans"));
     for (const id of ["search", "class", "state", "rated"]) find("#" + id).addEventListener("input", () => this.filter());
     find("#export").addEventListener("click", () => this.save());
     addEventListener("storage", () => this.showRatings());

@@ -24,7 +24,13 @@ def benchmark(tmp_path, finished):
 def test_everything_done_is_published_without_a_run(benchmark, capsys):
     benchmark.run()
     table = pd.read_csv(benchmark.plan.folder / "comparison.csv")
-    assert set(table["row"]) == {"Ours", "grad cam, theirs", "occlusion, theirs", "image", "oracle"}
+    assert set(table["row"]) == {
+        "Ours",
+        "Grad-CAM, theirs",
+        "occlusion, theirs",
+        "image itself (floor)",
+        "exact change (ceiling)",
+    }
     page = (benchmark.plan.folder / "index.html").read_text()
     assert "data:image/png" in page
     assert "theirs, seed 2" in page
@@ -88,8 +94,8 @@ def test_without_the_reference_the_others_and_trivial_maps_are_shown(benchmark, 
             run.steps[1].record.unlink()
     benchmark.publish()
     text = (benchmark.plan.folder / "comparison.md").read_text()
-    assert "| grad cam, theirs |" in text
-    assert "| image |" in text
+    assert "| Grad-CAM, theirs |" in text
+    assert "| image itself (floor) |" in text
     assert "Ours is not done, so nothing is compared with it." in text
     assert "is ahead" not in text
     assert "data:image/png" in (benchmark.plan.folder / "index.html").read_text()

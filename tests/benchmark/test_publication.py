@@ -1,5 +1,8 @@
+import re
+
 import pytest
 import torch
+from browser import browse, measure_width, needs_chromium
 
 from bundle.benchmark import Plan, Publication
 from bundle.benchmark.publication import make_panel, make_panels
@@ -11,7 +14,7 @@ def test_each_kept_scan_is_shown_with_the_map_of_every_learned_row(finished):
     panels = list(make_panels(Results(METHODS, finished, "Ours")))
     assert [panel.title for panel in panels] == ["seen, scan 0 to class 1"]
     captions = [tile.caption for tile in panels[0].tiles]
-    assert captions == ["scan", "truth", "Ours", "grad cam, theirs", "occlusion, theirs"]
+    assert captions == ["scan", "truth", "Ours", "Grad-CAM, theirs", "occlusion, theirs"]
 
 
 @pytest.mark.parametrize("spatial_dims", [2, 3])
@@ -35,3 +38,29 @@ def test_settings_are_refused_before_anything_runs(tmp_path, wrong, message):
     plan = Plan(METHODS, MEASURES, [0], tmp_path)
     with pytest.raises(ValueError, match=message):
         Publication(plan, **({"reference_method": "Ours"} | wrong))
+
+
+@pytest.fixture
+def page(tmp_path, finished):
+    """Page of runs that are done."""
+    Publication(Plan(METHODS, MEASURES, [0, 1, 2], tmp_path), "Ours").write()
+    return tmp_path / "index.html"
+
+
+def test_every_claim_has_a_figure_with_a_question_units_scans_seeds_and_intervals(page):
+    text = page.read_text()
+    found = re.findall(r"</svg>\n?<figcaption><strong>([^<]+\?)</strong> ([^<]+)</figcaption>", text)
+    questions = ["Whose maps lie where the change is?", "By how much is Ours ahead?"]
+    assert [question for question, _ in found] == 2 * questions  # both directions
+    for _, caption in found:
+        assert all(words in caption for words in ("dimensionless", "6 scans", "3 seeds", "95 % intervals over seeds"))
+    assert "Grad-CAM, theirs" in text and "grad_cam" not in text and "ncc_image" not in text
+    assert text.count("<img ") == text.count('alt="') and 'alt=""' not in text
+
+
+@pytest.mark.slow
+@needs_chromium
+def test_the_page_opens_from_the_disk_sorts_and_fits_any_width(page):
+    assert browse(page.parent, page.as_uri(), "--dump-dom").count('<button type="button">') > 10
+    for width in (390, 1280):
+        assert measure_width(page, width) <= width

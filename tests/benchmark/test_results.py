@@ -6,7 +6,7 @@ from tests.benchmark.conftest import METHODS
 
 def test_star_gives_a_row_for_each_method_that_was_measured(finished):
     rows = Results(METHODS, finished, "Ours").rows
-    assert [row.title for row in rows if row.family == LEARNED] == ["Ours", "grad cam, theirs", "occlusion, theirs"]
+    assert [row.title for row in rows if row.family == LEARNED] == ["Ours", "Grad-CAM, theirs", "occlusion, theirs"]
 
 
 def test_trivial_maps_and_exact_change_come_last_and_from_the_reference(finished):
@@ -30,7 +30,7 @@ def test_scores_are_those_of_all_seeds_and_scans(finished):
 def test_runs_that_are_not_done_are_left_out(finished):
     finished[-1].steps[-1].record.unlink()
     scores = Results(METHODS, finished, "Ours").read_scores()
-    assert scores[scores["row"] == "grad cam, theirs"]["seed"].nunique() == 2
+    assert scores[scores["row"] == "Grad-CAM, theirs"]["seed"].nunique() == 2
 
 
 def test_measure_without_scored_maps_has_no_rows(finished):

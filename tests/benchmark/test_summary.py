@@ -40,7 +40,7 @@ def test_rows_that_take_no_training_have_an_interval_over_scans(scores):
 
 
 def test_lead_is_over_the_same_scans_and_seeds(scores):
-    line = of(summarise_scores(scores, ["ncc_image"], "Ours"), "grad cam, theirs")
+    line = of(summarise_scores(scores, ["ncc_image"], "Ours"), "Grad-CAM, theirs")
     assert line["lead"] == pytest.approx(0.3)
     assert line["lead_ci_low"] == pytest.approx(0.3, abs=1e-6)  # both methods move alike from seed to seed, and from scan to scan
     assert line["lead_ci_high"] == pytest.approx(0.3, abs=1e-6)

@@ -17,11 +17,17 @@ def results(finished):
 def test_table_has_a_line_a_row_and_a_column_a_figure(results):
     rows, summary, figures = results
     table = lay_out(summary, figures, rows, "seen", "ncc_image")
-    assert list(table.index) == ["Ours", "grad cam, theirs", "occlusion, theirs", "image", "oracle"]
+    assert list(table.index) == [
+        "Ours",
+        "Grad-CAM, theirs",
+        "occlusion, theirs",
+        "image itself (floor)",
+        "exact change (ceiling)",
+    ]
     assert list(table.columns) == ["accuracy", "NCC(-)", "NCC(+)", "seeds"]
     assert table.loc["Ours", "NCC(-)"].startswith("0.820 ± 0.10 [0.77")
     assert table.loc["Ours", "accuracy"] == "0.900 [0.80, 1.00]"
-    assert table.loc["image", "accuracy"] == ""
+    assert table.loc["image itself (floor)", "accuracy"] == ""
     assert list(table["seeds"]) == ["3", "3", "3", "", ""]
 
 
@@ -35,7 +41,7 @@ def test_leads_leave_the_reference_out(results):
     rows, summary, _ = results
     table = lay_out_leads(summary, rows, "seen", "ncc_image")
     assert "Ours" not in table.index
-    assert table.loc["grad cam, theirs", "ahead by, NCC(+)"] == "0.300 [0.30, 0.30]"
+    assert table.loc["Grad-CAM, theirs", "ahead by, NCC(+)"] == "0.300 [0.30, 0.30]"
 
 
 def test_faithfulness_has_a_table_of_its_own_by_row_and_direction(results):
@@ -44,7 +50,7 @@ def test_faithfulness_has_a_table_of_its_own_by_row_and_direction(results):
     line = {"method": "theirs", "measure": "faithfulness_posthoc", "name": "grad_cam", "split": "seen", "direction": "-"}
     more = pd.DataFrame([line | {"metric": "deletion", "mean": 0.5, "ci_low": 0.4, "ci_high": 0.6, "num_seeds": 3, "n": 9}])
     table = lay_out_faithfulness(pd.concat([figures, more]), rows, "seen")
-    assert table.to_dict("index") == {"grad cam, theirs": {"deletion (-)": "0.500 [0.40, 0.60]"}}
+    assert table.to_dict("index") == {"Grad-CAM, theirs": {"deletion (-)": "0.500 [0.40, 0.60]"}}
     again = next(row for row in rows if row.name == "grad_cam")._replace(title="grad cam again", measure="other")
     for order in ([*rows, again], [again, *rows]):  # the first of two of one name
         named = next(row.title for row in order if row.name == "grad_cam")

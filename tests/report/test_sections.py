@@ -53,6 +53,8 @@ def test_the_headline_comes_first_and_each_kind_of_map_has_a_table():
     assert list(shown["tables"]) == ["ncc_brain", "ncc_image"]
     assert list(shown["tables"]["ncc_image"]) == ["exemplar", "sampled"]
     assert shown["num_scans"] == 10 and len(shown["drawings"]) == 1
+    caption = shown["drawings"][0].caption
+    assert "NCC, inside the brain" in caption and "95 % intervals over 10 scans" in caption
 
 
 def test_learning_curves_are_drawn_from_what_the_history_has(tmp_path):
@@ -94,7 +96,8 @@ def test_volumes_are_drawn_for_each_direction_of_converters():
     volumes = pd.DataFrame(rows, columns=["direction", "kind", "true_change_ml"])
     volumes = volumes.assign(split="seen", method="longitudinal", change_ml=0.5)
     drawings = list(draw_volumes(volumes, "seen"))
-    assert ["seen: ventricle volume (+)" in drawing for drawing in drawings] == [True, False]
+    assert ["seen: ventricle volume (+)" in drawing.svg for drawing in drawings] == [True, False]
+    assert all("1 of each way" in drawing.caption and "ml" in drawing.caption for drawing in drawings)
     assert len(drawings) == 2 and list(draw_volumes(volumes, "unseen")) == list(draw_volumes(pd.DataFrame(), "seen")) == []
 
 
@@ -109,7 +112,7 @@ def test_reliability_is_drawn_of_each_group_of_probabilities():
     split = Split(Dataset([{"label": label, "participant_id": str(i)} for i, label in enumerate([0, 0, 1, 1])]))
     probabilities = np.array([[0.95, 0.05], [0.92, 0.08], [0.4, 0.6], [0.8, 0.2]])
     drawings = list(draw_reliability(split, probabilities, "test"))
-    assert len(drawings) == 1 and "groups of 1, 1, 2 scans" in drawings[0]
+    assert len(drawings) == 1 and "groups of 1, 1, 2 scans" in drawings[0].caption
     assert (
         list(draw_reliability(split, probabilities[:, :0], "test")) == list(draw_reliability(split, probabilities, "seen")) == []
     )

@@ -21,5 +21,5 @@ def test_spread_is_shown_beside_error_and_true_change(spatial_dims, make_cohort,
     assert (len(removing.tiles), len(adding.tiles)) == (4, 5)
     assert "class 1 to 0, attributes: prior: correlation with the error" in removing.title
     drawings = list(draw_coverage(table, "seen"))
-    assert len(drawings) == 2 and all("calibrated, brain" in drawing for drawing in drawings)
+    assert len(drawings) == 2 and all("calibrated, brain" in drawing.svg for drawing in drawings)
     assert make_spreads(uncertainty, pd.DataFrame(), "seen") == list(draw_coverage(pd.DataFrame(), "seen")) == []

@@ -2,41 +2,18 @@
 
 import json
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import nibabel
 import numpy as np
 import pytest
+from browser import browse, measure_width, needs_chromium
 from PIL import Image
 from tiny_results import AFFINES, SLICE, VOLUME, write_draws_and_walk, write_results, write_scan
 
 from bundle.viewer import Pages
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = [
-    "--headless", "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync",
-    "--disable-component-update", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
-    "--virtual-time-budget=20000", "--enable-logging=stderr", "--hide-scrollbars",
-]  # fmt: skip
-OWN = ("google.com", "googleapis.com")  # hosts that Chromium itself looks for, whatever is opened
-
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (apt-get install chromium)"),
-]
-
-
-def browse(folder: Path, address: str, *arguments: str) -> str:
-    """Open a page, and return what Chromium prints; the page may write no line to the console, and fetch nothing."""
-    log = folder / "net.json"
-    command = [str(CHROMIUM), *FLAGS, f"--user-data-dir={folder / 'profile'}", f"--log-net-log={log}", *arguments, address]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=True)
-    assert "CONSOLE" not in done.stderr, done.stderr
-    hosts = set(re.findall(r'"url":"(?:https?|wss?|ftp)://([^/":]*)', log.read_text(errors="replace")))
-    assert not {host for host in hosts if not host.endswith(OWN)}
-    return done.stdout
+pytestmark = [pytest.mark.slow, needs_chromium]
 
 
 def read_cells(document: str) -> dict[str, float]:
@@ -175,15 +152,7 @@ def test_nothing_overflows_the_pages(width: int, name: str, tmp_path: Path) -> N
     row = write_scan(tmp_path, "scan", warning="a warning of some length: " + "words " * 30)
     page = write_results(tmp_path, [row]) / f"{name}.html"
     Pages(page.parent).write()
-    probe = "<script>setTimeout(() => parent.postMessage(document.documentElement.scrollWidth, '*'), 3000)</script></body>"
-    page.with_name("probed.html").write_text(page.read_text().replace("</body>", probe))
-    frame = page.with_name("frame.html")
-    frame.write_text(
-        "<script>onmessage = message => document.body.dataset.width = message.data</script>"
-        f'<iframe src="probed.html" style="width:{width}px;height:900px;border:0"></iframe>'
-    )
-    found = re.search(r'data-width="(\d+)"', browse(tmp_path, frame.as_uri(), "--dump-dom"))
-    assert found is not None and int(found[1]) <= width
+    assert measure_width(page, width) <= width
 
 
 TABLE = """<script>setTimeout(() => {
