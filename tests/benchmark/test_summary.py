@@ -34,7 +34,7 @@ def test_interval_is_that_of_scipy():
 
 
 def test_rows_that_take_no_training_have_an_interval_over_scans(scores):
-    line = of(summarise_scores(scores, ["ncc_image"], "Ours"), "image")
+    line = of(summarise_scores(scores, ["ncc_image"], "Ours"), "image itself (floor)")
     assert line["over"] == SCANS
     assert line["ci_low"] < line["mean"] < line["ci_high"]
 
