@@ -17,8 +17,8 @@ STARTS = 3  # of a fit, of which the likeliest is kept
 def fit_distributions(distributions: ClassDistributions, attributes: Tensor, labels: Tensor, seed: int = 0) -> None:
     """Fit a mixture to the attributes of each class: of Gaussians in the directions of largest spread, and noise beside them.
 
-    A class with fewer than two scans keeps what it has. No component describes fewer than `LEAST_SCANS` scans, so that none is
-    the attribute of a person.
+    No component describes fewer than `LEAST_SCANS` scans, so that none is the attribute of a person; a class with fewer keeps
+    what it has.
 
     Source: ex-post density estimation, Ghosh et al., ICLR 2020, Sec. 4 (https://arxiv.org/abs/1903.12436); the covariance after
     Tipping and Bishop, Neural Computation 11, 1999, Sec. 3 (https://doi.org/10.1162/089976699300016728).
@@ -32,7 +32,7 @@ def fit_distributions(distributions: ClassDistributions, attributes: Tensor, lab
     num_classes, num_components = distributions.weights.shape
     for label in range(num_classes):
         members = attributes[(labels == label).to(attributes.device)].flatten(1).double().cpu().numpy()
-        if len(members) < 2:
+        if len(members) < LEAST_SCANS:
             continue
         centre, count = members.mean(0), len(members)
         rank = min(distributions.directions.shape[2], max(1, count // SCANS_PER_DIRECTION))

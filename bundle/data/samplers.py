@@ -36,12 +36,12 @@ def draw_scans(items: Sequence[Mapping[str, Any]], scans_per_class: int | None =
         seed: decides which.
 
     Raises:
-        ValueError: When `scans_per_class` is below 1.
+        ValueError: When `scans_per_class` is no whole number or below 1.
     """
     if scans_per_class is None:
         return list(items)
-    if scans_per_class < 1:
-        raise ValueError(f"scans_per_class must be at least 1, or null for all, got {scans_per_class}")
+    if scans_per_class < 1 or scans_per_class != int(scans_per_class):
+        raise ValueError(f"scans_per_class must be a whole number of at least 1, or null for all, got {scans_per_class}")
     order, ranks = shuffle_scans(np.array([item["label"] for item in items]), seed)
     return [items[position] for position in sorted(order[ranks < scans_per_class].tolist())]
 

@@ -10,8 +10,10 @@ SLOTS = 1024  # scans, at most, that a scan is compared with
 class Typicality(nn.Module):
     """Scores of held-out scans of the cohort, by which those of a new scan become p-values; empty until it is fitted.
 
-    A score says how unusual a scan is in one respect. Its p-value is the share of the cohort's scans that are as unusual or more
-    so; that of a scan is the share of those whose smallest p-value is as small. So one of twenty such scans has 0.05 or less.
+    A score says how unusual a scan is in one respect. A new scan and the kept ones are regarded as one sample: a scan's p-value
+    in a part is the share of the sample that is as unusual or more so, and that of the new scan is the share of the sample whose
+    smallest p-value is as small. So at most one of twenty scans like the cohort's has 0.05 or less, whatever the number kept;
+    with fewer than 19 kept scans none can have it.
 
     Source: conformal p-values, Vovk et al., 2005, Sec. 2.2; Bates et al., Annals of Statistics 51, 2023, for detecting outliers
     (https://arxiv.org/abs/2104.08279).
@@ -24,13 +26,11 @@ class Typicality(nn.Module):
         super().__init__()
         self.centre: Tensor  # mean of the features of training scans, (F,)
         self.whitening: Tensor  # makes their covariance the identity, (F, F)
-        self.scores: Tensor  # of scans of the cohort, in ascending order, (3, SLOTS)
-        self.least: Tensor  # their smallest p-values, in ascending order, (SLOTS,)
+        self.scores: Tensor  # of scans of the cohort, (3, SLOTS)
         self.count: Tensor  # how many scans these are
         self.register_buffer("centre", torch.zeros(num_features))
         self.register_buffer("whitening", torch.eye(num_features))
         self.register_buffer("scores", torch.zeros(len(PARTS), SLOTS))
-        self.register_buffer("least", torch.zeros(SLOTS))
         self.register_buffer("count", torch.zeros((), dtype=torch.long))
 
     def find_distance(self, features: Tensor) -> Tensor:
@@ -45,9 +45,7 @@ class Typicality(nn.Module):
         scores = scores[:SLOTS].to(self.scores)
         self.count.fill_(len(scores))
         self.scores.zero_()
-        self.scores[:, : len(scores)] = scores.T.sort(dim=1).values
-        self.least.zero_()
-        self.least[: len(scores)] = self._find_parts(scores).amin(1).sort().values
+        self.scores[:, : len(scores)] = scores.T
 
     def find_p_values(self, scores: Tensor) -> tuple[Tensor, Tensor]:
         """Return the p-values of scans, shape (B,), and the most unusual part of each, shape (B,); NaN before it is fitted.
@@ -58,17 +56,20 @@ class Typicality(nn.Module):
         count = int(self.count)
         if not count:
             return torch.full_like(scores[:, 0], torch.nan), torch.zeros(len(scores), dtype=torch.long)
-        least, part = self._find_parts(scores.to(self.scores)).min(1)
-        below = torch.searchsorted(self.least[:count], least.contiguous(), right=True)
-        return (1 + below) / (count + 1), part
+        kept, new = self.scores[:, :count], scores.to(self.scores).T[..., None]  # (3, n), (3, B, 1)
+        larger, smaller = (kept[:, None] >= new).sum(2) + 1, (kept[:, None] <= new).sum(2) + 1  # in the sample, (3, B)
+        least, part = _find_shares(larger, smaller, count + 1).min(0)  # (B,)
+        ordered = kept.sort(dim=1).values.contiguous()
+        above = count - torch.searchsorted(ordered, kept.contiguous())  # of the kept ones, itself among them, (3, n)
+        below = torch.searchsorted(ordered, kept.contiguous(), right=True)
+        larger, smaller = above[:, None] + (new >= kept[:, None]), below[:, None] + (new <= kept[:, None])  # (3, B, n)
+        others = _find_shares(larger, smaller, count + 1).amin(0)  # (B, n)
+        return (1 + (others <= least[:, None]).sum(1)) / (count + 1), part
 
-    def _find_parts(self, scores: Tensor) -> Tensor:
-        """Return the p-value of each part of scores (B, 3), same shape."""
-        count = int(self.count)
-        kept, values = self.scores[:, :count].contiguous(), scores.T.contiguous()
-        above = count - torch.searchsorted(kept, values)  # as large or larger, (3, B)
-        below = torch.searchsorted(kept, values, right=True)
-        shares = (1 + above) / (count + 1)
-        both = PARTS.index("reconstruction")  # unusual on both sides
-        shares[both] = (2 * torch.minimum(shares[both], (1 + below[both]) / (count + 1))).clamp(max=1)
-        return shares.T
+
+def _find_shares(larger: Tensor, smaller: Tensor, count: int) -> Tensor:
+    """Return p-values of parts (3, ...), from how many of a sample of `count` scans are as large or larger, or smaller."""
+    both = PARTS.index("reconstruction")  # unusual on both sides
+    shares = larger / count
+    shares[both] = (2 * torch.minimum(shares[both], smaller[both] / count)).clamp(max=1)
+    return shares

@@ -13,9 +13,9 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from bundle.attribution import EncodedScans
-from bundle.attribution.density import fit_distributions
+from bundle.attribution.density import LEAST_SCANS, fit_distributions
 from bundle.attribution.sources import check_whole, encode_attributes
-from bundle.attribution.typicality import describe_content, fit_features, score_scans
+from bundle.attribution.typicality import describe_content, fit_features, knows_cohort, score_scans
 from bundle.checkpoints import VALIDATION, read_about, save_network
 from bundle.data.samplers import shuffle_scans
 from bundle.data.scans import without_metadata
@@ -33,14 +33,14 @@ logger = logging.getLogger(__name__)
 class Completion:
     """Fit what needs a trained network, and write it into the network's file.
 
-    The distributions of the classes' attributes are fitted to training scans, the temperature of the probabilities to validation
-    scans; training scans give the mean and covariance of contents, and validation scans, from which nothing was learnt, the
-    scores that a new scan is compared with.
+    The distributions of the classes' attributes and their means are fitted to training scans, the temperature of the
+    probabilities to validation scans; training scans give the mean and covariance of contents, and validation scans, from which
+    no weight was learnt, the scores that a new scan is compared with.
 
     Args:
         train: training scans, without augmentation, with `image`; its `data` have the `label`.
         validation: validation scans, likewise.
-        num_scans: training scans that are encoded, at most, as many of each class as there are.
+        num_scans: training scans that are encoded, at most; as many of each class where it has so many.
         batch_size: scans encoded at once.
         seed: decides which scans, and the first guesses of the fits.
 
@@ -62,32 +62,52 @@ class Completion:
             path: file that is written; it can be the same.
         """
         about = read_about(checkpoint)
-        if TEMPERATURE in about and VALIDATION in about:
-            logger.info("%s is complete already", checkpoint)
-            return
+        if network.typicality is not None and not knows_cohort(network):
+            self.fit_latents(network)
         if TEMPERATURE not in about:
-            about[TEMPERATURE] = self.complete(network)
-        about[VALIDATION] = self.count_right(network)
+            about[TEMPERATURE] = self.calibrate(network)
+        if VALIDATION not in about:
+            about[VALIDATION] = self.count_right(network)
         if is_first():
             save_network(path, network, about)
             logger.info("The completed network: %s", path)
 
     def complete(self, network: ICAM) -> float:
-        """Fit what the network has a place for: its distributions, its temperature, which is returned, and its scores."""
-        temperature = 1.0
-        if network.distributions is not None and network.typicality is not None:
-            chosen, labels = choose_scans(self.train, self.num_scans, self.seed)
-            parts = self._encode(network, self.train, chosen, _describe)
-            size = network.distributions.means.shape[2]
-            fit_distributions(network.distributions, parts[:, :size], labels, self.seed)
-            fit_features(network, parts[:, size:])
+        """Fit what the network has a place for: what is known of its latents, and its temperature, which is returned."""
+        if network.typicality is not None:
+            self.fit_latents(network)
+        return self.calibrate(network)
+
+    def fit_latents(self, network: ICAM) -> None:
+        """Fit the distributions and means of the classes' attributes, and the scores of scans."""
+        assert network.distributions is not None and network.typicality is not None
+        chosen, labels = choose_scans(self.train, self.num_scans, self.seed)
+        parts = self._encode(network, self.train, chosen, _describe)
+        size = network.distributions.means.shape[2]
+        fit_distributions(network.distributions, parts[:, :size], labels, self.seed)
+        fit_features(network, parts[:, size:])
+        counts = labels.bincount(minlength=len(network.class_attributes)).tolist()
+        for label, count in enumerate(counts):
+            if count >= LEAST_SCANS:
+                mean = parts[labels == label, :size].mean(0)
+                network.class_attributes[label].copy_(mean.view_as(network.class_attributes[label]))
+            else:
+                logger.warning(
+                    "class %d has %d training scans, of %d that its distribution needs: its attributes are drawn from N(0, I)",
+                    label, count, LEAST_SCANS,
+                )  # fmt: skip
+        validation, _ = choose_scans(self.validation, SLOTS, self.seed)
+        if validation:
+            network.typicality.set_scores(self._encode(network, self.validation, validation, score_scans))
+
+    def calibrate(self, network: ICAM) -> float:
+        """Calibrate the probabilities, and return the temperature; 1 without a classifier or validation scans."""
         chosen, labels = choose_scans(self.validation, SLOTS, self.seed)
-        if network.attribute_encoder.classifier is not None and chosen:
-            logits = self._encode(network, self.validation, chosen, lambda scans: network.classify(scans.attribute))
-            temperature = fit_temperature(logits, labels)
-            calibrate(network, temperature)
-        if network.typicality is not None and chosen:
-            network.typicality.set_scores(self._encode(network, self.validation, chosen, score_scans))
+        if network.attribute_encoder.classifier is None or not chosen:
+            return 1.0
+        logits = self._encode(network, self.validation, chosen, lambda scans: network.classify(scans.attribute))
+        temperature = fit_temperature(logits, labels)
+        calibrate(network, temperature)
         return temperature
 
     def count_right(self, network: ICAM) -> dict[str, int]:
@@ -134,7 +154,7 @@ def _describe(scans: EncodedScans) -> Tensor:
 
 
 def choose_scans(dataset: Dataset, num_scans: int, seed: int = 0) -> tuple[list[int], Tensor]:
-    """Choose scans, as many of each class as there are.
+    """Choose scans, as many of each class where it has so many.
 
     Args:
         dataset: its `data` have the `label`.

@@ -29,12 +29,14 @@ def initialise(network: Network, path: str | Path | None) -> Network:
 
     Raises:
         FileNotFoundError: When there is no such file.
-        ValueError: When it is no checkpoint, or no weight of it fits.
+        ValueError: When it is no checkpoint, is a network of volumes for slices or the reverse, or no weight of it fits.
     """
     if path is None:
         return network
     trained, own = read_weights(Path(path)), dict(network.named_parameters())
     fitting = [name for name, weight in own.items() if name in trained and trained[name].shape == weight.shape]
+    if other := [trained[name].ndim for name in own if name in trained and trained[name].ndim != own[name].ndim]:
+        raise ValueError(f"init_from {path} is of {'slices' if other[0] == 4 else 'volumes'}: give a network of the same kind")
     if not fitting:
         raise ValueError(f"init_from {path} has no weight that fits this network: give a network of the same overlays")
     for name in fitting:

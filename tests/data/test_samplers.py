@@ -110,5 +110,5 @@ def test_as_many_scans_of_each_class_as_wanted_are_drawn_and_fewer_are_among_the
     assert all(item in drawn[8] for item in drawn[3]) and len(drawn[3]) == 6
     assert draw_scans(items, 3, seed=1) != drawn[3]
     assert draw_scans(items, 20) == draw_scans(items) == items
-    with pytest.raises(ValueError, match="scans_per_class must be at least 1"):
+    with pytest.raises(ValueError, match="scans_per_class must be a whole number of at least 1"):
         draw_scans(items, 0)
