@@ -25,10 +25,11 @@ EPILOG = """The form of BIDS apps:
 Each command prints the command of MONAI's bundle that it stands for, and runs it. Completion in bash and zsh:
   eval "$(register-python-argcomplete icam)"
 """
-BIDS_DESCRIPTION = "Explain the participants of a BIDS dataset, a run a session; then collect their tables."
+BIDS_DESCRIPTION = "Explain the participants of a BIDS dataset, a run a session; then collect their tables and pages."
 BIDS_EPILOG = """participant  explains the scans of the participants into OUTPUT_DIR/sub-*/ses-*; the same command goes
              on where it was stopped; several may run at once, one for each participant, such as the jobs of an array
-group        collects predictions.csv of all participants into one table, OUTPUT_DIR/predictions.csv; it computes nothing
+group        collects the results of all participants: OUTPUT_DIR/index.html, a page with links to those of the scans,
+             predictions.csv and regions.tsv; it computes nothing
 
 Example:
   icam bids maps participant --participant-label 01 02 --network conversion
