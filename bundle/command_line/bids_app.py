@@ -19,7 +19,7 @@ from monai.bundle import ConfigParser
 
 from bundle import CONFIGS
 from bundle.benchmark.runner import end_with_parent
-from bundle.command_line.commands import COMMANDS, build_arguments, write_command
+from bundle.command_line.commands import COMMANDS, START, build_arguments, write_command
 from bundle.command_line.options import read_path
 from bundle.data.bids import DESCRIPTION, REQUIRED, is_described, write_text
 from bundle.data.participants import name_person
@@ -100,7 +100,7 @@ def run_session(name: str, runs: Mapping[str, Sequence[str]], given: argparse.Na
     threads = dict.fromkeys(THREADS, str(max(1, count_cores() // int(given.n_procs)))) if int(given.n_procs) > 1 else {}
     with log.open("w") as file:
         print(write_command(runs[name]), file=file, flush=True)
-        words = [sys.executable, "-m", "monai.bundle", *runs[name]]
+        words = [sys.executable, "-m", START, *runs[name]]
         status = subprocess.run(
             words, stdout=file, stderr=subprocess.STDOUT, env=threads | os.environ, preexec_fn=end_with_parent
         ).returncode
