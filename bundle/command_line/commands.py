@@ -67,8 +67,8 @@ COMMANDS: dict[str, Command] = {
         "",
         (
             SCANS, NETWORK, OUTPUT, SAMPLES,
-            Option("--target", "target", "class that all scans are translated to; the most likely other one when none is given",
-                   read_number(0), "NUMBER"),
+            Option("--target", "target", "class that all scans are translated to, name or number; the most likely other one when"
+                   " none is given", read_name, "NAME"),
             Option("--prepare", "prepare", "the scans are whole heads: extract the brain and align it first; maps lie on heads",
                    None),
             Option("--split", "split", "rows of the table to take: train, validation or test; all when none is given", read_word,
@@ -85,7 +85,7 @@ COMMANDS: dict[str, Command] = {
         "phenotypes",
         (
             SCANS, NETWORK, OUTPUT,
-            Option("--class", "phenotype_class", "the class; the last one when none is given", read_number(0), "NUMBER"),
+            Option("--class", "phenotype_class", "the class, name or number; the last one when none is given", read_name, "NAME"),
             Option("--content", "content_scan", "scan on which all maps are drawn; the first of another class when none is given",
                    read_source, "FILE"),
             Option("--samples", "phenotype_samples", "maps that are drawn", read_number(2), "NUMBER"),
