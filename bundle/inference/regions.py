@@ -210,7 +210,12 @@ class RegionTable:
         record = read_record(self.results.folder / RECORD, None) or {}
         known = find_reliability(record.get("weights"), str(self.atlas))
         found = [known.get(place, np.nan) for place in zip(table["region"], table["side"], strict=True)]
-        if doubtful := [f"{side} {region}" for (region, side), value in known.items() if value < LEAST]:
+        doubtful = dict.fromkeys(
+            f"{side} {region}"
+            for region, side in zip(table["region"], table["side"], strict=True)
+            if known.get((region, side), 1.0) < LEAST
+        )
+        if doubtful:
             logger.warning(
                 "this network does not draw the change of these regions reliably, as measured on simulated scans: %s: do not"
                 " report them (column reliability of %s)", ", ".join(doubtful), self.results.folder / TABLE,
