@@ -78,6 +78,31 @@ def read_class_names(path: str | Path) -> list[str]:
     return [str(name) for name in read_about(path).get("class_names", [])]
 
 
+def find_class(path: str | Path, label: int | str | None, key: str = "target") -> int | None:
+    """Return the number of a class that is given by number or name; the case of letters does not matter.
+
+    Args:
+        path: file of a trained network.
+        label: number, which stays as it is, or name; None for none.
+        key: what the class is called in the message.
+
+    Raises:
+        ValueError: When no class, or more than one, has the name.
+    """
+    if not isinstance(label, str):
+        return label
+    names = read_class_names(path)
+    found = [number for number, name in enumerate(names) if name == label] or [
+        number for number, name in enumerate(names) if name.lower() == label.lower()
+    ]
+    if len(found) == 1:
+        return found[0]
+    if not names:
+        raise ValueError(f"{key} must be the number of a class, as {path} has no names of classes, got {label}")
+    accepted = ", ".join(f"{name} or {number}" for number, name in enumerate(names))
+    raise ValueError(f"{key} must be a class: accepted are {accepted}, got {label}")
+
+
 def load_network(
     network: Network,
     path: str | Path,

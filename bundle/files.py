@@ -286,9 +286,14 @@ def announce(folder: str | Path, files: Mapping[str, str]) -> None:
 
     Args:
         folder: Folder of the files.
-        files: What each is, by its name or a glob pattern in the folder; those that are not there are left out.
+        files: What each is, by its name or a glob pattern in the folder, or by several, ` or ` between them, of which those are
+            named that have files; what is not there is left out.
     """
-    found = {name: sum(1 for _ in Path(folder).glob(name)) for name in files}
-    shown = {name: f"{files[name]}{f' ({count} files)' if '*' in name else ''}" for name, count in found.items() if count}
+    shown = {}
+    for names, what in files.items():
+        found = {name: count for name in names.split(" or ") if (count := sum(1 for _ in Path(folder).glob(name)))}
+        if found:
+            number = f" ({sum(found.values())} files)" if "*" in names else ""
+            shown[" or ".join(name.removeprefix("**/") for name in found)] = what + number
     width = max(map(len, shown), default=0)
     print(f"Written to {folder}:", *(f"  {name:{width}}  {what}" for name, what in shown.items()), sep="\n", flush=True)

@@ -20,7 +20,8 @@ from monai.bundle.utils import merge_kv
 from bundle import CONFIGS
 from bundle.errors import interrupt, show_error
 from bundle.kinds import ALONE, find_accepted, list_values
-from bundle.renaming import COPIES, GONE, RENAMED, find_files, is_path, list_options, renew_arguments
+from bundle.old_names import GONE, RENAMED
+from bundle.renaming import COPIES, find_files, is_path, list_options, renew_arguments
 
 BASES = ("train", "evaluate", "inference", "baselines/attribution", "faithfulness")
 OPTIONS = {"config_file", "meta_file", "logging_file", "run_id", "init_id", "final_id", "args_file", "tracking", "workflow_name"}

@@ -59,7 +59,7 @@ class TrainedNetwork:
         return f"TrainedNetwork({encoder.num_classes} classes{named}, grid {grid}, {self.changes['checkpoint']})"
 
     def explain(
-        self, scan: Scan, num_samples: int = 50, target: int | None = None, prepare: bool = False, **settings: Any
+        self, scan: Scan, num_samples: int = 50, target: int | str | None = None, prepare: bool = False, **settings: Any
     ) -> Explanation:
         """Classify a scan and explain it by translation to another class.
 
@@ -68,7 +68,8 @@ class TrainedNetwork:
         Args:
             scan: file, nibabel image, or array of shape (H, W[, D]) with its affine (4, 4) in mm.
             num_samples: attributes drawn for the maps.
-            target: class that the scan is translated to; None for the most likely one that is not the predicted one.
+            target: class that the scan is translated to, number or name; None for the most likely one that is not the
+                predicted one.
             prepare: whether the scan is a whole head, which is brought to the network's space first; maps lie on its own grid.
             settings: other keys of `configs/inference.yaml`, those of `SETTINGS`, such as `reference_scan`, `target_value`,
                 `mirror_axis`, `shift`, `seed` or `calibration`.
@@ -95,7 +96,7 @@ class TrainedNetwork:
             return Explanation(item, image, _get(parser, "overview"))
 
     def explain_folder(
-        self, folder: str | Path, num_samples: int = 50, target: int | None = None, prepare: bool = False, **settings: Any
+        self, folder: str | Path, num_samples: int = 50, target: int | str | None = None, prepare: bool = False, **settings: Any
     ) -> Iterator[Explanation]:
         """Explain the scans of a folder or table one by one; a scan that fails is left out with a warning that says why.
 
@@ -143,7 +144,7 @@ class TrainedNetwork:
             yield item
 
     def _choose(
-        self, num_samples: int, target: int | None, prepare: bool, settings: dict[str, Any], scans: str | Path, folder: str
+        self, num_samples: int, target: int | str | None, prepare: bool, settings: dict[str, Any], scans: str | Path, folder: str
     ) -> ConfigParser:
         """Return the configs with the settings of one call, which are checked; the network is not loaded again."""
         if not isinstance(prepare, bool):

@@ -7,7 +7,16 @@ import torch
 from torch import nn
 
 from bundle import MODELS
-from bundle.checkpoints import SETTINGS, add_about, hash_weights, load_network, read_about, read_class_names, save_network
+from bundle.checkpoints import (
+    SETTINGS,
+    add_about,
+    find_class,
+    hash_weights,
+    load_network,
+    read_about,
+    read_class_names,
+    save_network,
+)
 from bundle.data.signatures import SCANS, TOLERANCE
 
 
@@ -160,3 +169,14 @@ def test_shipped_networks_name_their_classes_cohort_and_training_scans(
     assert read_class_names(MODELS / f"{name}.pt") == classes and about["cohort"] == cohort
     assert about[SCANS].shape == signatures
     assert (torch.cdist(about[SCANS], about[SCANS], p=float("inf")) < TOLERANCE).sum() == len(about[SCANS])  # itself alone
+
+
+def test_a_class_is_found_by_name_or_number(tmp_path: Path) -> None:
+    save_network(tmp_path / "model.pt", torch.nn.Linear(2, 2), {"class_names": ["control", "Lesion"]})
+    for given, number in (("lesion", 1), ("Lesion", 1), ("control", 0), (1, 1), (7, 7), (None, None)):
+        assert find_class(tmp_path / "model.pt", given) == number
+    with pytest.raises(ValueError, match="target must be a class: accepted are control or 0, Lesion or 1, got lesions"):
+        find_class(tmp_path / "model.pt", "lesions")
+    save_network(tmp_path / "model.pt", torch.nn.Linear(2, 2))
+    with pytest.raises(ValueError, match=r"other must be the number of a class, as .* has no names of classes, got lesion"):
+        find_class(tmp_path / "model.pt", "lesion", "other")

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from bundle.files import (
+    announce,
     check_writable,
     escape_name,
     make_nifti,
@@ -104,3 +105,12 @@ def test_leftovers_of_our_files_are_removed_and_no_others(tmp_path: Path) -> Non
         (tmp_path / name).touch()
     remove_leftovers([tmp_path / "a.nii.gz", tmp_path / "absent" / "a.nii.gz"])
     assert {path.name for path in tmp_path.iterdir()} == {names[0], names[3], names[4]}
+
+
+def test_the_end_of_a_command_names_the_files_that_are_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("table.csv", "sub/a_map.nii.gz", "sub/b_map.nii.gz", "sub/a_map_steps.nii.gz"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    announce(tmp_path, {"table.csv": "rows", "none.csv": "no", "**/*_map.nii.gz or **/*-map_*.nii.gz": "maps"})
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split() for line in lines[1:]] == [["table.csv", "rows"], ["*_map.nii.gz", "maps", "(2", "files)"]]

@@ -2,8 +2,10 @@
 
 from bundle.atlases.atlas import NAMES, Atlas, Region, check_atlas, find_overlap, list_files, load_atlas
 from bundle.atlases.changes import LEAST_OVERLAP, THRESHOLD, Placed, check_place, measure_changes
+from bundle.atlases.reliability import LEAST, find_reliability
 
 __all__ = [
+    "LEAST",
     "LEAST_OVERLAP",
     "NAMES",
     "THRESHOLD",
@@ -13,6 +15,7 @@ __all__ = [
     "check_atlas",
     "check_place",
     "find_overlap",
+    "find_reliability",
     "list_files",
     "load_atlas",
     "measure_changes",

@@ -9,28 +9,37 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
+import pandas as pd
 from monai.bundle import ConfigParser
-from tqdm import tqdm
 
 from bundle import CONFIGS
 from bundle.benchmark.runner import end_with_parent
-from bundle.command_line.commands import COMMANDS, build_arguments, write_command
+from bundle.command_line.commands import COMMANDS, START, build_arguments, write_command
 from bundle.command_line.options import read_path
 from bundle.data.bids import DESCRIPTION, REQUIRED, is_described, write_text
 from bundle.data.participants import name_person
 from bundle.errors import INTERRUPT_STATUS, INTERRUPTED
-from bundle.files import check_writable
+from bundle.files import announce, check_writable, write_table
 from bundle.guards import check_overrides
 from bundle.inference.predictions import RECORD, TABLE
+from bundle.inference.regions import TABLE as REGIONS
 from bundle.inference.table import Row, ScanTable
+from bundle.viewer import Pages, read_pages
+from bundle.viewer.pages import INDEX
 from bundle.workers import THREADS, count_cores
 
 LOGS = "logs"  # folder of what the runs print, a file each
 COMMAND = COMMANDS["explain"]
+WRITTEN = {  # by the level group
+    INDEX: "all scans, with links to their pages, for any browser",
+    TABLE: "class, probabilities and warnings of each scan",
+    REGIONS: "change of each brain region of each scan",
+}
 
 
 def explain_participants(given: argparse.Namespace) -> int:
@@ -54,20 +63,17 @@ def explain_participants(given: argparse.Namespace) -> int:
         print(*map(write_command, runs.values()), sep="\n", flush=True)
         return 0
     check_writable(given.output_dir / LOGS, "OUTPUT_DIR")
-    failed = dict[str, str]()
-    pool = ThreadPoolExecutor(int(given.n_procs))
+    print(write_command(next(iter(runs.values()))), file=sys.stderr, flush=True)  # the others differ in their folders
+    failed, pool = 0, ThreadPoolExecutor(int(given.n_procs))
     try:
-        waiting = [pool.submit(run_session, name, runs[name], given) for name in runs]
-        for future in as_completed(waiting):
-            name, reason = future.result()
-            failed |= {name: reason} if reason else {}
-            tqdm.write(f"{name}: {reason or 'done'}", file=sys.stdout)
+        for future in as_completed([pool.submit(run_session, name, runs, given) for name in runs]):
+            failed += not future.result()
     except KeyboardInterrupt:  # the runs have it as well
         print(f"\n{INTERRUPTED}", file=sys.stderr, flush=True)
         return INTERRUPT_STATUS
     finally:
         pool.shutdown(cancel_futures=True)
-    print(f"{len(runs) - len(failed)} of {len(runs)} sessions are done in {given.output_dir}", flush=True)
+    print(f"{len(runs) - failed} of {len(runs)} sessions are done in {given.output_dir}", flush=True)
     return 1 if failed else 0
 
 
@@ -77,26 +83,37 @@ def build_run(given: argparse.Namespace, settings: Mapping[str, str], scans: Pat
     return build_arguments(COMMAND, values, given.config, {"layout": "bids", **settings})
 
 
-def run_session(name: str, arguments: Sequence[str], given: argparse.Namespace) -> tuple[str, str]:
-    """Run the inference of a session.
+def run_session(name: str, runs: Mapping[str, Sequence[str]], given: argparse.Namespace) -> bool:
+    """Run the inference of a session, and print a line when it begins and one when it ends.
+
+    Args:
+        name: the session.
+        runs: arguments of MONAI's bundle for each session.
+        given: arguments of the command line.
 
     Returns:
-        Name of the session, and in a sentence why its run failed; empty when it did not.
+        Whether it was done.
     """
-    log = given.output_dir / LOGS / f"{name.replace('/', '_')}.log"
+    log, start = given.output_dir / LOGS / f"{name.replace('/', '_')}.log", time.monotonic()
+    title = f"{name.replace('/', ' ')} ({list(runs).index(name) + 1} of {len(runs)})"
+    print(f"{title}: explaining", flush=True)
     threads = dict.fromkeys(THREADS, str(max(1, count_cores() // int(given.n_procs)))) if int(given.n_procs) > 1 else {}
     with log.open("w") as file:
-        print(write_command(arguments), file=file, flush=True)
-        words = [sys.executable, "-m", "monai.bundle", *arguments]
+        print(write_command(runs[name]), file=file, flush=True)
+        words = [sys.executable, "-m", START, *runs[name]]
         status = subprocess.run(
             words, stdout=file, stderr=subprocess.STDOUT, env=threads | os.environ, preexec_fn=end_with_parent
         ).returncode
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    return name, f"exit status {status}, see {log}: {lines[-1].removeprefix('Error: ')}" if status else ""
+    end = f"exit status {status}, see {log}: {lines[-1].removeprefix('Error: ')}" if status else "done"
+    print(f"{title}: {end} ({time.monotonic() - start:.0f} s)", flush=True)
+    return status == 0
 
 
 def collect_tables(given: argparse.Namespace) -> int:
-    """Put the tables of the chosen participants into one, with columns for participant and session; nothing is computed.
+    """Put tables and pages of the chosen participants into one each; nothing is computed.
+
+    Tables have columns for participant and session.
 
     Args:
         given: arguments of the command line.
@@ -105,7 +122,7 @@ def collect_tables(given: argparse.Namespace) -> int:
         The exit status: 0, or 1 when there are sessions without results or scans that failed.
 
     Raises:
-        OSError: When the table cannot be written.
+        OSError: When a file cannot be written.
         ValueError: When there is no result, or the results are of different networks or settings.
     """
     sessions = find_sessions(given, dict(given.set))
@@ -119,9 +136,12 @@ def collect_tables(given: argparse.Namespace) -> int:
     table = ScanTable(given.output_dir / TABLE, list(dict.fromkeys(key for row in rows for key in row)))
     table.write(rows)
     write_text(given.output_dir / RECORD, (given.output_dir / done[0] / RECORD).read_text())
+    collect_regions(given.output_dir, done)
+    collect_pages(given.output_dir, done)
     failed, missing = sum(row["status"] == "failed" for row in rows), [name for name in sessions if name not in done]
     people = len({row["participant_id"] for row in rows})
-    print(f"Written to {table.path}: {len(rows)} scans of {people} participants, of which {failed} failed", flush=True)
+    announce(given.output_dir, WRITTEN)
+    print(f"{len(rows)} scans of {people} participants, of which {failed} failed", flush=True)
     if missing:
         print(f"Error: {len(missing)} of {len(sessions)} sessions have no results: {', '.join(missing[:5])}", file=sys.stderr)
     return 1 if failed or missing else 0
@@ -132,9 +152,37 @@ def read_rows(output_dir: Path, name: str) -> list[Row]:
     path = output_dir / name / TABLE
     with path.open(encoding="utf-8", newline="") as file:
         columns = next(csv.reader(file), [])
+    return [{**name_session(name), **row, "name": f"{name}/{row['name']}"} for row in ScanTable(path, columns).read()]
+
+
+def name_session(name: str) -> Row:
+    """Return the columns of tables that name participant and session."""
     person, _, session = name.partition("/")
-    own = {"participant_id": person, "session_id": session or "n/a"}
-    return [{**own, **row, "name": f"{name}/{row['name']}"} for row in ScanTable(path, columns).read()]
+    return {"participant_id": person, "session_id": session or "n/a"}
+
+
+def collect_regions(output_dir: Path, done: Sequence[str]) -> None:
+    """Write the tables of regions of sessions as one, or remove an earlier one where there are none."""
+    tables = []
+    for name in [name for name in done if (output_dir / name / REGIONS).is_file()]:
+        table = pd.read_csv(output_dir / name / REGIONS, sep="\t", dtype=str, keep_default_na=False)
+        place = name_session(name)
+        table.insert(0, "session_id", place["session_id"])
+        table.insert(0, "participant_id", place["participant_id"])
+        tables.append(table.assign(name=f"{name}/" + table["name"]))
+    if tables:
+        write_table(output_dir / REGIONS, pd.concat(tables, ignore_index=True))
+    else:
+        (output_dir / REGIONS).unlink(missing_ok=True)
+
+
+def collect_pages(output_dir: Path, done: Sequence[str]) -> None:
+    """Write a page over the pages of sessions, with their settings, or remove an earlier one where there are none."""
+    found = next((pages for name in done if (pages := read_pages(output_dir / name))), None)
+    if found:
+        Pages(output_dir, **found.settings).collect(done)
+    else:
+        (output_dir / INDEX).unlink(missing_ok=True)
 
 
 def find_sessions(given: argparse.Namespace, settings: Mapping[str, str]) -> list[str]:

@@ -1,10 +1,13 @@
 """The table of commands: the config files of each, its entry point, and the key that each of its options stands for."""
 
 import argparse
+import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import yaml
 
 from bundle import SHIPPED
 from bundle.command_line.options import (
@@ -28,7 +31,10 @@ from bundle.command_line.options import (
     read_table,
     read_word,
 )
+from bundle.old_names import GONE, RENAMED
 from bundle.overlays import find_overlay
+
+START = "bundle.command_line.start"  # MONAI's bundle, quieter
 
 
 class Command(NamedTuple):
@@ -61,8 +67,8 @@ COMMANDS: dict[str, Command] = {
         "",
         (
             SCANS, NETWORK, OUTPUT, SAMPLES,
-            Option("--target", "target", "class that all scans are translated to; the most likely other one when none is given",
-                   read_number(0), "NUMBER"),
+            Option("--target", "target", "class that all scans are translated to, name or number; the most likely other one when"
+                   " none is given", read_name, "NAME"),
             Option("--prepare", "prepare", "the scans are whole heads: extract the brain and align it first; maps lie on heads",
                    None),
             Option("--split", "split", "rows of the table to take: train, validation or test; all when none is given", read_word,
@@ -79,7 +85,7 @@ COMMANDS: dict[str, Command] = {
         "phenotypes",
         (
             SCANS, NETWORK, OUTPUT,
-            Option("--class", "phenotype_class", "the class; the last one when none is given", read_number(0), "NUMBER"),
+            Option("--class", "phenotype_class", "the class, name or number; the last one when none is given", read_name, "NAME"),
             Option("--content", "content_scan", "scan on which all maps are drawn; the first of another class when none is given",
                    read_source, "FILE"),
             Option("--samples", "phenotype_samples", "maps that are drawn", read_number(2), "NUMBER"),
@@ -199,7 +205,7 @@ def build_arguments(
 
     Raises:
         FileNotFoundError: When there is no such config file.
-        ValueError: When the name of one has a comma or a quote.
+        ValueError: When the name of one has a comma or a quote, or none has one of the further keys.
     """
     names, keys = list(command.files), dict[str, str]()
     for option in command.options:
@@ -208,7 +214,9 @@ def build_arguments(
             names += SHIPPED[str(value)][1]
         elif value is not None:
             keys[option.key] = value if isinstance(value, str) else f"[{','.join(map(repr, value))}]"
-    files = [show_path(find_overlay(name)) for name in [*names, *configs]]
+    paths = [find_overlay(name) for name in [*names, *configs]]
+    check_keys(paths, settings)
+    files = [show_path(path) for path in paths]
     if any(mark in file for file in files for mark in ",'\""):
         raise ValueError(f"--config: names without commas and quotes are accepted, got {files[-1]}")
     arguments = ["run", *([command.entry] if command.entry else []), "--config_file"]
@@ -216,6 +224,55 @@ def build_arguments(
     for key, value in {**keys, **settings}.items():
         arguments += [f"--{key}={value}"] if value.startswith("-") else [f"--{key}", value]
     return arguments
+
+
+def check_keys(files: Sequence[Path], keys: Iterable[str]) -> None:
+    """Refuse keys that no config file has, without MONAI, which takes seconds to start and checks the rest.
+
+    Args:
+        files: config files.
+        keys: outer#inner; names of earlier versions are accepted, and renamed when the command runs.
+
+    Raises:
+        ValueError: When a key is in none of the files.
+    """
+    keys = [key.replace("::", "#") for key in keys]
+    if not keys:
+        return
+    try:
+        contents = [yaml.load(file.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader)) for file in files]
+    except yaml.YAMLError:  # MONAI names the place
+        return
+    values = {
+        name.removeprefix("+").replace("::", "#"): value
+        for content in contents
+        if isinstance(content, dict)
+        for name, value in content.items()
+    }
+    for key in keys:
+        if key in RENAMED or key.split("#")[0] in RENAMED or any(_has_key(name, value, key) for name, value in values.items()):
+            continue
+        gone = next((name for name in GONE if f"{key}#".startswith(f"{name}#")), "")
+        near = [] if key.split("#")[0] in values else difflib.get_close_matches(key.split("#")[0], values, n=1)
+        hint = f"; in its place: {GONE[gone]}" if gone else f"; did you mean {near[0]}?" if near else ""
+        names = " and ".join(show_path(file) for file in files)
+        raise ValueError(f"--set: {names} has no key {key}{hint} (keys inside others are written outer#inner)")
+
+
+def _has_key(name: str, value: Any, key: str) -> bool:
+    """Return whether a key is that of a value, lies in it, or holds it."""
+    if f"{name}#".startswith(f"{key}#"):
+        return True
+    if not key.startswith(f"{name}#"):
+        return False
+    for part in key.removeprefix(f"{name}#").split("#"):
+        if isinstance(value, list) and part.isdigit() and int(part) < len(value):
+            value = value[int(part)]
+        elif isinstance(value, dict) and part in value:
+            value = value[part]
+        else:
+            return False
+    return True
 
 
 def show_path(path: Path) -> str:

@@ -12,11 +12,17 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from bundle import CONFIGS, SHIPPED
-from bundle.command_line.commands import COMMANDS, Command, build_arguments, read_setting, write_command
+from bundle.command_line.commands import COMMANDS, START, Command, build_arguments, read_setting, write_command
+from bundle.command_line.lookups import LOOKUPS
 from bundle.command_line.options import NETWORK, Option, read_number
 from bundle.overlays import find_overlay
 
 LEVELS = ("participant", "group")
+WORDS = (*COMMANDS, *LOOKUPS)
+GUESSES = {  # what people type who have not read the help
+    "predict": "explain", "infer": "explain", "inference": "explain", "run": "explain", "test": "evaluate", "models": "networks",
+    "show": "view", "open": "view", "preprocess": "prepare", "compare": "benchmark",
+}  # fmt: skip
 DESCRIPTION = "Classify brain scans, and map what would turn each into a scan of another class. For research only."
 EPILOG = """The form of BIDS apps:
   icam BIDS_DIR OUTPUT_DIR {participant,group} [--participant-label LABEL ...]
@@ -25,10 +31,11 @@ EPILOG = """The form of BIDS apps:
 Each command prints the command of MONAI's bundle that it stands for, and runs it. Completion in bash and zsh:
   eval "$(register-python-argcomplete icam)"
 """
-BIDS_DESCRIPTION = "Explain the participants of a BIDS dataset, a run a session; then collect their tables."
+BIDS_DESCRIPTION = "Explain the participants of a BIDS dataset, a run a session; then collect their tables and pages."
 BIDS_EPILOG = """participant  explains the scans of the participants into OUTPUT_DIR/sub-*/ses-*; the same command goes
              on where it was stopped; several may run at once, one for each participant, such as the jobs of an array
-group        collects predictions.csv of all participants into one table, OUTPUT_DIR/predictions.csv; it computes nothing
+group        collects the results of all participants: OUTPUT_DIR/index.html, a page with links to those of the scans,
+             predictions.csv and regions.tsv; it computes nothing
 
 Example:
   icam bids maps participant --participant-label 01 02 --network conversion
@@ -89,6 +96,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parser.parse_args(words)
             parser.print_help()
             return 0 if words else 2
+        if words == ["list"]:
+            raise ValueError("icam list counts what is in --cohort FOLDER; networks that come with the bundle: icam networks")
+        if words[0] in LOOKUPS:
+            return LOOKUPS[words[0]].run(commands[words[0]].parse_args(words[1:]))
         return run_command(words[0], commands[words[0]].parse_args(words[1:]))
     except (ValueError, OSError) as error:
         print(f"Error: {error}", file=sys.stderr)
@@ -97,7 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def is_bids_app(words: Sequence[str]) -> bool:
     """Return whether a command line has the form of BIDS apps: it does not begin with a command."""
-    return bool(words) and words[0] not in COMMANDS and (not words[0].startswith("-") or any(word in LEVELS for word in words))
+    return bool(words) and words[0] not in WORDS and (not words[0].startswith("-") or any(word in LEVELS for word in words))
 
 
 def run_command(name: str, given: argparse.Namespace) -> int:
@@ -106,16 +117,17 @@ def run_command(name: str, given: argparse.Namespace) -> int:
     print(write_command(arguments), file=sys.stdout if given.print else sys.stderr, flush=True)
     if given.print:
         return 0
-    os.execv(sys.executable, [sys.executable, "-m", "monai.bundle", *arguments])
+    os.execv(sys.executable, [sys.executable, "-m", START, *arguments])
 
 
 def run_bids_app(words: Sequence[str]) -> int:
     """Run one level of the BIDS app."""
-    if not any(word in (*LEVELS, "-h", "--help", "--version") for word in words) and not Path(words[0]).is_dir():
-        near = difflib.get_close_matches(words[0], COMMANDS, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        accepted = f"accepted are {', '.join(COMMANDS)}, and BIDS_DIR OUTPUT_DIR {{{','.join(LEVELS)}}}"
-        raise ValueError(f"{words[0]} is neither a command nor a folder: {accepted}{hint}")
+    if not any(word in LEVELS for word in words) and not words[0].startswith("-") and not Path(words[0]).is_dir():
+        near = [GUESSES[words[0]]] if words[0] in GUESSES else difflib.get_close_matches(words[0], WORDS, n=1)
+        if near or sum(not word.startswith("-") for word in words) == 1 or not {"-h", "--help", "--version"} & set(words):
+            hint = f"; did you mean {near[0]}?" if near else ""
+            accepted = f"accepted are {', '.join(WORDS)}, and BIDS_DIR OUTPUT_DIR {{{','.join(LEVELS)}}}"
+            raise ValueError(f"{words[0]} is neither a command nor a folder: {accepted}{hint}")
     words = [word.replace("_", "-") if re.fullmatch(r"--\w+", word) else word for word in words]  # of earlier BIDS apps
     given = build_bids_parser().parse_args(words)
     from bundle.command_line import bids_app  # it needs what takes seconds to import
@@ -136,6 +148,14 @@ def build_parser() -> tuple[Parser, dict[str, Parser]]:
             formatter_class=Formatter, allow_abbrev=False,
         )  # fmt: skip
         add_options(parsers[name], command, command.options)
+    for name, lookup in LOOKUPS.items():
+        example = f"Example:\n  icam {name} {lookup.example}".rstrip() + "\n"
+        parsers[name] = choice.add_parser(
+            name, help=lookup.help, description=textwrap.fill(lookup.description, 98), epilog=example,
+            formatter_class=Formatter, allow_abbrev=False,
+        )  # fmt: skip
+    parsers["view"].add_argument("results", metavar="RESULTS", help="folder that a command has written to, or a page")
+    parsers["view"].add_argument("--print", action="store_true", help="print where the page is, and open nothing")
     return parser, parsers
 
 

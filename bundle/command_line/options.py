@@ -104,7 +104,7 @@ def read_word(text: str) -> str:
 
 
 def read_name(text: str) -> str:
-    """Return the name of a column, or a value in it."""
+    """Return the name of a column, a value in it, or a class."""
     if not text or text.startswith(MARKS):
         raise argparse.ArgumentTypeError(f"accepted is a name that does not begin with {' '.join(MARKS)}, got {text!r}")
     return text

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,7 @@ class Predictions:
         self.table = self.own = ScanTable(self.output_dir / TABLE, [])  # of all, and where this process writes
         self.keys: list[tuple[str, str]] = []  # of the scans, in their order
         self.states: dict[tuple[str, str], str] = {}  # before they are read
+        self.said = set[str]()  # warnings that were logged
 
     def attach(self, engine: Engine) -> None:
         """Register with a `ScanEvaluator`."""
@@ -167,6 +169,10 @@ class Predictions:
                 "%d of %d scans carry a warning (see %s); the first is %s: %s",
                 len(doubtful), len(rows), self.table.path, doubtful[0]["scan"], doubtful[0]["warning"],
             )  # fmt: skip
+        counts = Counter(sentence for row in doubtful for sentence in row["warning"].split("; "))
+        for sentence, count in counts.items():
+            if count > 1:
+                logger.warning("%d of %d scans: %s", count, len(rows), sentence)
         failed = [row for row in rows if row["status"] == "failed"]
         if failed:
             raise SystemExit(
@@ -282,8 +288,9 @@ class Predictions:
         if FAILURE in item:
             logger.warning("%s is left out: %s", item["scan"], item[FAILURE])
             return row | {"status": "failed", "reason": item[FAILURE]}
-        for warning in warnings:
+        for warning in [warning for warning in warnings if warning not in self.said]:  # others are counted in the end
             logger.warning("%s: %s", item["scan"], warning)
+            self.said.add(warning)
         result = item["result"]
         probabilities = {f"probability_{label}": value for label, value in enumerate(result["probabilities"])}
         names = {"predicted_name": self.class_names[result["predicted_class"]]} if self.class_names else {}

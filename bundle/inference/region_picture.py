@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from bundle.atlases import LEAST
 from bundle.files import write_atomically
 from bundle.inference.overview import name_class
 
@@ -42,6 +43,8 @@ def save_picture(table: pd.DataFrame, path: str | Path, threshold: float, class_
         _draw(left, rows, regions, "mean", "mean change, network intensity (the scan's range is 2); above 0: brighter")
         _draw(right, rows, regions, "volume_ml", f"volume that changes by more than {threshold:g}, ml")
         right.legend(title="side", fontsize=8)
+    if (table["reliability"] < LEAST).any():
+        figure.suptitle("* not drawn reliably by this network, as measured on simulated scans: do not report", fontsize=9)
     with write_atomically(path) as temporary:
         figure.savefig(temporary, dpi=100)
 
@@ -62,7 +65,10 @@ def _draw(axes: Axes, rows: pd.DataFrame, regions: Sequence[str], column: str, l
         shown = values.loc[side].reindex(regions)
         middle = np.arange(len(regions)) + (place - (len(sides) - 1) / 2) * height
         axes.barh(middle, shown["mean"], height, xerr=shown["std"].fillna(0), color=COLOURS[side], label=side, ecolor="black")
-    axes.set_yticks(np.arange(len(regions)), [region.replace("_", " ") for region in regions], fontsize=8)
+    doubtful = rows[rows["reliability"] < LEAST].groupby("region")["side"].unique()
+    marks = {region: f" * {', '.join(sides)}" if len(sides) < 2 else " *" for region, sides in doubtful.items()}
+    names = [region.replace("_", " ") + marks.get(region, "") for region in regions]
+    axes.set_yticks(np.arange(len(regions)), names, fontsize=8)
     axes.set_ylim(len(regions) - 0.5, -0.5)
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set_xlabel(label, fontsize=8)

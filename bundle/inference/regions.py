@@ -10,12 +10,14 @@ import numpy as np
 import pandas as pd
 
 from bundle.atlases import (
+    LEAST,
     LEAST_OVERLAP,
     NAMES,
     THRESHOLD,
     Placed,
     check_atlas,
     check_place,
+    find_reliability,
     list_files,
     load_atlas,
     measure_changes,
@@ -31,12 +33,13 @@ from bundle.inference.region_picture import save_picture
 from bundle.inference.results import Results, Row, make_volume
 from bundle.inference.table import find_key
 from bundle.ranks import is_first, run_once, share_work
-from bundle.records import compute_fingerprint, hash_contents
+from bundle.records import compute_fingerprint, hash_contents, read_record
 
 TABLE, PICTURE = "regions.tsv", "regions.png"
 GROUP = ["region", "side", "target_class"]  # within which scans are compared with controls
 STATE = "state"  # column: fingerprint of scan and settings, with which its rows are kept
-COLUMNS = ["name", "target_class", "region", "side", "mean", "extreme", "volume_ml", "region_ml", "z", "reason", STATE]
+COLUMNS = ["name", "target_class", "region", "side", "mean", "extreme", "volume_ml", "region_ml", "z", "reliability", "reason",
+           STATE]  # fmt: skip
 VERSION = 1  # of what is measured: with another one all scans are measured anew
 REFERENCE = (*GROUP, "mean")
 
@@ -120,7 +123,7 @@ class RegionTable:
 
         parts = share_work(rows, find, "regions")
         if is_first():
-            table = self._compare(pd.concat(parts, ignore_index=True).reindex(columns=COLUMNS))
+            table = self._compare(self._rate(pd.concat(parts, ignore_index=True).reindex(columns=COLUMNS)))
             self._say_missing(table, len(rows))
             write_table(path, table, "%.6g")
             save_picture(table, path.with_name(PICTURE), self.threshold, self.results.class_names)
@@ -201,6 +204,23 @@ class RegionTable:
                 first["target_class"],
             )  # fmt: skip
         return table
+
+    def _rate(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Return the table with the reliability of each region, empty where it was not measured for this network and atlas."""
+        record = read_record(self.results.folder / RECORD, None) or {}
+        known = find_reliability(record.get("weights"), str(self.atlas))
+        found = [known.get(place, np.nan) for place in zip(table["region"], table["side"], strict=True)]
+        doubtful = dict.fromkeys(
+            f"{side} {region}"
+            for region, side in zip(table["region"], table["side"], strict=True)
+            if known.get((region, side), 1.0) < LEAST
+        )
+        if doubtful:
+            logger.warning(
+                "this network does not draw the change of these regions reliably, as measured on simulated scans: %s: do not"
+                " report them (column reliability of %s)", ", ".join(doubtful), self.results.folder / TABLE,
+            )  # fmt: skip
+        return table.assign(reliability=found)
 
     def _say_missing(self, table: pd.DataFrame, count: int) -> None:
         missing = table[table["reason"].notna()]

@@ -1,10 +1,13 @@
 """A page for a cohort, and a page for each scan, of what inference has written."""
 
+import html
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from jinja2 import Environment
 
@@ -25,7 +28,7 @@ from bundle.viewer.volumes import pack_bytes
 FOLDER = Path(__file__).parent
 SCRIPT = FOLDER / "niivue" / "niivue.umd.js"
 INDEX = "index.html"
-HEAD = 16_384  # bytes of a page that hold its state and its thumbnail
+HEAD = 16_384  # bytes of a page that hold its state, and its thumbnail or its settings
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +72,12 @@ class Pages:
         cautions: Sequence[str] = (),
     ) -> None:
         check_limit(colour_limit)
+        self.settings: dict[str, Any] = {
+            "class_names": list(class_names),
+            "colour_limit": float(colour_limit),
+            "target_value": target_value,
+            "cautions": list(cautions),
+        }
         self.results, self.cautions = Results(output_dir, class_names, target_value), list(cautions)
         self.limits = Limits(float(colour_limit), SPREAD_SHARE * colour_limit)
 
@@ -88,7 +97,30 @@ class Pages:
         done, regions = [row for row in rows if row["status"] == "done"], read_regions(self.results.folder)
         entries = share_work(range(len(done)), lambda place: self._write_scan(done, place, regions), "pages")
         if is_first():
-            self._write_cohort(rows, {row["name"]: entry for row, entry in zip(done, entries, strict=True)})
+            of_name = {row["name"]: entry for row, entry in zip(done, entries, strict=True)}
+            self._write_cohort([self._show(row, of_name.get(row["name"], Entry())) for row in rows])
+        return self.results.folder / INDEX
+
+    def collect(self, folders: Sequence[str]) -> Path:
+        """Write the page of the cohort over the pages of several inferences, which stay as they are; no image is read.
+
+        Args:
+            folders: where the inferences have written to, relative to the folder of the page.
+
+        Raises:
+            OSError: When the page cannot be written.
+        """
+        shown = []
+        for folder in folders:
+            part = read_pages(self.results.folder / folder) or self
+            results = Results(self.results.folder / folder)
+            for row in results.read_rows():
+                path = results.name_page(row)
+                thumbnail = _find_thumbnail(path) if row["status"] == "done" and path.is_file() else ""
+                link = f"./{quote(folder)}/{results.link(row).removeprefix('./')}"
+                item = part._show(row, Entry(thumbnail, link) if thumbnail else Entry(reason="no page"))
+                shown.append({**item, "row": {**row, "name": f"{folder}/{row['name']}"}})
+        self._write_cohort(shown)
         return self.results.folder / INDEX
 
     @cached_property
@@ -99,6 +131,7 @@ class Pages:
             "read": lambda name: (FOLDER / name).read_text(encoding="utf-8"),
             "limits": self.limits,
             "cautions": self.cautions,
+            "settings": json.dumps(self.settings),
             "run": self._run,
         }
         return environment
@@ -153,41 +186,55 @@ class Pages:
             temporary.write_text(page, encoding="utf-8")
         return Entry(contents.thumbnail, link)
 
-    def _write_cohort(self, rows: Sequence[Row], entries: Mapping[str, Entry]) -> None:
+    def _show(self, row: Row, entry: Entry) -> dict[str, Any]:
+        """Return what the page of the cohort shows of a scan."""
+        done = row["status"] == "done"
+        return {
+            "row": row,
+            "done": done,
+            "entry": entry if done else Entry(),
+            "classes": self.results.name_classes(row) if done else ("", ""),
+            "probability": float(row[f"probability_{row['predicted_class']}"]) if done else 0.0,
+            "warnings": _list_warnings(row),
+            "key": name_rating(row),
+        }
+
+    def _write_cohort(self, shown: Sequence[Mapping[str, Any]]) -> None:
         """Write the page of the cohort."""
-        shown = []
-        for row in rows:
-            done = row["status"] == "done"
-            shown.append(
-                {
-                    "row": row,
-                    "done": done,
-                    "entry": entries[row["name"]] if done else Entry(),
-                    "classes": self.results.name_classes(row) if done else ("", ""),
-                    "probability": float(row[f"probability_{row['predicted_class']}"]) if done else 0.0,
-                    "warnings": _list_warnings(row),
-                    "key": name_rating(row),
-                }
-            )
         content = self._environment.get_template("cohort.html").render(
             shown=shown,
-            names=sorted({self.results.name_classes(row)[0] for row in rows if row["status"] == "done"}),
-            numbers=[key for key in (*NUMBERS, NCC) if any(row.get(key) for row in rows)],
+            names=sorted({item["classes"][0] for item in shown if item["done"]}),
+            numbers=[key for key in (*NUMBERS, NCC) if any(item["row"].get(key) for item in shown)],
         )
         with write_atomically(self.results.folder / INDEX) as temporary:
             temporary.write_text(content, encoding="utf-8")
+
+
+def read_pages(folder: str | Path) -> Pages | None:
+    """Return what has written the page of the cohort in a folder, with its settings; None where there is no such page.
+
+    Args:
+        folder: where an inference has written to.
+    """
+    path = Path(folder) / INDEX
+    if not path.is_file():
+        return None
+    with path.open("rb") as file:
+        head = file.read(HEAD).decode("utf-8", "replace")
+    text = html.unescape(head.partition('<meta name="settings" content="')[2].partition('"')[0])
+    return Pages(folder, **json.loads(text)) if text else None
 
 
 def _list_warnings(row: Mapping[str, str]) -> list[str]:
     return [sentence for sentence in row["warning"].split("; ") if sentence]
 
 
-def _find_thumbnail(path: Path, state: str) -> str:
-    """Return the thumbnail of a page that was made in the same state; empty where there is none."""
+def _find_thumbnail(path: Path, state: str | None = None) -> str:
+    """Return the thumbnail of a page that was made in the same state, or in any; empty where there is none."""
     if not path.is_file():
         return ""
     with path.open("rb") as file:
         head = file.read(HEAD).decode("utf-8", "replace")
-    if f'<meta name="state" content="{state}">' not in head:
+    if state is not None and f'<meta name="state" content="{state}">' not in head:
         return ""
     return head.partition('<link rel="icon" href="')[2].partition('"')[0]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from bundle.inference.regions import TABLE
 
-COLUMNS = ("region", "side", "mean", "extreme", "volume_ml", "z")  # of those that the table has
+COLUMNS = ("region", "side", "mean", "extreme", "volume_ml", "z", "reliability")  # of those that the table has
 
 Regions = dict[str, list[dict[str, str]]]
 
@@ -23,12 +23,13 @@ def read_regions(folder: str | Path) -> Regions:
     if not path.is_file():
         return {}
     with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file, delimiter="\t"))
+        rows = [{key: "" if cell == "n/a" else cell for key, cell in row.items()} for row in csv.DictReader(file, delimiter="\t")]
     if rows and (absent := [name for name in ("name", "region", "side", "mean") if name not in rows[0]]):
         raise ValueError(f"{path} lacks the column {absent[0]}: its columns are {', '.join(rows[0])}")
     found: Regions = {}
-    for row in rows:
-        found.setdefault(row["name"], []).append({key: _shorten(row[key] or "") for key in COLUMNS if key in row})
+    shown = [key for key in COLUMNS if any(row.get(key) for row in rows)]
+    for row in [row for row in rows if row["region"]]:
+        found.setdefault(row["name"], []).append({key: _shorten(row[key] or "") for key in shown})
     return {name: sorted(own, key=lambda row: -_magnitude(row)) for name, own in found.items()}
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import subprocess
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,11 +12,14 @@ import pytest
 from bids_validation import list_errors
 from documentation import ROOT
 from processes import run_python
+from tiny_results import write_results, write_scan
 from tiny_scans import TINY, make_affine, save_scan
 from tiny_trained_network import build_trained_network
 
 from bundle.command_line import bids_app, main
+from bundle.data.tables import read_table
 from bundle.inference.results import Results
+from bundle.viewer import Pages
 
 SESSIONS = ("sub-01/ses-M00", "sub-01/ses-M12", "sub-02")
 
@@ -118,6 +122,7 @@ def test_participants_one_by_one_give_what_one_run_gives(
     (tmp_path / "maps").rename(tmp_path / "apart")
     status, text = run("participant", "--participant-label", "01", "02", "--n-procs", "2", *options)
     assert status == 0 and "3 of 3 sessions are done" in text, text
+    assert "sub-01 ses-M00 (1 of 3): explaining" in text and "sub-02 (3 of 3): done (" in text
     together = read_files(tmp_path / "maps")
     assert together == read_files(tmp_path / "apart") and len(together) == 3 * 14 + 2
     assert "sub-01/ses-M00/anat/sub-01_ses-M00_desc-faMean_T1w.nii.gz" in together
@@ -130,11 +135,37 @@ def test_participants_one_by_one_give_what_one_run_gives(
     ]  # fmt: skip
     results = Results(tmp_path / "maps")
     assert all(results.find_image(row, "fa_mean").is_file() for row in results.read_rows()) and len(results.read_rows()) == 3
+    regions = read_table(tmp_path / "maps" / "regions.tsv")
+    assert sorted(set(regions["name"])) == sorted(row["name"] for row in rows)
+    assert set(regions["participant_id"]) == {"sub-01", "sub-02"}
+    page = (tmp_path / "maps" / "index.html").read_text()
+    links = set(re.findall(r'<a href="([^"]+)"', page))
+    assert len(links) == 3 and all((tmp_path / "maps" / link).is_file() for link in links)
     assert list_errors(tmp_path / "maps") == []
 
     (dataset / "sub-02" / "anat" / "sub-02_T1w.nii.gz").write_bytes(b"no image")
     status, text = run("participant", *options)
     assert status == 1 and "2 of 3 sessions are done" in text, text
-    assert "sub-02: exit status 1, see" in text and "the only scan failed" in text
+    assert "sub-02 (3 of 3): exit status 1, see" in text and "the only scan failed" in text
     status, text = run("group")
     assert status == 1 and "3 scans of 2 participants, of which 1 failed" in text, text
+    assert len(set(re.findall(r'<a href="([^"]+)"', (tmp_path / "maps" / "index.html").read_text()))) == 2
+
+
+def test_the_page_of_all_sessions_has_their_classes_cautions_links_and_ratings(tmp_path: Path) -> None:
+    for name in ("sub-01/ses-M00", "sub-02"):
+        folder = tmp_path / name
+        pages = Pages(write_results(folder, [write_scan(folder, "anat/scan")]), ["healthy", "ill"], cautions=["look twice"])
+        assert pages.write() is not None
+    parts = ["sub-01/ses-M00/output", "sub-02/output"]
+    bids_app.collect_pages(tmp_path, parts)
+    text = (tmp_path / "index.html").read_text()
+    assert text.count('<td data-label="class">ill</td>') == 2 and "look twice" in text
+    assert set(re.findall(r'<a href="([^"]+)"', text)) == {f"./{part}/anat/scan_page.html" for part in parts}
+    keys = [set(re.findall(r'data-key="([^"]+)"', (tmp_path / part / "index.html").read_text())) for part in parts]
+    assert set(re.findall(r'data-key="([^"]+)"', text)) == keys[0] | keys[1]  # under which pages of scans keep them
+    assert text.count('src="data:image') == 2
+    for part in parts:
+        (tmp_path / part / "index.html").unlink()
+    bids_app.collect_pages(tmp_path, parts)
+    assert not (tmp_path / "index.html").exists()

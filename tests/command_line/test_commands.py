@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
+import webbrowser
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,10 @@ from processes import run_python
 from tiny_scans import TINY
 from tiny_trained_network import build_trained_network, save_scans
 
+from bundle import SHIPPED
 from bundle.command_line import main
 from bundle.command_line.commands import COMMANDS
+from bundle.command_line.lookups import LOOKUPS
 from bundle.command_line.main import BIDS_EPILOG, build_bids_parser, build_parser
 from bundle.guards import check_overrides
 
@@ -125,6 +128,14 @@ def test_names_of_files_stay_names(folder: Path, capsys: pytest.CaptureFixture[s
         ("explain scans --config volums", "overlay volums does not exist: give a config file, or the name of one"),
         ("train --network network.pt", "--network: accepted are lesions, .*, got network.pt; to start from .*--init-from FILE"),
         ("train --init-from nowhere.pt", "--init-from: nowhere.pt is no file: accepted is a trained network"),
+        ("foo --help", "foo is neither a command nor a folder: accepted are explain, .*, networks, view, and BIDS_DIR"),
+        ("predict scans --help", "predict is neither a command nor a folder: .*; did you mean explain?"),
+        ("explain scans --set num_samles=1 --print", "--set: .*inference.yaml has no key num_samles; did you mean num_samples?"),
+        ("explain scans --set inferer#targt=1", "--set: .*inference.yaml has no key inferer#targt .keys inside others"),
+        ("explain scans --set batch_size=4", "--set: .* has no key batch_size; in its place: chunk_size"),
+        ("list", "icam list counts what is in --cohort FOLDER; networks that come with the bundle: icam networks"),
+        ("view nowhere", "RESULTS nowhere does not exist: accepted is a folder that icam explain, "),
+        ("view scans", "RESULTS scans has no page: accepted is a folder that icam explain, "),
         ("list scans", "the following arguments are required: --cohort"),
         ("train scans", "scans is not accepted: accepted are .*--cohort"),
         ("--versoin", "--versoin is not accepted; did you mean --version?"),
@@ -143,13 +154,51 @@ def test_an_error_is_one_sentence_that_says_what_is_accepted(
     assert re.match(f"Error: {message}".replace("?", r"\?"), error), error
 
 
+@pytest.mark.parametrize("setting", ["inferer#steps=2", "preprocessing::transforms::0::max_voxels=9", "draws=bank", "target=1"])
+def test_keys_inside_others_and_old_names_are_accepted(setting: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert setting.partition("=")[2] in print_command(capsys, "explain", "scans", "--set", setting)
+
+
+def test_view_opens_the_page_of_results_where_there_is_a_display(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr(webbrowser, "open", opened.append)
+    monkeypatch.setenv("BROWSER", "one")
+    (folder / "maps" / "index.html").touch()
+    (folder / "scans" / "report").mkdir()
+    (folder / "scans" / "report" / "index.html").touch()
+    for words, page in (("maps", "maps/index.html"), ("scans", "scans/report/index.html"), ("maps/index.html",) * 2):
+        assert main(["view", words]) == 0
+        assert capsys.readouterr().out == f"{page}\n" and opened.pop() == (folder / page).as_uri()
+    assert main(["view", "maps", "--print"]) == 0 and opened == []
+    for name in ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(sys, "platform", "linux")
+    assert main(["view", "maps"]) == 0 and opened == []
+
+
+def test_view_names_the_level_group_where_sessions_have_pages_alone(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "maps" / "sub-01" / "ses-M00").mkdir(parents=True)
+    (folder / "maps" / "sub-01" / "ses-M00" / "index.html").touch()
+    assert main(["view", "maps"]) == 2
+    assert "icam BIDS_DIR maps group writes one of all participants" in capsys.readouterr().err
+
+
+def test_networks_lists_those_of_the_bundle_with_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["networks"]) == 0
+    text = capsys.readouterr().out
+    for part in (*SHIPPED, "0 MCI, 1 AD", "96 x 112 voxels of 2 mm", "simulated ageing", "Warning: simulated scans alone"):
+        assert part in text
+
+
 @pytest.mark.parametrize("name", ["", *COMMANDS])
 def test_help_explains_with_an_example(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main([*([name] if name else []), "--help"])
     assert ended.value.code == 0
     text = capsys.readouterr().out
-    assert f"icam {name} {COMMANDS[name].example}" in text if name else all(each in text for each in COMMANDS)
+    assert f"icam {name} {COMMANDS[name].example}" in text if name else all(each in text for each in (*COMMANDS, *LOOKUPS))
     assert all(option.flag in text for option in (COMMANDS[name].options if name else ()))
 
 
@@ -162,7 +211,7 @@ def test_the_program_becomes_the_one_that_it_prints(monkeypatch: pytest.MonkeyPa
     started: list[list[str]] = []
     monkeypatch.setattr(os, "execv", lambda _, words: started.append(words))
     main(["explain", "scans", "--samples", "3"])
-    assert started[0][:3] == [sys.executable, "-m", "monai.bundle"]
+    assert started[0][:3] == [sys.executable, "-m", "bundle.command_line.start"]  # monai.bundle, quieter
     assert started[0][3:] == shlex.split(capsys.readouterr().err)[3:]
 
 
@@ -190,6 +239,15 @@ def test_completion_names_commands_options_networks_and_keys(tmp_path: Path) -> 
     assert complete("icam scans maps part") == ["participant"]
 
 
+def test_icam_starts_without_the_noise_of_every_start(tmp_path: Path) -> None:
+    words = ["run", "--config_file", ROOT / "configs" / "inference.yaml", "--dataset_dir", tmp_path / "scans"]
+    quiet, plain = (run_python(["-m", module, *words], tmp_path, PYTHONPATH=str(ROOT)).stdout
+                    for module in ("bundle.command_line.start", "monai.bundle"))  # fmt: skip
+    noise = ("UserWarning: parsing config_file", "Setting logging properties")
+    assert all(part in plain for part in noise) and not any(part in quiet for part in noise)
+    assert "holds no scan" in quiet and "holds no scan" in plain
+
+
 @pytest.mark.slow
 def test_the_command_and_monais_bundle_give_the_same_bytes(tmp_path: Path) -> None:
     build_trained_network(tmp_path, 2)
@@ -213,8 +271,8 @@ def test_the_command_and_monais_bundle_give_the_same_bytes(tmp_path: Path) -> No
 
 
 def test_every_command_has_the_options_that_all_have() -> None:
-    for parser in build_parser()[1].values():
-        assert {"--config", "--set", "--print", "--help"} <= parser._option_string_actions.keys()
+    for name in COMMANDS:
+        assert {"--config", "--set", "--print", "--help"} <= build_parser()[1][name]._option_string_actions.keys()
 
 
 def test_the_examples_of_page_and_bids_app_are_accepted(folder: Path) -> None:
@@ -223,5 +281,5 @@ def test_the_examples_of_page_and_bids_app_are_accepted(folder: Path) -> None:
     lines = [line for text in texts for line in re.findall(r"^ +icam (.+)$", text, flags=re.MULTILINE)]
     assert len(lines) >= 5
     for name, *words in map(shlex.split, lines):
-        parser = build_parser()[1][name] if name in COMMANDS else build_bids_parser()
-        assert parser.parse_args(words if name in COMMANDS else [name, *words])
+        parser = build_parser()[1].get(name)
+        assert parser.parse_args(words) if parser else build_bids_parser().parse_args([name, *words])

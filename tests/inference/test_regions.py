@@ -14,11 +14,14 @@ from tiny_results import make_row, write_results
 from tiny_results import write_scan as write_scan_elsewhere
 from tiny_scans import run
 
+import bundle
 from bundle.atlases import load_atlas
+from bundle.checkpoints import hash_weights
 from bundle.data import LoadScan
 from bundle.files import write_nifti
 from bundle.inference.regions import PICTURE, TABLE, RegionTable
 from bundle.preprocessing.template import load_template
+from bundle.records import write_record
 
 EDGE = 4  # mm
 
@@ -171,3 +174,18 @@ def test_inference_writes_the_table_and_python_has_the_same(
     found = Explanation(item, nibabel.load(tmp_path / "scans" / "brain.nii.gz"), overview).measure_regions("aal3")
     for column in ("mean", "extreme", "volume_ml", "region_ml"):
         np.testing.assert_allclose(found[column], table[column], rtol=1e-4, atol=1e-6)
+
+
+def test_regions_that_a_shipped_network_does_not_draw_reliably_are_marked(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    row = write_scan(tmp_path, "a", -0.3)
+    make_table(tmp_path, row, atlas="regions")
+    table = pd.read_csv(tmp_path / "output" / TABLE, sep="\t")
+    assert table["reliability"].isna().all() and "reliably" not in caplog.text
+    weights = hash_weights(bundle.load("conversion", device="cpu").network)  # the network that was measured
+    write_record(tmp_path / "output" / "settings.json", "", {"weights": weights})
+    table = RegionTable(tmp_path / "output", atlas="regions").write()
+    values = pd.read_csv(table, sep="\t").set_index(["region", "side"])["reliability"]
+    assert values["lateral-ventricle", "left"] == 0.94 and values["frontal", "right"] == -0.86
+    assert values.notna().all() and "right frontal" in caplog.text and "left lateral-ventricle" not in caplog.text

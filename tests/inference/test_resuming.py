@@ -269,6 +269,24 @@ def test_warnings_of_a_scan_stand_in_its_row_and_in_the_log(
     assert "1 of 2 scans carry a warning" in caplog.text and "no orientation; a large brain" in caplog.text
 
 
+def test_a_warning_that_scans_share_is_logged_once_and_counted(
+    make_parser: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    save_scans(tmp_path / "scans", 3)
+    read = LoadScan.__call__
+
+    def doubt(load: LoadScan, path: str) -> Any:
+        image = read(load, path)
+        image.meta["warnings"] = ["no orientation"]
+        return image
+
+    monkeypatch.setattr(LoadScan, "__call__", doubt)
+    run(make_parser(check_brains=False))
+    messages = [record.getMessage() for record in caplog.records]
+    assert sum(message.endswith("nii.gz: no orientation") and "carry" not in message for message in messages) == 1
+    assert "3 of 3 scans: no orientation" in messages
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("spatial_dims", [2, 3])
 def test_a_scan_whose_name_is_not_utf8_is_explained(spatial_dims: int, make_parser: Make, tmp_path: Path) -> None:
