@@ -10,7 +10,7 @@ from jinja2 import Environment
 
 from bundle.errors import write_in_line
 from bundle.files import write_atomically
-from bundle.inference.overview import COLOUR_LIMIT, SPREAD_SHARE, check_limit
+from bundle.inference.overview import COLOUR_LIMIT, SPREAD_SHARE, TYPICALITY, check_limit
 from bundle.inference.postprocessing import NCC, NUMBERS
 from bundle.inference.predictions import RECORD
 from bundle.inference.results import Results, Row
@@ -24,6 +24,7 @@ from bundle.viewer.volumes import pack_bytes
 
 FOLDER = Path(__file__).parent
 SCRIPT = FOLDER / "niivue" / "niivue.umd.js"
+COLOURS = FOLDER.parent / "colours.py"
 INDEX = "index.html"
 HEAD = 16_384  # bytes of a page that hold its state and its thumbnail
 
@@ -99,6 +100,7 @@ class Pages:
             "read": lambda name: (FOLDER / name).read_text(encoding="utf-8"),
             "limits": self.limits,
             "cautions": self.cautions,
+            "typicality": TYPICALITY,
             "run": self._run,
         }
         return environment
@@ -117,7 +119,7 @@ class Pages:
     def _version(self) -> str:
         """Fingerprint of what pages are made of: with another one they are made anew."""
         own = [path for suffix in ("html", "js", "css", "py") for path in sorted(FOLDER.glob(f"*.{suffix}"))]
-        return compute_fingerprint([hash_contents(path) for path in (*own, *SHARED, SCRIPT)])
+        return compute_fingerprint([hash_contents(path) for path in (*own, *SHARED, COLOURS, SCRIPT)])
 
     def _write_scan(self, rows: Sequence[Row], place: int, regions: Regions) -> Entry:
         """Write the page of a scan, or keep the one that is there."""

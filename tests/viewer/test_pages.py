@@ -117,8 +117,8 @@ def test_the_table_has_class_probability_typicality_and_warnings(tmp_path: Path)
     warned = write_scan(tmp_path, "a", warning="unlike the others: look; and another one")
     failed = make_row("b", tmp_path / "b.nii", status="failed", reason="b.nii cannot be read", predicted_class="")
     text = write(tmp_path, warned, failed).read_text()
-    for cell in ('<td data-label="class">ill</td>', '<td data-label="p">0.750</td>', '<td data-label="typicality">0.4</td>'):
-        assert cell in text
+    for label, cell in (("class", "ill"), ("probability", "0.750"), ("typicality", "0.4")):
+        assert f'<td data-label="{label}">{cell}</td>' in text
     assert '<span class="warning">and another one</span>' in text and "b.nii cannot be read" in text
     assert re.findall(r'data-state="(\w+)"', text) == ["warned", "failed"]
 
@@ -157,7 +157,7 @@ def test_the_page_of_2000_scans_is_below_5_mb(tmp_path: Path, monkeypatch: pytes
     row = write_scan(tmp_path, "scan", (91, 109, 1))
     thumbnail = read_thumbnail(write(tmp_path, row))
     monkeypatch.setattr(Pages, "_write_scan", lambda *_: Entry(thumbnail, "./sub-0001/ses-01/anat/sub-0001_ses-01_T1w_page.html"))
-    warning = "unlike the scans that the network was trained for, by its content (p = 0.03): do not rely on its class"
+    warning = "unlike the scans that the network was trained for, by its content (typicality 0.03): do not rely on its class"
     name, scan = (
         "sub-{0:04}/ses-01/anat/sub-{0:04}_ses-01_T1w",
         "/data/study/bids/sub-{0:04}/ses-01/anat/sub-{0:04}_ses-01_T1w.nii.gz",
