@@ -13,13 +13,14 @@ from bundle.files import write_atomically
 from bundle.inference.overview import COLOUR_LIMIT, SPREAD_SHARE, TYPICALITY, check_limit
 from bundle.inference.postprocessing import NCC, NUMBERS
 from bundle.inference.predictions import RECORD
+from bundle.inference.regions import RegionTable
 from bundle.inference.results import Results, Row
 from bundle.ranks import is_first, run_once, share_work
 from bundle.records import compute_fingerprint, hash_contents
 from bundle.templates import SHARED, make_environment
 from bundle.viewer.contents import SHARE, Limits, make_contents, name_rating
-from bundle.viewer.regions import Regions, read_regions
-from bundle.viewer.shown_scan import read_scan
+from bundle.viewer.regions import Labels, Regions, find_places, read_regions
+from bundle.viewer.shown_scan import ShownScan, read_scan
 from bundle.viewer.volumes import pack_bytes
 
 FOLDER = Path(__file__).parent
@@ -56,6 +57,7 @@ class Pages:
         colour_limit: network intensity at which the colours of maps end.
         target_value: age in years that scans were translated to; None for none.
         cautions: sentences on the network that stand above all results.
+        regions: wrote the table of regions, and labels the voxels of scans; None for pages that name no region at the cross.
 
     Raises:
         ValueError: When `colour_limit` is no positive number.
@@ -68,9 +70,11 @@ class Pages:
         colour_limit: float = COLOUR_LIMIT,
         target_value: float | None = None,
         cautions: Sequence[str] = (),
+        regions: RegionTable | None = None,
     ) -> None:
         check_limit(colour_limit)
         self.results, self.cautions = Results(output_dir, class_names, target_value), list(cautions)
+        self.regions = regions
         self.limits = Limits(float(colour_limit), SPREAD_SHARE * colour_limit)
 
     def write(self) -> Path | None:
@@ -126,17 +130,18 @@ class Pages:
         row, results = rows[place], self.results
         path, link, own = results.name_page(row), results.link(row), regions.get(row["name"], [])
         beside = [results.link(rows[other], row) if 0 <= other < len(rows) else "" for other in (place - 1, place + 1)]
-        settings = [self._run, self.limits, self.cautions, results.class_names, results.target_value]
+        settings = [self._run, self.regions is not None, self.limits, self.cautions, results.class_names, results.target_value]
         state = compute_fingerprint(self._version, row, settings, beside, own)
         if thumbnail := _find_thumbnail(path, state):
             return Entry(thumbnail, link)
         try:
             shown = read_scan(results, row)
+            labels = self._label(row, shown) if own else None
         except (OSError, ValueError) as error:
             logger.warning("%s gets no page: %s", row["scan"], error)
             path.unlink(missing_ok=True)
             return Entry(reason=f"no page: {write_in_line(error)}")
-        contents = make_contents(row, shown, self.limits)
+        contents = make_contents(row, shown, self.limits, labels)
         page = self._environment.get_template("scan.html").render(
             row=row,
             state=state,
@@ -147,6 +152,7 @@ class Pages:
             previous=beside[0],
             following=beside[1],
             regions=own,
+            places=labels.places if labels else {},
             share=SHARE,
             niivue=self._script,
             **contents._asdict(),
@@ -154,6 +160,12 @@ class Pages:
         with write_atomically(path) as temporary:
             temporary.write_text(page, encoding="utf-8")
         return Entry(contents.thumbnail, link)
+
+    def _label(self, row: Row, shown: ShownScan) -> Labels | None:
+        """Return the regions of a scan, where they are known."""
+        if self.regions is None or self.regions.atlas is None:
+            return None
+        return find_places(*self.regions.label(row), shown.layers[0].values)
 
     def _write_cohort(self, rows: Sequence[Row], entries: Mapping[str, Entry]) -> None:
         """Write the page of the cohort."""

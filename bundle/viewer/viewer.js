@@ -74,6 +74,7 @@ class ScanPage {
     for (const key of ["scan", ...this.data.layers.map((layer) => layer.key)]) {
       this.values[key] = readValues(await this.load(key));
     }
+    if (this.data.regions.length) this.values.labels = readValues(await this.load("labels"));
     const place = /^#voxel=(\d+),(\d+),(\d+)$/.exec(location.hash);
     if (place) this.voxel = place.slice(1).map(Number);
     try { await this.openViewer(); } catch (error) {
@@ -283,10 +284,11 @@ class ScanPage {
   describe() {
     const mm = this.toMillimetres(this.voxel);
     const place = `voxel (${this.voxel.join(", ")}), ${mm.map((value) => value.toFixed(1)).join(", ")} mm`;
-    find("#place").textContent = "Cross: " + place;
+    const region = this.values.labels ? `. ${this.data.regions[this.values.labels(this.voxel)] || "Outside of the atlas's regions"}` : "";
+    find("#place").textContent = "Cross: " + place + region.replace(/^\. ./, (start) => start.toUpperCase());
     const cell = this.layer && find(`#values td[data-key="${this.layer.key}"]`);
     const value = cell ? ` ${this.name(this.layer)}: ${cell.textContent}.` : "";
-    find("#screen canvas").setAttribute("aria-label", `${find("h1").textContent}, ${this.data.plane || "three"} plane${this.data.plane ? "" : "s"} through ${place}.${value}`);
+    find("#screen canvas").setAttribute("aria-label", `${find("h1").textContent}, ${this.data.plane || "three"} plane${this.data.plane ? "" : "s"} through ${place}${region}.${value}`);
   }
 
   format(value, step) {
@@ -329,6 +331,13 @@ class ScanPage {
       for (const type of ["input", "click"]) slider.addEventListener(type, () => this.walk(this.data.walks[slider.dataset.walk], Number(slider.value)));
     }
     for (const id of ["threshold", "opacity", "end", "colours"]) find("#" + id).addEventListener("input", () => this.paint());
+    for (const row of document.querySelectorAll("#regions-table [data-voxel]")) {
+      row.addEventListener("click", () => { // also of its button, and so of Enter
+        for (const each of document.querySelectorAll("#regions-table [aria-current]")) each.removeAttribute("aria-current");
+        row.setAttribute("aria-current", "true");
+        this.moveTo(row.dataset.voxel.split(",").map(Number));
+      });
+    }
     find("#reset").addEventListener("click", () => { find("#end").value = 1; this.paint(); });
     for (const name of "xyz") {
       find("#mm-" + name).addEventListener("change", () => this.moveTo(this.toVoxel(["x", "y", "z"].map((axis) => Number(find("#mm-" + axis).value)))));

@@ -19,6 +19,7 @@ from monai.data import MetaTensor
 from tiny_results import SLICE, VOLUME, make_row, write_draws_and_walk, write_results, write_scan
 from tiny_scans import ROOT, TINY, make_affine, run, save_checkpoint, save_scan
 
+from bundle.atlases import Region
 from bundle.data import ResampleToGrid
 from bundle.data.scans import LoadScan
 from bundle.files import write_nifti
@@ -208,6 +209,31 @@ def test_the_change_by_region_is_shown_where_there_is_a_table(tmp_path: Path) ->
     cells = re.findall(r"<(?:td|th scope=row)>([^<]*)<", a.partition('id="regions-table"')[2].partition("</table>")[0])
     assert cells == ["ventricle", "right", "-0.2", "-0.4", "8", "-3.1", "thalamus", "left", "0.0123", "0.3", "1.2", "0.5"]
     assert 'id="regions-table"' not in b
+
+
+class HalvesOfTheBrain:
+    """Labels the voxels of a map by side, as a table of regions does."""
+
+    atlas = "halves"
+
+    def label(self, row: dict[str, str]) -> tuple[np.ndarray, dict[int, Region]]:
+        labels = np.zeros(VOLUME, dtype=np.int32)
+        labels[:10], labels[14:] = 40, 7
+        return labels, {40: Region("half", "left"), 7: Region("half", "right")}
+
+
+def test_a_region_leads_to_its_strongest_place(tmp_path: Path) -> None:
+    row = write_scan(tmp_path, "a")
+    lines = ["name\tregion\tside\tmean\tz", "a\thalf\tleft\t-0.1\tn/a", "a\thalf\tright\t0.2\tn/a", ""]
+    (tmp_path / "output" / "regions.tsv").write_text("\n".join(lines))
+    write(tmp_path, row, regions=HalvesOfTheBrain())
+    page = tmp_path / "output" / "a_page.html"
+    mean = nibabel.load(tmp_path / "output" / "a_fa_mean.nii.gz").get_fdata()
+    places = [tuple(map(int, found.split(","))) for found in re.findall(r'<tr data-voxel="([\d,]+)"', page.read_text())]
+    np.testing.assert_allclose([mean[place] for place in places], [mean.max(), mean.min()])  # the largest mean is first
+    assert "z-score" not in page.read_text()  # none was computed
+    names, labels = read_data(page)["regions"], read_volumes(page)["labels"].get_fdata().astype(int)
+    assert [names[labels[place]] for place in [*places, (12, 0, 0)]] == ["right half", "left half", ""]
 
 
 def test_a_table_of_regions_without_a_column_is_refused(tmp_path: Path) -> None:
