@@ -1,6 +1,7 @@
 """A page for a cohort, and a page for each scan, of what inference has written."""
 
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -8,8 +9,9 @@ from typing import NamedTuple
 
 from jinja2 import Environment
 
+from bundle.data.discovery import IMAGES, SERIES
 from bundle.errors import write_in_line
-from bundle.files import write_atomically
+from bundle.files import unescape_name, write_atomically
 from bundle.inference.overview import COLOUR_LIMIT, SPREAD_SHARE, TYPICALITY, check_limit
 from bundle.inference.postprocessing import NCC, NUMBERS
 from bundle.inference.predictions import RECORD
@@ -19,6 +21,7 @@ from bundle.ranks import is_first, run_once, share_work
 from bundle.records import compute_fingerprint, hash_contents
 from bundle.templates import SHARED, make_environment
 from bundle.viewer.contents import SHARE, Limits, make_contents, name_rating
+from bundle.viewer.folder import link, list_links, read_quality
 from bundle.viewer.regions import Labels, Regions, find_places, read_regions
 from bundle.viewer.shown_scan import ShownScan, read_scan
 from bundle.viewer.volumes import pack_bytes
@@ -128,12 +131,12 @@ class Pages:
     def _write_scan(self, rows: Sequence[Row], place: int, regions: Regions) -> Entry:
         """Write the page of a scan, or keep the one that is there."""
         row, results = rows[place], self.results
-        path, link, own = results.name_page(row), results.link(row), regions.get(row["name"], [])
+        path, address, own = results.name_page(row), results.link(row), regions.get(row["name"], [])
         beside = [results.link(rows[other], row) if 0 <= other < len(rows) else "" for other in (place - 1, place + 1)]
         settings = [self._run, self.regions is not None, self.limits, self.cautions, results.class_names, results.target_value]
         state = compute_fingerprint(self._version, row, settings, beside, own)
         if thumbnail := _find_thumbnail(path, state):
-            return Entry(thumbnail, link)
+            return Entry(thumbnail, address)
         try:
             shown = read_scan(results, row)
             labels = self._label(row, shown) if own else None
@@ -141,6 +144,7 @@ class Pages:
             logger.warning("%s gets no page: %s", row["scan"], error)
             path.unlink(missing_ok=True)
             return Entry(reason=f"no page: {write_in_line(error)}")
+        files = [results.find_image(row, key) for key in (*IMAGES, *SERIES)]
         contents = make_contents(row, shown, self.limits, labels)
         page = self._environment.get_template("scan.html").render(
             row=row,
@@ -153,13 +157,14 @@ class Pages:
             following=beside[1],
             regions=own,
             places=labels.places if labels else {},
+            files=[(link(file, path.parent), file.name) for file in files if file.is_file()],
             share=SHARE,
             niivue=self._script,
             **contents._asdict(),
         )
         with write_atomically(path) as temporary:
             temporary.write_text(page, encoding="utf-8")
-        return Entry(contents.thumbnail, link)
+        return Entry(contents.thumbnail, address)
 
     def _label(self, row: Row, shown: ShownScan) -> Labels | None:
         """Return the regions of a scan, where they are known."""
@@ -169,7 +174,8 @@ class Pages:
 
     def _write_cohort(self, rows: Sequence[Row], entries: Mapping[str, Entry]) -> None:
         """Write the page of the cohort."""
-        shown = []
+        shown, quality = [], read_quality(self.results.folder)
+        counts = Counter(sentence for row in rows for sentence in _list_warnings(row))
         for row in rows:
             done = row["status"] == "done"
             shown.append(
@@ -181,10 +187,15 @@ class Pages:
                     "probability": float(row[f"probability_{row['predicted_class']}"]) if done else 0.0,
                     "warnings": _list_warnings(row),
                     "key": name_rating(row),
+                    "quality": quality.get(unescape_name(row["scan"]), ""),
                 }
             )
         content = self._environment.get_template("cohort.html").render(
             shown=shown,
+            links=list_links(self.results.folder),
+            common=[sentence for sentence, count in counts.items() if count > 1],
+            counts=counts,
+            quality=any(item["quality"] for item in shown),
             names=sorted({self.results.name_classes(row)[0] for row in rows if row["status"] == "done"}),
             numbers=[key for key in (*NUMBERS, NCC) if any(row.get(key) for row in rows)],
         )

@@ -388,7 +388,7 @@ class ScanPage {
 
 class CohortPage {
   constructor() {
-    this.rows = [...document.querySelectorAll("#scans tbody tr")];
+    this.rows = [...document.querySelectorAll("#scans tbody:not(#none) tr")];
     this.headings = [...document.querySelectorAll("#scans thead th")];
     this.place = (name) => this.headings.findIndex((heading) => heading.textContent.trim() === name);
   }
@@ -399,6 +399,10 @@ class CohortPage {
     for (const row of this.rows) this.buildRating(row);
     this.showRatings();
     for (const id of ["search", "class", "state", "rated"]) find("#" + id).addEventListener("input", () => this.filter());
+    find("#clear").addEventListener("click", () => {
+      for (const id of ["search", "class", "state", "rated"]) find("#" + id).value = "";
+      this.filter();
+    });
     find("#export").addEventListener("click", () => this.save());
     addEventListener("storage", () => this.showRatings());
     addEventListener("pageshow", () => this.showRatings());
@@ -425,12 +429,14 @@ class CohortPage {
     let count = 0;
     for (const row of this.rows) {
       const rating = row.querySelector("select").value || "none";
-      const text = [...row.cells].map((cell) => (cell.querySelector("select") ? "" : cell.textContent)).join(" ").toLowerCase();
+      const warnings = [...row.querySelectorAll('.notes a[href^="#warning-"]')].map((note) => find(note.hash).textContent);
+      const text = [row.querySelector(".name").textContent, row.cells[place].textContent, row.querySelector(".notes").textContent, ...warnings].join(" ").toLowerCase();
       const kept = wanted.every((word) => text.includes(word)) && (!name || row.cells[place].textContent === name)
         && (!state || row.dataset.state === state) && (!rated || rating === rated);
       row.hidden = !kept;
       count += kept;
     }
+    find("#none").hidden = count > 0;
     find("#count").textContent = `${count} of ${this.rows.length} scans`;
   }
 
