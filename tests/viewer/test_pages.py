@@ -124,6 +124,30 @@ def test_the_table_has_class_probability_typicality_and_warnings(tmp_path: Path)
     assert re.findall(r'data-state="(\w+)"', text) == ["warned", "failed"]
 
 
+def test_a_warning_that_scans_share_stands_once_with_their_number(tmp_path: Path) -> None:
+    text = write(tmp_path, *(write_scan(tmp_path, name, warning="seen in training") for name in "abc")).read_text()
+    assert text.count("seen in training") == 1 and "of 3 scans: <span>seen in training" in text
+    assert text.count('href="#warning-1">warning 1</a>') == 3
+
+
+def test_the_pages_link_to_what_lies_beside_them(tmp_path: Path) -> None:
+    row, output = write_scan(tmp_path, "a"), tmp_path / "output"
+    for name in ("logs/CITATION.md", "group/methods.txt", "group/index.html", "other/index.html"):
+        (output / name).parent.mkdir(exist_ok=True)
+        (output / name).write_text("")
+    text = write(tmp_path, row).read_text()
+    assert all(f'href="./{name}"' in text for name in ("predictions.csv", "logs/CITATION.md", "group/index.html"))
+    assert "./other/index.html" not in text and "./regions.tsv" not in text and "quality" not in text.partition("<script>")[0]
+    assert 'href="./a_fa_mean.nii.gz"' in (output / "a_page.html").read_text()
+
+
+def test_the_quality_of_prepared_scans_is_in_the_table(tmp_path: Path) -> None:
+    row = write_scan(tmp_path, "a")
+    (tmp_path / "output" / "prepared").mkdir()
+    (tmp_path / "output" / "prepared" / "prepared.tsv").write_text(f"raw_image\ttemplate_correlation\n{row['scan']}\t0.914\n")
+    assert '<td data-label="quality">0.91</td>' in write(tmp_path, row).read_text()
+
+
 def test_a_scan_that_is_gone_has_no_page_and_a_reason(tmp_path: Path) -> None:
     row = write_scan(tmp_path, "a")
     write(tmp_path, row)
