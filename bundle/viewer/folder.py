@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from urllib.parse import quote_from_bytes
 
+from bundle.files import escape_name
 from bundle.inference.predictions import LOGS, TABLE
 from bundle.inference.regions import PICTURE
 from bundle.inference.regions import TABLE as REGIONS
@@ -26,7 +27,7 @@ def list_links(folder: Path) -> list[tuple[str, str, str]]:
     found = [(folder / name, text) for name, text in FILES.items() if (folder / name).is_file()]
     found += [(path.with_name("index.html"), "group result") for path in sorted(folder.glob("*/methods.txt"))]
     found += [(path, "phenotypes") for path in sorted(folder.glob("*/phenotypes.html"))]
-    return [(link(path, folder), str(path.relative_to(folder)), text) for path, text in found if path.is_file()]
+    return [(link(path, folder), escape_name(str(path.relative_to(folder))), text) for path, text in found if path.is_file()]
 
 
 def link(path: Path, start: Path) -> str:

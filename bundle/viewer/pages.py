@@ -11,7 +11,7 @@ from jinja2 import Environment
 
 from bundle.data.discovery import IMAGES, SERIES
 from bundle.errors import write_in_line
-from bundle.files import unescape_name, write_atomically
+from bundle.files import escape_name, unescape_name, write_atomically
 from bundle.inference.overview import COLOUR_LIMIT, SPREAD_SHARE, TYPICALITY, check_limit
 from bundle.inference.postprocessing import NCC, NUMBERS
 from bundle.inference.predictions import RECORD
@@ -157,7 +157,7 @@ class Pages:
             following=beside[1],
             regions=own,
             places=labels.places if labels else {},
-            files=[(link(file, path.parent), file.name) for file in files if file.is_file()],
+            files=[(link(file, path.parent), escape_name(file.name)) for file in files if file.is_file()],
             share=SHARE,
             niivue=self._script,
             **contents._asdict(),
