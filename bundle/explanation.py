@@ -116,7 +116,7 @@ class Explanation:
     def __repr__(self) -> str:
         predicted, target = (name_class(label, self.class_names) for label in (self.predicted_class, self.target_class))
         chance = self.probabilities[self.predicted_class]
-        return f"Explanation({self.name}: {predicted} (p = {chance:.2f}), translated to {target})"
+        return f"Explanation({self.name}: {predicted} (probability {chance:.2f}), translated to {target})"
 
     def _image(self, key: str) -> nibabel.Nifti1Image | None:
         image: MetaTensor | None = self.item.get(key)

@@ -17,6 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
+from bundle.colours import SIGNED
 from bundle.files import MANIFEST
 
 ROWS = {"control_image": "control", "disease_image": "disease", "effect": "effect of all parcels"}
@@ -107,7 +108,7 @@ def _draw_participant(axes: np.ndarray, dataset_dir: Path, scans: pd.DataFrame, 
             if index < len(images):
                 axis.imshow(images[index][plane].T, cmap="gray", origin="lower", vmin=0, vmax=brightest)
             else:
-                style = {"cmap": "RdBu_r", "vmin": -LARGEST_CHANGE, "vmax": LARGEST_CHANGE}
+                style = {"cmap": SIGNED, "vmin": -LARGEST_CHANGE, "vmax": LARGEST_CHANGE}
                 drawn = axis.imshow(change[plane].T / brightest, origin="lower", **style)
             _mark_sides(axis, "PA" if name == "sagittal" else "LR")
             axis.set_title(f"{title}, {name}", fontsize=6)

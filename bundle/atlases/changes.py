@@ -45,6 +45,16 @@ def check_place(scan: Placed, least_overlap: float = LEAST_OVERLAP) -> None:
         )
 
 
+def label_voxels(change: Placed, atlas: Atlas, plane: float | None = None) -> np.ndarray:
+    """Return the label of each voxel of a map, shape (H, W, D), int32, 0 outside of all regions; arguments as below."""
+    labels = atlas.label(change.values.shape, change.affine)
+    if plane is not None and labels.shape[vertical_axis(change.affine)] > 1:
+        shown = np.zeros(labels.shape, dtype=bool)
+        shown[*voxels_on_plane(change.affine, labels.shape, plane)] = True
+        labels *= shown
+    return labels
+
+
 def measure_changes(change: Placed, atlas: Atlas, threshold: float = THRESHOLD, plane: float | None = None) -> pd.DataFrame:
     """Return how much a map changes each region of an atlas that it covers.
 
@@ -58,11 +68,7 @@ def measure_changes(change: Placed, atlas: Atlas, threshold: float = THRESHOLD, 
         One row a region and side: `region`, `side`, `mean` (network intensity, over the voxels of the region), `extreme` (the
         value of largest magnitude), `volume_ml` (of the voxels that change by more than the threshold) and `region_ml` (of all).
     """
-    labels = atlas.label(change.values.shape, change.affine)
-    if plane is not None and labels.shape[vertical_axis(change.affine)] > 1:
-        shown = np.zeros(labels.shape, dtype=bool)
-        shown[*voxels_on_plane(change.affine, labels.shape, plane)] = True
-        labels *= shown
+    labels = label_voxels(change, atlas, plane)
     voxel = abs(float(np.linalg.det(change.edges[:3, :3]))) / 1000  # ml
     present = [label for label in np.unique(labels).tolist() if label]
     if not present:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from bundle.colours import HIGH, LOW
 from bundle.files import write_atomically
 from bundle.group.design import Comparison
 from bundle.group.maps import MapStack
@@ -100,7 +101,7 @@ def draw_results(
         if item.note and not item.is_mean:
             continue
         head = f"{item.title}: {'mean' if item.is_mean else 'difference of the'} maps, {describe_counts(item)}"
-        signs = f"Red: {item.red}. Blue: {item.blue}."
+        signs = f"{HIGH.capitalize()}: {item.red}. {LOW.capitalize()}: {item.blue}. Lighter is stronger."
         name = f"{item.key}_estimate.png"
         lines = [head, f"Magnitudes below {FAINT * limits.estimate:.2g} are not drawn.", signs]
         shown = np.where(np.abs(result.estimate) < FAINT * limits.estimate, 0, result.estimate)

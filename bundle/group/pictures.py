@@ -9,11 +9,11 @@ import numpy as np
 from matplotlib.figure import Figure
 from nilearn.plotting import find_cut_slices, plot_glass_brain, plot_stat_map
 
+from bundle.colours import OVER_SCAN
 from bundle.files import make_nifti, write_atomically
 from bundle.group.maps import MapStack
 from bundle.viewer.planes import find_plane
 
-COLOURS = "RdBu_r"  # red above zero, blue below; told apart by readers with any colour vision
 NUM_CUTS = 5  # planes along each axis
 FACE, INK = "white", "#1b1f24"
 TINY = 1e-12  # below it nothing is drawn
@@ -54,8 +54,8 @@ class Pictures:
             warnings.filterwarnings("ignore", "empty mask")  # where nothing is drawn
             plot_stat_map(
                 self.stack.make_image(values), self.background, cut_coords=self.cuts, display_mode=self.mode, figure=figure,
-                axes=(0.0, 0.0, 0.93, 0.9), threshold=TINY, vmax=limit, vmin=-limit, symmetric_cbar=True, cmap=COLOURS,
-                black_bg=False, colorbar=True, draw_cross=False, resampling_interpolation="nearest",
+                axes=(0.0, 0.0, 0.93, 0.9), threshold=TINY, vmax=limit, vmin=-limit, symmetric_cbar=True, cmap=OVER_SCAN,
+                black_bg=True, colorbar=True, draw_cross=False, resampling_interpolation="nearest",
             )  # fmt: skip
         _finish(figure, lines, unit, path)
 
@@ -66,7 +66,7 @@ class Pictures:
             warnings.filterwarnings("ignore", "empty mask")
             plot_glass_brain(
                 self.stack.make_image(values), display_mode="lyrz", figure=figure, axes=(0.0, 0.0, 0.93, 0.78), threshold=TINY,
-                plot_abs=False, vmax=limit, vmin=-limit, symmetric_cbar=True, cmap=COLOURS, colorbar=True,
+                plot_abs=False, black_bg=True, vmax=limit, vmin=-limit, symmetric_cbar=True, cmap=OVER_SCAN, colorbar=True,
             )  # fmt: skip
         _finish(figure, lines, unit, path)
 

@@ -125,7 +125,10 @@ class Interpolation:
         array = array.reshape(array.shape[0], *(*array.shape[1:], 1)[:3])
         write_nifti(f"{stem}.nii.gz", np.moveaxis(array, 0, -1), restored.affine.numpy(), unpack_fields(restored.meta))
         best = result.probabilities.max(dim=1)
-        titles = [f"class {label}, p = {p:.2f}" for p, label in zip(best.values.tolist(), best.indices.tolist(), strict=True)]
+        titles = [
+            f"class {label}, probability {share:.2f}"
+            for share, label in zip(best.values.tolist(), best.indices.tolist(), strict=True)
+        ]
         save_strip(MetaTensor(result.images, affine=source.affine), titles, f"{stem}.png")
         announce(self.output_dir, {
             Path(f"{stem}.nii.gz").name: "the walk, one volume a step", Path(f"{stem}.png").name: "its picture",

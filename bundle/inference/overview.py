@@ -13,6 +13,7 @@ from monai.utils.enums import CommonKeys as Keys
 from scipy.ndimage import uniform_filter
 from torch import Tensor
 
+from bundle.colours import HIGH, LOW, SIGNED, SPREAD
 from bundle.data.headers import WARNINGS_KEY
 from bundle.files import escape_name, write_atomically
 
@@ -22,6 +23,7 @@ BLUR = 3  # voxels over which a magnitude is averaged, so that no single voxel d
 GREY = {"cmap": "gray", "vmin": -1.0, "vmax": 1.0}
 INTENSITY = "network intensity (scan: -1 to 1)"
 PLANES = (("axial", 2, "LR"), ("coronal", 1, "LR"), ("sagittal", 0, "PA"))  # with the axis across, and what is left and right
+TYPICALITY = "share of scans like those of the training that are as unusual or more so; small: unlike them"
 WIDTH, LETTERS = 3.0, 36  # inches of a column, and letters in one
 WARN = "#8a4b00"
 
@@ -99,9 +101,11 @@ class Overview:
         """Return which scan it is, of which class, and how its maps are read."""
         result, (own, target) = item["result"], self._name_classes(item)
         chance = result["probabilities"][result["predicted_class"]]
+        typical = f" Typicality {result['typicality']:.2g} ({TYPICALITY})." if "typicality" in result else ""
         return (
-            f"{escape_name(item['name'])}: {own} (p = {chance:.2f}). The maps lead to {target}.\n"
-            f"Red: brighter after translation to {target}. Blue: darker. Colours end at ±{self.colour_limit:g} network intensity"
+            f"{escape_name(item['name'])}: {own} (probability {chance:.2f}). The maps lead to {target}.{typical}\n"
+            f"{HIGH.capitalize()}: brighter after translation to {target}. {LOW.capitalize()}: darker."
+            f" Lighter is stronger, black no change. Colours end at ±{self.colour_limit:g} network intensity"
             " for all scans; a scan's range is 2."
         )
 
@@ -112,8 +116,8 @@ class Overview:
         """Return title, image, style and unit of each column."""
         explanation, target = item["explanation"], self._name_classes(item)[1]
         mean = explanation["fa_mean"]
-        signed = {"cmap": "RdBu_r", "vmin": -self.colour_limit, "vmax": self.colour_limit}
-        spread = {"cmap": "magma", "vmin": 0.0, "vmax": SPREAD_SHARE * self.colour_limit}
+        signed = {"cmap": SIGNED, "vmin": -self.colour_limit, "vmax": self.colour_limit}
+        spread = {"cmap": SPREAD, "vmin": 0.0, "vmax": SPREAD_SHARE * self.colour_limit}
         panels = [
             ("scan", item[Keys.IMAGE], GREY, INTENSITY),
             (f"translated to {target}", explanation["translated"], GREY, INTENSITY),

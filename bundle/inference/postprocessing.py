@@ -55,7 +55,8 @@ class SplitExplanationd(Transform):
         item["result"] |= compare_with_truth(item)
         if (p := item["result"].get("typicality", 1.0)) <= self.typicality_level:
             part = PARTS[int(explanation["untypical_part"])]
-            sentence = f"unlike the scans that the network was trained for, by its {part} (p = {p:.2g}): do not rely on its class"
+            doubt = f"unlike the scans that the network was trained for, by its {part} (typicality {p:.2g})"
+            sentence = f"{doubt}: do not rely on its class"
             meta = item[Keys.IMAGE].meta
             meta[WARNINGS_KEY] = [*(meta.get(WARNINGS_KEY) or []), sentence]
         images = {key: MetaTensor(explanation[key].detach().cpu()) for key in (*IMAGES, *SERIES) if key in explanation}

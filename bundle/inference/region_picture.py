@@ -12,14 +12,15 @@ from bundle.atlases import LEAST
 from bundle.files import write_atomically
 from bundle.inference.overview import name_class
 
-COLOURS = {"left": "#0072B2", "right": "#E69F00", "both": "#595959"}  # told apart by people who do not see red and green
+COLOURS = {"left": "#404040", "right": "#a6a6a6", "both": "#737373"}  # greys, as colours stand for the sign of a change
 MOST = 20  # regions of a picture
 
 
 def save_picture(table: pd.DataFrame, path: str | Path, threshold: float, class_names: Sequence[str] = ()) -> None:
     """Draw mean change and changed volume of each region, mean and standard deviation over scans, one row a target class.
 
-    Of an atlas of many regions those that change most are drawn. Without a scan that has regions no picture is left.
+    All rows share one scale. Of an atlas of many regions those that change most are drawn.
+    Without a scan that has regions no picture is left.
 
     Args:
         table: rows of `regions.tsv`.
@@ -34,7 +35,7 @@ def save_picture(table: pd.DataFrame, path: str | Path, threshold: float, class_
     chosen = [_choose(rows) for _, rows in groups]
     heights = [0.8 + 0.3 * len(regions) for regions in chosen]
     figure = Figure(figsize=(11, sum(heights) + 0.6), layout="constrained")
-    panels = figure.subplots(len(groups), 2, squeeze=False, sharey="row", height_ratios=heights)
+    panels = figure.subplots(len(groups), 2, squeeze=False, sharex="col", sharey="row", height_ratios=heights)
     for (label, rows), regions, (left, right) in zip(groups, chosen, panels, strict=True):
         count, total = rows["name"].nunique(), rows["region"].nunique()
         most = f"; the {len(regions)} of {total} regions that change most" if len(regions) < total else ""
@@ -72,4 +73,4 @@ def _draw(axes: Axes, rows: pd.DataFrame, regions: Sequence[str], column: str, l
     axes.set_ylim(len(regions) - 0.5, -0.5)
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set_xlabel(label, fontsize=8)
-    axes.tick_params(axis="x", labelsize=8)
+    axes.tick_params(axis="x", labelsize=8, labelbottom=True)

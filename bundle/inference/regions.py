@@ -15,9 +15,11 @@ from bundle.atlases import (
     NAMES,
     THRESHOLD,
     Placed,
+    Region,
     check_atlas,
     check_place,
     find_reliability,
+    label_voxels,
     list_files,
     load_atlas,
     measure_changes,
@@ -75,6 +77,7 @@ class RegionTable:
         self.results = Results(output_dir, class_names)
         self.atlas, self.threshold, self.least_overlap = atlas, threshold, least_overlap
         self.plane, self.reference = plane, reference
+        self.items: dict[tuple[str, str], Mapping[str, Any]] = {}  # scans of `find_scans`, by path and name
 
     def check(self) -> None:
         """Refuse wrong settings before anything is computed.
@@ -112,14 +115,14 @@ class RegionTable:
                 for old in (path, path.with_name(PICTURE)):
                     old.unlink(missing_ok=True)
             return None
-        known, earlier = {find_key(item): item for item in items}, run_once(self._read_earlier)
+        self.items, earlier = {find_key(item): item for item in items}, run_once(self._read_earlier)
         record = self.results.folder / RECORD
         settings = [VERSION, *self._describe(), hash_contents(record if record.is_file() else None)]
 
         def find(row: Row) -> pd.DataFrame:
             state = compute_fingerprint(settings, row["name"], row[SCAN_STATE], row["target_class"])
             kept = earlier.get(state)
-            return self._measure(row, known.get(find_key(row), {}), state) if kept is None else kept
+            return self._measure(row, state) if kept is None else kept
 
         parts = share_work(rows, find, "regions")
         if is_first():
@@ -128,6 +131,19 @@ class RegionTable:
             write_table(path, table, "%.6g")
             save_picture(table, path.with_name(PICTURE), self.threshold, self.results.class_names)
         return path
+
+    def label(self, row: Row) -> tuple[np.ndarray, Mapping[int, Region]]:
+        """Return the label of each voxel of the mean map of a scan in MNI space, shape (H, W, D), and the region of each label.
+
+        Args:
+            row: row of the scan, which the table has regions of.
+
+        Raises:
+            OSError: When the map cannot be read.
+            ValueError: When it cannot be read as NIfTI.
+        """
+        atlas = load_atlas(str(self.atlas))
+        return label_voxels(self._place_map(row), atlas, self.plane), atlas.regions
 
     def _describe(self) -> list[Any]:
         """Return what decides the rows of a scan, beside the scan itself."""
@@ -145,10 +161,10 @@ class RegionTable:
             return {}
         return {str(state): rows.assign(z=np.nan) for state, rows in table.groupby(STATE, sort=False)}
 
-    def _measure(self, row: Row, item: Mapping[str, Any], state: str) -> pd.DataFrame:
+    def _measure(self, row: Row, state: str) -> pd.DataFrame:
         """Return the rows of a scan, or one that says why there are none."""
         try:
-            table = self._measure_placed(self._place(row, item))
+            table = self._measure_placed((self._place_scan(row), self._place_map(row)))
         except (OSError, ValueError) as error:  # it is tried again
             table, state = pd.DataFrame({"reason": [write_in_line(error)]}), ""
         return table.assign(name=row["name"], target_class=int(row["target_class"])).assign(**{STATE: state or None})
@@ -163,15 +179,18 @@ class RegionTable:
         table = measure_changes(change, load_atlas(str(self.atlas)), self.threshold, self.plane)
         return table if len(table) else pd.DataFrame({"reason": ["none of the atlas's regions lies in the scan"]})
 
-    def _place(self, row: Row, item: Mapping[str, Any]) -> tuple[Placed, Placed]:
-        """Return a scan, if prepared as it is then, and its mean map, each with its place in MNI space."""
-        path = self.results.find_image(row, "fa_mean")
-        edges = place(open_scan(path), path).affine
+    def _place_scan(self, row: Row) -> Placed:
+        """Return a scan, if prepared as it is then, with its place in MNI space."""
+        item = self.items.get(find_key(row), {})
         scan = LoadScan(constant=True, max_voxels=np.inf)(item.get("image") or unescape_name(row["scan"]))
-        array = make_volume(scan.as_tensor()[0].numpy())
+        return Placed(make_volume(scan.as_tensor()[0].numpy()), scan.affine.numpy(), scan.affine.numpy())
+
+    def _place_map(self, row: Row) -> Placed:
+        """Return the mean map of a scan with its place in MNI space."""
+        item, path = self.items.get(find_key(row), {}), self.results.find_image(row, "fa_mean")
+        edges = place(open_scan(path), path).affine
         transform = np.loadtxt(item["transform"]) if "transform" in item else np.eye(4)
-        change = Placed(self.results.read_image(row, "fa_mean"), transform @ edges, edges)
-        return Placed(array, scan.affine.numpy(), scan.affine.numpy()), change
+        return Placed(self.results.read_image(row, "fa_mean"), transform @ edges, edges)
 
     @cached_property
     def _controls(self) -> pd.DataFrame | None:

@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from scipy.ndimage import uniform_filter
 
+from bundle.colours import OVER_SCAN
 from bundle.data.geometry import VERTICAL
 from bundle.files import write_atomically
 from bundle.templates import make_environment
@@ -72,7 +73,7 @@ def _draw(panel: Panel, scan: np.ndarray, affine: np.ndarray, limit: float) -> t
         grey, shown = (each[..., place] if each.ndim == 3 else each for each in (scan, image))
         axes.imshow(grey.T, origin="lower", cmap="gray", vmin=-1, vmax=1, interpolation="nearest")
         faint = np.ma.masked_where(np.abs(shown) < FAINT * limit, shown)
-        drawn = axes.imshow(faint.T, origin="lower", cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
+        drawn = axes.imshow(faint.T, origin="lower", cmap=OVER_SCAN, vmin=-limit, vmax=limit, interpolation="nearest")
         axes.set_title(title, fontsize=9)
         axes.set_axis_off()
     figure.colorbar(drawn, ax=panes, shrink=0.7, label="change, network intensity")

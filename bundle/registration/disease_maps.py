@@ -13,6 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
+from bundle.colours import SIGNED
 from bundle.data.manifest import check_files
 from bundle.files import write_atomically, write_nifti, write_table
 from bundle.ranks import run_once
@@ -174,7 +175,7 @@ def _draw_pair(path: str, midspace: np.ndarray, title: str) -> None:
     for column, (name, volume) in enumerate(zip(("earlier", "later", "change"), midspace, strict=True)):
         shown = midspace[:2] if column < 2 else volume
         top = np.percentile(np.abs(shown[shown != 0]), PERCENTILE) if shown.any() else 1.0
-        style = {"cmap": "gray", "vmin": 0, "vmax": top} if column < 2 else {"cmap": "RdBu_r", "vmin": -top, "vmax": top}
+        style = {"cmap": "gray", "vmin": 0, "vmax": top} if column < 2 else {"cmap": SIGNED, "vmin": -top, "vmax": top}
         for row, height in enumerate(slices):
             axes[row, column].imshow(volume[:, :, height].T, origin="lower", **style)
             axes[row, column].set_axis_off()

@@ -7,13 +7,12 @@ from itertools import combinations
 
 import matplotlib
 import numpy as np
-from matplotlib.colors import LinearSegmentedColormap
 from PIL import Image
 from scipy.ndimage import uniform_filter
 from torch import Tensor
 
-SIGNED = LinearSegmentedColormap.from_list("signed", ["#a8dcff", "#1f6fd0", "#000000", "#d0401f", "#ffc98a"])  # black at zero
-HEAT = "magma"
+from bundle.colours import SIGNED, SPREAD
+
 MARK = np.array([1.0, 0.62, 0.0])  # orange, for truths
 BLUR = 3  # voxels over which a magnitude is averaged, so that no single voxel decides which planes are shown
 RANGE = 99.5  # percentile of the magnitudes at which a map's colours end
@@ -65,7 +64,7 @@ def draw_map(plane: np.ndarray, limit: float) -> str:
 
 def draw_spread(plane: np.ndarray, limit: float) -> str:
     """Return a map of values from zero, shape (H, W), `limit` at the end of its colours, as a picture (a data URI)."""
-    return _encode(matplotlib.colormaps[HEAT](plane / limit)[..., :3])
+    return _encode(matplotlib.colormaps[SPREAD](plane / limit)[..., :3])
 
 
 def _grey(plane: np.ndarray) -> np.ndarray:

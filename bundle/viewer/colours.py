@@ -7,11 +7,13 @@ import matplotlib
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 
+from bundle import colours
+
 SIGNED = {  # names of the colours above and below zero, and their stops from zero outwards; told apart without red or green cones
-    "red and blue": (("red", ["#5a1408", "#d0401f", "#ffc98a"]), ("blue", ["#0a2a5c", "#1f6fd0", "#a8dcff"])),
-    "orange and purple": (("orange", ["#5a3000", "#e08214", "#fee0b6"]), ("purple", ["#2d004b", "#8073ac", "#d8daeb"])),
+    "red and blue": ((colours.HIGH, colours.POSITIVE), (colours.LOW, colours.NEGATIVE)),
+    "orange and purple": (("orange", ["#5a3000", "#c86a00", "#ffc04d"]), ("purple", ["#2d004b", "#7a4fc0", "#c9a6ff"])),
 }
-SPREAD = ("cividis", "viridis", "magma")
+SPREAD = (colours.SPREAD, "cividis", "viridis")
 MASKS = {"green": "#3fc495", "yellow": "#ffd84d"}
 STOPS = 9
 

@@ -11,8 +11,9 @@ from bundle.inference.results import Row
 from bundle.viewer.colours import list_colours
 from bundle.viewer.layers import NETWORK_UNIT, SCAN_UNIT, SPREAD, Layer
 from bundle.viewer.planes import draw_thumbnail, find_axes, find_plane
+from bundle.viewer.regions import Labels
 from bundle.viewer.shown_scan import DRAWS, ShownScan
-from bundle.viewer.volumes import DRAW_STEPS, PackedVolume, find_stride, pack_map, pack_scan, pack_steps, thin
+from bundle.viewer.volumes import DRAW_STEPS, PackedVolume, find_stride, pack_labels, pack_map, pack_scan, pack_steps, thin
 
 THRESHOLD = 0.1  # share of the colour scale below which a map is not drawn at first
 BRIGHT = 99.5  # percentile of the foreground that is white
@@ -50,13 +51,14 @@ class Contents(NamedTuple):
     strongest: float
 
 
-def make_contents(row: Row, shown: ShownScan, limits: Limits) -> Contents:
+def make_contents(row: Row, shown: ShownScan, limits: Limits, labels: Labels | None = None) -> Contents:
     """Return what the page of a scan holds.
 
     Args:
         row: row of the scan.
         shown: the scan with its images.
         limits: where the colours end.
+        labels: regions of the scan; None where they are not known.
     """
     mean, draws = shown.layers[0].values, _name_draws(shown)
     ends = {"limit": limits.signed, "threshold": THRESHOLD * limits.signed}
@@ -68,8 +70,9 @@ def make_contents(row: Row, shown: ShownScan, limits: Limits) -> Contents:
         for place, (key, title) in enumerate(draws.items())
     ]
     return Contents(
-        {key: volume.text for key, volume in volumes.items()},
-        _describe_scan(row, shown, volumes, limits),
+        {key: volume.text for key, volume in volumes.items()}
+        | ({"labels": pack_labels(labels.values, shown.affine)} if labels else {}),
+        _describe_scan(row, shown, volumes, limits) | {"regions": labels.names if labels else []},
         draw_thumbnail(values=mean, **picture),
         pictures,
         float(np.quantile(np.abs(mean[mean != 0]), SHARE)) if mean.any() else 0.0,

@@ -3,6 +3,7 @@
 import html
 import json
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -11,22 +12,26 @@ from urllib.parse import quote
 
 from jinja2 import Environment
 
+from bundle.data.discovery import IMAGES, SERIES
 from bundle.errors import write_in_line
-from bundle.files import write_atomically
-from bundle.inference.overview import COLOUR_LIMIT, SPREAD_SHARE, check_limit
+from bundle.files import escape_name, unescape_name, write_atomically
+from bundle.inference.overview import COLOUR_LIMIT, SPREAD_SHARE, TYPICALITY, check_limit
 from bundle.inference.postprocessing import NCC, NUMBERS
 from bundle.inference.predictions import RECORD
+from bundle.inference.regions import RegionTable
 from bundle.inference.results import Results, Row
 from bundle.ranks import is_first, run_once, share_work
 from bundle.records import compute_fingerprint, hash_contents
 from bundle.templates import SHARED, make_environment
 from bundle.viewer.contents import SHARE, Limits, make_contents, name_rating
-from bundle.viewer.regions import Regions, read_regions
-from bundle.viewer.shown_scan import read_scan
+from bundle.viewer.folder import link, list_links, read_quality
+from bundle.viewer.regions import Labels, Regions, find_places, read_regions
+from bundle.viewer.shown_scan import ShownScan, read_scan
 from bundle.viewer.volumes import pack_bytes
 
 FOLDER = Path(__file__).parent
 SCRIPT = FOLDER / "niivue" / "niivue.umd.js"
+COLOURS = FOLDER.parent / "colours.py"
 INDEX = "index.html"
 HEAD = 16_384  # bytes of a page that hold its state, and its thumbnail or its settings
 
@@ -58,6 +63,7 @@ class Pages:
         colour_limit: network intensity at which the colours of maps end.
         target_value: age in years that scans were translated to; None for none.
         cautions: sentences on the network that stand above all results.
+        regions: wrote the table of regions, and labels the voxels of scans; None for pages that name no region at the cross.
 
     Raises:
         ValueError: When `colour_limit` is no positive number.
@@ -70,6 +76,7 @@ class Pages:
         colour_limit: float = COLOUR_LIMIT,
         target_value: float | None = None,
         cautions: Sequence[str] = (),
+        regions: RegionTable | None = None,
     ) -> None:
         check_limit(colour_limit)
         self.settings: dict[str, Any] = {
@@ -79,6 +86,7 @@ class Pages:
             "cautions": list(cautions),
         }
         self.results, self.cautions = Results(output_dir, class_names, target_value), list(cautions)
+        self.regions = regions
         self.limits = Limits(float(colour_limit), SPREAD_SHARE * colour_limit)
 
     def write(self) -> Path | None:
@@ -132,6 +140,7 @@ class Pages:
             "limits": self.limits,
             "cautions": self.cautions,
             "settings": json.dumps(self.settings),
+            "typicality": TYPICALITY,
             "run": self._run,
         }
         return environment
@@ -150,24 +159,26 @@ class Pages:
     def _version(self) -> str:
         """Fingerprint of what pages are made of: with another one they are made anew."""
         own = [path for suffix in ("html", "js", "css", "py") for path in sorted(FOLDER.glob(f"*.{suffix}"))]
-        return compute_fingerprint([hash_contents(path) for path in (*own, *SHARED, SCRIPT)])
+        return compute_fingerprint([hash_contents(path) for path in (*own, *SHARED, COLOURS, SCRIPT)])
 
     def _write_scan(self, rows: Sequence[Row], place: int, regions: Regions) -> Entry:
         """Write the page of a scan, or keep the one that is there."""
         row, results = rows[place], self.results
-        path, link, own = results.name_page(row), results.link(row), regions.get(row["name"], [])
+        path, address, own = results.name_page(row), results.link(row), regions.get(row["name"], [])
         beside = [results.link(rows[other], row) if 0 <= other < len(rows) else "" for other in (place - 1, place + 1)]
-        settings = [self._run, self.limits, self.cautions, results.class_names, results.target_value]
+        settings = [self._run, self.regions is not None, self.limits, self.cautions, results.class_names, results.target_value]
         state = compute_fingerprint(self._version, row, settings, beside, own)
         if thumbnail := _find_thumbnail(path, state):
-            return Entry(thumbnail, link)
+            return Entry(thumbnail, address)
         try:
             shown = read_scan(results, row)
+            labels = self._label(row, shown) if own else None
         except (OSError, ValueError) as error:
             logger.warning("%s gets no page: %s", row["scan"], error)
             path.unlink(missing_ok=True)
             return Entry(reason=f"no page: {write_in_line(error)}")
-        contents = make_contents(row, shown, self.limits)
+        files = [results.find_image(row, key) for key in (*IMAGES, *SERIES)]
+        contents = make_contents(row, shown, self.limits, labels)
         page = self._environment.get_template("scan.html").render(
             row=row,
             state=state,
@@ -178,13 +189,21 @@ class Pages:
             previous=beside[0],
             following=beside[1],
             regions=own,
+            places=labels.places if labels else {},
+            files=[(link(file, path.parent), escape_name(file.name)) for file in files if file.is_file()],
             share=SHARE,
             niivue=self._script,
             **contents._asdict(),
         )
         with write_atomically(path) as temporary:
             temporary.write_text(page, encoding="utf-8")
-        return Entry(contents.thumbnail, link)
+        return Entry(contents.thumbnail, address)
+
+    def _label(self, row: Row, shown: ShownScan) -> Labels | None:
+        """Return the regions of a scan, where they are known."""
+        if self.regions is None or self.regions.atlas is None:
+            return None
+        return find_places(*self.regions.label(row), shown.layers[0].values)
 
     def _show(self, row: Row, entry: Entry) -> dict[str, Any]:
         """Return what the page of the cohort shows of a scan."""
@@ -197,12 +216,23 @@ class Pages:
             "probability": float(row[f"probability_{row['predicted_class']}"]) if done else 0.0,
             "warnings": _list_warnings(row),
             "key": name_rating(row),
+            "quality": self._quality.get(unescape_name(row["scan"]), ""),
         }
+
+    @cached_property
+    def _quality(self) -> Mapping[str, str]:
+        """The preparation's quality of each scan, where there is one."""
+        return read_quality(self.results.folder)
 
     def _write_cohort(self, shown: Sequence[Mapping[str, Any]]) -> None:
         """Write the page of the cohort."""
+        counts = Counter(sentence for item in shown for sentence in item["warnings"])
         content = self._environment.get_template("cohort.html").render(
             shown=shown,
+            links=list_links(self.results.folder),
+            common=[sentence for sentence, count in counts.items() if count > 1],
+            counts=counts,
+            quality=any(item["quality"] for item in shown),
             names=sorted({item["classes"][0] for item in shown if item["done"]}),
             numbers=[key for key in (*NUMBERS, NCC) if any(item["row"].get(key) for item in shown)],
         )

@@ -1,13 +1,33 @@
 """The change by region, from the table of regions of an inference."""
 
 import csv
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
+
+from bundle.atlases import Region
 from bundle.inference.regions import TABLE
 
+EMPTY = ("", "n/a")
 COLUMNS = ("region", "side", "mean", "extreme", "volume_ml", "z", "reliability")  # of those that the table has
 
 Regions = dict[str, list[dict[str, str]]]
+
+
+class Labels(NamedTuple):
+    """Which region each voxel of a scan belongs to.
+
+    Attributes:
+        values: number of the region, 0 for none, shape (H, W, D), int16.
+        names: name of each number, "" for none.
+        places: voxel of the largest magnitude of the mean map in each region, by region and side.
+    """
+
+    values: np.ndarray
+    names: list[str]
+    places: dict[tuple[str, str], list[int]]
 
 
 def read_regions(folder: str | Path) -> Regions:
@@ -27,10 +47,37 @@ def read_regions(folder: str | Path) -> Regions:
     if rows and (absent := [name for name in ("name", "region", "side", "mean") if name not in rows[0]]):
         raise ValueError(f"{path} lacks the column {absent[0]}: its columns are {', '.join(rows[0])}")
     found: Regions = {}
-    shown = [key for key in COLUMNS if any(row.get(key) for row in rows)]
-    for row in [row for row in rows if row["region"]]:
-        found.setdefault(row["name"], []).append({key: _shorten(row[key] or "") for key in shown})
+    for row in rows:
+        if row["region"] not in EMPTY:  # of a scan elsewhere
+            found.setdefault(row["name"], []).append({key: _shorten(row[key] or "") for key in COLUMNS if key in row})
+    for own in found.values():
+        for key in ("z", "reliability"):
+            if all(row.get(key, "") in EMPTY for row in own):
+                for row in own:
+                    row.pop(key, None)
     return {name: sorted(own, key=lambda row: -_magnitude(row)) for name, own in found.items()}
+
+
+def find_places(values: np.ndarray, regions: Mapping[int, Region], mean: np.ndarray) -> Labels:
+    """Number the regions that a scan has, and find where each changes most.
+
+    Args:
+        values: label of each voxel, 0 for none, shape (H, W, D).
+        regions: region of each label.
+        mean: mean map, of the same shape.
+    """
+    present = [label for label in np.unique(values).tolist() if label]
+    numbers = np.searchsorted([0, *present], values).astype(np.int16)
+    strength, places = np.abs(mean), {}
+    for number, label in enumerate(present, start=1):
+        strongest = np.where(numbers == number, strength, -1.0).argmax()
+        places[regions[label].name, regions[label].side] = [int(place) for place in np.unravel_index(strongest, mean.shape)]
+    return Labels(numbers, ["", *(_name(regions[label]) for label in present)], places)
+
+
+def _name(region: Region) -> str:
+    """Return a name such as "left hippocampus"."""
+    return f"{region.side} {region.name}" if region.side in ("left", "right") else region.name
 
 
 def _shorten(cell: str) -> str:
@@ -44,6 +91,6 @@ def _shorten(cell: str) -> str:
 def _magnitude(row: dict[str, str]) -> float:
     """Return how much a region changes: by its z-score where there is one, else by its mean."""
     try:
-        return abs(float(row.get("z") or row["mean"]))
+        return abs(float(row["z"] if row.get("z", "") not in EMPTY else row["mean"]))
     except ValueError:
         return 0.0

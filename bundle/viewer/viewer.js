@@ -4,6 +4,7 @@
 const find = (selector) => document.querySelector(selector);
 const make = (tag, properties) => Object.assign(document.createElement(tag), properties);
 const HIDDEN_BELOW = 2; // of NiiVue: colours start at zero, and what is below the threshold is not drawn
+const OPACITY = 0.7; // of maps at first, so that the anatomy is seen below them
 const STORE = "icam-ratings-" + document.body.dataset.run;
 
 function readRatings() {
@@ -63,6 +64,7 @@ class ScanPage {
     this.values = {};
     this.images = {};
     this.step = 0; // of the walk that is shown
+    this.opacity = { map: OPACITY, grey: 1 };
     this.turn = 0; // counts what was chosen, as only the last choice is shown
   }
 
@@ -72,6 +74,7 @@ class ScanPage {
     for (const key of ["scan", ...this.data.layers.map((layer) => layer.key)]) {
       this.values[key] = readValues(await this.load(key));
     }
+    if (this.data.regions.length) this.values.labels = readValues(await this.load("labels"));
     const place = /^#voxel=(\d+),(\d+),(\d+)$/.exec(location.hash);
     if (place) this.voxel = place.slice(1).map(Number);
     try { await this.openViewer(); } catch (error) {
@@ -90,7 +93,7 @@ class ScanPage {
     if (!document.createElement("canvas").getContext("webgl2")) throw new Error("no context");
     document.head.append(make("script", { textContent: new TextDecoder().decode(await unpack("niivue")) }));
     const viewer = new niivue.Niivue({
-      isNearestInterpolation: true, dragAndDropEnabled: false, logLevel: "error", multiplanarShowRender: niivue.SHOW_RENDER.NEVER,
+      isNearestInterpolation: true, showAllOrientationMarkers: true, multiplanarPadPixels: 24, dragAndDropEnabled: false, logLevel: "error", multiplanarShowRender: niivue.SHOW_RENDER.NEVER,
       crosshairColor: [1, 1, 1, 0.9], fontColor: [1, 1, 1, 1], textHeight: -1, loadingText: "", crosshairWidth: 0.6, crosshairGap: 6, dragMode: niivue.DRAG_MODE.pan,
     });
     viewer.onLocationChange = (location) => this.show(this.toVoxel(location.mm));
@@ -151,7 +154,9 @@ class ScanPage {
     colours.replaceChildren(...Object.keys(layer ? this.data.colours[layer.kind] : {}).map((name) => new Option(name)));
     threshold.value = layer ? layer.threshold : 0;
     for (const control of [colours, threshold]) control.disabled = !layer || layer.kind === "grey";
+    for (const control of [find("#end"), find("#reset")]) control.disabled = !layer || !(layer.kind in { signed: 1, spread: 1 });
     find("#opacity").disabled = !layer;
+    find("#opacity").value = this.opacity[this.group()];
     if (this.viewer) {
       const image = layer && await this.makeImage(name);
       if (turn !== this.turn) return;
@@ -162,9 +167,17 @@ class ScanPage {
     this.show(this.voxel);
   }
 
+  group() { // of images that share an opacity
+    return this.layer && this.layer.kind === "grey" ? "grey" : "map";
+  }
+
+  end(layer) { // where the colours of a map end
+    return layer.kind in { signed: 1, spread: 1 } ? layer.limit * Number(find("#end").value) : layer.limit;
+  }
+
   showChoice() { // in the controls, and in the table of values
     const layer = this.layer, listed = !layer || this.data.layers.includes(layer);
-    for (const radio of document.querySelectorAll("#layers input")) radio.checked = listed && radio.value === (layer ? layer.key : "");
+    find("#layers").value = layer ? layer.key : "";
     for (const button of document.querySelectorAll("[data-draw]")) button.setAttribute("aria-pressed", !!layer && button.dataset.draw === layer.key);
     this.data.walks.forEach((walk, place) => {
       const slider = find(`[data-walk="${place}"]`), step = walk === layer ? this.step : Number(slider.value);
@@ -182,26 +195,30 @@ class ScanPage {
 
   paint() {
     const layer = this.layer, name = find("#colours").value;
-    const threshold = Number(find("#threshold").value), opacity = Number(find("#opacity").value);
+    const share = Number(find("#threshold").value), opacity = Number(find("#opacity").value);
+    const threshold = layer ? share * layer.limit : 0, end = layer ? this.end(layer) : 0;
+    this.opacity[this.group()] = opacity;
     const image = this.viewer && this.viewer.volumes[1];
     if (layer && image) {
       const grey = layer.kind === "grey";
       image.colormap = `${layer.kind} ${name} positive`;
       image.colormapNegative = layer.kind === "signed" ? `${layer.kind} ${name} negative` : "";
       image.colormapType = grey ? 0 : HIDDEN_BELOW;
-      image.cal_min = grey ? this.data.window[0] : Math.max(threshold * layer.limit, layer.step / 2);
-      image.cal_max = grey ? this.data.window[1] : layer.limit;
+      image.cal_min = grey ? this.data.window[0] : Math.max(threshold, layer.step / 2);
+      image.cal_max = grey ? this.data.window[1] : Math.max(end, image.cal_min + layer.step / 2);
       image.opacity = opacity;
       this.viewer.updateGLVolume();
     }
-    this.drawLegend(layer, name, threshold);
-    find("#thresholdValue").textContent = layer && layer.kind !== "grey" ? this.format(threshold * layer.limit, layer.step) : "none";
+    this.drawLegend(layer, name, layer ? Math.min(threshold / end, 1) : 0, end);
+    find("#thresholdValue").textContent = layer && layer.kind !== "grey" ? this.format(threshold, layer.step) : "none";
+    find("#endValue").textContent = find("#end").disabled ? "none" : (layer.kind === "signed" ? "\u00b1" : "") + this.format(end, layer.limit / 50);
     find("#opacityValue").textContent = Math.round(100 * opacity) + " %";
     this.describe();
   }
 
-  drawLegend(layer, name, threshold) {
+  drawLegend(layer, name, threshold, end) { // the threshold as a share of the end
     const bar = find("#bar");
+    find("#fixed").hidden = find("#end").disabled || layer.key === "truth";
     bar.hidden = find("#ticks").hidden = !layer;
     if (!layer) {
       find("#meaning").textContent = "The scan alone.";
@@ -221,11 +238,15 @@ class ScanPage {
       ? [...side(map.negative, (share) => 0.5 - share / 2).reverse(), ...gap(0.5 - threshold / 2, 0.5 + threshold / 2), ...side(map.positive, (share) => 0.5 + share / 2)]
       : [...gap(0, threshold), ...side(map.positive, (share) => share)];
     bar.style.background = `linear-gradient(to right, ${stops.join(", ")})`;
-    const [low, high] = layer.kind === "grey" ? this.data.window : [layer.kind === "signed" ? -layer.limit : 0, layer.limit];
+    const [low, high] = layer.kind === "grey" ? this.data.window : [layer.kind === "signed" ? -end : 0, end];
     const ticks = [low, (low + high) / 2, high].map((value) => this.format(value, (high - low) / 200));
     find("#ticks").replaceChildren(...ticks.map((text) => make("span", { textContent: text })));
     const capital = (word) => (word ? word[0].toUpperCase() + word.slice(1) : "");
-    const meaning = (layer.text || this.name(layer) + ".").replaceAll("{high}", capital(map.high)).replaceAll("{low}", capital(map.low));
+    const text = (layer.text || this.name(layer) + ", as the network draws it.").replaceAll("{high}", capital(map.high)).replaceAll("{low}", capital(map.low));
+    const sign = layer.kind === "signed" ? "\u00b1" : "";
+    const changed = end === layer.limit ? "" : `, changed here from ${sign}${Number(layer.limit.toPrecision(3))}`;
+    const meaning = text + (layer.kind === "grey" ? ` Grey: from ${ticks[0]} (black) to ${ticks[2]} (white).`
+      : layer.kind === "mask" ? "" : ` Lighter is stronger. Colours end at ${sign}${ticks[2]}${changed}.`);
     find("#meaning").textContent = meaning;
     find("#unit").textContent = "Unit: " + layer.unit + ".";
     bar.setAttribute("aria-label", `Colours from ${ticks[0]} to ${ticks[2]}. ${meaning}`);
@@ -233,10 +254,14 @@ class ScanPage {
 
   // -- where the cross is
 
+  toMillimetres(voxel) {
+    return this.data.affine.map((row) => row[3] + voxel.reduce((sum, value, axis) => sum + row[axis] * value, 0));
+  }
+
   moveTo(voxel) {
     const inside = voxel.map((value, axis) => Math.min(Math.max(Math.round(value) || 0, 0), this.data.shape[axis] - 1));
     if (!this.viewer) return this.show(inside);
-    const mm = this.data.affine.map((row) => row[3] + inside.reduce((sum, value, axis) => sum + row[axis] * value, 0));
+    const mm = this.toMillimetres(inside);
     this.viewer.scene.crosshairPos = this.viewer.mm2frac(mm, 0, true);
     this.viewer.drawScene();
     this.viewer.createOnLocationChange(); // shows what is under NiiVue's cross
@@ -250,17 +275,20 @@ class ScanPage {
       cell.dataset.value = value;
       cell.textContent = this.format(value, Number(cell.dataset.step));
     }
+    const mm = this.toMillimetres(this.voxel);
     ["i", "j", "k"].forEach((name, axis) => { find("#voxel-" + name).value = this.voxel[axis]; });
+    ["x", "y", "z"].forEach((name, axis) => { find("#mm-" + name).value = mm[axis].toFixed(1); });
     this.describe();
   }
 
   describe() {
-    const mm = this.data.affine.map((row) => row[3] + this.voxel.reduce((sum, value, axis) => sum + row[axis] * value, 0));
+    const mm = this.toMillimetres(this.voxel);
     const place = `voxel (${this.voxel.join(", ")}), ${mm.map((value) => value.toFixed(1)).join(", ")} mm`;
-    find("#place").textContent = "Cross: " + place;
+    const region = this.values.labels ? `. ${this.data.regions[this.values.labels(this.voxel)] || "Outside of the atlas's regions"}` : "";
+    find("#place").textContent = "Cross: " + place + region.replace(/^\. ./, (start) => start.toUpperCase());
     const cell = this.layer && find(`#values td[data-key="${this.layer.key}"]`);
     const value = cell ? ` ${this.name(this.layer)}: ${cell.textContent}.` : "";
-    find("#screen canvas").setAttribute("aria-label", `${find("h1").textContent}, ${this.data.plane || "three"} plane${this.data.plane ? "" : "s"} through ${place}.${value}`);
+    find("#screen canvas").setAttribute("aria-label", `${find("h1").textContent}, ${this.data.plane || "three"} plane${this.data.plane ? "" : "s"} through ${place}${region}.${value}`);
   }
 
   format(value, step) {
@@ -283,13 +311,18 @@ class ScanPage {
   }
 
   buildControls() {
-    const layers = [...this.data.layers, null];
-    find("#layers").replaceChildren(...layers.map((layer, index) => {
-      const label = make("label"), radio = make("input", { type: "radio", name: "layer", value: layer ? layer.key : "" });
-      radio.addEventListener("change", () => this.choose(layer));
-      label.append(radio, ` ${layer ? layer.title : "Nothing"} `, make("kbd", { textContent: layer ? index + 1 : 0 }));
-      return label;
-    }));
+    const { layers, draws, walks } = this.data;
+    const group = (label, items) => {
+      const made = make("optgroup", { label });
+      made.append(...items.map((item) => new Option(item.title, item.key)));
+      return items.length ? [made] : [];
+    };
+    find("#layers").replaceChildren(...layers.map((layer, index) => new Option(`${index < 9 ? index + 1 : ""} ${layer.title}`, layer.key)),
+      new Option("0 Nothing", ""), ...group("Steps on the way", walks), ...group("Single draws of the map", draws));
+    find("#layers").addEventListener("change", () => {
+      const chosen = [...layers, ...draws, ...walks].find((each) => each.key === find("#layers").value) || null;
+      this.choose(chosen, chosen && chosen.texts ? Number(find(`[data-walk="${walks.indexOf(chosen)}"]`).value) : 0);
+    });
     for (const button of document.querySelectorAll("[data-draw]")) {
       const draw = this.data.draws.find((each) => each.key === button.dataset.draw);
       button.addEventListener("click", () => this.choose(this.layer === draw ? this.data.layers[0] : draw));
@@ -297,7 +330,18 @@ class ScanPage {
     for (const slider of document.querySelectorAll("[data-walk]")) {
       for (const type of ["input", "click"]) slider.addEventListener(type, () => this.walk(this.data.walks[slider.dataset.walk], Number(slider.value)));
     }
-    for (const id of ["threshold", "opacity", "colours"]) find("#" + id).addEventListener("input", () => this.paint());
+    for (const id of ["threshold", "opacity", "end", "colours"]) find("#" + id).addEventListener("input", () => this.paint());
+    for (const row of document.querySelectorAll("#regions-table [data-voxel]")) {
+      row.addEventListener("click", () => { // also of its button, and so of Enter
+        for (const each of document.querySelectorAll("#regions-table [aria-current]")) each.removeAttribute("aria-current");
+        row.setAttribute("aria-current", "true");
+        this.moveTo(row.dataset.voxel.split(",").map(Number));
+      });
+    }
+    find("#reset").addEventListener("click", () => { find("#end").value = 1; this.paint(); });
+    for (const name of "xyz") {
+      find("#mm-" + name).addEventListener("change", () => this.moveTo(this.toVoxel(["x", "y", "z"].map((axis) => Number(find("#mm-" + axis).value)))));
+    }
     for (const name of "ijk") {
       find("#voxel-" + name).addEventListener("change", () => this.moveTo(["i", "j", "k"].map((axis) => Number(find("#voxel-" + axis).value))));
     }
@@ -344,7 +388,7 @@ class ScanPage {
 
 class CohortPage {
   constructor() {
-    this.rows = [...document.querySelectorAll("#scans tbody tr")];
+    this.rows = [...document.querySelectorAll("#scans tbody:not(#none) tr")];
     this.headings = [...document.querySelectorAll("#scans thead th")];
     this.place = (name) => this.headings.findIndex((heading) => heading.textContent.trim() === name);
   }
@@ -355,6 +399,10 @@ class CohortPage {
     for (const row of this.rows) this.buildRating(row);
     this.showRatings();
     for (const id of ["search", "class", "state", "rated"]) find("#" + id).addEventListener("input", () => this.filter());
+    find("#clear").addEventListener("click", () => {
+      for (const id of ["search", "class", "state", "rated"]) find("#" + id).value = "";
+      this.filter();
+    });
     find("#export").addEventListener("click", () => this.save());
     addEventListener("storage", () => this.showRatings());
     addEventListener("pageshow", () => this.showRatings());
@@ -381,12 +429,14 @@ class CohortPage {
     let count = 0;
     for (const row of this.rows) {
       const rating = row.querySelector("select").value || "none";
-      const text = [...row.cells].map((cell) => (cell.querySelector("select") ? "" : cell.textContent)).join(" ").toLowerCase();
+      const warnings = [...row.querySelectorAll('.notes a[href^="#warning-"]')].map((note) => find(note.hash).textContent);
+      const text = [row.querySelector(".name").textContent, row.cells[place].textContent, row.querySelector(".notes").textContent, ...warnings].join(" ").toLowerCase();
       const kept = wanted.every((word) => text.includes(word)) && (!name || row.cells[place].textContent === name)
         && (!state || row.dataset.state === state) && (!rated || rating === rated);
       row.hidden = !kept;
       count += kept;
     }
+    find("#none").hidden = count > 0;
     find("#count").textContent = `${count} of ${this.rows.length} scans`;
   }
 

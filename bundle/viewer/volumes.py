@@ -53,6 +53,11 @@ def pack_scan(values: np.ndarray, affine: np.ndarray) -> PackedVolume:
     return PackedVolume(_encode(np.round((values - low) / step).astype(np.uint8), affine, step, low), step)
 
 
+def pack_labels(values: np.ndarray, affine: np.ndarray) -> str:
+    """Pack whole numbers, shape (H, W, D), int16, as they are."""
+    return _encode(values.astype(np.int16), affine, 1.0)
+
+
 def pack_steps(images: np.ndarray, affine: np.ndarray) -> list[PackedVolume]:
     """Pack the images of a walk: the first as a scan, each other one as what it adds to the one before, in the same steps.
 

@@ -57,7 +57,7 @@ def test_page_and_pictures_say_what_they_show(results: Path, tmp_path: Path) -> 
     assert sorted(name for name, _ in pictures) == sorted(path.name for path in (tmp_path / "group").glob("*.png"))
     assert len(pictures) == 4  # mean and t of two directions
     for name, text in pictures:
-        assert "n = 6" in text and "Red: brighter as" in text and "Blue: darker as" in text
+        assert "n = 6" in text and "Red to yellow: brighter as" in text and "Blue to cyan: darker as" in text
         assert np.asarray(Image.open(tmp_path / "group" / name).convert("RGB")).std() > 5
     methods = (tmp_path / "group" / "methods.txt").read_text().strip()
     assert methods.replace("'", "&#39;").replace("&", "&amp;").replace("&amp;#39;", "&#39;") in page

@@ -80,8 +80,8 @@ def test_planes_can_be_chosen_in_mm_and_lie_inside_of_the_grid() -> None:
 def test_scan_class_direction_colours_and_doubts_are_said() -> None:
     text = read_texts(draw(make_item(2), cautions=["Trained on toys alone"]))
     for sentence in (
-        "sub-01: ill (p = 0.80). The maps lead to healthy.",
-        "Red: brighter after translation to healthy. Blue: darker.",
+        "sub-01: ill (probability 0.80). The maps lead to healthy.",
+        "Red to yellow: brighter after translation to healthy. Blue to cyan: darker. Lighter is stronger, black no change.",
         "Caution: Trained on toys alone. Caution: unlike the others.",
     ):
         assert sentence in text

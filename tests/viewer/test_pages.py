@@ -19,6 +19,7 @@ from monai.data import MetaTensor
 from tiny_results import SLICE, VOLUME, make_row, write_draws_and_walk, write_results, write_scan
 from tiny_scans import ROOT, TINY, make_affine, run, save_checkpoint, save_scan
 
+from bundle.atlases import Region
 from bundle.data import ResampleToGrid
 from bundle.data.scans import LoadScan
 from bundle.files import write_nifti
@@ -117,10 +118,34 @@ def test_the_table_has_class_probability_typicality_and_warnings(tmp_path: Path)
     warned = write_scan(tmp_path, "a", warning="unlike the others: look; and another one")
     failed = make_row("b", tmp_path / "b.nii", status="failed", reason="b.nii cannot be read", predicted_class="")
     text = write(tmp_path, warned, failed).read_text()
-    for cell in ('<td data-label="class">ill</td>', '<td data-label="p">0.750</td>', '<td data-label="typicality">0.4</td>'):
-        assert cell in text
+    for label, cell in (("class", "ill"), ("probability", "0.750"), ("typicality", "0.4")):
+        assert f'<td data-label="{label}">{cell}</td>' in text
     assert '<span class="warning">and another one</span>' in text and "b.nii cannot be read" in text
     assert re.findall(r'data-state="(\w+)"', text) == ["warned", "failed"]
+
+
+def test_a_warning_that_scans_share_stands_once_with_their_number(tmp_path: Path) -> None:
+    text = write(tmp_path, *(write_scan(tmp_path, name, warning="seen in training") for name in "abc")).read_text()
+    assert text.count("seen in training") == 1 and "of 3 scans: <span>seen in training" in text
+    assert text.count('href="#warning-1">warning 1</a>') == 3
+
+
+def test_the_pages_link_to_what_lies_beside_them(tmp_path: Path) -> None:
+    row, output = write_scan(tmp_path, "a"), tmp_path / "output"
+    for name in ("logs/CITATION.md", "group/methods.txt", "group/index.html", "other/index.html"):
+        (output / name).parent.mkdir(exist_ok=True)
+        (output / name).write_text("")
+    text = write(tmp_path, row).read_text()
+    assert all(f'href="./{name}"' in text for name in ("predictions.csv", "logs/CITATION.md", "group/index.html"))
+    assert "./other/index.html" not in text and "./regions.tsv" not in text and "quality" not in text.partition("<script>")[0]
+    assert 'href="./a_fa_mean.nii.gz"' in (output / "a_page.html").read_text()
+
+
+def test_the_quality_of_prepared_scans_is_in_the_table(tmp_path: Path) -> None:
+    row = write_scan(tmp_path, "a")
+    (tmp_path / "output" / "prepared").mkdir()
+    (tmp_path / "output" / "prepared" / "prepared.tsv").write_text(f"raw_image\ttemplate_correlation\n{row['scan']}\t0.914\n")
+    assert '<td data-label="quality">0.91</td>' in write(tmp_path, row).read_text()
 
 
 def test_a_scan_that_is_gone_has_no_page_and_a_reason(tmp_path: Path) -> None:
@@ -157,7 +182,7 @@ def test_the_page_of_2000_scans_is_below_5_mb(tmp_path: Path, monkeypatch: pytes
     row = write_scan(tmp_path, "scan", (91, 109, 1))
     thumbnail = read_thumbnail(write(tmp_path, row))
     monkeypatch.setattr(Pages, "_write_scan", lambda *_: Entry(thumbnail, "./sub-0001/ses-01/anat/sub-0001_ses-01_T1w_page.html"))
-    warning = "unlike the scans that the network was trained for, by its content (p = 0.03): do not rely on its class"
+    warning = "unlike the scans that the network was trained for, by its content (typicality 0.03): do not rely on its class"
     name, scan = (
         "sub-{0:04}/ses-01/anat/sub-{0:04}_ses-01_T1w",
         "/data/study/bids/sub-{0:04}/ses-01/anat/sub-{0:04}_ses-01_T1w.nii.gz",
@@ -208,6 +233,31 @@ def test_the_change_by_region_is_shown_where_there_is_a_table(tmp_path: Path) ->
     cells = re.findall(r"<(?:td|th scope=row)>([^<]*)<", a.partition('id="regions-table"')[2].partition("</table>")[0])
     assert cells == ["ventricle", "right", "-0.2", "-0.4", "8", "-3.1", "thalamus", "left", "0.0123", "0.3", "1.2", "0.5"]
     assert 'id="regions-table"' not in b
+
+
+class HalvesOfTheBrain:
+    """Labels the voxels of a map by side, as a table of regions does."""
+
+    atlas = "halves"
+
+    def label(self, row: dict[str, str]) -> tuple[np.ndarray, dict[int, Region]]:
+        labels = np.zeros(VOLUME, dtype=np.int32)
+        labels[:10], labels[14:] = 40, 7
+        return labels, {40: Region("half", "left"), 7: Region("half", "right")}
+
+
+def test_a_region_leads_to_its_strongest_place(tmp_path: Path) -> None:
+    row = write_scan(tmp_path, "a")
+    lines = ["name\tregion\tside\tmean\tz", "a\thalf\tleft\t-0.1\tn/a", "a\thalf\tright\t0.2\tn/a", ""]
+    (tmp_path / "output" / "regions.tsv").write_text("\n".join(lines))
+    write(tmp_path, row, regions=HalvesOfTheBrain())
+    page = tmp_path / "output" / "a_page.html"
+    mean = nibabel.load(tmp_path / "output" / "a_fa_mean.nii.gz").get_fdata()
+    places = [tuple(map(int, found.split(","))) for found in re.findall(r'<tr data-voxel="([\d,]+)"', page.read_text())]
+    np.testing.assert_allclose([mean[place] for place in places], [mean.max(), mean.min()])  # the largest mean is first
+    assert "z-score" not in page.read_text()  # none was computed
+    names, labels = read_data(page)["regions"], read_volumes(page)["labels"].get_fdata().astype(int)
+    assert [names[labels[place]] for place in [*places, (12, 0, 0)]] == ["right half", "left half", ""]
 
 
 def test_a_table_of_regions_without_a_column_is_refused(tmp_path: Path) -> None:
