@@ -12,7 +12,7 @@ SMALL = 1e-12  # variance
 
 
 class AttributeErasure(nn.Module):
-    """Make contents uncorrelated with the attributes of their scans, hence with the class and whatever else these hold.
+    """Make contents uncorrelated with the attributes of their scans, and so with what their leading components hold of the class.
 
     Content and attribute are regarded as one sample. The content's linear regression on the leading principal components of the
     attribute is subtracted from it. Means and covariances are running ones of the training, kept in buffers; before the first
