@@ -54,7 +54,7 @@ class Completion:
         self.num_scans, self.batch_size, self.seed = num_scans, batch_size, seed
 
     def run(self, network: ICAM, checkpoint: str | Path, path: str | Path) -> None:
-        """Complete a network, unless it is, and save it with all that its file says of it.
+        """Fit what a network lacks, and save it with all that its file says of it.
 
         Args:
             network: the network of the file.
@@ -62,7 +62,11 @@ class Completion:
             path: file that is written; it can be the same.
         """
         about = read_about(checkpoint)
-        if network.typicality is not None and not knows_cohort(network):
+        known = network.typicality is None or knows_cohort(network)
+        if known and TEMPERATURE in about and VALIDATION in about and Path(path).resolve() == Path(checkpoint).resolve():
+            logger.info("%s is complete already", checkpoint)
+            return
+        if not known:
             self.fit_latents(network)
         if TEMPERATURE not in about:
             about[TEMPERATURE] = self.calibrate(network)

@@ -53,6 +53,17 @@ def test_a_network_is_completed_once(network: ICAM, image_size: tuple[int, ...],
     first = path.read_bytes()
     completion.run(load_network(network, path), path, path)
     assert path.read_bytes() == first
+    completion.run(load_network(network, path), path, tmp_path / "copy.pt")
+    assert read_about(tmp_path / "copy.pt") == read_about(path)
+
+
+def test_a_network_whose_probabilities_are_calibrated_gets_the_rest(network: ICAM, image_size: tuple[int, ...], tmp_path) -> None:
+    completion, path = Completion(make_scans(image_size, 12), make_scans(image_size, 8, seed=1)), tmp_path / "model.pt"
+    save_network(path, network, {"temperature": 1.0})
+    before = network.attribute_encoder.classifier.weight.clone()
+    completion.run(network, path, path)
+    assert torch.equal(network.attribute_encoder.classifier.weight, before) and network.typicality.count == 8
+    assert all(np.isfinite(mixture.means).all() and mixture.means.any() for mixture in network.distributions.list_mixtures())
 
 
 def test_the_temperature_is_the_one_that_probabilities_were_made_with() -> None:
