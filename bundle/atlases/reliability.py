@@ -19,7 +19,7 @@ _CONVERSION = {  # docs/regions.md; over test scans of both directions: seen, un
     ("occipital", "left"): (0.76, 0.81),
     ("occipital", "right"): (0.31, 0.50),
 }
-_MEASURED = {"461d3362df984eb1": _CONVERSION}  # by `bundle.checkpoints.hash_weights`
+_MEASURED = {"0d2b18c3f7f54c9c": _CONVERSION}  # by `bundle.checkpoints.hash_weights`
 
 
 def find_reliability(weights: str | None, atlas: str) -> dict[tuple[str, str], float]:
