@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote_from_bytes
 
 import nibabel
 import numpy as np
@@ -98,6 +99,11 @@ def remove_leftovers(paths: Iterable[str | Path]) -> None:
         for left in folder.glob(f"{TEMPORARY_PREFIX}*"):
             if left.name.removeprefix(TEMPORARY_PREFIX).partition("-")[2] in ours:
                 left.unlink(missing_ok=True)
+
+
+def quote_path(path: Path, start: Path) -> str:
+    """Return a path as seen from a folder above it, as an address in a page."""
+    return quote_from_bytes(os.fsencode(path.relative_to(start)))
 
 
 def escape_name(name: str) -> str:

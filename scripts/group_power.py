@@ -27,6 +27,20 @@ def draw_noise(random: np.random.Generator) -> np.ndarray:
     return (noise / noise.std()).reshape(NUM_SCANS, -1)
 
 
+def find_significant(values: np.ndarray, tested: np.ndarray, method: str, seed: int, mask: np.ndarray) -> np.ndarray:
+    """Return which voxels are significant, shape (V,), in a test without covariates.
+
+    Args:
+        values: maps, shape (n, V).
+        tested: the regressor that is tested, shape (n,).
+        method: of the correction.
+        seed: of the permutations.
+        mask: voxels that are tested, shape (X, Y, Z).
+    """
+    correction = Correction(method, NUM_PERMUTATIONS, ALPHA, seed)
+    return run_test(values, tested, np.zeros((len(values), 0)), correction, mask).significant
+
+
 def draw_groups(random: np.random.Generator, number: int) -> np.ndarray:
     """Return 1 for a random half of the scans, 0 for the others."""
     return random.permutation(np.arange(number) < number // 2).astype(float)
@@ -38,8 +52,7 @@ def count_null(method: str, kind: str, number: int, seed: int) -> list[bool]:
     found = []
     for place in range(number):
         tested = np.ones(NUM_SCANS) if kind == "mean" else draw_groups(random, NUM_SCANS)
-        correction = Correction(method, NUM_PERMUTATIONS, ALPHA, seed + place)
-        found.append(bool(run_test(draw_noise(random), tested, np.zeros((NUM_SCANS, 0)), correction, mask).significant.any()))
+        found.append(bool(find_significant(draw_noise(random), tested, method, seed + place, mask).any()))
     return found
 
 
@@ -51,10 +64,7 @@ def measure_power(method: str, effect: float, number: int, seed: int) -> tuple[l
     found, shares = [], []
     for place in range(number):
         maps = draw_noise(random) + effect * block.ravel()
-        test = run_test(
-            maps, np.ones(NUM_SCANS), np.zeros((NUM_SCANS, 0)), Correction(method, NUM_PERMUTATIONS, ALPHA, place), mask
-        )
-        inside = test.significant[block.ravel() > 0]
+        inside = find_significant(maps, np.ones(NUM_SCANS), method, place, mask)[block.ravel() > 0]
         found.append(bool(inside.any()))
         shares.append(inside.mean())
     return found, float(np.mean(shares))
@@ -68,8 +78,7 @@ def count_random_groups(folder: str, number: int, seed: int) -> Iterator[tuple[s
         values = stack.values[[scan.direction == direction for scan in stack.scans]]
         found = []
         for place in range(number):
-            tested, correction = draw_groups(random, len(values)), Correction("max_t", NUM_PERMUTATIONS, ALPHA, place)
-            found.append(bool(run_test(values, tested, np.zeros((len(values), 0)), correction, stack.mask).significant.any()))
+            found.append(bool(find_significant(values, draw_groups(random, len(values)), "max_t", place, stack.mask).any()))
         yield "{} to {}".format(*direction), found
 
 
@@ -91,8 +100,7 @@ def count_repeats(folder: str, number: int, seed: int) -> list[bool]:
     found = []
     for place in range(number):
         chosen = differences[random.permutation(len(pairs))[:size]]
-        correction = Correction("max_t", NUM_PERMUTATIONS, ALPHA, place)
-        found.append(bool(run_test(chosen, np.ones(size), np.zeros((size, 0)), correction, stack.mask).significant.any()))
+        found.append(bool(find_significant(chosen, np.ones(size), "max_t", place, stack.mask).any()))
     return found
 
 

@@ -9,9 +9,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import quote_from_bytes
 
-from bundle.files import write_atomically
+from bundle.files import quote_path, write_atomically
 from bundle.records import PROGRAM, list_versions, read_version
 
 DESCRIPTION, IGNORED = "dataset_description.json", ".bidsignore"
@@ -40,7 +39,7 @@ class Derivative(NamedTuple):
         path = Path(scan)
         if not path.is_relative_to(self.raw):
             return path.absolute().as_uri()
-        return f"bids:{LINK}:{quote_from_bytes(os.fsencode(path.relative_to(self.raw)))}"
+        return f"bids:{LINK}:{quote_path(path, self.raw)}"
 
 
 def read_description(folder: str | Path) -> dict[str, Any]:

@@ -228,18 +228,15 @@ class RegionTable:
         """Return the table with the reliability of each region, empty where it was not measured for this network and atlas."""
         record = read_record(self.results.folder / RECORD, None) or {}
         known = find_reliability(record.get("weights"), str(self.atlas))
-        found = [known.get(place, np.nan) for place in zip(table["region"], table["side"], strict=True)]
-        doubtful = dict.fromkeys(
-            f"{side} {region}"
-            for region, side in zip(table["region"], table["side"], strict=True)
-            if known.get((region, side), 1.0) < LEAST
-        )
+        places = zip(table["region"], table["side"], strict=True)
+        table = table.assign(reliability=[known.get(place, np.nan) for place in places])
+        doubtful = dict.fromkeys(f"{row.side} {row.region}" for row in table[table["reliability"] < LEAST].itertuples())
         if doubtful:
             logger.warning(
                 "this network does not draw the change of these regions reliably, as measured on simulated scans: %s: do not"
                 " report them (column reliability of %s)", ", ".join(doubtful), self.results.folder / TABLE,
             )  # fmt: skip
-        return table.assign(reliability=found)
+        return table
 
     def _say_missing(self, table: pd.DataFrame, count: int) -> None:
         missing = table[table["reason"].notna()]

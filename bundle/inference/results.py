@@ -5,13 +5,12 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote_from_bytes
 
 import nibabel
 import numpy as np
 
 from bundle.data.formats import describe_failure
-from bundle.files import decode_name
+from bundle.files import decode_name, quote_path
 from bundle.inference.explained_scans import PAGE, name_image
 from bundle.inference.overview import name_class
 from bundle.inference.predictions import LAYOUT, RECORD, TABLE
@@ -93,8 +92,7 @@ class Results:
 
     def link(self, row: Row, start: Row | None = None) -> str:
         """Return the address of a scan's page, as seen from the page of the cohort, or from that of another scan."""
-        path = quote_from_bytes(bytes(self.name_page(row).relative_to(self.folder)))
-        return (self.climb(start) if start else "./") + path  # a name may hold a colon
+        return (self.climb(start) if start else "./") + quote_path(self.name_page(row), self.folder)  # a name may hold a colon
 
     def climb(self, row: Row) -> str:
         """Return the address of the folder, as seen from the page of a scan."""

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 PARTS = ("attribute", "reconstruction", "content")  # of what is compared
-BOTH = "reconstruction"  # unusual on both sides: a blurred scan is reconstructed too well
+BOTH = PARTS.index("reconstruction")  # unusual on both sides: a blurred scan is reconstructed too well
 SLOTS = 1024  # scans, at most, that a scan is compared with
 
 
@@ -54,31 +54,23 @@ class Typicality(nn.Module):
         count = int(self.count)
         if not count:
             return torch.full_like(scores[:, 0], torch.nan), torch.zeros(len(scores), dtype=torch.long)
-        kept, new = self.scores[:, :count].contiguous(), scores.to(self.scores).T[..., None]  # (3, n), (3, B, 1)
-        others = kept[:, None]
-        larger, smaller = (others >= new).sum(2) + 1, (others <= new).sum(2) + 1  # in the sample, (3, B)
-        least, part = (_find_ranks(larger, smaller) - self._find_excess(new[..., 0])).min(0)  # (B,)
-        ordered = kept.sort(dim=1).values.contiguous()
-        above = count - torch.searchsorted(ordered, kept)  # of the kept ones, itself among them, (3, n)
-        below = torch.searchsorted(ordered, kept, right=True)
-        ranks = _find_ranks(above[:, None] + (new >= others), below[:, None] + (new <= others))  # (3, B, n)
-        unusual = (ranks - self._find_excess(kept)[:, None]).amin(0) <= least[:, None]  # (B, n)
-        return (1 + unusual.sum(1)) / (count + 1), part
+        kept = self.scores[:, None, :count].expand(-1, len(scores), -1)
+        sample = torch.cat([kept, scores.to(self.scores).T[..., None]], dim=2)  # (3, B, n + 1), the new scan last
+        ordered = sample.sort(dim=2).values
+        larger = count + 1 - torch.searchsorted(ordered, sample)  # or as large
+        smaller = torch.searchsorted(ordered, sample, right=True)
+        ranks = larger.clone()
+        ranks[BOTH] = 2 * torch.minimum(larger, smaller)[BOTH]
+        ranks = ranks - self._find_excess(sample)
+        least = ranks.amin(0)  # (B, n + 1)
+        return (least <= least[:, -1:]).sum(1) / (count + 1), ranks[..., -1].argmin(0)
 
-    def _find_excess(self, scores: Tensor) -> Tensor:
-        """Return how far scores (3, ...) lie from the median of the kept ones, 0 to 1: it decides between scans of one rank."""
+    def _find_excess(self, sample: Tensor) -> Tensor:
+        """Return how far scores (3, B, n + 1) lie from the median of the kept ones, 0 to 1: it decides between equal ranks."""
         kept = self.scores[:, : int(self.count)]
-        median = kept.median(1).values
-        spread = (kept - median[:, None]).abs().median(1).values.clamp(min=torch.finfo(kept.dtype).tiny)
-        column = (-1, *[1] * (scores.ndim - 1))
-        distance = (scores - median.view(column)) / spread.view(column)
-        distance = torch.cat(
-            [(part.abs() if name == BOTH else part.clamp(min=0))[None] for name, part in zip(PARTS, distance, strict=True)]
-        )
+        median = kept.median(1).values[:, None]
+        spread = (kept - median).abs().median(1).values[:, None].clamp(min=torch.finfo(kept.dtype).tiny)
+        signed = (sample - median[..., None]) / spread[..., None]
+        distance = signed.clamp(min=0)
+        distance[BOTH] = signed[BOTH].abs()
         return distance / (1 + distance)
-
-
-def _find_ranks(larger: Tensor, smaller: Tensor) -> Tensor:
-    """Return ranks of parts (3, ...), 1 the most unusual, from how many of the sample are as large or larger, or smaller."""
-    two_sided = 2 * torch.minimum(larger, smaller)
-    return torch.cat([(two if name == BOTH else one)[None] for name, one, two in zip(PARTS, larger, two_sided, strict=True)])

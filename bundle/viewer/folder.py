@@ -1,11 +1,9 @@
 """What the folder of an inference holds beside maps."""
 
 import csv
-import os
 from pathlib import Path
-from urllib.parse import quote_from_bytes
 
-from bundle.files import escape_name
+from bundle.files import escape_name, quote_path
 from bundle.inference.predictions import LOGS, TABLE
 from bundle.inference.regions import PICTURE
 from bundle.inference.regions import TABLE as REGIONS
@@ -32,7 +30,7 @@ def list_links(folder: Path) -> list[tuple[str, str, str]]:
 
 def link(path: Path, start: Path) -> str:
     """Return the address of a file as seen from a folder above it."""
-    return "./" + quote_from_bytes(os.fsencode(path.relative_to(start)))
+    return "./" + quote_path(path, start)
 
 
 def read_quality(folder: Path) -> dict[str, str]:

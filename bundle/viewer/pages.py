@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import quote
 
 from jinja2 import Environment
 
@@ -125,8 +124,8 @@ class Pages:
             for row in results.read_rows():
                 path = results.name_page(row)
                 thumbnail = _find_thumbnail(path) if row["status"] == "done" and path.is_file() else ""
-                link = f"./{quote(folder)}/{results.link(row).removeprefix('./')}"
-                item = part._show(row, Entry(thumbnail, link) if thumbnail else Entry(reason="no page"))
+                entry = Entry(thumbnail, link(path, self.results.folder)) if thumbnail else Entry(reason="no page")
+                item = part._show(row, entry)
                 shown.append({**item, "row": {**row, "name": f"{folder}/{row['name']}"}})
         self._write_cohort(shown)
         return self.results.folder / INDEX

@@ -10,7 +10,6 @@ import numpy as np
 from bundle.atlases import Region
 from bundle.inference.regions import TABLE
 
-EMPTY = ("", "n/a")
 COLUMNS = ("region", "side", "mean", "extreme", "volume_ml", "z", "reliability")  # of those that the table has
 
 Regions = dict[str, list[dict[str, str]]]
@@ -48,11 +47,11 @@ def read_regions(folder: str | Path) -> Regions:
         raise ValueError(f"{path} lacks the column {absent[0]}: its columns are {', '.join(rows[0])}")
     found: Regions = {}
     for row in rows:
-        if row["region"] not in EMPTY:  # of a scan elsewhere
+        if row["region"]:  # none of a scan elsewhere
             found.setdefault(row["name"], []).append({key: _shorten(row[key] or "") for key in COLUMNS if key in row})
     for own in found.values():
         for key in ("z", "reliability"):
-            if all(row.get(key, "") in EMPTY for row in own):
+            if not any(row.get(key) for row in own):
                 for row in own:
                     row.pop(key, None)
     return {name: sorted(own, key=lambda row: -_magnitude(row)) for name, own in found.items()}
@@ -91,6 +90,6 @@ def _shorten(cell: str) -> str:
 def _magnitude(row: dict[str, str]) -> float:
     """Return how much a region changes: by its z-score where there is one, else by its mean."""
     try:
-        return abs(float(row["z"] if row.get("z", "") not in EMPTY else row["mean"]))
+        return abs(float(row.get("z") or row["mean"]))
     except ValueError:
         return 0.0

@@ -247,19 +247,24 @@ def test_a_second_run_in_one_folder_is_refused(make_parser: Make, tmp_path: Path
     assert not (tmp_path / "output" / LOCK).exists()
 
 
-def test_warnings_of_a_scan_stand_in_its_row_and_in_the_log(
-    make_parser: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    save_scans(tmp_path / "scans", 2)
+def doubt_scans(monkeypatch: pytest.MonkeyPatch, name: str, warnings: list[str]) -> None:
+    """Give scans whose path has a name in it warnings when they are read."""
     read = LoadScan.__call__
 
     def doubt(load: LoadScan, path: str) -> Any:
         image = read(load, path)
-        if "scan-01" in str(path):
-            image.meta["warnings"] = ["no orientation", "a large brain"]
+        if name in str(path):
+            image.meta["warnings"] = list(warnings)
         return image
 
     monkeypatch.setattr(LoadScan, "__call__", doubt)
+
+
+def test_warnings_of_a_scan_stand_in_its_row_and_in_the_log(
+    make_parser: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    save_scans(tmp_path / "scans", 2)
+    doubt_scans(monkeypatch, "scan-01", ["no orientation", "a large brain"])
     run(make_parser(check_brains=False))
     table = pd.read_csv(tmp_path / "output" / TABLE)
     assert table["warning"].isna().tolist() == [True, False] and table["warning"][1] == "no orientation; a large brain"
@@ -273,14 +278,7 @@ def test_a_warning_that_scans_share_is_logged_once_and_counted(
     make_parser: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     save_scans(tmp_path / "scans", 3)
-    read = LoadScan.__call__
-
-    def doubt(load: LoadScan, path: str) -> Any:
-        image = read(load, path)
-        image.meta["warnings"] = ["no orientation"]
-        return image
-
-    monkeypatch.setattr(LoadScan, "__call__", doubt)
+    doubt_scans(monkeypatch, "scan-", ["no orientation"])
     run(make_parser(check_brains=False))
     messages = [record.getMessage() for record in caplog.records]
     assert sum(message.endswith("nii.gz: no orientation") and "carry" not in message for message in messages) == 1
