@@ -1,5 +1,6 @@
 """The networks of ICAM: two encoders, a generator, and the discriminators that train them."""
 
+from bundle.networks.class_means import find_class_means, move_class_means
 from bundle.networks.discriminators import ContentDiscriminator, Discriminators, DomainDiscriminator
 from bundle.networks.distributions import ClassDistributions, Mixture
 from bundle.networks.drit import VectorAttributeEncoder, VectorGenerator
@@ -26,4 +27,6 @@ __all__ = [
     "Typicality",
     "VectorAttributeEncoder",
     "VectorGenerator",
+    "find_class_means",
+    "move_class_means",
 ]

@@ -6,6 +6,7 @@ from bundle.training.completion import Completion
 from bundle.training.distributions import FitDistributions
 from bundle.training.history import History, LossBar, Readings
 from bundle.training.initialisation import initialise
+from bundle.training.mean_change import MeanChange
 from bundle.training.phases import Phase, fit_phases
 from bundle.training.schedules import cosine_schedule
 from bundle.training.settings import check_settings, choose_key_metric
@@ -23,6 +24,7 @@ __all__ = [
     "ICAMValidator",
     "Learner",
     "LossBar",
+    "MeanChange",
     "Phase",
     "Provenance",
     "Readings",

@@ -59,13 +59,14 @@ class RunState:
 
     Args:
         path: file of the state.
-        objects: networks, optimisers, schedules and handlers with a state, by name.
+        objects: networks, optimisers, schedules and handlers with a state, by name; what is None is left out.
         settings: what decides the result; a state with other settings is refused.
         resume: whether a state at `path` is loaded; if not, it is replaced.
     """
 
     def __init__(self, path: str | Path, objects: Mapping[str, Any], settings: Mapping[str, Any], resume: bool = True) -> None:
-        self.path, self.objects, self.resume = Path(path), dict(objects), resume
+        self.path, self.resume = Path(path), resume
+        self.objects = {name: thing for name, thing in objects.items() if thing is not None}
         self.settings = {name: str(value) for name, value in settings.items()}
 
     def attach(self, engine: Engine) -> None:

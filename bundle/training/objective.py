@@ -88,6 +88,16 @@ class GeneratorObjective(Objective):
         """Translations stay close to the scan's own reconstruction, so that the map is sparse (ours)."""
         return l1_loss(t.exemplar, t.reconstruction) + l1_loss(t.sampled, t.reconstruction)
 
+    def mean_change(self, t: Translation) -> Tensor:
+        """The mean change between two classes is the difference of their mean scans (ours).
+
+        Raises:
+            ValueError: When the translation keeps no means.
+        """
+        if t.mean_change is None:
+            raise ValueError("the loss term mean_change needs a MeanChange, and the training has none")
+        return t.mean_change(t.image, t.labels, t.translated, t.target.repeat(2))
+
     def shift_roughness(self, t: Translation) -> Tensor:
         """Neighbouring tissue moves alike (ours; for `DeformingGenerator` alone)."""
         return self.roughness(t.shift)

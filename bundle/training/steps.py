@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from bundle.networks import ICAM, Discriminators
+from bundle.training.mean_change import MeanChange
 from bundle.training.objective import Objective
 from bundle.training.phases import Phase
 from bundle.training.translation import Judgement, Shown, Translation
@@ -20,11 +21,15 @@ class GeneratorStep(nn.Module):
         network: encoders and generator.
         phase: which terms count.
         activation_checkpointing: whether memory is saved by computing activations again for the gradient, see `Translation`.
+        mean_change: keeps the means of the loss term of this name; None without it.
     """
 
-    def __init__(self, network: ICAM, phase: Phase, activation_checkpointing: bool = False) -> None:
+    def __init__(
+        self, network: ICAM, phase: Phase, activation_checkpointing: bool = False, mean_change: MeanChange | None = None
+    ) -> None:
         super().__init__()
         self.network, self.phase, self.activation_checkpointing = network, phase, activation_checkpointing
+        self.mean_change = mean_change
 
     def forward(
         self, image: Tensor, labels: Tensor, partner: Tensor, values: Tensor | None = None
@@ -37,7 +42,9 @@ class GeneratorStep(nn.Module):
             partner: index of each scan's partner, shape (B,), see `pair_classes`.
             values: a quantity to regress, shape (B,), standardised; None without regression.
         """
-        batch = Translation(self.network, image, labels, partner, values, self.activation_checkpointing)
+        if self.mean_change is not None:
+            self.mean_change.observe(image, labels)
+        batch = Translation(self.network, image, labels, partner, values, self.activation_checkpointing, self.mean_change)
         content = batch.content if self.phase.shows_content else None
         translated = batch.translated if self.phase.shows_translations else None
         losses = self.phase.generator(batch)

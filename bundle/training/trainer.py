@@ -22,6 +22,7 @@ from bundle.files import announce, hold_folder, remove_leftovers
 from bundle.ranks import is_first, synchronise
 from bundle.training.augmentation import move_batch
 from bundle.training.completion import Completion
+from bundle.training.mean_change import MeanChange
 from bundle.training.phases import Phase
 from bundle.training.steps import DiscriminatorStep, GeneratorStep
 from bundle.training.translation import Shown, pair_classes
@@ -78,6 +79,7 @@ class ICAMTrainer(SupervisedTrainer):
         generator: encoders and generator, an `ICAM`, with their optimiser.
         discriminators: both discriminators, a `Discriminators`, with their optimiser.
         phases: parts of the run, in this order.
+        mean_change: keeps the means of the loss term of this name; None without it.
         activation_checkpointing: whether memory is saved by computing activations again for the gradient, see `Translation`.
         amp: mixed precision in bfloat16, which needs no scaling of gradients.
         train_handlers: Ignite or MONAI handlers.
@@ -93,6 +95,7 @@ class ICAMTrainer(SupervisedTrainer):
         generator: Learner,
         discriminators: Learner,
         phases: Sequence[Phase],
+        mean_change: MeanChange | None = None,
         activation_checkpointing: bool = False,
         amp: bool = False,
         train_handlers: Sequence | None = None,
@@ -100,6 +103,7 @@ class ICAMTrainer(SupervisedTrainer):
     ) -> None:
         self.generator, self.discriminators, self.phases = generator, discriminators, list(phases)
         self.activation_checkpointing = activation_checkpointing
+        self.mean_change = None if mean_change is None else mean_change.to(device)
         self._phase: Phase | None = None  # that the steps below belong to
         kwargs = {"prepare_batch": move_batch, "train_handlers": train_handlers, "amp": amp, "decollate": False} | kwargs
         super().__init__(
@@ -120,7 +124,7 @@ class ICAMTrainer(SupervisedTrainer):
             kept = "its best network is kept" if phase is self.phases[-1] else "no network of it is kept"
             logger.info("Epoch %d of %d: phase %s, %s", self.state.epoch, self.state.max_epochs, phase.name, kept)
             discriminators: Any = self.discriminators.module
-            self.generator_step = synchronise(GeneratorStep(self.network, phase, self.activation_checkpointing))
+            self.generator_step = synchronise(GeneratorStep(self.network, phase, self.activation_checkpointing, self.mean_change))
             self.discriminator_step = synchronise(DiscriminatorStep(discriminators, phase.discriminators))
             self.adversarial_step = DiscriminatorStep(discriminators, phase.adversarial)  # in which they do not learn
         self.data_loader.batch_sampler.set_batch_size(phase.batch_size)

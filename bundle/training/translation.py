@@ -12,6 +12,7 @@ from bundle.networks import ICAM, Discriminators
 from bundle.ranks import draw_normal
 from bundle.sampling import draw_on_device
 from bundle.structures import DomainLogits, Latents
+from bundle.training.mean_change import MeanChange
 
 
 class Shown(NamedTuple):
@@ -56,6 +57,7 @@ class Translation:
         values: a quantity to regress, one a scan, shape (B,), standardised; None without regression.
         activation_checkpointing: whether activations are computed again for the gradient instead of kept: less memory, more
             time, the same numbers.
+        mean_change: keeps the means of the loss term of this name; None without it.
     """
 
     def __init__(
@@ -66,8 +68,9 @@ class Translation:
         partner: Tensor,
         values: Tensor | None = None,
         activation_checkpointing: bool = False,
+        mean_change: MeanChange | None = None,
     ) -> None:
-        self.network, self.activation_checkpointing = network, activation_checkpointing
+        self.network, self.activation_checkpointing, self.mean_change = network, activation_checkpointing, mean_change
         self.image, self.labels, self.partner, self.values = image, labels, partner, values
         self.target = labels[partner]
 

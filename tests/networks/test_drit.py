@@ -14,7 +14,7 @@ from bundle.networks import (
     VectorGenerator,
 )
 from bundle.structures import Attributes
-from bundle.training import Phase
+from bundle.training import MeanChange, Phase
 from bundle.training.objective import AdversarialObjective, DiscriminatorObjective, GeneratorObjective
 from bundle.training.steps import DiscriminatorStep, GeneratorStep
 from bundle.training.translation import pair_classes
@@ -104,7 +104,8 @@ def test_the_objective_takes_it_and_asks_for_no_class_of_the_attribute(
     names = {*GeneratorObjective.terms, *AdversarialObjective.terms}
     names -= {"attribute_class", "latent_readout", "shift_roughness", "regression"}  # which need what it has not
     phase = Phase(None, 4, dict.fromkeys(names, 1.0), dict.fromkeys(DiscriminatorObjective.terms, 1.0))
-    losses, shown = GeneratorStep(network, phase)(image, labels, pair_classes(labels))
+    means = MeanChange(2, image.shape[2:])
+    losses, shown = GeneratorStep(network, phase, mean_change=means)(image, labels, pair_classes(labels))
     total = losses["total"]
     for objective in (phase.discriminators, phase.adversarial):
         total = total + DiscriminatorStep(discriminators, objective)(image, labels, shown)["total"]

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from bundle.networks import ICAM, ContentDiscriminator, DeformingGenerator, Discriminators, DomainDiscriminator
+from bundle.training.mean_change import MeanChange
 from bundle.training.objective import AdversarialObjective, DiscriminatorObjective, GeneratorObjective, Objective
 from bundle.training.phases import Phase
 from bundle.training.translation import Judgement, Shown, Translation, pair_classes
@@ -31,7 +32,8 @@ def judgement(translation: Translation, discriminators: Discriminators) -> Judge
 
 def translate(network: ICAM, image: torch.Tensor, labels: torch.Tensor, *args, **kwargs) -> Translation:
     """Translate with drawn partners."""
-    return Translation(network, image, labels, pair_classes(labels), *args, **kwargs)
+    means = MeanChange(int(labels.max()) + 1, image.shape[2:])
+    return Translation(network, image, labels, pair_classes(labels), *args, mean_change=means, **kwargs)
 
 
 ALL = {name: 1.0 for name in GeneratorObjective.terms if name not in ("regression", "shift_roughness")}
