@@ -7,6 +7,7 @@ import argparse
 import csv
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -22,11 +23,12 @@ from bundle.benchmark.runner import end_with_parent
 from bundle.command_line.commands import COMMANDS, START, build_arguments, write_command
 from bundle.command_line.options import read_path
 from bundle.data.bids import DESCRIPTION, REQUIRED, is_described, write_text
+from bundle.data.discovery import Discovery
 from bundle.data.participants import name_person
-from bundle.errors import INTERRUPT_STATUS, INTERRUPTED
-from bundle.files import announce, check_writable, write_table
+from bundle.errors import INTERRUPT_STATUS
+from bundle.files import announce, check_writable, escape_name, write_table
 from bundle.guards import check_overrides
-from bundle.inference.predictions import RECORD, TABLE
+from bundle.inference.predictions import LOCK, RECORD, TABLE
 from bundle.inference.regions import TABLE as REGIONS
 from bundle.inference.table import Row, ScanTable
 from bundle.viewer import Pages, read_pages
@@ -68,10 +70,7 @@ def explain_participants(given: argparse.Namespace) -> int:
     try:
         for future in as_completed([pool.submit(run_session, name, runs, given) for name in runs]):
             failed += not future.result()
-    except KeyboardInterrupt:  # the runs have it as well
-        print(f"\n{INTERRUPTED}", file=sys.stderr, flush=True)
-        return INTERRUPT_STATUS
-    finally:
+    finally:  # at Ctrl-C as well, which the runs have too
         pool.shutdown(cancel_futures=True)
     print(f"{len(runs) - failed} of {len(runs)} sessions are done in {given.output_dir}", flush=True)
     return 1 if failed else 0
@@ -106,6 +105,7 @@ def run_session(name: str, runs: Mapping[str, Sequence[str]], given: argparse.Na
         ).returncode
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
     end = f"exit status {status}, see {log}: {lines[-1].removeprefix('Error: ')}" if status else "done"
+    end = "stopped" if status in (INTERRUPT_STATUS, -signal.SIGINT) else end
     print(f"{title}: {end} ({time.monotonic() - start:.0f} s)", flush=True)
     return status == 0
 
@@ -113,22 +113,24 @@ def run_session(name: str, runs: Mapping[str, Sequence[str]], given: argparse.Na
 def collect_tables(given: argparse.Namespace) -> int:
     """Put tables and pages of the chosen participants into one each; nothing is computed.
 
-    Tables have columns for participant and session.
+    Tables have columns for participant and session. A session whose run was stopped is left out, and named.
 
     Args:
         given: arguments of the command line.
 
     Returns:
-        The exit status: 0, or 1 when there are sessions without results or scans that failed.
+        The exit status: 0, or 1 when there are sessions without complete results, or scans that failed.
 
     Raises:
         OSError: When a file cannot be written.
-        ValueError: When there is no result, or the results are of different networks or settings.
+        ValueError: When no session is complete, or the results are of different networks or settings.
     """
     sessions = find_sessions(given, dict(given.set))
-    done = [name for name in sessions if (given.output_dir / name / TABLE).is_file()]
+    begun = [name for name in sessions if (given.output_dir / name / TABLE).is_file()]
+    done = find_complete(given, begun)
     if not done:
-        raise ValueError(f"OUTPUT_DIR {given.output_dir} holds no results of these participants: run the level participant first")
+        kind = "complete results" if begun else "results"
+        raise ValueError(f"OUTPUT_DIR {given.output_dir} holds no {kind} of these participants: run the level participant first")
     records = {name: json.loads((given.output_dir / name / RECORD).read_text()) for name in done}
     if other := [name for name in done if records[name] != records[done[0]]]:
         raise ValueError(f"{done[0]} and {other[0]} in {given.output_dir} have results of different networks or settings")
@@ -138,13 +140,42 @@ def collect_tables(given: argparse.Namespace) -> int:
     write_text(given.output_dir / RECORD, (given.output_dir / done[0] / RECORD).read_text())
     collect_regions(given.output_dir, done)
     collect_pages(given.output_dir, done)
-    failed, missing = sum(row["status"] == "failed" for row in rows), [name for name in sessions if name not in done]
-    people = len({row["participant_id"] for row in rows})
+    failed, people = sum(row["status"] == "failed" for row in rows), len({row["participant_id"] for row in rows})
     announce(given.output_dir, WRITTEN)
     print(f"{len(rows)} scans of {people} participants, of which {failed} failed", flush=True)
-    if missing:
-        print(f"Error: {len(missing)} of {len(sessions)} sessions have no results: {', '.join(missing[:5])}", file=sys.stderr)
-    return 1 if failed or missing else 0
+    absent = {
+        "have no results": [name for name in sessions if name not in begun],
+        "are not complete, and left out": [name for name in begun if name not in done],
+    }
+    for text, names in absent.items():
+        if names:
+            print(f"Error: {len(names)} of {len(sessions)} sessions {text}: {list_first(names)}", file=sys.stderr)
+    return 1 if failed or len(done) < len(sessions) else 0
+
+
+def find_complete(given: argparse.Namespace, begun: Sequence[str]) -> list[str]:
+    """Return the sessions whose run got to its end: it holds no lock, and all scans have rows and, where any have them, regions.
+
+    Args:
+        given: arguments of the command line.
+        begun: sessions with a table of results.
+    """
+    suffix, done = read_suffix(dict(given.set)), []
+    has_regions = any((given.output_dir / name / REGIONS).is_file() for name in begun)
+    for name in begun:
+        folder, rows = given.output_dir / name, read_rows(given.output_dir, name)
+        files = Discovery(given.bids_dir / name).find(None if suffix == "all" else suffix)
+        ends = ["/" + escape_name(path.relative_to(given.bids_dir / name).as_posix()) for path in files]
+        unmeasured = {row["name"] for row in rows if row["status"] == "done"} - set(read_regions(given.output_dir, name)["name"])
+        explained = all(any(row["scan"].endswith(end) for row in rows) for end in ends)
+        if explained and not (has_regions and unmeasured) and not (folder / LOCK).exists():
+            done.append(name)
+    return done
+
+
+def list_first(names: Sequence[str], most: int = 5) -> str:
+    """Return the first of several names, and how many more there are."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def read_rows(output_dir: Path, name: str) -> list[Row]:
@@ -153,6 +184,14 @@ def read_rows(output_dir: Path, name: str) -> list[Row]:
     with path.open(encoding="utf-8", newline="") as file:
         columns = next(csv.reader(file), [])
     return [{**name_session(name), **row, "name": f"{name}/{row['name']}"} for row in ScanTable(path, columns).read()]
+
+
+def read_regions(output_dir: Path, name: str) -> pd.DataFrame:
+    """Return the table of regions of a session, without rows where there is none; scans are named as in `read_rows`."""
+    if not (output_dir / name / REGIONS).is_file():
+        return pd.DataFrame(columns=["name"])
+    table = pd.read_csv(output_dir / name / REGIONS, sep="\t", dtype=str, keep_default_na=False)
+    return table.assign(name=f"{name}/" + table["name"])
 
 
 def name_session(name: str) -> Row:
@@ -165,11 +204,10 @@ def collect_regions(output_dir: Path, done: Sequence[str]) -> None:
     """Write the tables of regions of sessions as one, or remove an earlier one where there are none."""
     tables = []
     for name in [name for name in done if (output_dir / name / REGIONS).is_file()]:
-        table = pd.read_csv(output_dir / name / REGIONS, sep="\t", dtype=str, keep_default_na=False)
-        place = name_session(name)
+        table, place = read_regions(output_dir, name), name_session(name)
         table.insert(0, "session_id", place["session_id"])
         table.insert(0, "participant_id", place["participant_id"])
-        tables.append(table.assign(name=f"{name}/" + table["name"]))
+        tables.append(table)
     if tables:
         write_table(output_dir / REGIONS, pd.concat(tables, ignore_index=True))
     else:
@@ -206,7 +244,7 @@ def find_sessions(given: argparse.Namespace, settings: Mapping[str, str]) -> lis
         text = "accepted is a BIDS dataset, or --skip-bids-validation"
         raise ValueError(f"BIDS_DIR {folder} has no {DESCRIPTION} with {' and '.join(REQUIRED)}: {text}")
     people = choose(folder, "sub-", given.participant_label, "--participant-label")
-    suffix = settings.get("scan_suffix") or ConfigParser.load_config_file(CONFIGS / "inference.yaml")["scan_suffix"]
+    suffix = read_suffix(settings)
     places = [f"{person}/{session.name}" for person in people for session in sorted((folder / person).glob("ses-*"))]
     if given.session_label:
         labels = {f"ses-{label.removeprefix('ses-')}" for label in given.session_label}
@@ -220,6 +258,11 @@ def find_sessions(given: argparse.Namespace, settings: Mapping[str, str]) -> lis
     if not found:
         raise ValueError(f"BIDS_DIR {folder} has no {pattern} of these participants; another contrast: --set scan_suffix=T2w")
     return found
+
+
+def read_suffix(settings: Mapping[str, str]) -> str:
+    """Return the contrast that is explained, `all` for every scan."""
+    return settings.get("scan_suffix") or str(ConfigParser.load_config_file(CONFIGS / "inference.yaml")["scan_suffix"])
 
 
 def choose(folder: Path, prefix: str, labels: Sequence[str] | None, flag: str) -> list[str]:

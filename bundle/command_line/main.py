@@ -15,6 +15,7 @@ from bundle import CONFIGS, SHIPPED
 from bundle.command_line.commands import COMMANDS, START, Command, build_arguments, read_setting, write_command
 from bundle.command_line.lookups import LOOKUPS
 from bundle.command_line.options import NETWORK, Option, read_number
+from bundle.errors import INTERRUPT_STATUS, INTERRUPTED
 from bundle.overlays import find_overlay
 
 LEVELS = ("participant", "group")
@@ -104,6 +105,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print(f"\n{INTERRUPTED}", file=sys.stderr, flush=True)
+        return INTERRUPT_STATUS
 
 
 def is_bids_app(words: Sequence[str]) -> bool:

@@ -1,10 +1,16 @@
-"""MONAI's bundle as `icam` starts it: without a warning and a line that every start would print."""
+"""MONAI's bundle as `icam` starts it: Ctrl-C is one sentence from the start, without a warning and a line of every start."""
 
 import logging
 import runpy
+import signal
+import sys
 import warnings
 
+from bundle.errors import interrupt, show_error
+
 if __name__ == "__main__":
+    sys.excepthook = show_error
+    signal.signal(signal.SIGINT, interrupt)  # imports take seconds
     warnings.filterwarnings("ignore", "parsing config_file")  # of what configs may do; these come with the bundle, or are yours
     logger = logging.getLogger("monai.bundle.workflows")
     logger.addFilter(lambda record: not record.getMessage().startswith("Setting logging properties"))

@@ -4,7 +4,7 @@ import fnmatch
 import logging
 import os
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,6 +29,7 @@ LOOPS = "links to a folder that holds them, or that is read under another name"
 DEAD_LINKS = "links to what is not there"
 OTHER_IMAGE = "images of an ending that is not read"
 DOUBTFUL = (DEAD_LINKS, OTHER_IMAGE)
+DERIVATIVE = "made from scans beside them, by desc- in their names; to have them: --scan_suffix all, or a table that lists them"
 UNREADABLE = "folders that cannot be read"
 
 
@@ -141,8 +142,8 @@ class Discovery:
         """Return the scans of the folder, in the order of their paths.
 
         Of a dataset in the layout of BIDS, a study that holds one as `rawdata`, or Clinica CAPS they are the anatomical scans of
-        the participants of one contrast; of any other folder all scans at any depth. Masks, probability maps and label images are
-        none, by their names.
+        the participants of one contrast, without those that were made from a scan beside them; of any other folder all scans at
+        any depth. Masks, probability maps and label images are none, by their names.
 
         Args:
             suffix: Contrast that is taken of a dataset, the last part of a BIDS name; None for every file of the folder.
@@ -168,10 +169,10 @@ class Discovery:
                     found.append(path)
                 elif path.suffix.lower() not in TABLE_SUFFIXES:  # read by others
                     self.leave_out(reason, _join(relative, file), reason in DOUBTFUL)
-        crops = _find_crops(found) if known == CAPS and layout is None else set()
-        for path in sorted(crops):
-            self.leave_out("cropped copies of scans that are there as a whole", path)
-        return sorted(set(found) - crops)
+        derived = _find_derived(found) if known and layout is None else set()
+        for path in sorted(derived):
+            self.leave_out(DERIVATIVE, path)
+        return sorted(set(found) - derived)
 
     def find_layout(self, suffix: str) -> Layout | None:
         """Return the layout of the folder, if it is a dataset with scans of any contrast, or says that it is BIDS.
@@ -285,7 +286,8 @@ def _join(folder: str, name: str) -> str:
     return f"{folder}/{name}" if folder else name
 
 
-def _find_crops(paths: list[Path]) -> set[Path]:
-    """Return the cropped copies of scans that are there as a whole."""
-    names = {str(path) for path in paths}
-    return {path for path in paths if "_desc-Crop" in path.name and str(path).replace("_desc-Crop", "") in names}
+def _find_derived(paths: Iterable[Path]) -> set[Path]:
+    """Return the scans with the entity `desc` beside which the scan without it is there: those that were made from it."""
+    stems = {path: strip_suffix(str(path)) for path in paths}
+    names = set(stems.values())
+    return {path for path, stem in stems.items() if (own := re.sub(r"_desc-[^_/]+(?=[^/]*$)", "", stem)) != stem and own in names}

@@ -5,6 +5,7 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -110,9 +111,13 @@ class Predictions:
         self.keys = [find_key(item) for item in items]
 
         def read() -> None:
+            is_new = not self.output_dir.exists()
             check_writable(self.output_dir)
             with hold_folder(self.output_dir, self.output_dir / LOCK, "output_dir"):
                 self._check_names([find_key(row) for row in self._read_done()] if self.resume else [])
+            if is_new:  # and there may be no scan
+                with suppress(OSError):  # another process writes there by now
+                    self.output_dir.rmdir()
 
         run_once(read)
 

@@ -102,7 +102,8 @@ class Pages:
         if not rows:
             return None
         done, regions = [row for row in rows if row["status"] == "done"], read_regions(self.results.folder)
-        entries = share_work(range(len(done)), lambda place: self._write_scan(done, place, regions), "pages")
+        titles = self._list_titles(done)
+        entries = share_work(range(len(done)), lambda place: self._write_scan(done, place, titles[place], regions), "pages")
         if is_first():
             of_name = {row["name"]: entry for row, entry in zip(done, entries, strict=True)}
             self._write_cohort([self._show(row, of_name.get(row["name"], Entry())) for row in rows])
@@ -127,7 +128,7 @@ class Pages:
                 entry = Entry(thumbnail, link(path, self.results.folder)) if thumbnail else Entry(reason="no page")
                 item = part._show(row, entry)
                 shown.append({**item, "row": {**row, "name": f"{folder}/{row['name']}"}})
-        self._write_cohort(shown)
+        self._write_cohort(shown, top=True)
         return self.results.folder / INDEX
 
     @cached_property
@@ -160,13 +161,13 @@ class Pages:
         own = [path for suffix in ("html", "js", "css", "py") for path in sorted(FOLDER.glob(f"*.{suffix}"))]
         return compute_fingerprint([hash_contents(path) for path in (*own, *SHARED, COLOURS, SCRIPT)])
 
-    def _write_scan(self, rows: Sequence[Row], place: int, regions: Regions) -> Entry:
+    def _write_scan(self, rows: Sequence[Row], place: int, title: str, regions: Regions) -> Entry:
         """Write the page of a scan, or keep the one that is there."""
         row, results = rows[place], self.results
         path, address, own = results.name_page(row), results.link(row), regions.get(row["name"], [])
         beside = [results.link(rows[other], row) if 0 <= other < len(rows) else "" for other in (place - 1, place + 1)]
         settings = [self._run, self.regions is not None, self.limits, self.cautions, results.class_names, results.target_value]
-        state = compute_fingerprint(self._version, row, settings, beside, own)
+        state = compute_fingerprint(self._version, row, settings, beside, own, title)
         if thumbnail := _find_thumbnail(path, state):
             return Entry(thumbnail, address)
         try:
@@ -180,6 +181,7 @@ class Pages:
         contents = make_contents(row, shown, self.limits, labels)
         page = self._environment.get_template("scan.html").render(
             row=row,
+            title=title,
             state=state,
             classes=results.name_classes(row),
             probabilities=results.list_probabilities(row),
@@ -223,11 +225,22 @@ class Pages:
         """The preparation's quality of each scan, where there is one."""
         return read_quality(self.results.folder)
 
-    def _write_cohort(self, shown: Sequence[Mapping[str, Any]]) -> None:
-        """Write the page of the cohort."""
+    def _list_titles(self, rows: Sequence[Row]) -> list[str]:
+        """Return what pages call scans: by their names, of BIDS by those of their files where no two share one."""
+        names = [row["name"] for row in rows]
+        if not self.results.is_derived:
+            return names
+        files = [name.rpartition("/")[2] for name in names]
+        counts = Counter(files)
+        return [file if counts[file] == 1 else name for file, name in zip(files, names, strict=True)]
+
+    def _write_cohort(self, shown: Sequence[Mapping[str, Any]], top: bool = False) -> None:
+        """Write the page of the cohort, or, at the top, that of several cohorts."""
         counts = Counter(sentence for item in shown for sentence in item["warnings"])
         content = self._environment.get_template("cohort.html").render(
             shown=shown,
+            titles=self._list_titles([item["row"] for item in shown]),
+            top=top,
             links=list_links(self.results.folder),
             common=[sentence for sentence, count in counts.items() if count > 1],
             counts=counts,

@@ -18,6 +18,19 @@ function rate(key, rating) {
   try { localStorage.setItem(STORE, JSON.stringify(ratings)); } catch { alert("This browser keeps no ratings for pages on the disk."); }
 }
 
+// The page of all participants gives the pages of scans the way back: how many folders above them it lies, "?up=3". They hand it on.
+function linkUp() {
+  const isTop = "top" in document.body.dataset, up = Number(new URLSearchParams(location.search).get("up"));
+  if (!isTop && !(Number.isInteger(up) && up > 0)) return;
+  const top = isTop ? location.href : "../".repeat(up) + "index.html", count = (address) => new URL(address, location.href).pathname.split("/").length;
+  for (const link of document.querySelectorAll('#home, [rel="prev"], [rel="next"], #scans a[href$="_page.html"]')) {
+    link.search = "?up=" + (count(link.href) - count(top));
+  }
+  if (isTop) return;
+  if (!find("nav")) find("main").prepend(make("nav", { ariaLabel: "Pages" }));
+  find("nav").prepend(make("a", { id: "up", href: top, textContent: "All participants" }));
+}
+
 // ---- page of a scan --------------------------------------------------------------------------------------------------
 
 async function unpack(id) {
@@ -352,7 +365,8 @@ class ScanPage {
       radio.checked = radio.value === (stored ? stored.rating : "");
       radio.addEventListener("change", () => {
         rate(this.data.key, radio.value);
-        find("#home").hash = "#rating=" + encodeURIComponent(JSON.stringify([this.data.key, radio.value])); // browsers that part the stores of files
+        const hash = "#rating=" + encodeURIComponent(JSON.stringify([this.data.key, radio.value])); // browsers that part the stores of files
+        for (const link of document.querySelectorAll("#home, #up")) link.hash = hash;
       });
     }
   }
@@ -396,7 +410,8 @@ class CohortPage {
   start() {
     const given = /^#rating=(.*)$/.exec(location.hash);
     if (given) try { rate(...JSON.parse(decodeURIComponent(given[1]))); } catch { /* not ours */ }
-    for (const row of this.rows) this.buildRating(row);
+    if (given && find("#up")) find("#up").hash = location.hash;
+    for (const row of this.rows) if (row.dataset.state !== "failed") this.buildRating(row);
     this.showRatings();
     for (const id of ["search", "class", "state", "rated"]) find("#" + id).addEventListener("input", () => this.filter());
     find("#clear").addEventListener("click", () => {
@@ -420,7 +435,7 @@ class CohortPage {
 
   showRatings() {
     const ratings = readRatings();
-    for (const row of this.rows) row.querySelector("select").value = (ratings[row.dataset.key] || {}).rating || "";
+    for (const select of document.querySelectorAll("#scans td select")) select.value = (ratings[select.closest("tr").dataset.key] || {}).rating || "";
   }
 
   filter() {
@@ -428,7 +443,7 @@ class CohortPage {
     const wanted = words.toLowerCase().split(/\s+/), place = this.place("class");
     let count = 0;
     for (const row of this.rows) {
-      const rating = row.querySelector("select").value || "none";
+      const choice = row.querySelector("select"), rating = choice && (choice.value || "none"); // failed scans have none
       const warnings = [...row.querySelectorAll('.notes a[href^="#warning-"]')].map((note) => find(note.hash).textContent);
       const text = [row.querySelector(".name").textContent, row.cells[place].textContent, row.querySelector(".notes").textContent, ...warnings].join(" ").toLowerCase();
       const kept = wanted.every((word) => text.includes(word)) && (!name || row.cells[place].textContent === name)
@@ -442,7 +457,7 @@ class CohortPage {
 
   save() {
     const ratings = readRatings(), clean = (text) => text.replace(/[\t\r\n]+/g, " ");
-    const lines = this.rows.filter((row) => ratings[row.dataset.key]).map((row) => {
+    const lines = this.rows.filter((row) => row.querySelector("select") && ratings[row.dataset.key]).map((row) => {
       const [scan, name] = JSON.parse(row.dataset.key), { rating, time } = ratings[row.dataset.key];
       return [scan, name, rating, time].map(clean).join("\t") + "\n";
     });
@@ -453,4 +468,5 @@ class CohortPage {
   }
 }
 
+linkUp();
 (find("#scans") ? new CohortPage() : new ScanPage(JSON.parse(find("#data").textContent))).start();

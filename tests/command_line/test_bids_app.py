@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shutil
 import subprocess
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,7 +13,7 @@ import pytest
 from bids_validation import list_errors
 from documentation import ROOT
 from processes import run_python
-from tiny_results import write_results, write_scan
+from tiny_results import make_row, write_results, write_scan
 from tiny_scans import TINY, make_affine, save_scan
 from tiny_trained_network import build_trained_network
 
@@ -155,6 +156,81 @@ def test_participants_one_by_one_give_what_one_run_gives(
         )
         == 2
     )
+
+
+def write_session(dataset: Path, place: str, names: list[str], statuses: str = "done") -> Path:
+    """Write what the run of a session leaves, with rows of some of its scans, and their regions."""
+    output = dataset.parent / "maps" / place
+    rows = [make_row(f"anat/{name}", dataset / place / "anat" / f"{name}.nii.gz", status=statuses) for name in names]
+    output.parent.mkdir(parents=True, exist_ok=True)
+    write_results(output.parent / "written", rows).rename(output)
+    (output.parent / "written").rmdir()
+    lines = [f"{row['name']}\tn/a\tn/a\tn/a\n" for row in rows if statuses == "done"]
+    (output / "regions.tsv").write_text("name\tregion\tside\tmean\n" + "".join(lines))
+    return output
+
+
+def find_collected(dataset: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, set[str], str]:
+    """Run the level group: its status, the scans in the tables, and its errors."""
+    status, tables = main([str(dataset), str(dataset.parent / "maps"), "group"]), []
+    for name, separator in (("predictions.csv", ","), ("regions.tsv", "\t")):
+        with (dataset.parent / "maps" / name).open() as file:
+            tables.append({row["name"] for row in csv.DictReader(file, delimiter=separator)})
+    assert tables[0] == tables[1]
+    return status, tables[0], capsys.readouterr().err
+
+
+def test_a_session_counts_when_it_is_complete(dataset: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    scan = "sub-01_ses-M00_T1w"
+    save_scan(dataset / SESSIONS[0] / "anat" / "sub-01_ses-M00_desc-change_T1w.nii.gz", (8, 8, 8), make_affine())  # made from it
+    runs = [f"sub-01_ses-M12_run-{number}_T1w" for number in (1, 2)]
+    for name in runs:
+        save_scan(dataset / SESSIONS[1] / "anat" / f"{name}.nii.gz", (8, 8, 8), make_affine())
+    (dataset / SESSIONS[1] / "anat" / "sub-01_ses-M12_T1w.nii.gz").unlink()
+    write_session(dataset, SESSIONS[0], [scan])
+    killed, all_runs = write_session(dataset, SESSIONS[1], runs[:1]), [f"{SESSIONS[1]}/anat/{name}" for name in runs]
+    status, names, error = find_collected(dataset, capsys)
+    assert status == 1 and names == {f"{SESSIONS[0]}/anat/{scan}"}
+    assert error.splitlines() == [
+        "Error: 1 of 3 sessions have no results: sub-02",
+        "Error: 1 of 3 sessions are not complete, and left out: sub-01/ses-M12",
+    ]
+    write_session(dataset, SESSIONS[2], ["sub-02_T1w"])
+    shutil.rmtree(killed)
+    complete = write_session(dataset, SESSIONS[1], runs)
+    status, names, error = find_collected(dataset, capsys)
+    assert status == 0 and names >= set(all_runs) and len(names) == 4 and error == ""
+    (complete / "inference.lock").touch()  # it is being written, or was killed after the last scan
+    assert find_collected(dataset, capsys)[:2] == (1, names - set(all_runs))
+    (complete / "inference.lock").unlink()
+    (complete / "regions.tsv").unlink()  # it was stopped before them
+    assert find_collected(dataset, capsys)[:2] == (1, names - set(all_runs))
+    for place in SESSIONS:
+        (dataset.parent / "maps" / place / "inference.lock").touch()
+    assert main([str(dataset), str(dataset.parent / "maps"), "group"]) == 2
+    assert "holds no complete results of these participants" in capsys.readouterr().err
+
+
+def test_sessions_without_results_are_named_or_counted(dataset: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number in range(11, 17):
+        save_scan(dataset / f"sub-{number}" / "anat" / f"sub-{number}_T1w.nii.gz", (8, 8, 8), make_affine())
+    for place in SESSIONS:
+        write_session(dataset, place, [f"{place.replace('/', '_')}_T1w"])
+    status, _, error = find_collected(dataset, capsys)
+    assert status == 1
+    assert error == "Error: 6 of 9 sessions have no results: sub-11, sub-12, sub-13, sub-14, sub-15 and 1 more\n"
+
+
+@pytest.mark.parametrize("status", [130, -2])
+def test_a_session_that_is_stopped_is_named_in_one_word(
+    status: int, dataset: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(words: list[str], stdout: Any, **_: Any) -> subprocess.CompletedProcess:
+        return subprocess.CompletedProcess(words, status)
+
+    monkeypatch.setattr(bids_app, "subprocess", SimpleNamespace(run=run, STDOUT=None))
+    assert main([str(dataset), str(dataset.parent / "maps"), "participant", "--participant-label", "02"]) == 1
+    assert "sub-02 (1 of 1): stopped (0 s)" in capsys.readouterr().out
 
 
 def test_the_page_of_all_sessions_has_their_classes_cautions_links_and_ratings(tmp_path: Path) -> None:

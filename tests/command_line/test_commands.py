@@ -222,6 +222,15 @@ def test_reading_a_command_line_imports_nothing_heavy() -> None:
     assert modules and subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True).returncode == 0
 
 
+def test_ctrl_c_is_one_sentence_while_monai_is_imported(tmp_path: Path) -> None:
+    (tmp_path / "monai").mkdir()
+    (tmp_path / "monai" / "__init__.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    paths = {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
+    words = [sys.executable, "-m", "bundle.command_line.start", "run"]
+    done = subprocess.run(words, cwd=tmp_path, env=os.environ | paths, capture_output=True, text=True)
+    assert done.returncode == 130 and done.stderr.strip().startswith("Interrupted: ") and "Traceback" not in done.stderr
+
+
 def test_completion_names_commands_options_networks_and_keys(tmp_path: Path) -> None:
     pytest.importorskip("argcomplete")
 

@@ -113,6 +113,19 @@ def test_of_bids_the_scans_of_one_contrast_are_taken(tmp_path: Path, described: 
     assert found_in(tmp_path / "sub-02") == ["ses-1/anat/sub-02_ses-1_run-2_T1w.nii"]
 
 
+def test_of_bids_what_was_made_from_a_scan_beside_it_is_left_out(tmp_path: Path, caplog) -> None:
+    caplog.set_level("INFO")
+    scans = ["sub-01/ses-1/anat/sub-01_ses-1_T1w.nii.gz", "sub-01/ses-2/anat/sub-01_ses-2_run-1_T1w.nii.gz"]
+    derived = ["sub-01/ses-1/anat/sub-01_ses-1_desc-change_T1w.nii", "sub-01/ses-2/anat/sub-01_ses-2_run-1_desc-a+b_T1w.nii.gz"]
+    alone = ["sub-01/ses-2/anat/sub-01_ses-2_run-2_desc-change_T1w.nii.gz", "sub-02/anat/sub-02_desc-preproc_T1w.nii.gz",
+             "sub-02/anat/sub-02_space-MNI_desc-preproc_T1w.nii.gz"]  # fmt: skip
+    touch(tmp_path, *scans, *derived, *alone)
+    assert found_in(tmp_path) == sorted([*scans, *alone])
+    assert "2 left out: made from scans beside them, by desc- in their names; to have them: --scan_suffix all" in caplog.text
+    assert found_in(tmp_path, suffix="all") == sorted([*scans, *derived, *alone])
+    assert found_in(tmp_path / "sub-01" / "ses-1") == ["anat/sub-01_ses-1_T1w.nii.gz"]
+
+
 def test_bids_without_the_contrast_is_refused_with_the_remedy(tmp_path: Path) -> None:
     touch(tmp_path, "sub-01/anat/sub-01_T2w.nii.gz")
     (tmp_path / "dataset_description.json").write_text('{"BIDSVersion": "1.8.0"}')

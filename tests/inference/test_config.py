@@ -90,6 +90,7 @@ def test_empty_folder_is_refused_at_once(make_parser: Make, tmp_path: Path) -> N
     with pytest.raises(RuntimeError) as caught:
         make_parser().get_parsed_content("evaluator")
     assert "holds no scan: accepted are files ending in .nii, .nii.gz" in _causes(caught.value)
+    assert not (tmp_path / "output").exists()
 
 
 @pytest.mark.parametrize("entry", ["evaluating", "interpolation", "export"])

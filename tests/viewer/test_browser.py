@@ -3,13 +3,14 @@
 import json
 import re
 from pathlib import Path
+from urllib.parse import urljoin
 
 import nibabel
 import numpy as np
 import pytest
 from browser import browse, measure_width, needs_chromium
 from PIL import Image
-from tiny_results import AFFINES, SLICE, VOLUME, write_draws_and_walk, write_results, write_scan
+from tiny_results import AFFINES, SLICE, VOLUME, make_row, write_draws_and_walk, write_results, write_scan
 
 from bundle.viewer import Pages
 
@@ -195,6 +196,67 @@ def test_the_table_is_sorted_filtered_searched_rated_and_exported(tmp_path: Path
     assert lines[0] == "scan\tname\trating\trated_at" and len(lines) == 2
     assert lines[1].split("\t")[:3] == [str(tmp_path / "scans" / "scan-2.nii.gz"), "scan-2", "doubtful"]
     assert 'data-ready="table"' in document
+
+
+ADD = "<script>setTimeout(() => { %s }, 500)</script></body>"
+
+
+def write_top(folder: Path) -> Path:
+    """Write the pages of two sessions, one of which has two scans, and the page over them."""
+    for place, names in (("sub-01/ses-M00", ["anat/a", "b"]), ("sub-02", ["anat/c"])):
+        rows = [write_scan(folder / "maps" / place, name, SLICE) for name in names]
+        write_results(folder / "maps" / place, rows)
+        Pages(folder / "maps" / place / "output").write()
+    (folder / "maps" / "settings.json").write_bytes((folder / "maps" / "sub-02" / "output" / "settings.json").read_bytes())
+    return Pages(folder / "maps").collect(["sub-01/ses-M00/output", "sub-02/output"])
+
+
+def test_pages_lead_back_to_that_of_all_participants_where_one_came_from_it(tmp_path: Path) -> None:
+    top = write_top(tmp_path)
+    links = set(re.findall(r'<a href="([^"]*_page.html[^"]*)"', browse(tmp_path, top.as_uri(), "--dump-dom")))
+    assert len(links) == 3
+    waiting, seen = [urljoin(top.as_uri(), link) for link in links], set[str]()
+    while waiting:
+        address = waiting.pop()
+        if address in seen:
+            continue
+        seen.add(address)
+        document = browse(tmp_path, address, "--dump-dom")
+        up = re.findall(r'<a id="up" href="([^"]*)">All participants</a>', document)
+        assert [urljoin(address, link) for link in up] == [top.as_uri()]
+        others = re.findall(r'<a (?:id="home" |rel="\w+" |)href="([^"]*(?:_page|index)\.html[^"]*)"', document)
+        waiting += [urljoin(address, link) for link in others]
+    assert len(seen) == 5  # three scans and two sessions
+    document = browse(tmp_path, next(iter(seen)).partition("?")[0], "--dump-dom")
+    assert "All participants" not in document.partition("<script")[0] and 'id="up"' not in document.partition("<script")[0]
+
+
+def test_a_rating_reaches_the_page_of_all_participants(tmp_path: Path) -> None:
+    top = write_top(tmp_path)
+    page = tmp_path / "maps" / "sub-01" / "ses-M00" / "output" / "anat" / "a_page.html"
+    page.write_text(page.read_text().replace("</body>", ADD % "document.querySelector('#rating input[value=\"bad\"]').click()"))
+    find_links = lambda address: dict(  # noqa: E731
+        re.findall(r'id="(up|home)" href="([^"]*)"', browse(tmp_path, address, "--dump-dom"))
+    )
+    links = find_links(page.as_uri() + "?up=4")
+    through = find_links(urljoin(page.as_uri(), links["home"]))["up"]  # the page of the session
+    see = "document.body.dataset.seen = [...document.querySelectorAll('tbody select')].map((each) => each.value).join()"
+    top.write_text(top.read_text().replace("</body>", ADD % see))
+    for number, link in enumerate((links["up"], through)):
+        other = tmp_path / f"other-{number}"  # a store of its own, as some browsers have for each file
+        other.mkdir()
+        assert 'data-seen="bad,,"' in browse(other, urljoin(page.as_uri(), link), "--dump-dom")
+
+
+def test_failed_scans_cannot_be_rated(tmp_path: Path) -> None:
+    failed = make_row("b", tmp_path / "b.nii", status="failed", reason="b.nii cannot be read", predicted_class="")
+    index = Pages(write_results(tmp_path, [write_scan(tmp_path, "a", SLICE), failed])).write()
+    assert index is not None
+    choose = ADD % "rated.value = 'none'; rated.dispatchEvent(new Event('input'));"
+    index.write_text(index.read_text().replace("</body>", choose))
+    document = browse(tmp_path, index.as_uri(), "--dump-dom")
+    assert re.findall(r'aria-label="Rating of (\w)"', document) == ["a"]
+    assert "1 of 2 scans" in document  # that wait for a rating
 
 
 def test_a_rating_of_a_page_is_seen_in_the_table(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from bundle.atlases import Region
 from bundle.data import ResampleToGrid
 from bundle.data.scans import LoadScan
 from bundle.files import write_nifti
-from bundle.inference.explained_scans import write_series
+from bundle.inference.explained_scans import name_image, write_series
 from bundle.viewer import Pages
 from bundle.viewer.pages import Entry
 
@@ -84,6 +84,27 @@ def test_names_are_escaped_and_links_lead_to_their_pages(tmp_path: Path) -> None
     assert page.is_file() and "<img src=q" not in page.read_text()
     assert read_data(page)["key"] == json.dumps([str(tmp_path / "scans" / f"{name}.nii.gz"), name])
     assert unquote(re.findall(r'rel="next" href="([^"]*)"', page.read_text())[0]) == "../z_page.html"
+
+
+def test_of_bids_scans_are_called_as_their_files_where_no_two_share_a_name(tmp_path: Path) -> None:
+    rows = [write_scan(tmp_path, name) for name in ("ses-1/anat/sub-1_ses-1_T1w", "a/sub-2_T1w", "b/sub-2_T1w")]
+    output = write_results(tmp_path, rows)
+
+    def list_titles() -> list[str]:
+        index = Pages(output).write()
+        assert index is not None
+        shown = re.findall(r'<th scope="row" class="name">(?:<a [^>]*>)?([^<]*)', index.read_text())
+        found = [re.findall(r"<h1>(.*?)</h1>", (output / f"{row['name']}_page.html").read_text()) for row in rows]
+        assert [[title] for title in shown] == found
+        return shown
+
+    assert list_titles() == [row["name"] for row in rows]
+    (output / "settings.json").write_text(json.dumps({"layout": "bids", "fingerprint": "0123"}))
+    for row in rows:
+        for key in ("fa_mean", "fa_variance", "translated"):
+            path = output / name_image(row["name"], key, True)
+            (output / f"{row['name']}_{key}.nii.gz").rename(path)
+    assert list_titles() == ["sub-1_ses-1_T1w", "a/sub-2_T1w", "b/sub-2_T1w"]
 
 
 def test_bytes_that_are_no_text_are_kept_in_links(tmp_path: Path) -> None:
