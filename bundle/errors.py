@@ -15,6 +15,7 @@ INTERRUPTED = "Interrupted: what is complete stays, and the same command goes on
 INTERRUPT_STATUS = 130  # as shells have it: 128 and the number of the signal
 PAUSE = 2.0  # seconds after which a process is the only one that has failed: else it has been ended by then
 FULL_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # of a disk that takes no file at all
+LOST = ("Connection closed by peer", "Connection reset by peer", "Broken pipe")  # of PyTorch, where another process has ended
 DISK_ERRORS = (*FULL_ERRORS, errno.EACCES)
 
 
@@ -83,6 +84,8 @@ def show_error(kind: type[BaseException], error: BaseException, trace: Traceback
             print(f"Error: {cause.filename}: {str(cause.strerror).lower()}", file=sys.stderr)
         else:
             print(f"Error: {cause}", file=sys.stderr)
+    elif not alone and any(sign in str(error) for sign in LOST) and not os.environ.get(TRACEBACK_VARIABLE):
+        print(f"Error: process {os.environ.get('RANK', '0')} ends because another one has ended", file=sys.stderr)
     else:
         sys.__excepthook__(kind, error, trace)
 

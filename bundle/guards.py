@@ -63,7 +63,8 @@ def check_overrides(arguments: Sequence[str]) -> None:
         arguments: command line of `python -m monai.bundle`.
 
     Raises:
-        ValueError: When a run or a key is not in the config, or a value is of another kind or would not be read as it is meant.
+        ValueError: When a run or a key is not in the config, a value is of another kind or would not be read as it is meant, or
+            several processes are started that no config brings together.
     """
     files = find_files(arguments)
     if not files:
@@ -74,6 +75,7 @@ def check_overrides(arguments: Sequence[str]) -> None:
     if not run.startswith("--") and run not in parser:
         raise ValueError(f"{' and '.join(files)} has no run {run}{suggest(run, parser.get())}")
     options = {key.replace("::", "#"): value for _, key, value in list_options(arguments) if key not in OPTIONS}
+    _check_ranks(parser, files, options)
     values = dict[str, Any]()
     for key, value in options.items():
         if value in ("true", "false") and not is_path(key):
@@ -87,6 +89,19 @@ def check_overrides(arguments: Sequence[str]) -> None:
     if os.environ.get("RANK", "0") == "0":
         for sentence in find_idle_keys(parser, "run" if run.startswith("--") else run, values):
             logger.warning("%s", sentence)
+
+
+def _check_ranks(parser: ConfigParser, files: Sequence[str], options: Iterable[str]) -> None:
+    """Check that several processes are brought together by a config, and not by hand."""
+    names = {"evaluation": "evaluate", "evaluating": "inference", "training": "train"}  # by their runs; evaluation trains too
+    overlay = next((f"configs/multi_gpu_{name}.yaml" for run, name in names.items() if run in parser), None)
+    together, count = isinstance(parser.get("rank"), dict), os.environ.get("WORLD_SIZE", "1")
+    if count != "1" and not together:
+        remedy = f"put {overlay} behind the other configs" if overlay and "rank" in parser else "start it without torchrun"
+        raise ValueError(f"each of {count} processes would do the whole run of {' and '.join(files)}: {remedy}")
+    for key in options:
+        if overlay and (key == "rank" or (key.startswith("rank#") and not together)):
+            raise ValueError(f"--{key} needs processes that torchrun starts and {overlay} brings together: see docs/scale.md")
 
 
 def _check_value(configs: Sequence[ConfigParser], key: str, text: str | None) -> Any:

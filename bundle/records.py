@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -22,10 +22,10 @@ def read_version() -> str:
     return str(json.loads((CONFIGS / "metadata.json").read_text(encoding="utf-8"))["version"])
 
 
-def list_versions() -> dict[str, str]:
+def list_versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
     """Return the versions of the packages that results depend on; those not installed are left out."""
     found = {}
-    for package in PACKAGES:
+    for package in packages:
         with suppress(PackageNotFoundError):
             found[package] = version(package)
     return found

@@ -23,6 +23,8 @@ from typing import Any
 from joblib import Parallel, cpu_count, delayed
 from joblib.externals.loky import BrokenProcessPool, ProcessPoolExecutor
 
+from bundle.ranks import is_first
+
 PR_SET_PDEATHSIG = 1  # from linux/prctl.h
 KILLED = "{}: its process was killed twice, the second time alone, perhaps for its memory: give more, or leave the scan out"
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS")
@@ -52,12 +54,22 @@ class Workers:
     timeout: float = 30.0
 
     def __post_init__(self) -> None:
-        if self.num_workers is not None and self.num_workers < 0:
-            raise ValueError(f"num_workers must be null, 0 or more, got {self.num_workers}")
+        if self.num_workers is not None and not (isinstance(self.num_workers, int) and self.num_workers >= 0):
+            raise ValueError(f"num_workers must be null, 0 or a whole number above, got {self.num_workers}")
         if self.scheduler is not None and not str(self.scheduler).startswith(SCHEMES):
             raise ValueError(f"scheduler must be null or an address such as tcp://node1:8786, got {self.scheduler}")
         if not self.timeout > 0:
             raise ValueError(f"workers#timeout must be above 0 s, got {self.timeout}")
+
+    def check(self) -> None:
+        """Ask the scheduler, if there is one, for an answer, before anything long begins; the first process of a run does.
+
+        Raises:
+            OSError: When it does not answer.
+            ValueError: When Dask is not installed.
+        """
+        if self.scheduler is not None and is_first():
+            self._connect().close()
 
     def count(self) -> int:
         """Return the number of processes of this machine."""

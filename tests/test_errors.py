@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bundle import errors
 from bundle.data import read_manifest
 from bundle.errors import INTERRUPT_STATUS, INTERRUPTED, interrupt, show_error
 
@@ -43,6 +44,19 @@ def test_the_traceback_can_be_shown(capsys: pytest.CaptureFixture, monkeypatch: 
         read_manifest("/nowhere")
     except FileNotFoundError:
         assert "Traceback" in shown(capsys)
+
+
+def test_a_process_that_has_lost_another_ends_in_a_line(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture) -> None:
+    monkeypatch.setattr(errors, "PAUSE", 0.0)
+    monkeypatch.setattr(sys, "stderr", sys.stderr)
+    for name, value in (("RANK", "1"), ("WORLD_SIZE", "2")):
+        monkeypatch.setenv(name, value)
+    for text, shown in (("gloo: Connection closed by peer [::1]", "Error: process 1 ends because"), ("other", "Traceback")):
+        try:
+            raise RuntimeError(text)
+        except RuntimeError:
+            show_error(*sys.exc_info())
+        assert capfd.readouterr().err.startswith(shown)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from federate import average_weights, collect, make_client, run_round
+from federate import average_weights, collect, main, make_client, name_sites, read_keys, run_round
 from ignite.engine import Events
 from monai.fl.client import MonaiAlgo
 from monai.fl.utils.exchange_object import ExchangeObject
@@ -33,6 +33,47 @@ def test_the_average_counts_scans_and_keeps_types() -> None:
     assert torch.equal(mean["weight"], torch.full((2, 3), 2.0)) and mean["weight"].dtype == torch.float32
     assert mean["steps"] == 2 and mean["steps"].dtype == torch.int64
     assert equal(average_weights([one], [7]), one)
+
+
+def refuse(capsys: pytest.CaptureFixture, *words: object) -> str:
+    """Return the sentence with which a command line is refused."""
+    with pytest.raises(SystemExit) as caught:
+        main([str(word) for word in words])
+    assert caught.value.code == 2
+    return capsys.readouterr().err.strip().splitlines()[-1]
+
+
+def test_a_site_without_a_cohort_is_refused_and_nothing_is_simulated_there(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    (tmp_path / "empty").mkdir()
+    for site in ("absent", "empty"):
+        sentence = refuse(capsys, "--sites", tmp_path / site, "--output_dir", tmp_path / "output")
+        assert f"no cohort at {tmp_path / site}: give folders with a participants.tsv" in sentence
+    assert [path.name for path in tmp_path.rglob("*")] == ["empty"]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--rounds", "0"], "--rounds: must be a whole number of at least 1, got 0"),
+        (["--local_epochs", "1.5"], "--local_epochs: must be a whole number of at least 1, got 1.5"),
+        (["--epoch_lenght", "4"], "has no key epoch_lenght; did you mean epoch_length?"),
+        (["--max_epochs", "4"], "--max_epochs is set by --sites, --output_dir, --rounds and --local_epochs: leave it out"),
+    ],
+)
+def test_options_that_fit_nothing_are_refused(words: list[str], sentence: str, capsys: pytest.CaptureFixture) -> None:
+    assert sentence in refuse(capsys, "--sites", "here", *words, "--output_dir", "there")
+
+
+def test_keys_are_read_as_the_bundle_reads_them() -> None:
+    assert read_keys(["--epoch_length", "2", "--image_size=[32, 32]"], CONFIGS) == {"epoch_length": 2, "image_size": [32, 32]}
+
+
+def test_sites_have_folders_of_their_own(tmp_path: Path) -> None:
+    table = tmp_path / "third" / "cohort" / "participants.tsv"
+    table.parent.mkdir(parents=True)
+    table.touch()
+    sites = [str(tmp_path / "first/site.v2"), str(tmp_path / "second/site.v2/"), str(table)]
+    assert name_sites(sites) == ["site.v2", "site.v2-2", "cohort"]
 
 
 class Site:
@@ -79,4 +120,15 @@ def test_sites_train_from_the_average_and_keep_what_has_seen_their_scans(tmp_pat
     for client in clients:
         figures = client.evaluate(ExchangeObject(weights=second)).metrics
         assert {"ncc", "accuracy"} <= figures.keys() and equal(client.evaluator.network.state_dict(), second)
+    set_determinism(None)
+
+
+@pytest.mark.slow
+def test_the_table_of_sites_has_no_figure_of_what_is_not_learnt(tmp_path: Path) -> None:
+    simulate_squares_cohort(tmp_path / "cohort", (32, 32), 4, 4, 4)
+    words = [word for key, value in TINY.items() if "#" not in key for word in (f"--{key}", str(value))]
+    options = ["--rounds", "2", "--local_epochs", "1", "--output_dir", str(tmp_path / "output")]
+    main(["--sites", str(tmp_path / "cohort"), "--configs", *CONFIGS[:2], *options, *words])
+    header = (tmp_path / "output" / "sites.csv").read_text().splitlines()[0].split(",")
+    assert {"site", "accuracy", "ncc"} <= set(header) and "value_error" not in header
     set_determinism(None)

@@ -212,3 +212,32 @@ def test_an_overlay_may_change_the_kind_of_what_may_become_anything(tmp_path: Pa
 def test_a_config_file_that_is_not_there_is_named_with_the_nearest_ones() -> None:
     with pytest.raises(FileNotFoundError, match=r"file configs/trian\.yaml does not exist; did you mean configs/train\.yaml"):
         check_overrides(["run", "training", "--config_file", "configs/trian.yaml"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "remedy"),
+    [
+        (FILES, "put configs/multi_gpu_train.yaml behind the other configs"),
+        (EVALUATION, "put configs/multi_gpu_evaluate.yaml behind the other configs"),
+        (INFERENCE, "put configs/multi_gpu_inference.yaml behind the other configs"),
+        (["run", "--config_file", "configs/prepare.yaml"], "start it without torchrun"),
+    ],
+)
+def test_several_processes_that_no_config_brings_together_are_refused(
+    arguments: list[str], remedy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_overrides(arguments)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ValueError, match=f"^each of 2 processes would do the whole run of .*: {remedy}$"):
+        check_overrides(arguments)
+
+
+def test_processes_are_not_numbered_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    for options in (["--rank", "1"], ["--rank#timeout", "3"], ["--rank::timeout=3"]):
+        with pytest.raises(ValueError, match=r"^--rank\S* needs processes that torchrun starts and configs/multi_gpu_train"):
+            check_overrides([*FILES, *options])
+    together = [*FILES[:3], "['configs/train.yaml','configs/multi_gpu_train.yaml']"]
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    check_overrides([*together, "--rank#timeout", "3"])
+    with pytest.raises(ValueError, match=r"^--rank needs"):
+        check_overrides([*together, "--rank", "1"])

@@ -35,7 +35,8 @@ def test_a_killed_process_costs_its_own_job_only(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("setting", "sentence"),
     [
-        ({"num_workers": -1}, "num_workers must be null, 0 or more, got -1"),
+        ({"num_workers": -1}, "num_workers must be null, 0 or a whole number above, got -1"),
+        ({"num_workers": 1.5}, "num_workers must be null, 0 or a whole number above, got 1.5"),
         ({"scheduler": "node1:8786"}, "scheduler must be null or an address such as tcp://node1:8786, got node1:8786"),
         ({"timeout": 0}, "workers#timeout must be above 0 s, got 0"),
     ],
@@ -47,6 +48,9 @@ def test_other_values_are_refused(setting: dict, sentence: str) -> None:
 
 def test_a_scheduler_that_does_not_answer_or_dask_that_is_not_there_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     workers = Workers(scheduler="tcp://127.0.0.1:9", timeout=0.2)
+    Workers().check()
+    with pytest.raises(OSError, match=r"^scheduler tcp://127\.0\.0\.1:9 has not answered within 0\.2 s$"):
+        workers.check()
     with pytest.raises(OSError, match=r"^scheduler tcp://127\.0\.0\.1:9 has not answered within 0\.2 s$"):
         list(workers.run(abs, [(-1,)]))
     monkeypatch.setitem(sys.modules, "distributed", None)

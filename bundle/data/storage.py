@@ -13,6 +13,7 @@ from bundle.data.caches import CachedScans
 from bundle.data.formats import has_suffix
 from bundle.data.stored_scans import StoredScans
 from bundle.data.stores import DTYPES
+from bundle.ranks import gather
 from bundle.workers import Workers
 
 PLACES = ("auto", "memory", "disk")
@@ -47,10 +48,10 @@ def choose_storage(
     store_dtype: str = "float16",
     workers: Workers | None = None,
 ) -> Storage:
-    """Choose where the scans of a training are kept, and log it.
+    """Choose where the scans of a training are kept, in all processes of a run alike, and log it.
 
     Args:
-        data_in: "memory", "disk", or "auto" for memory where the scans fit into a share of what is free.
+        data_in: "memory", "disk", or "auto" for memory where the scans fit into a share of what is free, on every machine.
         data: data lists of all scans that are kept.
         spatial_size: voxels of a preprocessed image along each axis.
         memory_share: share of the free memory, in (0, 1]; the processes of one machine that torchrun starts share it.
@@ -70,7 +71,7 @@ def choose_storage(
     needed = estimate_bytes(data, spatial_size)
     free = find_free_memory()
     allowed = memory_share * free / int(os.environ.get("LOCAL_WORLD_SIZE", 1))
-    on_disk = data_in == "disk" or (data_in == "auto" and needed > allowed)
+    on_disk = any(gather(data_in == "disk" or (data_in == "auto" and needed > allowed)))
     logger.info(
         "%s (data_in %s): in memory they take about %.3g GB, of %.3g GB that are free, %.3g GB are theirs (memory_share)",
         f"Scans stream from {store_dir}" if on_disk else "Scans are kept in memory",

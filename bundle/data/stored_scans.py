@@ -92,7 +92,7 @@ class StoredScans(Dataset):
         self._report(missing, replaced, others)
         if missing:
             found |= self._write(missing)
-        for path in replaced:
+        for path in replaced:  # a training that still reads one ends with a sentence: its scan has changed; see `_mend`
             path.unlink(missing_ok=True)
         return [about for about in found.values() if about is not None]
 
@@ -106,9 +106,8 @@ class StoredScans(Dataset):
         if others:
             logger.info("%s also holds %d scans that are not in this cohort's split", folder, others)
         for path, names in self.store.list_other_settings().items():
-            size = sum(file.stat().st_size for file in path.glob("*.npz")) / 1e9
-            sentence = "%s has scans of other settings (%s), %.2f GB: remove it when no run needs it"
-            logger.info(sentence, path, ", ".join(names), size)
+            size = write_size(sum(file.stat().st_size for file in path.glob("*.npz")) / 1e6)
+            logger.info("%s has scans of other settings (%s), %s: remove it when no run needs it", path, ", ".join(names), size)
 
     def _write(self, missing: Sequence[int]) -> dict[int, About | None]:
         """Write scans, and return what their files say; of those that cannot be read there is a reason."""
@@ -130,9 +129,10 @@ class StoredScans(Dataset):
         """Refuse a disk on which the scans that are still to be written have no room."""
         free = shutil.disk_usage(self.store.folder).free / 1e6
         if megabytes > free:
+            smaller = "" if self.store.dtype.itemsize == 2 else ", or store_dtype float16"
             raise OSError(
-                f"{self.store.folder} needs {megabytes / 1e3:.2f} GB more and its disk has {free / 1e3:.2f} GB:"
-                " give another store_dir, or store_dtype float16"
+                f"{self.store.folder} needs {write_size(megabytes)} more and its disk has {write_size(free)}:"
+                f" give another store_dir, or make room there{smaller}"
             )
 
     def _mend(self, index: int, error: ValueError) -> dict[str, Any]:
@@ -149,6 +149,12 @@ class StoredScans(Dataset):
         if isinstance(outcome, str):
             raise ValueError(outcome) from error
         return self.store.read(path)
+
+
+def write_size(megabytes: float) -> str:
+    """Return a size with three digits and its unit, from kB to TB."""
+    power, unit = next((each for each in ((6, "TB"), (3, "GB"), (0, "MB")) if megabytes >= 10 ** each[0]), (-3, "kB"))
+    return f"{megabytes / 10**power:.3g} {unit}"
 
 
 @contextmanager

@@ -2,8 +2,6 @@
 
 import io
 import json
-import re
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,14 +12,16 @@ from monai.data import MetaTensor
 from monai.transforms import Compose
 from torch import Tensor
 
+from bundle.data.descriptions import describe, list_differences
 from bundle.data.formats import has_suffix
 from bundle.data.headers import WARNINGS_KEY
 from bundle.data.scans import name_of, without_metadata
 from bundle.data.signatures import RecordScansd, compute_signature
 from bundle.files import write_atomically
-from bundle.records import compute_fingerprint
+from bundle.records import compute_fingerprint, list_versions
 
 VERSION = 1  # of the preprocessing and of the files: another one writes all scans anew
+PACKAGES = ("monai", "torch", "numpy", "scipy", "simpleitk", "nibabel")  # so does another one of these
 DTYPES = ("float16", "float32")
 SETTINGS = "settings.json"
 ABOUT = "about"  # name in a file of what it says beside its images
@@ -55,7 +55,7 @@ class ScanStore:
         key: key of the scan.
 
     Raises:
-        ValueError: When the type is another one.
+        ValueError: When the type is another one, or a part of a transform has no description.
     """
 
     def __init__(self, folder: str | Path, transforms: Sequence[Callable[[Any], Any]], dtype: str, key: str = "image") -> None:
@@ -65,6 +65,7 @@ class ScanStore:
         self.transform = Compose([each for each in transforms if not isinstance(each, RecordScansd)])
         self.settings = {
             "version": VERSION,
+            "packages": list_versions(PACKAGES),
             "store_dtype": dtype,
             "steps": [describe(each) for each in self.transform.transforms],
         }
@@ -171,39 +172,6 @@ class ScanStore:
         return packed.astype(np.result_type(*(np.min_scalar_type(limit) for limit in (packed.min(), packed.max()))))
 
 
-def describe(value: Any) -> Any:
-    """Return what decides the result of a transform in the types of JSON: its class and all attributes, and theirs.
-
-    What a thread has of its own, as MONAI's transforms once they are used, is a state and no setting.
-    """
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, Mapping):
-        return {str(key): describe(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [describe(each) for each in value]
-    if isinstance(value, np.ndarray | Tensor):
-        return value.tolist()
-    if hasattr(value, "__qualname__"):  # a function or a class
-        code = getattr(value, "__code__", None)
-        return [value.__module__, value.__qualname__, *((code.co_code.hex(), _without_address(code.co_consts)) if code else ())]
-    if hasattr(value, "__dict__"):
-        attributes = {name: each for name, each in vars(value).items() if not isinstance(each, threading.local)}
-        return {"class": type(value).__qualname__, **describe(attributes)}
-    return _without_address(value)
-
-
-def list_differences(found: Any, wanted: Any, name: str = "settings") -> list[str]:
-    """Return the names of the entries that differ in nested containers, each once."""
-    if type(found) is type(wanted) and isinstance(found, dict) and found.keys() == wanted.keys():
-        pairs = [(found[key], wanted[key], key) for key in found]
-    elif type(found) is type(wanted) and isinstance(found, list) and len(found) == len(wanted):
-        pairs = [(one, other, name) for one, other in zip(found, wanted, strict=True)]
-    else:
-        return [] if found == wanted else [name]
-    return list(dict.fromkeys(each for pair in pairs for each in list_differences(*pair)))
-
-
 def _decode(file: Any) -> dict[str, Any]:
     content: dict[str, Any] = json.loads(file[ABOUT].tobytes())
     return content
@@ -212,7 +180,3 @@ def _decode(file: Any) -> dict[str, Any]:
 def find_identity(path: Path) -> str:
     """Return the part of a file's name that stands for its entry of a data list."""
     return path.name.partition("-")[0]
-
-
-def _without_address(value: Any) -> str:
-    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))

@@ -9,7 +9,7 @@ from bundle.training.initialisation import initialise
 from bundle.training.mean_change import MeanChange
 from bundle.training.phases import Phase, fit_phases
 from bundle.training.schedules import cosine_schedule
-from bundle.training.settings import check_settings, choose_key_metric
+from bundle.training.settings import check_folder, check_settings, choose_key_metric
 from bundle.training.trainer import EpochSeed, ICAMTrainer, Learner, train
 from bundle.training.validator import ICAMValidator, direction
 
@@ -29,6 +29,7 @@ __all__ = [
     "Provenance",
     "Readings",
     "RunState",
+    "check_folder",
     "check_settings",
     "choose_key_metric",
     "cosine_schedule",

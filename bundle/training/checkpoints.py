@@ -89,19 +89,40 @@ class RunState:
         Raises:
             ValueError: When it belongs to a run with other settings.
         """
-        if not (self.resume and self.path.is_file()):
+        state = read_state(self.path, self.settings, engine.state.device) if self.resume else None
+        if state is None:
             return
-        state = load_tensors(self.path, engine.state.device, "remove it, or give --resume False to replace it")
-        added = {name: self.settings[name] if ADDED[name] is None else ADDED[name] for name in ADDED if name in self.settings}
-        state["settings"] = {**added, **state["settings"]}
-        gone = {name for old, new in REPLACED.items() if old in state["settings"] for name in (old, new)}
-        found, wanted = ({k: v for k, v in side.items() if k not in gone} for side in (state["settings"], self.settings))
-        check_settings(self.path, found, wanted)
         for name, thing in self.objects.items():
             thing.load_state_dict(state[name])
         engine.state.epoch, engine.state.iteration = state["engine"]["epoch"], state["engine"]["iteration"]
         _restore_random_state(state["random"], engine.state.device)
         logger.info("Resuming %s after epoch %d of %d", self.path, engine.state.epoch, engine.state.max_epochs)
+
+
+def read_state(path: str | Path, settings: Mapping[str, Any], device: torch.device | str = "cpu") -> dict[str, Any] | None:
+    """Read the state of a run, or look before the scans are read whether it can be gone on with.
+
+    Args:
+        path: file of the state.
+        settings: what decides the result.
+        device: where its tensors go.
+
+    Returns:
+        The state; None where there is none.
+
+    Raises:
+        ValueError: When it belongs to a run with other settings, or is damaged.
+    """
+    if not Path(path).is_file():
+        return None
+    state: dict[str, Any] = load_tensors(path, device, "remove it, or give --resume False to replace it")
+    settings = {name: str(value) for name, value in settings.items()}
+    added = {name: settings[name] if ADDED[name] is None else ADDED[name] for name in ADDED if name in settings}
+    state["settings"] = {**added, **state["settings"]}
+    gone = {name for old, new in REPLACED.items() if old in state["settings"] for name in (old, new)}
+    found, wanted = ({k: v for k, v in side.items() if k not in gone} for side in (state["settings"], settings))
+    check_settings(path, found, wanted)
+    return state
 
 
 class BestModel:

@@ -2,12 +2,17 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from bundle.data.samplers import check_batch_size
+from bundle.files import hold_folder
+from bundle.training.checkpoints import read_state
 from bundle.training.phases import Phase, check_epochs
 from bundle.training.schedules import fit_warmup
+from bundle.training.trainer import LOCK
 
 AUTO = "auto"
 
@@ -20,8 +25,10 @@ def check_settings(
     warmup_iterations: int,
     val_interval: int = 1,
     learning_rates: Mapping[str, float] | None = None,
+    read_interval: int = 1,
+    num_workers: int = 0,
 ) -> None:
-    """Refuse batches that no classes fill evenly, trainings that keep no network, empty epochs, and negative learning rates.
+    """Refuse batches that no classes fill evenly, trainings that keep no network, empty epochs, and numbers that are too small.
 
     Args:
         phases: parts of the training.
@@ -31,6 +38,8 @@ def check_settings(
         warmup_iterations: iterations until the learning rate's peak.
         val_interval: epochs between validations.
         learning_rates: peaks of the learning rates, by the keys that set them; None for no check.
+        read_interval: iterations between readings of the losses.
+        num_workers: processes that load data.
 
     Raises:
         ValueError: When one of these is found.
@@ -38,6 +47,9 @@ def check_settings(
     for phase in phases:
         check_batch_size(phase.batch_size, num_classes)
     check_epochs(phases, max_epochs, val_interval)
+    for key, number, least in (("read_interval", read_interval, 1), ("num_workers", num_workers, 0)):
+        if not isinstance(number, int) or number < least:
+            raise ValueError(f"{key} must be a whole number of at least {least}, got {number!r}")
     for key, rate in (learning_rates or {}).items():
         if not isinstance(rate, int | float) or not 0 <= rate < math.inf:
             raise ValueError(f"{key} must be a number of at least 0, got {rate!r}")
@@ -45,6 +57,22 @@ def check_settings(
         raise ValueError(f"epoch_length must be at least 1 iteration, or null for all scans, got {epoch_length}")
     if epoch_length is not None:
         fit_warmup(warmup_iterations, max_epochs * epoch_length)
+
+
+def check_folder(folder: str | Path, settings: Mapping[str, Any], resume: bool) -> None:
+    """Refuse a folder of a training, before the scans are read, that another training has, or whose state is of another one.
+
+    Args:
+        folder: folder of the training's files.
+        settings: what decides the result.
+        resume: whether the training goes on from a state there.
+
+    Raises:
+        ValueError: When it is such a folder.
+    """
+    with hold_folder(folder, Path(folder) / LOCK, "ckpt_dir"):
+        if resume:
+            read_state(Path(folder) / "state.pt", settings)
 
 
 def choose_key_metric(key_metric: str, manifest: pd.DataFrame, accepted: Sequence[str] = ("ncc", "agreement", "accuracy")) -> str:

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Evaluates a network on the GPUs of several machines: sbatch scripts/slurm/evaluate.sh DATASET_DIR OUTPUT_DIR --checkpoint FILE [--key value ...]
-# Submit it from the root of the bundle.
+# Submit it from the root of the bundle, with the environment active.
 #SBATCH --job-name=icam-evaluate
 #SBATCH --nodes=1
 #SBATCH --ntasks-per-node=1
@@ -10,4 +10,4 @@
 #SBATCH --open-mode=append
 set -euo pipefail
 source scripts/slurm/launch.sh
-launch evaluation "['configs/train.yaml','configs/evaluate.yaml','configs/multi_gpu_evaluate.yaml']" "$@"
+launch evaluation "'configs/train.yaml','configs/evaluate.yaml'" "'configs/multi_gpu_evaluate.yaml'" "$@"

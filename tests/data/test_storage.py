@@ -36,6 +36,13 @@ def test_auto_takes_memory_where_the_scans_of_all_processes_fit(
     assert (f"Scans stream from {tmp_path}" if on_disk else "Scans are kept in memory") in caplog.text
 
 
+def test_all_processes_of_a_run_stream_from_disk_where_one_has_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage, "find_free_memory", lambda: 9 * BYTES)
+    assert not choose(tmp_path).on_disk
+    monkeypatch.setattr(storage, "gather", lambda own: [own, True])
+    assert choose(tmp_path).on_disk and choose(tmp_path).dtype == "float16"
+
+
 def test_memory_and_disk_are_what_they_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     items = save_cohort(tmp_path)
     monkeypatch.setattr(storage, "find_free_memory", lambda: 0.0)

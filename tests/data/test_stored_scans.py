@@ -17,6 +17,7 @@ from processes import ROOT, PythonProcess
 from tiny_store import NoteReading, make_transform, save_cohort
 
 from bundle.data import CachedScans, RecordScansd, StoredScans, check_scans
+from bundle.data.stored_scans import write_size
 from bundle.workers import Workers
 
 PROCESS = """
@@ -117,13 +118,20 @@ def test_a_disk_without_room_gets_one_sentence(tmp_path: Path, monkeypatch: pyte
     items = save_cohort(tmp_path)
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9, 100))  # type: ignore[attr-defined]
-        with pytest.raises(OSError, match=r"GB more and its disk has 0\.00 GB: give another store_dir, or store_dtype float16"):
-            store(items, tmp_path)
+        room = r"needs [\d.]+ kB more and its disk has 0\.1 kB: give another store_dir, or make room there"
+        for dtype, remedy in (("float32", ", or store_dtype float16"), ("float16", "")):
+            with pytest.raises(OSError, match=f"{room}{remedy}$"):
+                store(items, tmp_path, dtype=dtype)
     with monkeypatch.context() as patch:
         patch.setattr(Path, "write_bytes", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
         with pytest.raises(OSError, match=r"could not be saved \(no space left on device\): give another store_dir"):
             store(items, tmp_path)
     assert store(items, tmp_path).reasons == {}
+
+
+def test_sizes_have_a_unit_in_which_they_are_seen() -> None:
+    sizes = [write_size(megabytes) for megabytes in (0, 0.0341, 0.9, 5.24, 2_500, 3_100_000)]
+    assert sizes == ["0 kB", "34.1 kB", "900 kB", "5.24 MB", "2.5 GB", "3.1 TB"]
 
 
 def test_processes_that_load_data_read_the_same_scans(tmp_path: Path) -> None:

@@ -124,6 +124,10 @@ def test_all_scans_that_cannot_be_read_are_named_at_once(uninterrupted: Run, fol
     [
         ({"loss_weights#cycle_l1": "3.0"}, "Error: {state} is of a run with other loss_weights: give another output"),
         ({"data_in": "disk"}, "Error: {state} is of a run with other store_dtype: give another output_dir"),
+        ({"read_interval": "0"}, "Error: read_interval must be a whole number of at least 1, got 0"),
+        ({"num_workers": "-1"}, "Error: num_workers must be a whole number of at least 0, got -1"),
+        ({"workers#num_workers": "1.5"}, "Error: num_workers must be null, 0 or a whole number above, got 1.5"),
+        ({"rank": "1"}, "Error: --rank needs processes that torchrun starts and configs/multi_gpu_train.yaml brings together"),
         ({"data_in": "ram"}, "Error: data_in must be auto, memory or disk, got ram"),
         ({"loss_weights#kll": "3.0"}, "has no key loss_weights#kll; did you mean loss_weights?"),
         ({"max_epoch": "3"}, "has no key max_epoch; did you mean max_epochs?"),
@@ -140,6 +144,7 @@ def test_a_mistake_gets_one_sentence(uninterrupted: Run, folder: Path, keys: dic
     output = run.refuse()
     assert sentence.format(state=run.train_dir / "state.pt") in output
     assert "Traceback" not in output
+    assert not (run.train_dir.parent / "store").exists()  # before scans are preprocessed
 
 
 def test_two_trainings_in_one_folder_are_refused(uninterrupted: Run, folder: Path) -> None:

@@ -1,7 +1,11 @@
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
-from bundle.training import Phase, check_settings, choose_key_metric
+from bundle.files import hold_folder, save_tensors
+from bundle.training import Phase, check_folder, check_settings, choose_key_metric
+from bundle.training.trainer import LOCK
 
 SETTINGS = {
     "phases": [Phase(1, 4, {"kl": 1.0}, {}), Phase(None, 6, {"kl": 1.0}, {"domain_class": 1.0})],
@@ -33,12 +37,27 @@ def test_settings_that_fit_are_accepted(changes: dict) -> None:
         ),
         ({"learning_rates": {"learning_rate": "high"}}, "^learning_rate must be a number of at least 0, got 'high'"),
         ({"learning_rates": {"learning_rate": float("nan")}}, "^learning_rate must be a number of at least 0, got nan"),
+        ({"read_interval": 0}, "read_interval must be a whole number of at least 1, got 0"),
+        ({"num_workers": -1}, "num_workers must be a whole number of at least 0, got -1"),
+        ({"num_workers": 1.5}, "num_workers must be a whole number of at least 0, got 1.5"),
         ({"phases": []}, "phases must be a list that ends with the phase of the whole objective"),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(changes: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         check_settings(**SETTINGS | changes)
+
+
+def test_a_folder_of_another_training_is_refused_before_the_scans_are_read(tmp_path: Path) -> None:
+    check_folder(tmp_path, {"seed": 0}, resume=True)
+    save_tensors(tmp_path / "state.pt", {"settings": {"seed": "0"}})
+    check_folder(tmp_path, {"seed": 0}, resume=True)
+    check_folder(tmp_path, {"seed": 1}, resume=False)
+    with pytest.raises(ValueError, match=r"state\.pt is of a run with other seed: give another output_dir"):
+        check_folder(tmp_path, {"seed": 1}, resume=True)
+    with hold_folder(tmp_path, tmp_path / LOCK, "ckpt_dir"), pytest.raises(ValueError, match="is being written"):
+        check_folder(tmp_path, {"seed": 0}, resume=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["state.pt"]
 
 
 def test_ncc_decides_where_the_validation_split_has_truths_and_else_the_agreement_of_maps() -> None:
