@@ -137,10 +137,12 @@ def load_network(
     shapes = [{name: tuple(weight.shape) for name, weight in state.items()} for state in (weights, network.state_dict())]
     found, accepted = (dict(sorted(side.items() - other.items())) for side, other in (shapes, shapes[::-1]))
     if differing := sorted(found.keys() | accepted.keys()):
-        name = differing[0]
+        name, classes = differing[0], [count for shape in shapes for count in shape.get("class_attributes", ())[:1]]
+        key = f", such as --num_classes {classes[0]}" if len(set(classes)) > 1 else ""
         raise ValueError(
             f"{path} fits another architecture than the config's: {len(differing)} weights differ, such as {name} of shape"
-            f" {found.get(name, 'none')}, accepted is {accepted.get(name, 'none')}; give the config that it was trained with"
+            f" {found.get(name, 'none')}, accepted is {accepted.get(name, 'none')}; give the config that it was trained"
+            f" with{key}"
         )
     _check_settings(path, scan_settings or {}, find_about(weights).get(SETTINGS, {}))
     network.load_state_dict(weights, strict=True)

@@ -30,13 +30,18 @@ def browse(folder: Path, address: str, *arguments: str) -> str:
 
 def measure_width(page: Path, width: int) -> int:
     """Return how many pixels the content of a page needs in a window of a width, pixels."""
-    probe = "<script>setTimeout(() => parent.postMessage(document.documentElement.scrollWidth, '*'), 3000)</script></body>"
+    return measure(page, width, "document.documentElement.scrollWidth")
+
+
+def measure(page: Path, width: int, number: str) -> int:
+    """Return the value of an expression, a whole number, in a page in a window of a width, pixels."""
+    probe = f"<script>setTimeout(() => parent.postMessage({number}, '*'), 3000)</script></body>"
     page.with_name("probed.html").write_text(page.read_text().replace("</body>", probe))
     frame = page.with_name("frame.html")
     frame.write_text(
-        "<script>onmessage = message => document.body.dataset.width = message.data</script>"
+        "<script>onmessage = message => document.body.dataset.number = message.data</script>"
         f'<iframe src="probed.html" style="width:{width}px;height:900px;border:0"></iframe>'
     )
-    found = re.search(r'data-width="(\d+)"', browse(page.parent, frame.as_uri(), "--dump-dom"))
+    found = re.search(r'data-number="(\d+)"', browse(page.parent, frame.as_uri(), "--dump-dom"))
     assert found is not None
     return int(found[1])

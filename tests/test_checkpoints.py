@@ -50,6 +50,15 @@ def test_other_architecture_is_refused(tmp_path: Path) -> None:
         load_network(_network(), path)
 
 
+def test_another_number_of_classes_is_refused_with_the_key_that_gives_it(tmp_path: Path) -> None:
+    networks = [_network(), _network()]
+    for network, num_classes in zip(networks, (3, 2), strict=True):
+        network.register_buffer("class_attributes", torch.zeros(num_classes, 1, 4))
+    path = _save({"model": networks[0].state_dict()}, tmp_path)
+    with pytest.raises(ValueError, match=r"give the config that it was trained with, such as --num_classes 3$"):
+        load_network(networks[1], path)
+
+
 def test_absent_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"model\.pt does not exist: train first"):
         load_network(_network(), tmp_path / "model.pt")

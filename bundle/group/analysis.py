@@ -15,9 +15,10 @@ from bundle.group.clusters import COLUMNS, list_clusters, measure_overlap
 from bundle.group.design import Comparison, Design
 from bundle.group.explained import Cohort
 from bundle.group.maps import MapReader, MapStack
-from bundle.group.methods import list_versions, write_methods
+from bundle.group.methods import list_cautions, list_versions, write_methods
 from bundle.group.page import Result, draw_results, write_page
 from bundle.group.testing import Correction, VoxelTest, run_test
+from bundle.inference.methods import read_network
 from bundle.inference.predictions import RECORD as INFERENCE_RECORD
 from bundle.records import compute_fingerprint, read_record, write_record
 
@@ -91,18 +92,20 @@ class GroupAnalysis:
                     stack.values[comparison.members], comparison.tested, comparison.covariates, self.correction, stack.mask
                 )
                 clusters.append(list_clusters(comparison.key, test, stack, self.mni_space))
-            files += self._write_maps(comparison, test, stack)
-            results.append(
-                Result(comparison, test, None if test is None else clusters[-1], _find_estimate(comparison, test, stack))
-            )
+            images = self._write_maps(comparison, test, stack)
+            found = None if test is None else clusters[-1]
+            results.append(Result(comparison, test, found, _find_estimate(comparison, test, stack), images))
+            files += images
         limits, pictures = draw_results(results, stack, self.correction, self.output_dir, self.mni_space)
         files += [name for names in pictures.values() for name, _ in names]
-        text = self._write_methods(results, stack)
+        network = read_network(stack.scans[0].results.folder)
+        text = self._write_methods(results, stack, network)
         table = pd.concat([part for part in clusters if len(part)] or clusters[:1])
         write_table(self.output_dir / CLUSTERS, table, "%.6g")
         with write_atomically(self.output_dir / METHODS) as temporary:
             temporary.write_text(text + "\n", encoding="utf-8")
-        write_page(self.output_dir, results, pictures, stack, self.correction, limits, text, overlap)
+        cautions, column = list_cautions(network), (self.design.groups or [""])[0]
+        write_page(self.output_dir, results, pictures, stack, self.correction, limits, text, overlap, cautions, column)
         self._write_record(results, stack, limits, overlap, [*files, CLUSTERS, METHODS])
         return stack
 
@@ -142,10 +145,11 @@ class GroupAnalysis:
             write_nifti(self.output_dir / f"{comparison.key}_{name}.nii.gz", np.asarray(image.dataobj), stack.affine)
         return [f"{comparison.key}_{name}.nii.gz" for name in images]
 
-    def _write_methods(self, results: Sequence[Result], stack: MapStack) -> str:
+    def _write_methods(self, results: Sequence[Result], stack: MapStack, network: Mapping[str, Any]) -> str:
         settings = read_record(stack.scans[0].results.folder / INFERENCE_RECORD, None) or {}
         tested = [result.comparison for result in results if result.test is not None]
-        return write_methods(tested, stack, self.reader, self.correction, self.design.describe(stack.scans), settings)
+        covariates = self.design.describe(stack.scans, tested)
+        return write_methods(tested, stack, self.reader, self.correction, covariates, settings, network)
 
     def _write_record(
         self, results: Sequence[Result], stack: MapStack, limits: Any, overlap: float | None, files: Sequence[str]
@@ -164,6 +168,7 @@ class GroupAnalysis:
             "mni_space": self.mni_space,
             "mni_overlap": overlap,
             "inference": read_record(stack.scans[0].results.folder / INFERENCE_RECORD, None) or {},
+            "network": read_network(stack.scans[0].results.folder),
             "versions": list_versions(),
             "num_voxels": int(stack.mask.sum()),
             "colours_end_at": limits._asdict(),

@@ -34,6 +34,7 @@ class Comparison(NamedTuple):
         red: what positive values mean.
         blue: what negative ones mean.
         note: why it is not tested; empty where it is.
+        remark: what the title does not say; empty for most.
     """
 
     key: str
@@ -45,6 +46,7 @@ class Comparison(NamedTuple):
     red: str
     blue: str
     note: str = ""
+    remark: str = ""
 
     @property
     def is_mean(self) -> bool:
@@ -79,7 +81,8 @@ class Design:
         """Refuse columns and values that are not there, before maps are read.
 
         Raises:
-            ValueError: When a column is absent, a value of the groups too, or a covariate is missing for a scan.
+            ValueError: When a column is absent, a value of the groups too, or a covariate is missing for a scan or the same
+                for all.
         """
         if self.groups:
             column, *values = self.groups
@@ -95,7 +98,11 @@ class Design:
                 raise ValueError(
                     f"covariate {column} is missing for {_list(missing)}: give it, or leave these scans out of participants"
                 )
-            self._is_number(column, scans)
+            if value := self._find_constant(column, scans):
+                raise ValueError(
+                    f"covariate {column} is {value} for all {len(scans)} scans, so that there is nothing to account for: leave it"
+                    " out of covariates"
+                )
 
     def list_comparisons(self, scans: Sequence[ExplainedScan]) -> list[Comparison]:
         """Return the means by direction, then the differences between groups by target class.
@@ -116,16 +123,24 @@ class Design:
             )
         return [*means, *differences]
 
-    def describe(self, scans: Sequence[ExplainedScan]) -> list[str]:
-        """Return how each covariate is used, in words."""
+    def describe(self, scans: Sequence[ExplainedScan], comparisons: Sequence[Comparison] = ()) -> list[str]:
+        """Return how each covariate is used, in words.
+
+        Args:
+            scans: scans that were read.
+            comparisons: tests that were made, of which those are named that a covariate drops out of.
+        """
         texts = []
         for column in self.covariates:
             values = [scan.facts[column] for scan in scans if column in scan.facts]
             if self._is_number(column, scans):
                 numbers = np.array(values, float)
-                texts.append(f"{column} (number, {numbers.mean():.4g} ± {numbers.std(ddof=1) if len(numbers) > 1 else 0:.3g})")
+                text = f"number, {numbers.mean():.4g} ± {numbers.std(ddof=1) if len(numbers) > 1 else 0:.3g}"
             else:
-                texts.append(f"{column} (categories: {show_values(pd.Series(values))})")
+                text = f"categories: {show_values(pd.Series(values))}"
+            without = [item.title for item in comparisons if self._find_constant(column, [scans[i] for i in item.members])]
+            dropped = f"; not in {', '.join(without)}, where it is the same for all scans" if without else ""
+            texts.append(f"{column} ({text}{dropped})")
         return texts
 
     def _make_mean(self, direction: tuple[int, int], scans: Sequence[ExplainedScan]) -> Comparison:
@@ -146,6 +161,10 @@ class Design:
                 red=f"brighter as {target}",
                 blue=f"darker as {target}",
                 note=note,
+                remark=f"Scans that the network takes for {source}, translated to {source} as well: what it changes in them"
+                " where the class stays"
+                if source == target
+                else "",
             ),
             scans,
         )
@@ -195,6 +214,12 @@ class Design:
         spread = table.std(axis=0) if len(table) else np.zeros(table.shape[1])
         table = table[:, spread > 1e-12] / spread[spread > 1e-12]
         return (orth(table) if table.size else table[:, :0]), ""
+
+    def _find_constant(self, column: str, scans: Sequence[ExplainedScan]) -> str:
+        """Return the value of a covariate that is the same for all scans; empty where it is not."""
+        values = [scan.facts[column] for scan in scans if column in scan.facts]
+        different = {float(value) for value in values} if self._is_number(column, scans) else set(values)
+        return values[0] if len(different) == 1 else ""
 
     def _is_number(self, column: str, scans: Sequence[ExplainedScan]) -> bool:
         """Return whether a covariate holds numbers; refuse one that does in part."""

@@ -3,10 +3,12 @@
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
+from typing import Any
 
 from bundle.group.design import Comparison
 from bundle.group.maps import MapReader, MapStack
 from bundle.group.testing import Correction
+from bundle.inference.methods import name_network, name_reference
 
 PACKAGES = ("nilearn", "numpy", "scipy", "nibabel", "scikit-learn")
 REFERENCES = {
@@ -29,7 +31,8 @@ def write_methods(
     reader: MapReader,
     correction: Correction,
     covariates: Sequence[str],
-    settings: Mapping[str, object],
+    settings: Mapping[str, Any],
+    network: Mapping[str, Any],
 ) -> str:
     """Return a paragraph on the methods.
 
@@ -40,10 +43,13 @@ def write_methods(
         correction: control of multiple comparisons.
         covariates: how each is used, in words.
         settings: of the inference, as it has recorded them.
+        network: that has made the maps, as the inference has recorded it; empty where it has not.
     """
     tests = "; ".join(f"{item.title} ({describe_counts(item)})" for item in comparisons) or "none"
     draws = f", each the mean of {settings['num_samples']} draws" if "num_samples" in settings else ""
     weights = f" (weights {settings['weights']})" if "weights" in settings else ""
+    made = f"ICAM, network {name_network(network)}" if network else f"ICAM{weights}"
+    reference = name_reference(settings) if "reference" in settings else "a reference"
     smooth = f"smoothed by a Gaussian of {reader.smoothing_fwhm:g} mm FWHM" if reader.smoothing_fwhm else "not smoothed"
     mask = (
         f"the voxels of {reader.mask}"
@@ -52,8 +58,8 @@ def write_methods(
     )
     versions = ", ".join(f"{name} {number}" for name, number in list_versions().items())
     sentences = [
-        f"Feature attribution maps of {len(stack.scans)} scans were made by ICAM{weights}{draws}: translated scan minus a"
-        f" reference, in network intensity, in which a scan has a range of 2. They were {smooth}.",
+        f"Feature attribution maps of {len(stack.scans)} scans were made by {made}{draws}: translated scan minus"
+        f" {reference}, in network intensity, in which a scan has a range of 2. They were {smooth}.",
         f"Tests were made in {mask}, {stack.mask.sum()} voxels: {tests}.",
         "Maps of a direction were tested against zero (one-sample t-test), maps of two groups against each other (two-sample"
         " t-test, equal variances), in a linear model in each voxel, two-sided.",
@@ -61,10 +67,22 @@ def write_methods(
         "Effect sizes are Cohen's d (the estimate over the residual standard deviation).",
         describe_correction(correction),
         f"Each test was corrected over its voxels, not over the {len(comparisons)} tests.",
+        *(f"Caution: {sentence}." for sentence in list_cautions(network)),
         f"Software: {versions}.",
         f"References: {'; '.join(list_references(correction))}.",
     ]
     return " ".join(sentences)
+
+
+def list_cautions(network: Mapping[str, Any]) -> list[str]:
+    """Return what the file of the network gives reason to doubt, in sentences without a full stop.
+
+    Args:
+        network: as the inference has recorded it; empty where it has not.
+    """
+    if not network:
+        return ["The results do not say on which scans the network was trained: the command of inference, given again, adds it"]
+    return list(network["Cautions"])
 
 
 def describe_correction(correction: Correction) -> str:

@@ -1,5 +1,6 @@
 """The page of a group, and its pictures."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -8,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from bundle.colours import HIGH, LOW
-from bundle.files import write_atomically
+from bundle.files import quote_path, write_atomically
 from bundle.group.design import Comparison
+from bundle.group.explained import ExplainedScan
 from bundle.group.maps import MapStack
 from bundle.group.methods import describe_counts
 from bundle.group.pictures import Pictures
@@ -32,12 +34,14 @@ class Result(NamedTuple):
         test: the answer; None where there are too few scans.
         clusters: significant clusters; None without a test.
         estimate: mean map, or difference of the groups, shape (V,).
+        images: names of its NIfTI files.
     """
 
     comparison: Comparison
     test: VoxelTest | None
     clusters: pd.DataFrame | None
     estimate: np.ndarray
+    images: list[str]
 
 
 class Limits(NamedTuple):
@@ -131,6 +135,8 @@ def write_page(
     limits: Limits,
     methods: str,
     overlap: float | None,
+    cautions: Sequence[str] = (),
+    column: str = "",
 ) -> None:
     """Write the page.
 
@@ -143,6 +149,8 @@ def write_page(
         limits: where the colours end.
         methods: paragraph to copy.
         overlap: of the mask with the MNI152 brain; None for scans that need not lie there.
+        cautions: sentences on the network that stand above all results.
+        column: of the groups; empty where predicted classes are compared.
     """
     content = (
         make_environment(FOLDER)
@@ -157,10 +165,21 @@ def write_page(
             methods=methods,
             overlap=overlap,
             unit=UNIT,
+            cautions=cautions,
+            column=column,
+            scans=[_list_scan(scan, column, folder) for scan in stack.scans],
         )
     )
     with write_atomically(folder / INDEX) as temporary:
         temporary.write_text(content, encoding="utf-8")
+
+
+def _list_scan(scan: ExplainedScan, column: str, folder: Path) -> Mapping[str, object]:
+    """Return what the table of scans shows of one: its name, classes and group, and the address of its page where it has one."""
+    page = scan.results.name_page(scan.row)
+    link = "./" + quote_path(Path(os.path.relpath(page, folder.absolute())), Path()) if page.is_file() else ""
+    classes = scan.results.name_classes(scan.row)
+    return {"name": scan.row["name"], "link": link, "classes": classes, "group": scan.facts.get(column, "")}
 
 
 def _describe(result: Result, pictures: Named, correction: Correction, stack: MapStack) -> Mapping[str, object]:
@@ -178,5 +197,6 @@ def _describe(result: Result, pictures: Named, correction: Correction, stack: Ma
         "clusters": clusters,
         "more": 0 if table is None else len(table) - len(clusters),
         "pictures": pictures[item.key],
+        "images": [(name, name.removeprefix(f"{item.key}_").removesuffix(".nii.gz").replace("_", " ")) for name in result.images],
         "least": least if test is not None and least > correction.alpha else 0.0,
     }

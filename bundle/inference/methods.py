@@ -8,12 +8,13 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 from bundle import MODELS, SHIPPED
-from bundle.checkpoints import find_about, read_weights
+from bundle.checkpoints import find_about, read_about, read_weights
 from bundle.data.bids import SITES, write_text
+from bundle.inference.cautions import list_cautions
 from bundle.inference.overview import name_class
-from bundle.records import PROGRAM, compute_sha256, list_versions, read_version
+from bundle.records import PROGRAM, compute_fingerprint, compute_sha256, list_versions, read_record, read_version, write_record
 
-CITATION = "CITATION.md"
+CITATION, NETWORK = "CITATION.md", "network.json"
 MAP = "network intensity (the range of a scan is 2)"
 SCAN = "intensity of the scan"
 IMAGES = {  # what an image is, and its unit
@@ -34,32 +35,63 @@ SOURCES = {
 TEMPLATE = Path(__file__).with_name("citation.md").read_text(encoding="utf-8")
 
 
+def describe_network(path: str | Path) -> dict[str, str]:
+    """Return name, version, SHA-256 and training cohort of the file of a network.
+
+    Args:
+        path: the file.
+
+    Raises:
+        FileNotFoundError: When there is no such file.
+        ValueError: When it is no checkpoint.
+    """
+    path, about = Path(path), read_about(path)
+    shipped = path.resolve().parent == MODELS.resolve()
+    names = {file: name for name, (file, _) in SHIPPED.items()} if shipped else {}
+    return {
+        "Name": names.get(path.name, path.name),
+        "Version": read_version() if shipped else f"epoch {about['epoch']}" if "epoch" in about else "unknown",
+        "SHA256": compute_sha256(path),
+        "TrainedOn": str(about.get("cohort") or "unknown"),
+    }
+
+
+def read_network(folder: str | Path) -> dict[str, Any]:
+    """Return what `network.json` says of the network that has made the results in a folder; empty where there is none."""
+    return read_record(Path(folder) / NETWORK, None) or {}
+
+
+def name_network(model: Mapping[str, Any]) -> str:
+    """Return a network in words, such as "conversion (0.2.0, SHA-256 9fc2...), trained on simulated conversion"."""
+    trained = f", trained on {model['TrainedOn']}" if model["TrainedOn"] != "unknown" else ""
+    return f"{model['Name']} ({model['Version']}, SHA-256 {model['SHA256']}){trained}"
+
+
+def name_reference(settings: Mapping[str, Any]) -> str:
+    """Return what is subtracted from a translated scan, by the settings of the inference."""
+    return "the scan's own reconstruction" if settings["reference"] == "reconstruction" else "the scan"
+
+
 class Methods:
     """Describes a run of inference.
 
     Args:
         checkpoint: file of the network.
         settings: what decides the results, those of `Predictions`.
+        controls: sentence on the controls of z-scores; empty for none.
 
     Raises:
         FileNotFoundError: When there is no such file.
         ValueError: When it is no checkpoint.
     """
 
-    def __init__(self, checkpoint: str | Path, settings: Mapping[str, Any]) -> None:
-        self.settings, path, weights = dict(settings), Path(checkpoint), read_weights(Path(checkpoint))
+    def __init__(self, checkpoint: str | Path, settings: Mapping[str, Any], controls: str = "") -> None:
+        self.settings, self.controls, weights = dict(settings), controls, read_weights(Path(checkpoint))
         about, means = find_about(weights), weights.get("distributions.means")
         if means is None or not means.any():  # the file has none, or they were never fitted
             self.settings["attribute_source"] = "prior"
         self.class_names = [str(name) for name in about.get("class_names", [])]
-        shipped = path.resolve().parent == MODELS.resolve()
-        names = {file: name for name, (file, _) in SHIPPED.items()} if shipped else {}
-        self.model = {
-            "Name": names.get(path.name, path.name),
-            "Version": read_version() if shipped else f"epoch {about['epoch']}" if "epoch" in about else "unknown",
-            "SHA256": compute_sha256(path),
-            "TrainedOn": str(about.get("cohort") or "unknown"),
-        }
+        self.model, self.cautions = describe_network(checkpoint), list_cautions(checkpoint)
 
     def describe(self, result: Mapping[str, Any], key: str) -> dict[str, Any]:
         """Return the fields of the sidecar of an image, without those that name other files.
@@ -73,7 +105,7 @@ class Methods:
         aims = (
             {"TargetAge": self.settings.get("target_value")} if key in AGES else {} if key in OTHERS else {"TargetClass": target}
         )
-        words = {"target": target["Name"], "age": self.settings.get("target_value"), "reference": self._reference}
+        words = {"target": target["Name"], "age": self.settings.get("target_value"), "reference": name_reference(self.settings)}
         return {
             "Description": text.format(**words),
             "Units": unit,
@@ -108,22 +140,30 @@ class Methods:
             version=read_version(),
             software=[(name, versions[key]) for key, (name, _) in SITES.items()],
             python=platform.python_version(),
-            model=self.model,
+            network=name_network(self.model),
+            controls=self.controls,
             classes=[f"{label} {name}" for label, name in enumerate(self.class_names)],
             settings=settings,
             target=None if target is None else self._name(target),
             source=SOURCES.get(settings["attribute_source"], f"from the source {settings['attribute_source']}"),
-            reference=self._reference,
+            reference=name_reference(settings),
             done={"brain_extraction": False, "bias_correction": False, **done},
             steps=steps,
             views=views,
         )
         write_text(Path(folder) / CITATION, text)
 
-    @property
-    def _reference(self) -> str:
-        """What is subtracted from a translated scan."""
-        return "the scan's own reconstruction" if self.settings["reference"] == "reconstruction" else "the scan"
+    def write_network(self, folder: str | Path) -> None:
+        """Write `network.json`: which network has made the results, and what its file gives reason to doubt.
+
+        Args:
+            folder: of the results.
+
+        Raises:
+            OSError: When it cannot be written.
+        """
+        content = {**self.model, "Classes": self.class_names, "Cautions": self.cautions}
+        write_record(Path(folder) / NETWORK, compute_fingerprint(content), content)
 
     def _class(self, label: int) -> dict[str, Any]:
         return {"Label": label, "Name": self._name(label)}

@@ -24,7 +24,7 @@ from bundle.inference.explained_scans import (
     list_warnings,
     write_explanation,
 )
-from bundle.inference.methods import Methods
+from bundle.inference.methods import NETWORK, Methods
 from bundle.inference.overview import Overview
 from bundle.inference.postprocessing import NCC, NUMBERS
 from bundle.inference.table import ScanTable, find_key
@@ -34,7 +34,7 @@ from bundle.records import check_settings, compute_fingerprint, read_record, wri
 TABLE, RECORD, LOCK, LOGS = "predictions.csv", "settings.json", "inference.lock", "logs"
 TITLE = "Attribution maps"  # of a derivative
 IGNORED = (  # none of BIDS
-    "*.html", "*.png", "*.csv", "*.lock", RECORD, "regions.tsv", "ratings.tsv", "prepared",
+    "*.html", "*.png", "*.csv", "*.lock", RECORD, NETWORK, "regions.tsv", "ratings.tsv", "prepared",
     *(f"*_{key}.nii.gz" for key in SERIES),
 )  # fmt: skip
 PART = "predictions.{}.csv"  # rows of one of several processes, until the table has them
@@ -49,9 +49,9 @@ class Predictions:
     """Write maps, overview and table row of each scan as soon as it is explained, and go on where an earlier run stopped.
 
     For a scan called NAME, `NAME_KEY.nii.gz` for each key of `IMAGES` and `SERIES` that the inferer gives, and a picture; for
-    all scans `predictions.csv`, in `settings.json` what decides them, and `logs/CITATION.md`. In a BIDS derivative images have
-    names of BIDS and sidecars, and the dataset its description. Maps are in the network's intensity units, in which the
-    range of a scan is 2, and the variance in their square; the translated scan is in the intensities of the scan.
+    all scans `predictions.csv`, in `settings.json` what decides them, `network.json` and `logs/CITATION.md`. In a BIDS
+    derivative images have names of BIDS and sidecars, and the dataset its description. Maps are in the network's intensity units,
+    in which the range of a scan is 2, and the variance in their square; the translated scan is in the intensities of the scan.
 
     A scan is done when it has a row that says so, all its files, and size and time of change as in its row: it is not read again.
 
@@ -249,6 +249,7 @@ class Predictions:
         root = self.derivative.root if self.derivative else self.output_dir
         if self.methods is not None:
             self.methods.write(root / LOGS)
+            self.methods.write_network(self.output_dir)
         if self.derivative is not None:
             write_derivative(self.derivative, TITLE, IGNORED)
 

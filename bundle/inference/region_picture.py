@@ -43,7 +43,7 @@ def save_picture(table: pd.DataFrame, path: str | Path, threshold: float, class_
         left.set_title(f"Translated to {name_class(int(label), class_names)} ({scans}{most})", loc="left", fontsize=9)
         _draw(left, rows, regions, "mean", "mean change, network intensity (the scan's range is 2); above 0: brighter")
         _draw(right, rows, regions, "volume_ml", f"volume that changes by more than {threshold:g}, ml")
-        right.legend(title="side", fontsize=8)
+        right.legend(title="side", fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))  # beside the bars
     if (table["reliability"] < LEAST).any():
         figure.suptitle("* not drawn reliably by this network, as measured on simulated scans: do not report", fontsize=9)
     with write_atomically(path) as temporary:

@@ -29,6 +29,7 @@ from bundle.data.scans import LoadScan, open_scan
 from bundle.data.tables import read_table
 from bundle.errors import write_in_line
 from bundle.files import unescape_name, write_table
+from bundle.inference.overview import name_class
 from bundle.inference.predictions import RECORD
 from bundle.inference.predictions import STATE as SCAN_STATE
 from bundle.inference.region_picture import save_picture
@@ -44,6 +45,7 @@ COLUMNS = ["name", "target_class", "region", "side", "mean", "extreme", "volume_
            STATE]  # fmt: skip
 VERSION = 1  # of what is measured: with another one all scans are measured anew
 REFERENCE = (*GROUP, "mean")
+FEW = 20  # controls with fewer of which z-scores are rough
 
 logger = logging.getLogger(__name__)
 
@@ -192,9 +194,31 @@ class RegionTable:
         transform = np.loadtxt(item["transform"]) if "transform" in item else np.eye(4)
         return Placed(self.results.read_image(row, "fa_mean"), transform @ edges, edges)
 
+    def describe_controls(self) -> str:
+        """Return a sentence, without a full stop, on the controls of z-scores: their number and table; empty without controls.
+
+        Raises:
+            FileNotFoundError: When there is no such table.
+            ValueError: When it lacks a column.
+        """
+        counts = self._count_controls()
+        if counts.empty:
+            return ""
+        names = self.results.class_names
+        numbers = " and ".join(
+            f"{count} control{'s' * (count > 1)} translated to {name_class(label, names)}" for label, count in counts.items()
+        )
+        rough = f": with fewer than {FEW} they are rough" if counts.min() < FEW else ""
+        return f"The z-scores of regions compare with {numbers}, of {self.reference}{rough}"
+
+    def _count_controls(self) -> pd.Series:
+        """Return the number of controls by target class, in the region and side that most of them have."""
+        controls = None if self.atlas is None else self._controls
+        return pd.Series(dtype=int) if controls is None else controls["count"].groupby("target_class").max()
+
     @cached_property
     def _controls(self) -> pd.DataFrame | None:
-        """Return mean and standard deviation of each region of controls; None without a table of theirs."""
+        """Return mean, standard deviation and number of each region of controls; None without a table of theirs."""
         if self.reference is None:
             return None
         table = read_table(self.reference)
@@ -204,13 +228,15 @@ class RegionTable:
                 " controls"
             )
         values = table.dropna(subset=["region"]).astype({"mean": float, "target_class": int})
-        return values.groupby(GROUP)["mean"].agg(["mean", "std"])
+        return values.groupby(GROUP)["mean"].agg(["mean", "std", "count"])
 
     def _compare(self, table: pd.DataFrame) -> pd.DataFrame:
         """Return the table with z-scores, empty without controls or where fewer than two have the region and target class."""
         controls = self._controls
         if controls is None:
             return table
+        few = self._count_controls().reindex(table["target_class"].unique()).min() < FEW
+        logger.log(logging.WARNING if few else logging.INFO, "%s", self.describe_controls())
         expected = controls.reindex(pd.MultiIndex.from_frame(table[GROUP]))
         spread = expected["std"].where(expected["std"] > 0).to_numpy()
         table = table.assign(z=(table["mean"].to_numpy(float) - expected["mean"].to_numpy()) / spread)

@@ -50,13 +50,14 @@ def write_page(
         scan: scan on whose content maps are drawn, on the same grid, intensities in [-1, 1].
         affine: voxel to world matrix of the grid in mm (RAS), shape (4, 4).
         table: places of scans.
-        about: `name` of the class, name of the `content` scan, number of `draws`, and `spread` of the modes.
+        about: `name` of the class, name of the `content` scan, number of `draws`, `spread` of the modes, and `cautions`.
     """
     limit = float(np.quantile(np.abs([image for panel in panels for _, image in panel.maps]), SHARE)) or 1.0
     drawn = [(panel, *_draw(panel, scan, affine, limit)) for panel in panels]
     modes = [name for name in table if name.startswith("mode_")]
     template = make_environment(FOLDER).get_template("page.html")
-    content = template.render(drawn=drawn, limit=limit, table=table, modes=modes, **about)
+    predicted = "predicted_name" if "predicted_name" in table else "predicted_class"
+    content = template.render(predicted=predicted, drawn=drawn, limit=limit, table=table, modes=modes, **about)
     with write_atomically(path) as temporary:
         temporary.write_text(content, encoding="utf-8")
 

@@ -1,6 +1,7 @@
 """The phenotypes of a class, as pictures, a page and a table of scans."""
 
 import logging
+import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,15 +16,19 @@ from torch import Tensor
 from bundle.attribution import EncodedScans, MixtureSource
 from bundle.attribution.maps import single_maps
 from bundle.attribution.sources import check_whole
-from bundle.files import announce, check_writable, write_table
+from bundle.checkpoints import hash_weights
+from bundle.files import announce, check_writable, escape_name, write_table
+from bundle.inference.cautions import list_cautions
 from bundle.inference.datasets import FAILURE, load_scan
+from bundle.inference.methods import describe_network
 from bundle.inference.overview import name_class
 from bundle.networks import ICAM
 from bundle.phenotypes.modes import Modes, find_modes
 from bundle.phenotypes.page import Panel, write_page
+from bundle.records import PROGRAM, compute_fingerprint, list_versions, read_version, write_record
 from bundle.structures import Attributes
 
-TABLE, PAGE = "phenotypes.tsv", "phenotypes.html"
+TABLE, PAGE, RECORD = "phenotypes.tsv", "phenotypes.html", "phenotypes.json"
 SPREAD = 2.0  # standard deviations from the mean at which modes are drawn
 LEAST_SHARE = 0.01  # of a cluster that is drawn
 
@@ -48,8 +53,10 @@ class Phenotypes:
         num_modes: modes that are kept.
         chunk_size: attributes decoded at once.
         class_names: names of the classes; empty where the checkpoint has none.
+        checkpoint: file of the network, which the record names and cautions are read from; None for neither.
 
     Raises:
+        FileNotFoundError: When there is no such file.
         ValueError: When the network has no distributions of its classes, or a setting is not accepted.
     """
 
@@ -65,6 +72,7 @@ class Phenotypes:
         num_modes: int = 4,
         chunk_size: int = 10,
         class_names: Sequence[str] = (),
+        checkpoint: str | Path | None = None,
     ) -> None:
         source.check()
         check_whole("num_modes", num_modes, 1)
@@ -75,13 +83,15 @@ class Phenotypes:
         self.output_dir, self.label = Path(output_dir), num_classes - 1 if label is None else label
         self.content_scan, self.num_modes, self.chunk_size = content_scan, num_modes, chunk_size
         self.class_names = list(class_names)
+        self.model = None if checkpoint is None else describe_network(checkpoint)
+        self.cautions = [] if checkpoint is None else list_cautions(checkpoint)
 
     def run(self) -> pd.DataFrame:
-        """Write `phenotypes.tsv` and `phenotypes.html`.
+        """Write `phenotypes.tsv`, `phenotypes.html` and `phenotypes.json`.
 
         Returns:
-            The table: `name`, `scan`, `predicted_class`, `mode_1`, ... (standard deviations), `cluster` (the most probable) and
-            `cluster_1`, ... (probabilities).
+            The table: `name`, `scan`, `predicted_class`, `predicted_name` (where classes have names), `mode_1`, ... (standard
+            deviations), `cluster` (the most probable) and `cluster_1`, ... (probabilities).
 
         Raises:
             OSError: When nothing can be written to the folder.
@@ -102,9 +112,12 @@ class Phenotypes:
             "content": content["name"],
             "draws": len(draws),
             "spread": SPREAD,
+            "cautions": self.cautions,
         }
         write_page(self.output_dir / PAGE, panels, content["image"].cpu().numpy()[0], content["affine"], table, about)
-        announce(self.output_dir, {PAGE: "modes and clusters of the maps, as pictures", TABLE: "the place of each scan"})
+        self._write_record(scans, failed, content, modes)
+        written = {PAGE: "modes and clusters of the maps, as pictures", TABLE: "the place of each scan", RECORD: "settings"}
+        announce(self.output_dir, written)
         if failed:
             raise SystemExit(f"{len(failed)} of {len(scans) + len(failed)} scans are left out; the first: {failed[0]}")
         return table
@@ -125,15 +138,38 @@ class Phenotypes:
             raise ValueError(f"no scan can be read; the first: {failed[0]}")
         return scans, failed
 
+    def _write_record(
+        self, scans: Sequence[Mapping[str, Any]], failed: Sequence[str], content: Mapping[str, Any], modes: Modes
+    ) -> None:
+        """Write what the results are of; not `settings.json`, which an inference may have left in the same folder."""
+        source = self.source
+        record = {
+            "network": self.model,
+            "weights": hash_weights(self.network),
+            "cautions": self.cautions,
+            "phenotype_class": {"label": self.label, "name": name_class(self.label, self.class_names)},
+            "content_scan": content["path"],
+            "phenotype_samples": source.num_samples,
+            "threshold": source.threshold,
+            "seed": source.seed,
+            "num_modes": self.num_modes,
+            "shares_of_modes": [float(share) for share in modes.shares],
+            "scans": len(scans),
+            "failed": list(failed),
+            "versions": {PROGRAM: read_version(), "python": platform.python_version(), **list_versions()},
+        }
+        write_record(self.output_dir / RECORD, compute_fingerprint(record), record)
+
     def _choose_content(self, scans: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """Return the scan on which maps are drawn: image, affine, name."""
+        """Return the scan on which maps are drawn: image, affine, name, path."""
         if self.content_scan is not None:
             image: Any = load_scan(self.content_scan, self.preprocessing)
-            name = Path(self.content_scan).name
+            name, path = Path(self.content_scan).name, str(self.content_scan)
         else:
             chosen = next((scan for scan in scans if scan["predicted_class"] != self.label), scans[0])
-            image, name = self.dataset[chosen["index"]][Keys.IMAGE], chosen["name"]
-        return {"image": image.as_tensor(), "affine": image.affine.numpy(), "name": name, "encoded": self._encode(image)}
+            image, name, path = self.dataset[chosen["index"]][Keys.IMAGE], chosen["name"], chosen["scan"]
+        encoded, affine = self._encode(image), image.affine.numpy()
+        return {"image": image.as_tensor(), "affine": affine, "name": name, "path": escape_name(path), "encoded": encoded}
 
     def _encode(self, image: Any) -> EncodedScans:
         device = next(self.network.parameters()).device
@@ -156,6 +192,8 @@ class Phenotypes:
         present = distributions.weights[self.label].cpu() > 0
         places = distributions.find_components(attributes.to(distributions.weights.device), self.label).cpu()[:, present]
         table = pd.DataFrame([{key: scan[key] for key in ("name", "scan", "predicted_class")} for scan in scans])
+        if self.class_names:
+            table["predicted_name"] = [self.class_names[label] for label in table["predicted_class"]]
         table[[f"mode_{number + 1}" for number in range(scores.shape[1])]] = scores
         table["cluster"] = places.argmax(1).numpy() + 1
         table[[f"cluster_{number + 1}" for number in range(places.shape[1])]] = places.numpy()

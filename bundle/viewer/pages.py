@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from jinja2 import Environment
 
+from bundle.atlases import LEAST
 from bundle.data.discovery import IMAGES, SERIES
 from bundle.errors import write_in_line
 from bundle.files import escape_name, unescape_name, write_atomically
@@ -166,7 +167,9 @@ class Pages:
         row, results = rows[place], self.results
         path, address, own = results.name_page(row), results.link(row), regions.get(row["name"], [])
         beside = [results.link(rows[other], row) if 0 <= other < len(rows) else "" for other in (place - 1, place + 1)]
-        settings = [self._run, self.regions is not None, self.limits, self.cautions, results.class_names, results.target_value]
+        controls = self.regions.describe_controls() if self.regions else ""
+        settings = [self._run, self.regions is not None, controls, self.limits, self.cautions, results.class_names]
+        settings += [results.target_value]
         state = compute_fingerprint(self._version, row, settings, beside, own, title)
         if thumbnail := _find_thumbnail(path, state):
             return Entry(thumbnail, address)
@@ -191,6 +194,8 @@ class Pages:
             following=beside[1],
             regions=own,
             places=labels.places if labels else {},
+            controls=controls,
+            least=LEAST,
             files=[(link(file, path.parent), escape_name(file.name)) for file in files if file.is_file()],
             share=SHARE,
             niivue=self._script,

@@ -7,12 +7,25 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bundle.atlases import Region
+from bundle.atlases import LEAST, Region
 from bundle.inference.regions import TABLE
 
 COLUMNS = ("region", "side", "mean", "extreme", "volume_ml", "z", "reliability")  # of those that the table has
 
-Regions = dict[str, list[dict[str, str]]]
+
+class RegionRow(NamedTuple):
+    """What the page of a scan says of a region.
+
+    Attributes:
+        cells: its columns.
+        is_doubtful: whether its reliability is below the limit from which on a region is reported.
+    """
+
+    cells: dict[str, str]
+    is_doubtful: bool
+
+
+Regions = dict[str, list[RegionRow]]
 
 
 class Labels(NamedTuple):
@@ -30,10 +43,13 @@ class Labels(NamedTuple):
 
 
 def read_regions(folder: str | Path) -> Regions:
-    """Return the regions of each scan, by its name, those of the largest change first; none where there is no table.
+    """Return the regions of each scan, by its name, those of the largest change first, and doubtful ones after all others.
 
     Args:
         folder: where inference has written to.
+
+    Returns:
+        The regions; none where there is no table.
 
     Raises:
         ValueError: When the table lacks a column that is needed.
@@ -48,13 +64,14 @@ def read_regions(folder: str | Path) -> Regions:
     found: Regions = {}
     for row in rows:
         if row["region"]:  # none of a scan elsewhere
-            found.setdefault(row["name"], []).append({key: _shorten(row[key] or "") for key in COLUMNS if key in row})
+            cells = {key: _shorten(row[key] or "") for key in COLUMNS if key in row}
+            found.setdefault(row["name"], []).append(RegionRow(cells, _read(row.get("reliability"), np.inf) < LEAST))
     for own in found.values():
         for key in ("z", "reliability"):
-            if not any(row.get(key) for row in own):
-                for row in own:
-                    row.pop(key, None)
-    return {name: sorted(own, key=lambda row: -_magnitude(row)) for name, own in found.items()}
+            if not any(region.cells.get(key) for region in own):
+                for region in own:
+                    region.cells.pop(key, None)
+    return {name: sorted(own, key=lambda region: (region.is_doubtful, -_magnitude(region.cells))) for name, own in found.items()}
 
 
 def find_places(values: np.ndarray, regions: Mapping[int, Region], mean: np.ndarray) -> Labels:
@@ -81,15 +98,18 @@ def _name(region: Region) -> str:
 
 def _shorten(cell: str) -> str:
     """Return a number with three digits; other text as it is."""
-    try:
-        return f"{float(cell):.3g}"
-    except ValueError:
-        return cell
+    number = _read(cell, np.nan)
+    return cell if np.isnan(number) else f"{number:.3g}"
 
 
-def _magnitude(row: dict[str, str]) -> float:
+def _magnitude(cells: Mapping[str, str]) -> float:
     """Return how much a region changes: by its z-score where there is one, else by its mean."""
+    return abs(_read(cells.get("z") or cells["mean"], 0.0))
+
+
+def _read(cell: str | None, other: float) -> float:
+    """Return the number in a cell, or another one where it holds none."""
     try:
-        return abs(float(row.get("z") or row["mean"]))
+        return float(cell or "")
     except ValueError:
-        return 0.0
+        return other

@@ -226,6 +226,7 @@ class ScanPage {
     find("#thresholdValue").textContent = layer && layer.kind !== "grey" ? this.format(threshold, layer.step) : "none";
     find("#endValue").textContent = find("#end").disabled ? "none" : (layer.kind === "signed" ? "\u00b1" : "") + this.format(end, layer.limit / 50);
     find("#opacityValue").textContent = Math.round(100 * opacity) + " %";
+    for (const id of ["threshold", "end", "opacity"]) find("#" + id).setAttribute("aria-valuetext", find(`#${id}Value`).textContent);
     this.describe();
   }
 

@@ -65,6 +65,42 @@ def test_page_and_pictures_say_what_they_show(results: Path, tmp_path: Path) -> 
     assert "nilearn 0." in methods
 
 
+NETWORK = {"Name": "toy", "Version": "epoch 3", "SHA256": "0123abcd", "TrainedOn": "simulated toys", "Classes": ["a", "b"]}
+
+
+def test_page_and_paragraph_name_network_reference_and_cautions(results: Path, tmp_path: Path) -> None:
+    (results / "network.json").write_text(json.dumps({**NETWORK, "Cautions": ["Trained on toys"], "fingerprint": ""}))
+    for reference, words in (("reconstruction", "the scan's own reconstruction,"), ("input", "the scan,")):
+        (results / "settings.json").write_text(json.dumps({"weights": "0123", "reference": reference, "fingerprint": ""}))
+        record = analyse(results, tmp_path / "group")
+        methods = (tmp_path / "group" / "methods.txt").read_text()
+        assert "by ICAM, network toy (epoch 3, SHA-256 0123abcd), trained on simulated toys:" in methods
+        assert f"translated scan minus {words}" in methods and "Caution: Trained on toys. Software" in methods
+        page = (tmp_path / "group" / "index.html").read_text()
+        assert '<p class="banner" role="note"><strong>Caution:</strong> Trained on toys.</p>' in page
+        assert record["network"]["SHA256"] == "0123abcd"
+
+
+def test_results_that_do_not_say_what_made_them_carry_a_caution(results: Path, tmp_path: Path) -> None:
+    analyse(results, tmp_path / "group")
+    for name in ("index.html", "methods.txt"):
+        assert "The results do not say on which scans the network was trained" in (tmp_path / "group" / name).read_text()
+
+
+def test_the_page_lists_all_scans_with_their_groups_and_its_links_lead_to_files(
+    results: Path, participants: Path, tmp_path: Path
+) -> None:
+    (results / "sub-03_page.html").write_text("")
+    analyse(results, tmp_path / "group", Design(["sex", "F", "M"]), participants)
+    page = (tmp_path / "group" / "index.html").read_text()
+    rows = re.findall(r"<tr><th scope=\"row\">(.*?)</th><td>(.*?)</td><td>(.*?)</td><td>(.)</td></tr>", page)
+    assert [row[1:] for row in rows[:2]] == [("class 0", "class 1", "F"), ("class 0", "class 1", "M")] and len(rows) == 12
+    assert rows[2][0] == "sub-02" and rows[3][0] == '<a href="./../output/sub-03_page.html">sub-03</a>'
+    links = set(re.findall(r'href="([^#"]+)"', page))
+    assert {"clusters.tsv", "methods.txt", "settings.json", "0-to-1_mean.nii.gz", "0-to-1_logp.nii.gz"} <= links
+    assert all((tmp_path / "group" / link).is_file() for link in links)
+
+
 def test_groups_of_a_table_are_compared_within_a_target_class(
     results: Path, participants: Path, maps: list[np.ndarray], tmp_path: Path
 ) -> None:

@@ -47,8 +47,33 @@ def test_covariates_are_centred_orthonormal_and_one_column_a_category_less_one()
     assert Design(["sex", "F", "M"], ["site"], ["site"]).list_comparisons(scans)[1].covariates.shape == (6, 2)
 
 
-def test_a_covariate_that_is_the_same_for_all_changes_nothing() -> None:
-    assert Design(covariates=["age"]).list_comparisons(make_scans(age="5555"))[0].covariates.shape == (4, 0)
+@pytest.mark.parametrize(("columns", "value"), [({"age": "5555"}, "5"), ({"sex": "FFFF"}, "F")])
+def test_a_covariate_that_is_the_same_for_all_is_refused(columns: dict[str, str], value: str) -> None:
+    (name,) = columns
+    with pytest.raises(ValueError, match=f"covariate {name} is {value} for all 4 scans, .*: leave it out of covariates"):
+        Design(covariates=[name]).check(make_scans(**columns))
+
+
+def test_a_covariate_that_is_the_same_for_the_groups_alone_is_refused() -> None:
+    scans = make_scans(diagnosis="AABBC", sex="FFFFM")
+    with pytest.raises(ValueError, match="covariate sex is F for all 4 scans"):
+        Design(["diagnosis", "A", "B"], ["sex"]).check(scans)
+
+
+def test_a_test_that_a_covariate_drops_out_of_is_named() -> None:
+    scans = [make_scan(f"sub-{i}", (i // 4, 1 - i // 4), sex="FFFFFMFM"[i]) for i in range(8)]
+    design = Design(covariates=["sex"])
+    design.check(scans)
+    comparisons = design.list_comparisons(scans)
+    assert [item.covariates.shape[1] for item in comparisons] == [0, 1]
+    (text,) = design.describe(scans, comparisons)
+    assert text.endswith("; not in MCI to AD, where it is the same for all scans)")
+
+
+def test_maps_towards_the_class_that_a_scan_has_are_explained() -> None:
+    scans = [make_scan(f"sub-{i}", (i // 3, 1)) for i in range(6)]
+    remarks = [item.remark for item in Design().list_comparisons(scans)]
+    assert remarks[0] == remarks[2] == "" and remarks[1].startswith("Scans that the network takes for AD, translated to AD as")
 
 
 def test_too_many_columns_leave_a_test_out_and_say_so() -> None:

@@ -9,7 +9,8 @@ from tiny_trained_network import build_trained_network
 
 from bundle import MODELS
 from bundle.data.discovery import IMAGES
-from bundle.inference.methods import Methods
+from bundle.inference.cautions import list_cautions
+from bundle.inference.methods import Methods, name_network, read_network
 from bundle.records import read_version
 
 SETTINGS: dict[str, Any] = {
@@ -46,6 +47,19 @@ def test_the_paragraph_says_what_was_done_and_nothing_else(tmp_path: Path) -> No
     assert "translated to its most likely class other than the predicted one: 20 attributes were drawn from the dist" in text
     assert "(seed 3), such that the probability of the target class exceeds 0.6" in text
     assert not any(word in text for word in ("prepared", "mirror", "years", "Vovk", "reference scan", "Tustison", "None", "{"))
+
+
+def test_the_paragraph_names_the_controls_of_z_scores(tmp_path: Path) -> None:
+    Methods(MODELS / "conversion.pt", SETTINGS, "They compare with 3 controls").write(tmp_path)
+    assert "\nThey compare with 3 controls.\n" in (tmp_path / "CITATION.md").read_text()
+
+
+def test_the_network_of_results_is_read_as_it_was_written(tmp_path: Path) -> None:
+    methods = Methods(MODELS / "conversion.pt", SETTINGS)
+    methods.write_network(tmp_path)
+    found = read_network(tmp_path)
+    assert found == {**methods.model, "Classes": ["MCI", "AD"], "Cautions": list_cautions(MODELS / "conversion.pt")}
+    assert name_network(found) in write(tmp_path) and read_network(tmp_path / "elsewhere") == {}
 
 
 @pytest.mark.parametrize(

@@ -125,6 +125,25 @@ def test_z_scores_are_those_of_the_controls_towards_the_same_class(tmp_path: Pat
     assert left == pytest.approx((0.5 - np.mean(changes)) / np.std(changes, ddof=1), rel=1e-4)
     assert table.loc["b", "z"].isna().all()  # one control alone is translated to class 1
     assert "have no z-score" in caplog.text
+    numbers = "3 controls translated to class 0 and 1 control translated to class 1"
+    table = f"{tmp_path / 'reference.tsv'}: with fewer than 20 they are rough"
+    sentence = f"The z-scores of regions compare with {numbers}, of {table}"
+    assert [each.levelname for each in caplog.records if each.getMessage() == sentence] == ["WARNING"]
+
+
+def test_controls_are_counted_once_each_and_enough_of_them_give_no_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = [f"c{i}\t0\t{region}\tleft\t{0.01 * i}" for i in range(20) for region in ("a", "Hippocampus")]
+    (tmp_path / "reference.tsv").write_text("\n".join(["name\ttarget_class\tregion\tside\tmean", *rows, ""]))
+    with caplog.at_level(logging.INFO):
+        row = write_scan(tmp_path, "a", 0.5, target_class=0)
+        make_table(tmp_path, row, reference=tmp_path / "reference.tsv", class_names=["MCI", "AD"])
+    (record,) = [each for each in caplog.records if "compare with" in each.getMessage()]
+    assert record.levelno == logging.INFO
+    sentence = f"The z-scores of regions compare with 20 controls translated to MCI, of {tmp_path / 'reference.tsv'}"
+    assert record.getMessage() == sentence
+    assert RegionTable(tmp_path).describe_controls() == ""
 
 
 @pytest.mark.parametrize(

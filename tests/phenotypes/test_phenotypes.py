@@ -1,5 +1,7 @@
 """Phenotypes of a tiny network, through the committed config."""
 
+import hashlib
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -11,11 +13,12 @@ import torch
 from monai.bundle import ConfigParser
 from tiny_scans import ROOT, TINY, make_affine, run, save_checkpoint, save_scan
 
+from bundle.checkpoints import save_network
 from bundle.errors import find_cause
-from bundle.phenotypes.phenotypes import PAGE, TABLE
+from bundle.phenotypes.phenotypes import PAGE, RECORD, TABLE
 
 
-def make_parser(folder: Path, spatial_dims: int, **settings: Any) -> ConfigParser:
+def make_parser(folder: Path, spatial_dims: int, keep: bool = False, **settings: Any) -> ConfigParser:
     parser = ConfigParser()
     parser.read_config(ROOT / "configs" / "inference.yaml")
     parser.read_meta({"version": "0.0.0"})
@@ -25,6 +28,8 @@ def make_parser(folder: Path, spatial_dims: int, **settings: Any) -> ConfigParse
     parser.update({**tiny, **settings})
     for number in range(3):
         save_scan(folder / "scans" / f"sub-{number}.nii.gz", (24, 28, 20), make_affine(), number)
+    if keep:
+        return parser
     save_checkpoint(parser, folder / "model.pt")
     checkpoint = torch.load(folder / "model.pt")
     if "distributions.means" not in checkpoint["model"]:
@@ -56,6 +61,24 @@ def test_table_and_page_have_modes_clusters_and_scans(spatial_dims: int, tmp_pat
     ]
     assert "75.0 % of the class" in text and "25.0 % of the class" in text
     assert len(re.findall(r'alt="(?:Mode|Cluster) \d\. Axial slice at z = ', text)) == 4 and "http://" not in text
+
+
+def test_the_record_says_what_the_results_are_of_and_leaves_that_of_an_inference(tmp_path: Path) -> None:
+    parser = make_parser(tmp_path, 2, threshold=1e-9, seed=5)
+    about = {"class_names": ["MCI", "AD"], "cohort": "simulated toys"}
+    save_network(tmp_path / "model.pt", parser.get_parsed_content("network"), about)
+    (tmp_path / "output").mkdir()
+    (tmp_path / "output" / "settings.json").write_text("of an inference")
+    run(make_parser(tmp_path, 2, threshold=1e-9, seed=5, keep=True), "phenotypes")
+    record = json.loads((tmp_path / "output" / RECORD).read_text())
+    digest = hashlib.sha256((tmp_path / "model.pt").read_bytes()).hexdigest()
+    assert record["network"] == {"Name": "model.pt", "Version": "unknown", "SHA256": digest, "TrainedOn": "simulated toys"}
+    assert record["phenotype_class"] == {"label": 1, "name": "AD"} and record["phenotype_samples"] == 12 and record["seed"] == 5
+    assert record["content_scan"].endswith(".nii.gz") and "torch" in record["versions"]
+    table, page = pd.read_csv(tmp_path / "output" / TABLE, sep="\t"), (tmp_path / "output" / PAGE).read_text()
+    assert [["MCI", "AD"][label] for label in table["predicted_class"]] == list(table["predicted_name"])
+    assert "trained on simulated scans alone (simulated toys)" in page and f"<td>{table['predicted_name'][0]}</td>" in page
+    assert (tmp_path / "output" / "settings.json").read_text() == "of an inference"
 
 
 def test_a_scan_that_cannot_be_read_is_left_out_and_the_status_says_so(tmp_path: Path) -> None:

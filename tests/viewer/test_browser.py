@@ -8,7 +8,7 @@ from urllib.parse import urljoin
 import nibabel
 import numpy as np
 import pytest
-from browser import browse, measure_width, needs_chromium
+from browser import browse, measure, measure_width, needs_chromium
 from PIL import Image
 from tiny_results import AFFINES, SLICE, VOLUME, make_row, write_draws_and_walk, write_results, write_scan
 
@@ -154,6 +154,26 @@ def test_nothing_overflows_the_pages(width: int, name: str, tmp_path: Path) -> N
     page = write_results(tmp_path, [row]) / f"{name}.html"
     Pages(page.parent).write()
     assert measure_width(page, width) <= width
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_table_of_regions_fits_its_column(width: int, tmp_path: Path) -> None:
+    row = write_scan(tmp_path, "scan")
+    page = write_results(tmp_path, [row]) / "scan_page.html"
+    cells = "lateral-ventricle\tright\t-0.0123\t-0.432\t12.3\t-94.1\t-0.86"
+    (page.parent / "regions.tsv").write_text(f"name\tregion\tside\tmean\textreme\tvolume_ml\tz\treliability\nscan\t{cells}\n")
+    Pages(page.parent).write()
+    box = "document.querySelector('#regions-table').parentElement"
+    assert measure(page, width, f"{box}.scrollWidth - {box}.clientWidth") == 0
+
+
+def test_sliders_have_the_value_that_the_page_shows(tmp_path: Path) -> None:
+    page = write_results(tmp_path, [write_scan(tmp_path, "scan")]) / "scan_page.html"
+    Pages(page.parent).write()
+    document = browse(tmp_path, page.as_uri(), "--dump-dom")
+    for name in ("threshold", "opacity", "end"):
+        shown = re.search(f'<output id="{name}Value">([^<]+)</output>', document)
+        assert shown is not None and re.search(f'id="{name}"[^>]*aria-valuetext="{shown[1]}"', document)
 
 
 TABLE = """<script>setTimeout(() => {

@@ -261,6 +261,9 @@ class HalvesOfTheBrain:
 
     atlas = "halves"
 
+    def describe_controls(self) -> str:
+        return "They compare with 3 controls, of controls.tsv: with fewer than 20 they are rough"
+
     def label(self, row: dict[str, str]) -> tuple[np.ndarray, dict[int, Region]]:
         labels = np.zeros(VOLUME, dtype=np.int32)
         labels[:10], labels[14:] = 40, 7
@@ -279,6 +282,18 @@ def test_a_region_leads_to_its_strongest_place(tmp_path: Path) -> None:
     assert "z-score" not in page.read_text()  # none was computed
     names, labels = read_data(page)["regions"], read_volumes(page)["labels"].get_fdata().astype(int)
     assert [names[labels[place]] for place in [*places, (12, 0, 0)]] == ["right half", "left half", ""]
+
+
+def test_regions_that_are_not_to_be_reported_are_marked_and_stand_last_and_the_controls_are_named(tmp_path: Path) -> None:
+    row = write_scan(tmp_path, "a")
+    lines = ["name\tregion\tside\tmean\tz\treliability", "a\thalf\tleft\t-0.1\t-94\t0.499", "a\thalf\tright\t0.2\t3\t0.5", ""]
+    (tmp_path / "output" / "regions.tsv").write_text("\n".join(lines))
+    write(tmp_path, row, regions=HalvesOfTheBrain())
+    page = (tmp_path / "output" / "a_page.html").read_text()
+    names = re.findall(r'<button type="button" aria-label="(half[^"]*)">([^<]*)</button>', page)
+    assert names == [("half, right", "half"), ("half, left, do not report", "half *")]
+    assert '<p class="banner" role="note">They compare with 3 controls, of controls.tsv: with' in page
+    assert "Below 0.5: do not report" in page
 
 
 def test_a_table_of_regions_without_a_column_is_refused(tmp_path: Path) -> None:
