@@ -125,7 +125,7 @@ def test_participants_one_by_one_give_what_one_run_gives(
     assert status == 0 and "3 of 3 sessions are done" in text, text
     assert "sub-01 ses-M00 (1 of 3): explaining" in text and "sub-02 (3 of 3): done (" in text
     together = read_files(tmp_path / "maps")
-    assert together == read_files(tmp_path / "apart") and len(together) == 3 * 14 + 2
+    assert together == read_files(tmp_path / "apart") and len(together) == 3 * 15 + 2
     assert "sub-01/ses-M00/anat/sub-01_ses-M00_desc-faMean_T1w.nii.gz" in together
 
     assert run("group", "--participant-label", "01", "02")[0] == 0

@@ -276,7 +276,7 @@ def test_the_command_and_monais_bundle_give_the_same_bytes(tmp_path: Path) -> No
         assert done.returncode == 1 and "1 of 3 scans failed, the others are done" in done.stdout, done.stdout
         folder = tmp_path / "maps"
         files.append({path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()})
-    assert files[0] == files[1] and len(files[0]) == 5 + 2 * 7
+    assert files[0] == files[1] and len(files[0]) == 6 + 2 * 7
 
 
 def test_every_command_has_the_options_that_all_have() -> None:
