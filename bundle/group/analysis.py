@@ -98,15 +98,16 @@ class GroupAnalysis:
             files += images
         limits, pictures = draw_results(results, stack, self.correction, self.output_dir, self.mni_space)
         files += [name for names in pictures.values() for name, _ in names]
-        network = read_network(stack.scans[0].results.folder)
-        text = self._write_methods(results, stack, network)
+        first = stack.scans[0].results.folder  # all are of one network and its settings
+        network, inference = read_network(first), read_record(first / INFERENCE_RECORD, None) or {}
+        text = self._write_methods(results, stack, network, inference)
         table = pd.concat([part for part in clusters if len(part)] or clusters[:1])
         write_table(self.output_dir / CLUSTERS, table, "%.6g")
         with write_atomically(self.output_dir / METHODS) as temporary:
             temporary.write_text(text + "\n", encoding="utf-8")
         cautions, column = list_cautions(network), (self.design.groups or [""])[0]
         write_page(self.output_dir, results, pictures, stack, self.correction, limits, text, overlap, cautions, column)
-        self._write_record(results, stack, limits, overlap, [*files, CLUSTERS, METHODS])
+        self._write_record(results, stack, limits, overlap, [*files, CLUSTERS, METHODS], network, inference)
         return stack
 
     def _check_space(self, stack: MapStack) -> float | None:
@@ -145,14 +146,22 @@ class GroupAnalysis:
             write_nifti(self.output_dir / f"{comparison.key}_{name}.nii.gz", np.asarray(image.dataobj), stack.affine)
         return [f"{comparison.key}_{name}.nii.gz" for name in images]
 
-    def _write_methods(self, results: Sequence[Result], stack: MapStack, network: Mapping[str, Any]) -> str:
-        settings = read_record(stack.scans[0].results.folder / INFERENCE_RECORD, None) or {}
+    def _write_methods(
+        self, results: Sequence[Result], stack: MapStack, network: Mapping[str, Any], inference: Mapping[str, Any]
+    ) -> str:
         tested = [result.comparison for result in results if result.test is not None]
         covariates = self.design.describe(stack.scans, tested)
-        return write_methods(tested, stack, self.reader, self.correction, covariates, settings, network)
+        return write_methods(tested, stack, self.reader, self.correction, covariates, inference, network)
 
     def _write_record(
-        self, results: Sequence[Result], stack: MapStack, limits: Any, overlap: float | None, files: Sequence[str]
+        self,
+        results: Sequence[Result],
+        stack: MapStack,
+        limits: Any,
+        overlap: float | None,
+        files: Sequence[str],
+        network: Mapping[str, Any],
+        inference: Mapping[str, Any],
     ) -> None:
         """Write the settings and numbers of the run, after all else."""
         content: dict[str, Any] = {
@@ -167,8 +176,8 @@ class GroupAnalysis:
             "foreground_share": self.reader.foreground_share,
             "mni_space": self.mni_space,
             "mni_overlap": overlap,
-            "inference": read_record(stack.scans[0].results.folder / INFERENCE_RECORD, None) or {},
-            "network": read_network(stack.scans[0].results.folder),
+            "inference": inference,
+            "network": network,
             "versions": list_versions(),
             "num_voxels": int(stack.mask.sum()),
             "colours_end_at": limits._asdict(),

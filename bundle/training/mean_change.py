@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 
 import torch
+from monai.networks.layers.factories import Pool
 from torch import Tensor, nn
 
 from bundle.networks import find_class_means, move_class_means
+from bundle.networks.blocks import repeat
 
 
 class MeanChange(nn.Module):
@@ -42,7 +44,7 @@ class MeanChange(nn.Module):
         if factor < 1 or any(size % factor for size in image_size):
             raise ValueError(f"factor must be 1 or more and divide the image_size {list(image_size)}, got {factor}")
         self.momentum, self.scan_momentum = momentum, scan_momentum
-        self.pool = (nn.AvgPool2d, nn.AvgPool3d)[len(image_size) - 2](factor)
+        self.pool = Pool[Pool.AVG, len(image_size)](kernel_size=factor)
         shape = num_classes, channels, *(size // factor for size in image_size)
         self.scans: Tensor  # mean scan of each class, (K, C, h, w[, d])
         self.errors: Tensor  # mean change into each class, less the wanted one, same shape
@@ -74,9 +76,8 @@ class MeanChange(nn.Module):
             target: their classes, shape (n * B,).
         """
         with torch.autocast(image.device.type, enabled=False):
-            repeats = len(target) // len(labels)
             scans = self.pool(image.float()) - self.scans[labels]
-            errors = self.pool(translated.float()) - self.scans[target] - torch.cat([scans] * repeats)
+            errors = self.pool(translated.float()) - self.scans[target] - repeat(scans, len(target) // len(labels))
             move_class_means(self.errors, errors.detach(), target, self.momentum)
             batch = find_class_means(errors, target, len(self.errors))[0]
             return (self.errors + batch - batch.detach()).square().mean()  # the gradient goes through the batch
