@@ -23,10 +23,11 @@ from performance.timing import print_table
 from torch.profiler import ProfilerActivity, profile
 
 import bundle
+from bundle.training.graphs import WARM_UP
 
 ROOT = Path(__file__).parents[1]
 STEPS = 5  # iterations whose losses are compared
-TOLERANCES = {"losses": 1e-3, "maps": 1e-3, "resumed": 1e-2}  # relative; of maps, intensity of a range of 2
+TOLERANCES = {"losses": 1e-3, "maps": 1e-3, "recorded": 1e-3, "resumed": 1e-2}  # relative; of maps, intensity of a range of 2
 CASES: dict[str, tuple[list[str], dict[str, Any]]] = {  # overlays and keys
     "slices 96x112, batch 8": ([], {}),
     "slices 96x112, batch 64": ([], {"batch_size": 64}),
@@ -74,7 +75,23 @@ def compare_losses(device: str) -> float:
             torch.manual_seed(0)
             step = make_step([], {"device": place, "image_size": [64, 64]})[0]
             losses.append([{name: float(value) for name, value in step()[0]["losses"].items()} for _ in range(STEPS)])
-    pairs = [(one[name], other[name]) for one, other in zip(*losses, strict=True) for name in one]
+    return find_largest_difference(*losses)
+
+
+def compare_recorded(device: str) -> float:
+    """Return the largest relative difference of the losses of iterations that are recorded from those that are not."""
+    losses = []
+    for recorded in (False, True):
+        torch.manual_seed(0)
+        step = make_step([], {"device": device, "image_size": [64, 64], "cuda_graphs": recorded})[0]
+        torch.manual_seed(1)
+        losses.append([{name: float(value) for name, value in step()[0]["losses"].items()} for _ in range(WARM_UP + STEPS)])
+    return find_largest_difference(*losses)
+
+
+def find_largest_difference(losses: list[dict[str, float]], others: list[dict[str, float]]) -> float:
+    """Return the largest relative difference of the losses of two runs, iteration by iteration."""
+    pairs = [(one[name], other[name]) for one, other in zip(losses, others, strict=True) for name in one]
     return max(abs(one - other) / max(abs(one), 1e-2) for one, other in pairs)
 
 
@@ -96,10 +113,20 @@ def compare_maps(device: str) -> float:
 
 
 def compare_resumed(device: str, folder: Path) -> float:
-    """Return the largest relative difference of the losses of a training that is killed and goes on, from one that is not."""
+    """Return the largest relative difference of the losses of a training that is killed and goes on, from one that is not.
+
+    On a GPU the iterations of the killed one are recorded.
+    """
     tables = []
     for name in ("whole", "killed"):
-        options = {"dataset_dir": folder / "cohort", "output_dir": folder / name, "device": device, **TRAINING}
+        recorded = name == "killed" and device.startswith("cuda")
+        options = {
+            "dataset_dir": folder / "cohort",
+            "output_dir": folder / name,
+            "device": device,
+            "cuda_graphs": recorded,
+            **TRAINING,
+        }
         command = [sys.executable, "-W", "ignore", "-m", "monai.bundle", "run", "training", "--config_file"]
         command += ["['configs/train.yaml','configs/squares.yaml']"]
         command += [word for key, value in options.items() for word in (f"--{key}", str(value))]
@@ -118,13 +145,13 @@ def compare_resumed(device: str, folder: Path) -> float:
     return float(((whole - killed).abs() / whole.abs().clip(lower=1e-2)).max(axis=None, skipna=True))
 
 
-def time_step(overlays: list[str], changes: dict[str, Any], device: str, amp: bool) -> list[float]:
+def time_step(overlays: list[str], changes: dict[str, Any], device: str, amp: bool, recorded: bool) -> list[float]:
     """Return milliseconds of an iteration, the share of them in which the GPU computes, and its peak memory, GiB."""
     cuda = device.startswith("cuda")
-    step = make_step(overlays, changes | {"device": device, "amp": amp})[0]
+    step = make_step(overlays, changes | {"device": device, "amp": amp, "cuda_graphs": recorded})[0]
     repeats, wait = (REPEATS, torch.cuda.synchronize) if cuda else (TINY_REPEATS, lambda: None)
     if cuda:
-        for _ in range(5):
+        for _ in range(WARM_UP + 2):
             step()
         torch.cuda.reset_peak_memory_stats()
     wait()
@@ -146,22 +173,26 @@ def time_step(overlays: list[str], changes: dict[str, Any], device: str, amp: bo
 def main() -> None:
     """Print the comparisons and the table."""
     device = sys.argv[1] if len(sys.argv) > 1 else "cuda:0"
+    cuda = device.startswith("cuda")
     torch.backends.cudnn.allow_tf32 = False
-    name = torch.cuda.get_device_name(device) if device.startswith("cuda") else "the processor itself"
+    name = torch.cuda.get_device_name(device) if cuda else "the processor itself"
     print(f"{name}, torch {torch.__version__}\n", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         found = {
             "losses": compare_losses(device), "maps": compare_maps(device), "resumed": compare_resumed(device, Path(folder)),
         }  # fmt: skip
+        if cuda:
+            found["recorded"] = compare_recorded(device)
     rows = [[key, value, TOLERANCES[key], "yes" if value <= TOLERANCES[key] else "NO"] for key, value in found.items()]
     print_table(["compared", "largest difference", "tolerance", "within"], rows)
-    timed = CASES if device.startswith("cuda") else dict(list(CASES.items())[:1])
+    timed = CASES if cuda else dict(list(CASES.items())[:1])
     print_table(
-        ["iteration", "precision", "ms", "GPU busy", "GiB"],
+        ["iteration", "precision", "recorded", "ms", "GPU busy", "GiB"],
         [
-            [case, kind, *time_step(*settings, device, kind != "float32")]
+            [case, kind, "yes" if recorded else "no", *time_step(*settings, device, kind != "float32", recorded)]
             for case, settings in timed.items()
             for kind in ("float32", "bfloat16")
+            for recorded in ((False, True) if cuda else (False,))
         ],
     )
     sys.exit(any(row[-1] == "NO" for row in rows))

@@ -85,7 +85,8 @@ class AttributeErasure(nn.Module):
         cross_covariance.lerp_(average((values @ components).T @ features / len(values)), news)
         variance = components.T @ self.covariance @ components  # (R, R)
         damping = RIDGE * variance.diagonal().mean() + SMALL
-        self.readers.copy_(components @ torch.linalg.inv(variance + damping * torch.eye(len(variance)).to(variance)))
+        damped = variance + damping * torch.eye(len(variance), dtype=variance.dtype, device=variance.device)
+        self.readers.copy_(components @ torch.linalg.inv_ex(damped)[0])  # without a check, which would wait for the device
         self.components.copy_(components)
         self.cross_covariance.copy_(cross_covariance)
 

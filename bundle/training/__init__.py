@@ -4,6 +4,7 @@ from bundle.training.augmentation import BatchAugmentation
 from bundle.training.checkpoints import BestModel, Provenance, RunState, fingerprint_images
 from bundle.training.completion import Completion
 from bundle.training.distributions import FitDistributions
+from bundle.training.graphs import CudaGraphs, check_cuda_graphs
 from bundle.training.history import History, LossBar, Readings
 from bundle.training.initialisation import initialise
 from bundle.training.mean_change import MeanChange
@@ -17,6 +18,7 @@ __all__ = [
     "BatchAugmentation",
     "BestModel",
     "Completion",
+    "CudaGraphs",
     "EpochSeed",
     "FitDistributions",
     "History",
@@ -29,6 +31,7 @@ __all__ = [
     "Provenance",
     "Readings",
     "RunState",
+    "check_cuda_graphs",
     "check_folder",
     "check_settings",
     "choose_key_metric",

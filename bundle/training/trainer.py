@@ -2,9 +2,9 @@
 
 import copy
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from ignite.engine import Engine, Events
@@ -22,6 +22,7 @@ from bundle.files import announce, hold_folder, remove_leftovers
 from bundle.ranks import is_first, synchronise
 from bundle.training.augmentation import move_batch
 from bundle.training.completion import Completion
+from bundle.training.graphs import Recorded, Recorder
 from bundle.training.mean_change import MeanChange
 from bundle.training.phases import Phase
 from bundle.training.steps import DiscriminatorStep, GeneratorStep
@@ -49,19 +50,40 @@ class Learner:
     ) -> None:
         self.module, self.optimizer, self.schedule, self.clip_norm = module, optimizer, schedule, clip_norm
 
-    def step(self, loss: Tensor) -> None:
-        """Take one optimisation step.
+    def find_gradient(self, loss: Tensor) -> None:
+        """Replace the gradient of the weights by that of a loss.
 
         Args:
             loss: scalar to minimise.
         """
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
+
+    def step(self) -> None:
+        """Take one optimisation step along the gradient."""
         if self.clip_norm is not None:
             nn.utils.clip_grad_norm_(self.module.parameters(), self.clip_norm)
         self.optimizer.step()
         if self.schedule is not None:
             self.schedule.step()
+
+
+class Begun(NamedTuple):
+    """A batch of which the translations are made, and the gradient of the discriminators is known.
+
+    Attributes:
+        image: scans, shape (B, C, H, W[, D]).
+        labels: their classes, shape (B,).
+        losses: of encoders and generator, apart from those that the discriminators decide, with their weighted sum as `total`.
+        shown: what the discriminators see.
+        discriminator_losses: of the discriminators, by name; empty where they do not learn.
+    """
+
+    image: Tensor
+    labels: Tensor
+    losses: dict[str, Tensor]
+    shown: Shown
+    discriminator_losses: dict[str, Tensor]
 
 
 class ICAMTrainer(SupervisedTrainer):
@@ -82,6 +104,7 @@ class ICAMTrainer(SupervisedTrainer):
         mean_change: keeps the means of the loss term of this name; None without it.
         activation_checkpointing: whether memory is saved by computing activations again for the gradient, see `Translation`.
         amp: mixed precision in bfloat16, which needs no scaling of gradients.
+        recorder: records the kernels of an iteration, such as `CudaGraphs`; None starts each anew.
         train_handlers: Ignite or MONAI handlers.
         **kwargs: further arguments of `monai.engines.SupervisedTrainer`, as which MONAI FL knows it; `prepare_batch` takes a
             batch and a device, and returns the batch there, with the same keys.
@@ -98,13 +121,17 @@ class ICAMTrainer(SupervisedTrainer):
         mean_change: MeanChange | None = None,
         activation_checkpointing: bool = False,
         amp: bool = False,
+        recorder: Recorder | None = None,
         train_handlers: Sequence | None = None,
         **kwargs: Any,
     ) -> None:
         self.generator, self.discriminators, self.phases = generator, discriminators, list(phases)
         self.activation_checkpointing = activation_checkpointing
         self.mean_change = None if mean_change is None else mean_change.to(device)
+        self.recorder = recorder
         self._phase: Phase | None = None  # that the steps below belong to
+        self._begin: Callable[[Tensor, Tensor, Tensor, Tensor | None], Begun] = self._translate
+        self._finish: Callable[[Begun], dict[str, Tensor]] = self._judge
         kwargs = {"prepare_batch": move_batch, "train_handlers": train_handlers, "amp": amp, "decollate": False} | kwargs
         super().__init__(
             device, max_epochs, train_data_loader, network=generator.module, optimizer=generator.optimizer,
@@ -127,6 +154,9 @@ class ICAMTrainer(SupervisedTrainer):
             self.generator_step = synchronise(GeneratorStep(self.network, phase, self.activation_checkpointing, self.mean_change))
             self.discriminator_step = synchronise(DiscriminatorStep(discriminators, phase.discriminators))
             self.adversarial_step = DiscriminatorStep(discriminators, phase.adversarial)  # in which they do not learn
+            self._begin, self._finish = self._translate, self._judge
+            if self.recorder is not None:
+                self._begin, self._finish = Recorded(self._translate, self.recorder), Recorded(self._judge, self.recorder)
         self.data_loader.batch_sampler.set_batch_size(phase.batch_size)
 
     def find_phase(self) -> Phase:
@@ -142,31 +172,41 @@ class ICAMTrainer(SupervisedTrainer):
         partner = pair_classes(without_metadata(batchdata["label"]))  # where the labels still are: the device is not waited for
         partner = partner.to(engine.state.device, non_blocking=True)
         batch = engine.prepare_batch(batchdata, engine.state.device, non_blocking=True)
-        image, labels = batch["image"], batch["label"]
         engine.network.train()
-        with engine._autocast():
-            losses, shown = engine.generator_step(image, labels, partner, batch.get("value"))
-        named = engine._step_discriminators(image, labels, shown.detach())
-        engine.discriminators.module.requires_grad_(False)
-        with engine._autocast():
-            against = engine.adversarial_step(image, labels, shown)
-        engine.discriminators.module.requires_grad_(True)
-        total = losses.pop("total") + against.pop("total")
-        engine.generator.step(total)
-        engine.network.update_class_attributes(shown.mean.detach(), labels)
-        if shown.encoded is not None:
-            engine.network.erasure.update(shown.encoded.detach(), shown.mean.detach())
+        begun = engine._begin(batch["image"], batch["label"], partner, batch.get("value"))
+        if begun.discriminator_losses:
+            engine.discriminators.step()
+        losses = engine._finish(begun)
+        engine.generator.step()
+        if begun.shown.encoded is not None:
+            engine.network.erasure.update(begun.shown.encoded.detach(), begun.shown.mean.detach())
         engine.fire_event(IterationEvents.MODEL_COMPLETED)
-        named |= {name: value.detach() for name, value in {**against, **losses, "loss": total}.items()}
-        return [{CommonKeys.LOSS: named["loss"], LOSSES: named}]  # a list, as MONAI's handlers find after decollation
+        losses = {name: loss.clone() for name, loss in losses.items()}  # a recorded iteration writes over its own
+        return [{CommonKeys.LOSS: losses["loss"], LOSSES: losses}]  # a list, as MONAI's handlers find after decollation
 
-    def _step_discriminators(self, image: Tensor, labels: Tensor, shown: Shown) -> dict[str, Tensor]:
-        if not self.find_phase().discriminators.weights:
-            return {}
+    def _translate(self, image: Tensor, labels: Tensor, partner: Tensor, values: Tensor | None) -> Begun:
+        """Translate a batch, and find the gradient of the discriminators."""
         with self._autocast():
-            losses = self.discriminator_step(image, labels, shown)
-        self.discriminators.step(losses.pop("total"))
-        return {f"discriminator_{name}": value.detach() for name, value in losses.items()}
+            losses, shown = self.generator_step(image, labels, partner, values)
+        judged: dict[str, Tensor] = {}
+        if self.find_phase().discriminators.weights:
+            with self._autocast():
+                judged = self.discriminator_step(image, labels, shown.detach())
+            self.discriminators.find_gradient(judged.pop("total"))
+        return Begun(image, labels, losses, shown, judged)
+
+    def _judge(self, begun: Begun) -> dict[str, Tensor]:
+        """Find the gradient of encoders and generator, against discriminators that have learned, and return all losses."""
+        self.discriminators.module.requires_grad_(False)
+        with self._autocast():
+            against = self.adversarial_step(begun.image, begun.labels, begun.shown)
+        self.discriminators.module.requires_grad_(True)
+        total = begun.losses["total"] + against["total"]
+        self.generator.find_gradient(total)
+        self.network.update_class_attributes(begun.shown.mean.detach(), begun.labels)
+        judged = {f"discriminator_{name}": value for name, value in begun.discriminator_losses.items()}
+        named = {**judged, **against, **begun.losses, "loss": total}
+        return {name: value.detach() for name, value in named.items() if name != "total"}
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.state.device.type, dtype=torch.bfloat16, enabled=self.amp)
