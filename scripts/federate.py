@@ -9,6 +9,7 @@ its own is in a subfolder.
 import argparse
 import copy
 import logging
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from monai.fl.utils.exchange_object import ExchangeObject
 from torch import Tensor
 
 from bundle.checkpoints import SETTINGS, save_network
+from bundle.errors import show_error
 from bundle.files import find_table, locate, make_unique
 from bundle.guards import check_overrides, read_configs
 from bundle.renaming import list_options
@@ -180,4 +182,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    sys.excepthook = show_error
     main()

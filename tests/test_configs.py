@@ -23,6 +23,7 @@ OVERLAYS = sorted(
 )
 
 BENEATH = {  # overlays that another one is needed for
+    "volumes32": ["volumes"],
     "volumes96": ["volumes"],
     "volumes128": ["volumes"],
     "ageing": ["volumes"],

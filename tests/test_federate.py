@@ -1,6 +1,8 @@
 """Sites that train one network as clients of MONAI FL."""
 
 import copy
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -62,6 +64,15 @@ def test_a_site_without_a_cohort_is_refused_and_nothing_is_simulated_there(tmp_p
 )
 def test_options_that_fit_nothing_are_refused(words: list[str], sentence: str, capsys: pytest.CaptureFixture) -> None:
     assert sentence in refuse(capsys, "--sites", "here", *words, "--output_dir", "there")
+
+
+def test_an_error_of_a_site_is_one_sentence(tmp_path: Path) -> None:
+    simulate_squares_cohort(tmp_path / "site", [32, 32], num_train=8, num_validation=4, num_test=4)
+    words = ["--sites", tmp_path / "site", "--configs", *CONFIGS[:2], "--output_dir", tmp_path / "output", "--batch_size", "7"]
+    script = Path(__file__).parents[1] / "scripts" / "federate.py"
+    done = subprocess.run([sys.executable, "-W", "ignore", script, *map(str, words)], capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1] == "Error: batch_size must be a multiple of the 2 classes, got 7"
 
 
 def test_keys_are_read_as_the_bundle_reads_them() -> None:
