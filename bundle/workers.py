@@ -4,6 +4,7 @@ Each job is alone in its process, which may be killed, and which does not outliv
 """
 
 import ctypes
+import hashlib
 import logging
 import os
 import pickle
@@ -15,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from queue import SimpleQueue
@@ -90,7 +92,7 @@ class Workers:
             Number of the job, and its result, or None when its process was killed twice; in the order in which they are done.
 
         Raises:
-            OSError: When the scheduler does not answer or is lost, or its workers cannot do the jobs.
+            OSError: When the scheduler does not answer or is lost, or its workers cannot do the jobs, or have another version.
             ValueError: When there is a scheduler and Dask is not installed.
         """
         here = self.scheduler is None
@@ -120,7 +122,8 @@ class Workers:
         futures: dict[Any, int] = {}
         try:
             client.run(import_module, __name__)  # a worker that lacks it would end at its first job
-            futures |= zip(client.map(_do_beside, packed, folder=folder, pure=False, batch_size=BATCH), jobs, strict=True)
+            settings = {"folder": folder, "code": fingerprint_code()}
+            futures |= zip(client.map(_do_beside, packed, **settings, pure=False, batch_size=BATCH), jobs, strict=True)
             for future in as_completed(list(futures), loop=client.loop):
                 try:
                     yield futures[future], *future.result()
@@ -182,11 +185,25 @@ def _work_here(function: Callable[..., Any], jobs: dict[int, tuple], num_workers
             pool.shutdown(kill_workers=True)
 
 
-def _do_beside(job: bytes, folder: str) -> tuple[bool, Any]:
+@cache
+def fingerprint_code() -> str:
+    """Return a hash of the source of this package, as it was when it was first asked for."""
+    root = Path(__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        digest.update(str(path.relative_to(root)).encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _do_beside(job: bytes, folder: str, code: str) -> tuple[bool, Any]:
     """Do a job in a process beside this Dask worker; return whether that was not killed, and the job's result.
 
-    Such a kill costs no worker, and the worker answers its scheduler whatever a job does with Python's lock.
+    Such a kill costs no worker, and the worker answers its scheduler whatever a job does with Python's lock. A worker with other code,
+    which might give other results, refuses the job.
     """
+    if fingerprint_code() != code:
+        place = f"{platform.node()} has another version of the bundle, {Path(__file__).parent}"
+        raise OSError(f"the worker on {place}: start it in the environment and folder of the command")
     if not hasattr(own, "pool"):
         own.pool = _start_pool()
     try:

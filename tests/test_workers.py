@@ -2,11 +2,13 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -58,11 +60,10 @@ def test_a_scheduler_that_does_not_answer_or_dask_that_is_not_there_is_one_sente
         list(workers.run(abs, [(-1,)]))
 
 
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, list[subprocess.Popen]]]:
-    """A scheduler's address, and its three workers."""
-    folder = tmp_path_factory.mktemp("cluster")
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
+@contextmanager
+def run_cluster(folder: Path, root: Path, num_workers: int) -> Iterator[tuple[str, list[subprocess.Popen]]]:
+    """Run a scheduler and workers that have the package of a folder; gives the scheduler's address, and the workers."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(root), str(ROOT / "tests")])}
 
     def start(*words: str) -> subprocess.Popen:
         with (folder / "log").open("a") as log:
@@ -71,9 +72,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, lis
 
     found = folder / "scheduler.json"
     processes = [start("scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(found))]
-    processes += [start("worker", "--scheduler-file", str(found), "--nthreads", "1", "--no-nanny") for _ in range(3)]
+    processes += [start("worker", "--scheduler-file", str(found), "--nthreads", "1", "--no-nanny") for _ in range(num_workers)]
     try:
-        while (folder / "log").read_text().count("Registered to") < 3:
+        while (folder / "log").read_text().count("Registered to") < num_workers:
             assert all(process.poll() is None for process in processes), (folder / "log").read_text()
             time.sleep(0.05)
         yield json.loads(found.read_text())["address"], processes[1:]
@@ -81,6 +82,13 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, lis
         for process in processes:
             process.kill()
             process.wait()
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, list[subprocess.Popen]]]:
+    """A scheduler's address, and its three workers."""
+    with run_cluster(tmp_path_factory.mktemp("cluster"), ROOT, num_workers=3) as started:
+        yield started
 
 
 def read_calls(log: Path) -> list[list[int]]:
@@ -123,6 +131,17 @@ def test_jobs_of_a_run_that_ends_early_are_not_begun(cluster: tuple[str, list[su
     results.close()  # type: ignore[attr-defined]  # as Ctrl-C does
     time.sleep(1.5)
     assert len(read_calls(log)) <= 9  # three done, three in work, three sent
+
+
+@pytest.mark.slow
+def test_a_worker_with_other_code_refuses_jobs(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "bundle", tmp_path / "other" / "bundle", ignore=shutil.ignore_patterns("__pycache__", "*.gz"))
+    with (tmp_path / "other" / "bundle" / "workers.py").open("a") as file:
+        file.write("# changed\n")
+    with run_cluster(tmp_path, tmp_path / "other", num_workers=1) as (address, _), pytest.raises(OSError) as error:
+        list(Workers(scheduler=address).run(abs, [(-1,)]))
+    assert str(error.value).startswith("the worker on ")
+    assert f"has another version of the bundle, {tmp_path / 'other' / 'bundle'}: start it" in str(error.value)
 
 
 @pytest.mark.slow
