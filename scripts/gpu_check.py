@@ -46,6 +46,7 @@ TRAINING = {
 def draws_on_processor() -> Iterator[None]:
     """Draw all random numbers on the processor, so that two devices have the same."""
     originals = {name: getattr(torch, name) for name in ("randn", "rand", "randn_like")}
+    exponential = torch.Tensor.exponential_
 
     def draw(name: str) -> Callable[..., torch.Tensor]:
         """Return a function of PyTorch that draws on the processor and moves what it has drawn."""
@@ -61,8 +62,10 @@ def draws_on_processor() -> Iterator[None]:
         for name in ("randn", "rand"):
             setattr(torch, name, draw(name))
         setattr(torch, "randn_like", lambda like: originals["randn"](like.shape, dtype=like.dtype).to(like.device))  # noqa: B010
+        setattr(torch.Tensor, "exponential_", lambda like: like.copy_(exponential(like.cpu())))  # noqa: B010
         yield
     finally:
+        setattr(torch.Tensor, "exponential_", exponential)  # noqa: B010
         for name, original in originals.items():
             setattr(torch, name, original)
 
@@ -174,7 +177,7 @@ def main() -> None:
     """Print the comparisons and the table."""
     device = sys.argv[1] if len(sys.argv) > 1 else "cuda:0"
     cuda = device.startswith("cuda")
-    torch.backends.cudnn.allow_tf32 = False
+    fast, torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.allow_tf32, False
     name = torch.cuda.get_device_name(device) if cuda else "the processor itself"
     print(f"{name}, torch {torch.__version__}\n", flush=True)
     with tempfile.TemporaryDirectory() as folder:
@@ -185,6 +188,7 @@ def main() -> None:
             found["recorded"] = compare_recorded(device)
     rows = [[key, value, TOLERANCES[key], "yes" if value <= TOLERANCES[key] else "NO"] for key, value in found.items()]
     print_table(["compared", "largest difference", "tolerance", "within"], rows)
+    torch.backends.cudnn.allow_tf32 = fast  # as in a training
     timed = CASES if cuda else dict(list(CASES.items())[:1])
     print_table(
         ["iteration", "precision", "recorded", "ms", "GPU busy", "GiB"],

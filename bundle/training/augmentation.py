@@ -132,10 +132,11 @@ class BatchAugmentation:
             changes: what is changed in each.
         """
         column = (-1, *[1] * (image.ndim - 1))
-        flips, positions, gammas = (part.to(image.device, non_blocking=True) for part in changes[:3])
+        parts = changes.flips, _find_theta(changes.positions, image.shape[2:]), changes.gammas
+        flips, theta, gammas = (part.to(image.device, non_blocking=True) for part in parts)
         image = torch.where(flips.view(column), image.flip(2 + self.flip_axis), image)
         if self.rotation or np.any(self.scaling) or np.any(self.translation):
-            image = _move(image, positions)
+            image = _move(image, theta)
         least, largest = (values.view(column) for values in torch.aminmax(image.flatten(1), dim=1))
         span = (largest - least).clamp_min(1e-7)
         image = ((image - least) / span).pow(gammas.view(column)) * span + least
@@ -152,13 +153,17 @@ def _spread(value: float | Sequence[float], dims: int) -> list[float]:
     return numbers * (dims // len(numbers))
 
 
-def _move(image: Tensor, positions: Tensor) -> Tensor:
-    """Return scans at other positions, by linear interpolation; beyond the border they go on as they end."""
-    sizes = torch.tensor(image.shape[2:], device=image.device)
-    theta = positions[:, :-1].clone()  # in units of half the size, with the axes from last to first, as PyTorch has them
+def _find_theta(positions: Tensor, shape: Sequence[int]) -> Tensor:
+    """Return positions in units of half the size, with the axes from last to first, as PyTorch has them, where the positions are."""
+    sizes = torch.tensor(shape, device=positions.device)
+    theta = positions[:, :-1].clone()
     theta[:, :, :-1] *= sizes / sizes[:, None]
     theta[:, :, -1] *= 2 / sizes
-    theta = torch.cat([theta[:, :, :-1].flip(1, 2), theta[:, :, -1:].flip(1)], dim=2)
+    return torch.cat([theta[:, :, :-1].flip(1, 2), theta[:, :, -1:].flip(1)], dim=2)
+
+
+def _move(image: Tensor, theta: Tensor) -> Tensor:
+    """Return scans at other positions, by linear interpolation; beyond the border they go on as they end."""
     grid = F.affine_grid(theta.to(image.dtype), list(image.shape), align_corners=False)
     return F.grid_sample(image, grid, padding_mode="border", align_corners=False)
 

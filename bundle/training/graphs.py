@@ -45,7 +45,7 @@ class Recorder(Protocol):
 
 
 class CudaGraphs:
-    """Records kernels on one GPU, on a stream and in memory of their own.
+    """Records kernels on one GPU, on a stream and in memory of their own. Each phase of a training has others.
 
     Source: https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs
 
@@ -87,7 +87,7 @@ class CudaGraphs:
             with torch.cuda.graph(graph, pool=self.pool, stream=self.stream, capture_error_mode="thread_local"):
                 results = function()
         except RuntimeError as error:
-            reason = str(error).splitlines()[0]
+            reason = str(error.__context__ or error).splitlines()[0]  # the end of a failed recording fails too
             raise ValueError(
                 f"the iteration cannot be recorded as a CUDA graph ({reason}): give cuda_graphs False; the training goes on"
                 " from its last epoch"

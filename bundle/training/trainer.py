@@ -104,7 +104,7 @@ class ICAMTrainer(SupervisedTrainer):
         mean_change: keeps the means of the loss term of this name; None without it.
         activation_checkpointing: whether memory is saved by computing activations again for the gradient, see `Translation`.
         amp: mixed precision in bfloat16, which needs no scaling of gradients.
-        recorder: records the kernels of an iteration, such as `CudaGraphs`; None starts each anew.
+        make_recorder: makes what records the kernels of the iterations of a phase, such as `CudaGraphs`; None for no recording.
         train_handlers: Ignite or MONAI handlers.
         **kwargs: further arguments of `monai.engines.SupervisedTrainer`, as which MONAI FL knows it; `prepare_batch` takes a
             batch and a device, and returns the batch there, with the same keys.
@@ -121,14 +121,14 @@ class ICAMTrainer(SupervisedTrainer):
         mean_change: MeanChange | None = None,
         activation_checkpointing: bool = False,
         amp: bool = False,
-        recorder: Recorder | None = None,
+        make_recorder: Callable[[], Recorder] | None = None,
         train_handlers: Sequence | None = None,
         **kwargs: Any,
     ) -> None:
         self.generator, self.discriminators, self.phases = generator, discriminators, list(phases)
         self.activation_checkpointing = activation_checkpointing
         self.mean_change = None if mean_change is None else mean_change.to(device)
-        self.recorder = recorder
+        self.make_recorder = make_recorder
         self._phase: Phase | None = None  # that the steps below belong to
         self._begin: Callable[[Tensor, Tensor, Tensor, Tensor | None], Begun] = self._translate
         self._finish: Callable[[Begun], dict[str, Tensor]] = self._judge
@@ -155,8 +155,9 @@ class ICAMTrainer(SupervisedTrainer):
             self.discriminator_step = synchronise(DiscriminatorStep(discriminators, phase.discriminators))
             self.adversarial_step = DiscriminatorStep(discriminators, phase.adversarial)  # in which they do not learn
             self._begin, self._finish = self._translate, self._judge
-            if self.recorder is not None:
-                self._begin, self._finish = Recorded(self._translate, self.recorder), Recorded(self._judge, self.recorder)
+            if self.make_recorder is not None:
+                recorder = self.make_recorder()
+                self._begin, self._finish = Recorded(self._translate, recorder), Recorded(self._judge, recorder)
         self.data_loader.batch_sampler.set_batch_size(phase.batch_size)
 
     def find_phase(self) -> Phase:

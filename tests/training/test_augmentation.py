@@ -5,6 +5,9 @@ import pytest
 import torch
 from monai.transforms import AdjustContrast, Affine, Flip
 
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
 from bundle.training import BatchAugmentation
 
 
@@ -66,3 +69,22 @@ def test_settings_without_sense_are_refused(settings: dict, sentence: str) -> No
         BatchAugmentation(**settings)
     with pytest.raises(ValueError, match=r"scans with 3 axes must be one number or 3, got \[0.1, 0.0\]"):
         BatchAugmentation(scaling=[0.1, 0.0]).draw([1], 3)
+
+
+class Copies(TorchDispatchMode):
+    """Refuses copies from the processor for which it would wait."""
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        """Compute an operation."""
+        results = function(*args, **(kwargs or {}))
+        places = {each.device.type for each in tree_leaves((args, kwargs, results)) if isinstance(each, torch.Tensor) and each.ndim}
+        assert len(places) < 2 or (kwargs or {}).get("non_blocking"), function
+        return results
+
+
+def test_nothing_waits_for_the_device(image: torch.Tensor) -> None:
+    augmentation = BatchAugmentation(0, 0.5, 0.1, 0.1, 2.0, noise_probability=0.0)
+    changes = augmentation.draw(range(len(image)), image.ndim - 2)
+    there = image.to("meta")  # a device without numbers
+    with Copies():
+        assert augmentation.apply(there, changes).shape == image.shape

@@ -99,7 +99,7 @@ def make_trainer(overlays: list[str], changes: dict[str, Any], recorder: Recorde
     ]
     labels = [item["label"] for item in items]
     parser.update({"train#dataset": items, "train#dataloader#batch_sampler#labels": labels, "epoch_length": ITERATIONS})
-    parser.update({"train#trainer#recorder": recorder})
+    parser.update({"train#trainer#make_recorder": None if recorder is None else lambda: recorder})
     torch.manual_seed(0)
     return parser.get_parsed_content("train#trainer")
 
