@@ -38,9 +38,9 @@ def choose_device() -> torch.device:
     """Return the GPU of this process, by its number among those of its machine; the processor where there is no GPU.
 
     Raises:
-        ValueError: When the machine has fewer GPUs than processes.
+        ValueError: When the machine has fewer GPUs than processes, or `LOCAL_RANK` is no number.
     """
-    number, count = int(os.environ.get("LOCAL_RANK", 0)), torch.cuda.device_count()
+    number, count = _read_number("LOCAL_RANK", "0"), torch.cuda.device_count()
     if not count:
         return torch.device("cpu")
     if number >= count:
@@ -58,20 +58,50 @@ def join_ranks(timeout: float) -> int:
         The number of this process, from 0.
 
     Raises:
-        ValueError: When the machine has fewer GPUs than processes.
+        OSError: When the processes do not come together.
+        ValueError: When the machine has fewer GPUs than processes, or the environment is not as torchrun makes it.
     """
+    if not isinstance(timeout, int | float) or not timeout > 0:
+        raise ValueError(f"rank#timeout must be above 0 hours, got {timeout}")
     if "WORLD_SIZE" in os.environ and not distributed.is_initialized():
+        _check_environment()
         device, backend = choose_device(), "gloo"
         if device.type == "cuda":
             torch.cuda.set_device(device)
             backend = "cpu:gloo,cuda:nccl"
         hook = sys.excepthook  # of the guard; PyTorch puts its own in place
-        distributed.init_process_group(backend, timeout=timedelta(hours=timeout))
-        sys.excepthook = hook
+        try:
+            distributed.init_process_group(backend, timeout=timedelta(hours=timeout))
+        except (RuntimeError, ValueError) as error:
+            reason = str(error).strip().partition("\n")[0]
+            raise OSError(f"the processes of the run do not come together ({reason}): start all of them by torchrun") from error
+        finally:
+            sys.excepthook = hook
     if not is_first():
         sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115 until the process ends; errors go to sys.__stderr__
         logging.disable(logging.CRITICAL)
     return get_rank()
+
+
+def _check_environment() -> None:
+    """Refuse variables of torchrun that are set by hand, and wrongly: a `ValueError`."""
+    rank, count = _read_number("RANK"), _read_number("WORLD_SIZE")
+    if rank >= count:
+        raise ValueError(f"RANK must be below WORLD_SIZE, {count}, got {rank}: start the processes by torchrun, which sets both")
+    for name in ("MASTER_ADDR", "MASTER_PORT"):
+        if not os.environ.get(name):
+            raise ValueError(f"{name} is not set: start the processes by torchrun, which sets it, or unset WORLD_SIZE")
+
+
+def _read_number(name: str, default: str = "") -> int:
+    """Return a variable of the environment, which must be a whole number: else a `ValueError`."""
+    text = os.environ.get(name, default)
+    if not text.isdecimal():
+        raise ValueError(
+            f"{name} must be a whole number, as torchrun sets it, got {text or 'nothing'}: unset WORLD_SIZE and LOCAL_RANK,"
+            " or start the processes by torchrun"
+        )
+    return int(text)
 
 
 def leave_ranks() -> None:

@@ -198,8 +198,8 @@ def fingerprint_code() -> str:
 def _do_beside(job: bytes, folder: str, code: str) -> tuple[bool, Any]:
     """Do a job in a process beside this Dask worker; return whether that was not killed, and the job's result.
 
-    Such a kill costs no worker, and the worker answers its scheduler whatever a job does with Python's lock. A worker with other code,
-    which might give other results, refuses the job.
+    Such a kill costs no worker, and the worker answers its scheduler whatever a job does with Python's lock. A worker with other
+    code, which might give other results, refuses the job.
     """
     if fingerprint_code() != code:
         place = f"{platform.node()} has another version of the bundle, {Path(__file__).parent}"

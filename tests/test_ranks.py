@@ -24,6 +24,31 @@ SMALL = {key: value for key, value in TINY.items() if key != "device"}
 several = pytest.mark.skipif(not torch.distributed.is_available(), reason="PyTorch without torch.distributed")
 
 
+GIVEN = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "timeout", "sentence"),
+    [
+        ({"WORLD_SIZE": "two"}, 1.0, "WORLD_SIZE must be a whole number, as torchrun sets it, got two"),
+        ({"RANK": ""}, 1.0, "RANK must be a whole number, as torchrun sets it, got nothing"),
+        ({"LOCAL_RANK": "abc"}, 1.0, "LOCAL_RANK must be a whole number, as torchrun sets it, got abc"),
+        ({"RANK": "5"}, 1.0, "RANK must be below WORLD_SIZE, 2, got 5"),
+        ({"MASTER_PORT": ""}, 1.0, "MASTER_PORT is not set"),
+        ({}, -1.0, "rank#timeout must be above 0 hours, got -1.0"),
+        ({}, 0, "rank#timeout must be above 0 hours, got 0"),
+        ({"RANK": "1", "MASTER_PORT": "1"}, 1 / 3600, "the processes of the run do not come together"),
+    ],
+)
+def test_an_environment_that_torchrun_does_not_make_is_refused(
+    changes: dict[str, str], timeout: float, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (GIVEN | changes).items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises((ValueError, OSError), match=sentence):
+        join_ranks(timeout)
+
+
 def test_a_process_alone_is_the_first_of_one() -> None:
     assert (join_ranks(1.0), get_rank(), count_ranks(), run_once(lambda: 3), gather(3)) == (0, 0, 1, 3, [3])
     assert share_work([1, 2, 3], lambda item: 2 * item) == [2, 4, 6]

@@ -1,12 +1,11 @@
 """Augmentation of a batch, beside MONAI's transforms of single scans."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from monai.transforms import AdjustContrast, Affine, Flip
-
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from bundle.training import BatchAugmentation
 
@@ -71,20 +70,18 @@ def test_settings_without_sense_are_refused(settings: dict, sentence: str) -> No
         BatchAugmentation(scaling=[0.1, 0.0]).draw([1], 3)
 
 
-class Copies(TorchDispatchMode):
-    """Refuses copies from the processor for which it would wait."""
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        """Compute an operation."""
-        results = function(*args, **(kwargs or {}))
-        places = {each.device.type for each in tree_leaves((args, kwargs, results)) if isinstance(each, torch.Tensor) and each.ndim}
-        assert len(places) < 2 or (kwargs or {}).get("non_blocking"), function
-        return results
-
-
-def test_nothing_waits_for_the_device(image: torch.Tensor) -> None:
+def test_nothing_waits_for_the_device(image: torch.Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
     augmentation = BatchAugmentation(0, 0.5, 0.1, 0.1, 2.0, noise_probability=0.0)
-    changes = augmentation.draw(range(len(image)), image.ndim - 2)
-    there = image.to("meta")  # a device without numbers
-    with Copies():
-        assert augmentation.apply(there, changes).shape == image.shape
+    changes, build, move = augmentation.draw(range(len(image)), image.ndim - 2), torch.tensor, torch.Tensor.to
+
+    def build_here(*values: Any, device: Any = None, **settings: Any) -> torch.Tensor:
+        assert device is None or torch.device(device).type == "cpu", "numbers that are built on a device wait for it"
+        return build(*values, **settings)
+
+    def move_on(tensor: torch.Tensor, *to: Any, non_blocking: bool = False, **settings: Any) -> torch.Tensor:
+        assert non_blocking or not {str(each) for each in to} & {"meta"}
+        return move(tensor, *to, non_blocking=non_blocking, **settings)
+
+    monkeypatch.setattr(torch, "tensor", build_here)
+    monkeypatch.setattr(torch.Tensor, "to", move_on)
+    assert augmentation.apply(torch.empty_like(image, device="meta"), changes).shape == image.shape
