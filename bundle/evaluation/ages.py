@@ -15,6 +15,7 @@ from bundle.evaluation.explainers import TranslatingExplainer
 from bundle.evaluation.ground_truth.truths import find_own_change
 from bundle.evaluation.map_metrics.scores import score_maps
 from bundle.evaluation.names import AGES
+from bundle.evaluation.progress import Share
 from bundle.ranks import share_work
 from bundle.structures import AttributionMaps
 
@@ -47,11 +48,12 @@ class Ages:
         aged = self.network.attribute_encoder.regressor is None or any("age" in row for row in self.split.rows)
         return [] if aged else ["no column age: the regression is not scored"]
 
-    def run(self, attribute: Tensor) -> dict[str, list[dict[str, Any]]]:
+    def run(self, attribute: Tensor, share: Share = share_work) -> dict[str, list[dict[str, Any]]]:
         """Predict ages, and translate every scan that has a column `target_age` to that age.
 
         Args:
             attribute: attribute means of the test scans, shape (N, 1, H/16, W/16[, D/16]).
+            share: computes batches.
 
         Returns:
             Rows of the tables `scans`, for scans with the exact map of that change, and `ages`; both are empty without a
@@ -66,7 +68,7 @@ class Ages:
             ages = {key: float(row[key]) for key in ("age", "target_age") if key in row}
             rows[index] = self.split.describe(index) | ages | {"predicted_age": predicted}
         batches = list(self.split.batches([i for i in aged if "target_age" in rows[i]]))
-        parts = share_work(batches, self._translate_batch, "maps to ages", "batch")
+        parts = share(batches, self._translate_batch, "maps to ages", "batch")
         for indices, (reached, _) in zip(batches, parts, strict=True):
             for index, age in zip(indices, reached, strict=True):
                 rows[index]["translated_age"] = age

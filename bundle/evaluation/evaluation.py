@@ -1,11 +1,15 @@
 """Evaluation of a method on the test split of a cohort."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pandas as pd
 from torch import Tensor
 
+from bundle.data.descriptions import describe
 from bundle.evaluation.ages import Ages, summarise_ages
 from bundle.evaluation.bootstrap import Bootstrap
 from bundle.evaluation.classification import Classes
@@ -18,12 +22,15 @@ from bundle.evaluation.map_metrics.scores import summarise_scores
 from bundle.evaluation.map_metrics.volumes import Ventricles, summarise_volumes
 from bundle.evaluation.names import COLUMNS, WAYS
 from bundle.evaluation.origin import Origin
+from bundle.evaluation.progress import Progress
 from bundle.evaluation.reporting.gaps import find_gaps
 from bundle.evaluation.reporting.results import OPTIONAL, Results
 from bundle.evaluation.reporting.tables import format_results
 from bundle.evaluation.uncertainty.spread import Uncertainty
 from bundle.files import announce
-from bundle.ranks import is_first, share_work
+from bundle.ranks import is_first
+from bundle.records import compute_fingerprint, list_versions
+from bundle.workers import fingerprint_code
 
 CALIBRATION = "calibration.pt"
 
@@ -68,7 +75,8 @@ class Evaluation:
 
         Tables are `metrics.csv`, `scans.csv`, `predictions.csv`, and where the cohort has what they need `pairs.csv`,
         `volumes.csv`, `regions.csv`, `ages.csv`, `uncertainty.csv` and `diversity.csv`; those of an earlier run that this one
-        does not write are removed. Several processes share the scans, and the first writes and prints.
+        does not write are removed. Several processes share the scans, and the first writes and prints. Batches that an evaluation
+        with the same settings has finished before it was stopped are not computed again.
 
         Returns:
             The contents of `metrics.csv`; an empty table in other processes than the first.
@@ -82,8 +90,9 @@ class Evaluation:
 
     def _run(self) -> pd.DataFrame:
         warnings = self.list_warnings() if is_first() else []
+        progress = Progress(self.results.folder, self.fingerprint())
         encodings = self.explainer.encode()
-        tables = self.measure(encodings)
+        tables = self.measure(encodings, progress)
         if not is_first():
             return pd.DataFrame()
         metrics = pd.concat([*self._summarise(tables), self.classes.score(encodings, self.bootstrap)], ignore_index=True)
@@ -95,6 +104,7 @@ class Evaluation:
         if self.uncertainty is not None:
             self.uncertainty.save_calibrations(self.results.folder / CALIBRATION)
         self.results.write_tables({"metrics": metrics, **tables, "predictions": predictions}, settings)
+        progress.remove()
         print(format_results(metrics, self.results.headline, self.list_gaps()))
         print(*(self.origin.list_lines() if self.origin else []), *(f"Warning: {sentence}." for sentence in warnings), sep="\n")
         announce(self.results.folder, {
@@ -109,28 +119,46 @@ class Evaluation:
         """Return a sentence for each reason for which the figures may mislead: another cohort, or training scans."""
         return self.origin.list_warnings(self.split) if self.origin else []
 
-    def measure(self, encodings: Encodings) -> dict[str, pd.DataFrame]:
+    def fingerprint(self) -> str:
+        """Return a hash of all that decides the scores of single scans: settings, weights, rows and files of scans, and code."""
+        datasets, regions = [self.split.dataset, self.maps.training.dataset], self.maps.regions
+        if self.uncertainty is not None and self.uncertainty.validation is not None:
+            datasets.append(self.uncertainty.validation.dataset)
+        rows = [dict(row) for dataset in datasets for row in dataset.data]
+        settings = {**self.describe(), **(self.origin.describe() if self.origin else {})}
+        try:
+            transforms: Any = [describe(each.transform) for each in datasets]
+        except ValueError:  # nothing will be found again
+            transforms = uuid4().hex
+        parts = [settings, rows, transforms, fingerprint_code(), list_versions()]
+        measured = None if regions is None else {name: value for name, value in vars(regions).items() if name != "split"}
+        files = [value for row in rows for value in row.values() if isinstance(value, str | Path) and Path(value).is_file()]
+        return compute_fingerprint(parts, measured, files=[*files, *([self.origin.checkpoint] if self.origin else [])])
+
+    def measure(self, encodings: Encodings, progress: Progress) -> dict[str, pd.DataFrame]:
         """Return the scores of single scans, by name of the table; empty tables where the cohort lacks what they need."""
         rows: dict[str, list[dict[str, Any]]] = {name: [] for name in ("scans", "pairs", "volumes", "regions", "ages")}
-        answers = [part.run(encodings.attribute) for part in (self.pairs, self.ages) if part is not None]
-        for answer in [*answers, self.score_maps(encodings)]:
+        answers = [part.run(encodings.attribute, progress.share_work) for part in (self.pairs, self.ages) if part is not None]
+        for answer in [*answers, self.score_maps(encodings, progress)]:
             for name, part in answer.items():
                 rows[name] += part
         tables = {name: pd.DataFrame(part) for name, part in rows.items()}
         empty = {name: pd.DataFrame() for name in ("uncertainty", "diversity")}
-        return tables | (empty if self.uncertainty is None else self.uncertainty.run())
+        return tables | (empty if self.uncertainty is None else self.uncertainty.run(progress.share_work))
 
-    def score_maps(self, encodings: Encodings) -> dict[str, list[dict[str, Any]]]:
+    def score_maps(self, encodings: Encodings, progress: Progress) -> dict[str, list[dict[str, Any]]]:
         """Return the rows of the tables `scans`, `volumes` and `regions` on the maps towards other classes."""
         directions = [pair for pair in self.split.list_directions() if self.explainer.explains(*pair)]
         batches = self.maps.list_batches(directions)
-        parts = share_work(batches, lambda batch: self._score_batch(*batch, encodings.attribute), "maps", "batch")
+        score = partial(self._score_batch, attribute=encodings.attribute)
+        parts = progress.share_work(batches, score, "maps", "batch", lambda rows: not rows["kept"])  # images are not on disk
         self.maps.share_kept()
         return {name: [row for part in parts for row in part[name]] for name in ("scans", "volumes", "regions")}
 
-    def _score_batch(self, indices: Sequence[int], target: int, attribute: Tensor) -> dict[str, list[dict[str, Any]]]:
-        """Return the rows of some scans towards a class, as `score_maps`."""
-        rows: dict[str, list[dict[str, Any]]] = {"scans": [], "volumes": [], "regions": []}
+    def _score_batch(self, batch: tuple[Sequence[int], int], attribute: Tensor) -> dict[str, list]:
+        """Return the rows of some scans towards a class, as `score_maps`, and the names of images that are `kept` of them."""
+        (indices, target), known = batch, set(self.maps.kept)
+        rows: dict[str, list] = {"scans": [], "volumes": [], "regions": []}
         made = self.explainer.make_maps(indices, target, attribute)
         for position, index in enumerate(indices):
             maps = {method: images[position] for method, images in made.items()}
@@ -142,7 +170,7 @@ class Evaluation:
             rows["scans"] += self.maps.score_scan(index, target, maps)
             if self.maps.regions is not None:
                 rows["regions"] += self.maps.regions.measure(index, target, maps)
-        return rows
+        return {**rows, "kept": sorted(set(self.maps.kept) - known)}
 
     def describe(self) -> dict[str, Any]:
         """Return what decides the results, but for the images; `settings.json` holds it."""

@@ -20,6 +20,7 @@ from bundle.evaluation.map_metrics.regions import Regions
 from bundle.evaluation.map_metrics.scores import score_maps
 from bundle.evaluation.map_metrics.volumes import Ventricles
 from bundle.evaluation.names import PAIRS
+from bundle.evaluation.progress import Share
 from bundle.evaluation.split import REPEAT
 from bundle.ranks import share_work
 from bundle.structures import AttributionMaps
@@ -43,17 +44,18 @@ class Longitudinal:
     def __init__(self, explainer: TranslatingExplainer, ventricles: Ventricles, regions: Regions | None = None) -> None:
         self.explainer, self.split, self.ventricles, self.regions = explainer, explainer.split, ventricles, regions
 
-    def run(self, attribute: Tensor | None = None) -> dict[str, Rows]:
+    def run(self, attribute: Tensor | None = None, share: Share = share_work) -> dict[str, Rows]:
         """Score the maps of all scans whose participant has another one.
 
         Args:
             attribute: attribute means of the test scans, shape (N, 1, H/16, W/16[, D/16]).
+            share: computes batches.
 
         Returns:
             Rows of the tables `scans`, `pairs`, `volumes` and `regions`; empty without pairs.
         """
         batches = list(self.split.batches(sorted(self.split.pairs)))
-        parts = share_work(batches, lambda batch: self._score_batch(batch, attribute), "pairs of scans", "batch")
+        parts = share(batches, lambda batch: self._score_batch(batch, attribute), "pairs of scans", "batch")
         return {name: [row for part in parts for row in part[name]] for name in TABLES}
 
     def _score_batch(self, indices: Sequence[int], attribute: Tensor | None) -> dict[str, Rows]:

@@ -154,7 +154,7 @@ def _spread(value: float | Sequence[float], dims: int) -> list[float]:
 
 
 def _find_theta(positions: Tensor, shape: Sequence[int]) -> Tensor:
-    """Return positions in units of half the size, axes from last to first, as PyTorch has them, on the device of the positions."""
+    """Return positions in units of half the size, axes from last to first as PyTorch has them, on their device."""
     sizes = torch.tensor(shape, device=positions.device)
     theta = positions[:, :-1].clone()
     theta[:, :, :-1] *= sizes / sizes[:, None]

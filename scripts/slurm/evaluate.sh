@@ -7,7 +7,10 @@
 #SBATCH --gpus-per-node=4
 #SBATCH --cpus-per-task=16
 #SBATCH --time=12:00:00
+#SBATCH --requeue
+#SBATCH --signal=B:USR1@120
 #SBATCH --open-mode=append
 set -euo pipefail
 source scripts/slurm/launch.sh
+requeue_at_limit
 launch evaluation "'configs/train.yaml','configs/evaluate.yaml'" "'configs/multi_gpu_evaluate.yaml'" "$@"

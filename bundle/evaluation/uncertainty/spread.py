@@ -24,6 +24,7 @@ from bundle.evaluation.ground_truth.changes import Changes, Phenotype, count_sha
 from bundle.evaluation.ground_truth.training_classes import TrainingClasses
 from bundle.evaluation.known_scans import Scan
 from bundle.evaluation.names import UNCERTAINTY
+from bundle.evaluation.progress import Share
 from bundle.evaluation.split import Split
 from bundle.evaluation.uncertainty.diversity import compare_phenotypes, detect_phenotypes, summarise_diversity
 from bundle.evaluation.uncertainty.intervals import make_intervals, measure_coverage
@@ -116,8 +117,11 @@ class Uncertainty:
         lacking = self.attribute_sources and not self.calibrations
         return ["no validation scan whose true change is known: no calibrated intervals"] if lacking else []
 
-    def run(self) -> dict[str, pd.DataFrame]:
+    def run(self, share: Share = share_work) -> dict[str, pd.DataFrame]:
         """Measure all test scans in every direction with a known truth.
+
+        Args:
+            share: computes the scans.
 
         Returns:
             The tables `uncertainty` and `diversity`; empty where nothing is measured or known.
@@ -133,15 +137,16 @@ class Uncertainty:
             for target in targets:
                 indices = np.flatnonzero(self.split.labels != target).tolist()
                 measure = partial(self._measure_scan, source=source, target=target)
-                for measured in filter(None, share_work(indices, measure, f"spread of maps, {source}")):
+                for measured in filter(None, share(indices, measure, f"spread of maps, {source}")):
                     rows.append(measured[0])
                     if measured[1] is not None:
-                        self._drawn.setdefault((measured[0]["split"], source, target), []).append(measured[1])
+                        drawn = [tuple(phenotype) for phenotype in measured[1]]
+                        self._drawn.setdefault((measured[0]["split"], source, target), []).append(drawn)
         diversity = []
         for (split, source, target), known, scans in self._list_drawn():
             about = {"split": split, "direction": self.split.name_direction(0, target), "draws": source}
-            drawn = count_shares(phenotype for scan in scans for phenotype in scan)
-            diversity += [about | row for row in compare_phenotypes(drawn, known)]
+            shares = count_shares(phenotype for scan in scans for phenotype in scan)
+            diversity += [about | row for row in compare_phenotypes(shares, known)]
         return {"uncertainty": pd.DataFrame(rows), "diversity": pd.DataFrame(diversity)}
 
     def _measure_scan(self, index: int, source: str, target: int) -> tuple[dict[str, Any], list[Phenotype] | None] | None:
