@@ -2,13 +2,15 @@
 
 Usage: python scripts/benchmark.py steps   [--reference FOLDER] [--rounds 5] [--cases WORD ...]   an iteration of training
        python scripts/benchmark.py maps    [--reference FOLDER] [--rounds 3]   mean and variance of the maps of one scan
-       python scripts/benchmark.py growth  [--rounds 3]   an iteration and maps over voxels, batch and draws, with exponents
+       python scripts/benchmark.py growth  [--rounds 3]   time over voxels, batch, draws and scans on disk, with exponents
+       python scripts/benchmark.py processes [--rounds 3] [--counts 1 2]   a training and an inference by several processes
        python scripts/benchmark.py parts   [--rounds 5]   an iteration with other parts
        python scripts/benchmark.py preparation [--rounds 1]   what is computed of a scan of 1 mm before it is learnt from
        python scripts/benchmark.py quality FOLDER ...   seconds until trainings reached an NCC, from their train.csv
 
 FOLDER is a checkout of the authors' code, https://github.com/CherBass/ICAM. Computations take turns, each in its own process.
-All times are CPU seconds, medians. Memory is that of the process, less what it takes before it computes, MiB.
+Times are CPU seconds, medians; of processes, which need a free core each, seconds of the clock, the least of the rounds.
+Memory is that of the process, less what it takes before it computes, MiB.
 """
 
 import argparse
@@ -22,6 +24,8 @@ import torch
 from performance.convolutions import record_convolutions
 from performance.ours import PAPER, make_maps, make_step
 from performance.preparation import make_preparation
+from performance.processes import measure_processes
+from performance.reading import make_reading
 from performance.reference import Reference
 from performance.timing import fit_exponent, measure_interleaved, print_table, repeat
 
@@ -39,7 +43,7 @@ ALONE = "{}, convolutions alone"
 SIZES = ([32, 48, 32], [64, 80, 64], [96, 112, 96])  # voxels
 PREPARATION = ("bias correction", "registration to the template", "registration of a pair")
 QUALITIES = (0.4, 0.5, 0.6, 0.65, 0.7)  # NCC of exemplar maps of the validation split
-BATCHES, DRAWS = (4, 8, 16, 32), (10, 50, 250)
+BATCHES, DRAWS, SCANS = (4, 8, 16, 32), (10, 50, 250), (250, 1000, 4000)
 PARTS: dict[str, dict[str, Any]] = {
     "default": {},
     "without channels_last": {"network": "$@network_def.to(@device)"},
@@ -68,9 +72,9 @@ def make_work(task: str, size: list[int], count: int, reference: str = "") -> Ca
 
     Args:
         task: "step", its "convolutions" or "maps", of ours "default" or "wide", or of the reference "shipped" or "plain", such as
-            "step wide"; or "part" and one of `PARTS`; or "preparation" and one of `PREPARATION`.
+            "step wide"; or "part" and one of `PARTS`; or "preparation" and one of `PREPARATION`; or "reading".
         size: voxels along each axis.
-        count: scans of a batch, or draws.
+        count: scans of a batch, or draws, or scans on disk.
         reference: checkout of the authors' code.
     """
     kind, _, variant = task.partition(" ")
@@ -78,6 +82,8 @@ def make_work(task: str, size: list[int], count: int, reference: str = "") -> Ca
         return make_step([], PARTS[variant])[0]
     if kind == "preparation":
         return make_preparation(variant)
+    if kind == "reading":
+        return make_reading(size, count)
     if kind == "convolutions":
         return record_convolutions(make_work(f"step {variant}", size, count))
     if variant in ("shipped", "plain"):
@@ -133,12 +139,27 @@ def show_growth(rounds: int) -> None:
         ("iteration, batch 2, over voxels", "step default", voxels, [(size, 2) for size in SIZES]),
         ("iteration of slices over batch", "step default", [float(count) for count in BATCHES], [(SLICE, n) for n in BATCHES]),
         ("maps of a volume over draws", "maps default", [float(count) for count in DRAWS], [(VOLUME, n) for n in DRAWS]),
+        (
+            "reading a batch of slices over scans on disk",
+            "reading",
+            [float(count) for count in SCANS],
+            [(SLICE, n) for n in SCANS],
+        ),
     ]
     for title, task, values, settings in series:
         work = {str(index): (task, {"size": size, "count": count}) for index, (size, count) in enumerate(settings)}
         seconds, memory = zip(*measure_interleaved(work, rounds).values(), strict=True)
         print(f"{title}: time ~ ^{fit_exponent(values, seconds):.2f}, memory ~ ^{fit_exponent(values, memory):.2f}\n")
         print_table(["size", "CPU s", "MiB"], [[int(v), t, round(m)] for v, t, m in zip(values, seconds, memory, strict=True)])
+
+
+def compare_processes(counts: list[int], rounds: int) -> None:
+    """Print wall time of a training and of an inference by several processes, with the exponents of fitted power laws."""
+    rows = []
+    for name, seconds in measure_processes(counts, rounds):
+        rows.append([name, *seconds, seconds[0] / seconds[-1], fit_exponent(counts, seconds)])
+    columns = [f"{count} process{'es' * (count > 1)}, s" for count in counts]
+    print_table(["", *columns, f"{counts[-1]} over {counts[0]}, times as fast", "time grows with the power"], rows)
 
 
 def compare_parts(rounds: int) -> None:
@@ -172,11 +193,12 @@ def show_quality(folders: list[str]) -> None:
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("verb", choices=["steps", "maps", "growth", "parts", "preparation", "quality", "repeat"])
+    parser.add_argument("verb", choices=["steps", "maps", "growth", "processes", "parts", "preparation", "quality", "repeat"])
     parser.add_argument("arguments", nargs="*", help="of quality: folders of trainings, such as output/train")
     parser.add_argument("--reference", default="", help="checkout of the authors' code")
     parser.add_argument("--rounds", type=int, default=5, help="how often each computation is timed")
     parser.add_argument("--cases", nargs="*", default=[], help="words of the cases of steps; all by default")
+    parser.add_argument("--counts", nargs="+", type=int, default=[1, 2], help="numbers of processes, of processes")
     given = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -184,6 +206,7 @@ def main() -> None:
         "steps": lambda: compare_steps(given.reference, given.rounds, given.cases),
         "maps": lambda: compare_maps(given.reference, given.rounds),
         "growth": lambda: show_growth(given.rounds),
+        "processes": lambda: compare_processes(given.counts, given.rounds),
         "parts": lambda: compare_parts(given.rounds),
         "preparation": lambda: show_preparation(given.rounds),
         "quality": lambda: show_quality(given.arguments),
