@@ -127,7 +127,7 @@ def load_network(
         ValueError: When there is no such device, the file is no checkpoint, its weights are those of another architecture, or
             some are NaN or infinite, or the network was trained with other settings of the scans.
     """
-    _check_device(device)
+    check_device(device)
     weights = read_weights(Path(path), device)
     for part in [part for part in LATER_PARTS if not any(name.startswith(part) for name in weights)]:
         own = {name: value for name, value in network.state_dict().items() if name.startswith(part)}
@@ -170,7 +170,15 @@ def _merge_axes(value: Any) -> Any:
     return value[0] if isinstance(value, list) and value and all(each == value[0] for each in value) else value
 
 
-def _check_device(device: torch.device | str) -> None:
+def check_device(device: torch.device | str) -> None:
+    """Refuse a device that PyTorch has not here.
+
+    Args:
+        device: such as cpu or cuda:0.
+
+    Raises:
+        ValueError: When it is none of them.
+    """
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:

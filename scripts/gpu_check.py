@@ -35,9 +35,14 @@ CASES: dict[str, tuple[list[str], dict[str, Any]]] = {  # overlays and keys
     "volumes 128x160x128, batch 4": (["volumes", "volumes128"], {}),
     "the paper's networks, 64x80x64, batch 2": (["volumes", "paper_network", "paper_objective"], {"batch_size": 2}),
 }
+TIMED = {
+    "max_epochs": 3, "val_interval": 3, "warmup_epochs": 0, "simulated_cohort#num_train": 64,
+    "simulated_cohort#num_validation": 8, "simulated_cohort#num_test": 8, "simulated_cohort#num_unseen": 0,
+}  # fmt: skip
 REPEATS, TINY_REPEATS = 20, 1  # iterations that are timed, on a GPU and on the processor
 TRAINING = {
-    "max_epochs": 6, "epoch_length": 10, "image_size": "[32, 32]", "warmup_epochs": 1, "simulated_cohort#num_train": 32,
+    "max_epochs": 6, "epoch_length": 10, "image_size": "[32, 32]", "classifier_epochs": 1, "warmup_epochs": 1,
+    "simulated_cohort#num_train": 32,
     "simulated_cohort#num_validation": 8, "simulated_cohort#num_test": 8,
 }  # fmt: skip
 
@@ -115,6 +120,12 @@ def compare_maps(device: str) -> float:
     return worst
 
 
+def write_training(files: str, options: dict[str, Any]) -> list[str]:
+    """Return the command line of a training."""
+    start = [sys.executable, "-W", "ignore", "-m", "monai.bundle", "run", "training", "--config_file", f"[{files}]"]
+    return start + [word for key, value in options.items() for word in (f"--{key}", str(value))]
+
+
 def compare_resumed(device: str, folder: Path) -> float:
     """Return the largest relative difference of the losses of a training that is killed and goes on, from one that is not.
 
@@ -130,9 +141,7 @@ def compare_resumed(device: str, folder: Path) -> float:
             "cuda_graphs": recorded,
             **TRAINING,
         }
-        command = [sys.executable, "-W", "ignore", "-m", "monai.bundle", "run", "training", "--config_file"]
-        command += ["['configs/train.yaml','configs/squares.yaml']"]
-        command += [word for key, value in options.items() for word in (f"--{key}", str(value))]
+        command = write_training("'configs/train.yaml','configs/squares.yaml'", options)
         table = folder / name / "train" / "train.csv"
         for number in range(2 if name == "killed" else 1):
             with (folder / "log.txt").open("a") as log:
@@ -173,6 +182,16 @@ def time_step(overlays: list[str], changes: dict[str, Any], device: str, amp: bo
     return [1000 * seconds, busy / seconds, torch.cuda.max_memory_allocated() / 2**30]
 
 
+def time_training(device: str, folder: Path, amp: bool, recorded: bool) -> float:
+    """Return milliseconds of an iteration of the default training of slices, with reading and augmentation of its scans."""
+    output, length = folder / f"timed-{amp}-{recorded}", 200 if device.startswith("cuda") else 2
+    options = {"dataset_dir": folder / "lesions", "output_dir": output, "device": device, "epoch_length": length}
+    options |= {"amp": amp, "cuda_graphs": recorded, **TIMED}
+    subprocess.run(write_training("'configs/train.yaml'", options), cwd=ROOT, check=True, capture_output=True)
+    seconds = pd.read_csv(output / "train" / "train.csv")["seconds"]
+    return 1000 * float(seconds[1]) / length  # the second epoch: nothing is new, and nothing validated
+
+
 def main() -> None:
     """Print the comparisons and the table."""
     device = sys.argv[1] if len(sys.argv) > 1 else "cuda:0"
@@ -189,16 +208,20 @@ def main() -> None:
     rows = [[key, value, TOLERANCES[key], "yes" if value <= TOLERANCES[key] else "NO"] for key, value in found.items()]
     print_table(["compared", "largest difference", "tolerance", "within"], rows)
     torch.backends.cudnn.allow_tf32 = fast  # as in a training
-    timed = CASES if cuda else dict(list(CASES.items())[:1])
-    print_table(
-        ["iteration", "precision", "recorded", "ms", "GPU busy", "GiB"],
-        [
-            [case, kind, "yes" if recorded else "no", *time_step(*settings, device, kind != "float32", recorded)]
-            for case, settings in timed.items()
-            for kind in ("float32", "bfloat16")
-            for recorded in ((False, True) if cuda else (False,))
-        ],
-    )
+    timed, ways = CASES if cuda else dict(list(CASES.items())[:1]), (False, True) if cuda else (False,)
+    measured = {
+        (case, kind, recorded): time_step(*settings, device, kind != "float32", recorded)
+        for case, settings in timed.items()
+        for kind in ("float32", "bfloat16")
+        for recorded in ways
+    }
+    table = [[case, kind, "yes" if recorded else "no", *cells] for (case, kind, recorded), cells in measured.items()]
+    print_table(["iteration", "precision", "recorded", "ms", "GPU busy", "GiB"], table)
+    with tempfile.TemporaryDirectory() as folder:
+        trained = {recorded: time_training(device, Path(folder), False, recorded) for recorded in ways}
+    alone = {recorded: measured[next(iter(CASES)), "float32", recorded][0] for recorded in ways}
+    table = [["yes" if recorded else "no", ms, ms / alone[recorded]] for recorded, ms in trained.items()]
+    print_table(["training of slices, batch 8, recorded", "ms an iteration", "over the iteration alone"], table)
     sys.exit(any(row[-1] == "NO" for row in rows))
 
 
