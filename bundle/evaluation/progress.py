@@ -4,6 +4,7 @@ import json
 import logging
 import shutil
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -63,21 +64,24 @@ class Progress:
         if done and is_first():
             logger.info("Going on: %d of %d are done of %s", done, len(items), name or "this part")
 
-        def find(numbered: tuple[Path, Item]) -> Any:
-            path, item = numbered
-            if path.is_file() and reused(result := json.loads(path.read_text())):
-                return result
-            text = json.dumps(compute(item), default=_to_number)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with write_atomically(path) as temporary:
-                temporary.write_text(text)
-            return json.loads(text)  # the same whether it is read or computed
-
+        find = partial(_find_result, compute=compute, reused=reused)
         return share_work(list(zip(paths, items, strict=True)), find, name, unit)
 
     def remove(self) -> None:
         """Remove what is kept, as the evaluation is complete."""
         shutil.rmtree(self.folder.parent, ignore_errors=True)
+
+
+def _find_result(place: tuple[Path, Item], compute: Callable[[Item], Any], reused: Callable[[Any], bool]) -> Any:
+    """Return the result of an item from its file, or compute and write it."""
+    path, item = place
+    if path.is_file() and reused(result := json.loads(path.read_text())):
+        return result
+    text = json.dumps(compute(item), default=_to_number)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with write_atomically(path) as temporary:
+        temporary.write_text(text)
+    return json.loads(text)  # the same whether it is read or computed
 
 
 def _to_number(value: Any) -> Any:
