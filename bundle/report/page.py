@@ -11,7 +11,9 @@ from bundle.evaluation import Evaluation, TranslatingExplainer
 from bundle.evaluation.encodings import Encodings
 from bundle.evaluation.names import METRICS, SPLITS, in_words
 from bundle.files import announce, check_writable, write_atomically
+from bundle.inference.overview import COLOUR_LIMIT
 from bundle.records import list_versions
+from bundle.report.images import SPREAD_LIMIT
 from bundle.report.panels import NUM_STEPS, make_interpolation, make_pairs, make_panels
 from bundle.report.plots import Drawing, plot_latent
 from bundle.report.provenance import find_commit
@@ -101,6 +103,8 @@ class Report:
             in_words=in_words,
             names={name: SPLITS.get(name, name) for name in names},
             steps=NUM_STEPS,
+            limit=COLOUR_LIMIT,
+            spread_limit=SPREAD_LIMIT,
             level=evaluation.bootstrap.level,
             tables_have_maps=len(tables["scans"]) > 0,
             settings=self._list_settings(),

@@ -6,16 +6,31 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import torch
+from monai.data import MetaTensor
 from torch import Tensor
 
 from bundle.data.intensities import BACKGROUND
 from bundle.evaluation import Longitudinal, Split, TranslatingExplainer
 from bundle.evaluation.ground_truth import find_truths
-from bundle.report.images import draw_map, draw_scan, draw_spread, draw_truth, find_point, find_range, take_planes
+from bundle.evaluation.known_scans import Scan
+from bundle.inference.overview import COLOUR_LIMIT, to_voxel
+from bundle.report.images import (
+    RANGE,
+    SPREAD_LIMIT,
+    draw_map,
+    draw_scan,
+    draw_spread,
+    draw_truth,
+    find_point,
+    find_range,
+    name_planes,
+    take_planes,
+)
 
 SHOWN = "exemplar_reconstruction"  # method by whose score the scans are chosen
 QUANTILES = (0.25, 0.5, 0.75)  # of that score: neither the best nor the worst scans
 NUM_STEPS = 7  # pictures of an interpolation
+MAP_END, SPREAD_END = f"±{COLOUR_LIMIT:g}", f"0 to {SPREAD_LIMIT:g}"  # where their colours end, network intensity
 
 
 class Tile(NamedTuple):
@@ -58,24 +73,26 @@ def make_panel(explainer: TranslatingExplainer, attribute: Tensor, index: int, t
     truth = orient(truths[-1], scan.label, target) if truths else None
     mean, translated = exemplar.mean[0].cpu(), exemplar.translated[0].cpu()
     average, spread = sampled.mean[0].cpu(), sampled.variance[0].cpu().sqrt()
-    point, limit, highest = find_point(mean if truth is None else truth), find_range(mean, average), find_range(spread)
+    point = find_point(mean if truth is None else truth)
     tiles = [
         Tile(draw_scan(take_planes(scan.image, point, BACKGROUND)), "scan"),
-        *([] if truth is None else [_draw_truth(scan.image, truth, point)]),
+        *([] if truth is None else [_draw_truth(scan, truth, point)]),
         Tile(draw_scan(take_planes(translated, point, BACKGROUND)), "translated"),
-        Tile(draw_map(take_planes(mean, point), limit), f"exemplar map, ±{limit:.2f}"),
-        Tile(draw_map(take_planes(average, point), limit), f"mean of {explainer.num_samples} maps, ±{limit:.2f}"),
-        Tile(draw_spread(take_planes(spread, point), highest), f"their standard deviation, to {highest:.1g}"),
+        Tile(draw_map(take_planes(mean, point)), f"exemplar map, {MAP_END}"),
+        Tile(draw_map(take_planes(average, point)), f"mean of {explainer.num_samples} maps, {MAP_END}"),
+        Tile(draw_spread(take_planes(spread, point)), f"their standard deviation, {SPREAD_END}"),
     ]
     participants = [each.row["participant_id"] for each in (scan, reference)]
     name = f"{participants[0]}, class {split.name_class(scan.label)} to {split.name_class(target)}, reference {participants[1]}"
-    return Panel(name if score is None else f"{name}: NCC {score:.2f}", tiles)
+    name = name if score is None else f"{name}: NCC {score:.2f}"
+    return Panel(f"{name}. {name_planes(scan.image, scan.affine, point)}", tiles)
 
 
 def make_pair(pairs: Longitudinal, attribute: Tensor, index: int, score: float) -> Panel:
     """Show a test scan, the other scan of the participant, and the scan translated with the attribute of the other.
 
-    Arguments are those of `make_panel`; the score is the mean absolute map.
+    The other scan is shown at the same place in mm, where that is known, or in the same voxels. Arguments are those of
+    `make_panel`; the score is the mean absolute map.
     """
     split = pairs.split
     about, scan, other = split.describe_pair(index), split.load(index), split.load(split.pairs[index])
@@ -83,18 +100,20 @@ def make_pair(pairs: Longitudinal, attribute: Tensor, index: int, score: float) 
     mean, translated = maps.mean[0].cpu(), maps.translated[0].cpu()
     truth = torch.zeros_like(mean) if scan.disease_map is None else scan.disease_map
     truth = orient(truth, about["label"], about["pair_label"])
-    point, limit = find_point(truth if truth.any() else mean), find_range(mean)
+    point = find_point(truth if truth.any() else mean)
     sessions = scan.row["session_id"], other.row["session_id"]
     names = f"scan {sessions[0]}", f"other scan {sessions[1]}, on its own grid", "translated"
     tiles = [
-        Tile(draw_scan(take_planes(image, point, BACKGROUND)), caption)
-        for image, caption in zip((scan.image, other.image, translated), names, strict=True)
+        Tile(draw_scan(take_planes(image, place, BACKGROUND)), caption)
+        for image, place, caption in zip(
+            (scan.image, other.image, translated), (point, _find_same(scan, other, point), point), names, strict=True
+        )
     ]
-    tiles.append(Tile(draw_map(take_planes(mean, point), limit), f"map, ±{limit:.2f}"))
-    tiles += [_draw_truth(scan.image, truth, point)] if truth.any() else []
+    tiles.append(Tile(draw_map(take_planes(mean, point)), f"map, {MAP_END}"))
+    tiles += [_draw_truth(scan, truth, point)] if truth.any() else []
     classes = [split.name_class(about[key]) for key in ("label", "pair_label")]
     name = f"{about['participant_id']}, {about['kind']}, class {classes[0]} to {classes[1]}"
-    return Panel(f"{name}: mean absolute map {score:.4f}", tiles)
+    return Panel(f"{name}: mean absolute map {score:.4f}. {name_planes(scan.image, scan.affine, point)}", tiles)
 
 
 def make_pairs(pairs: Longitudinal | None, table: pd.DataFrame, attribute: Tensor, split: str) -> list[Panel]:
@@ -117,14 +136,14 @@ def make_interpolation(explainer: TranslatingExplainer, attribute: Tensor, split
     index = members[0]
     strip = explainer.interpolate(index, target, attribute, NUM_STEPS)  # (num_steps, C, H, W[, D])
     change = strip - strip[:1]
-    point, limit = find_point(change[-1]), find_range(change[-1])
+    point = find_point(change[-1])
     shares = [f"{share:.0%}" for share in np.linspace(0, 1, NUM_STEPS)]
     tiles = [Tile(draw_scan(take_planes(step, point, BACKGROUND)), name) for step, name in zip(strip, shares, strict=True)]
     for step, name in zip(change, shares, strict=True):
-        tiles.append(Tile(draw_map(take_planes(step, point), limit), f"change at {name}"))
-    row = explainer.split.rows[index]
+        tiles.append(Tile(draw_map(take_planes(step, point)), f"change at {name}, {MAP_END}"))
+    row, planes = explainer.split.rows[index], name_planes(strip[0], explainer.split.load(index).affine, point)
     names = explainer.split.name_class(row["label"]), explainer.split.name_class(target)
-    return Panel(f"{row['participant_id']}, from class {names[0]} to {names[1]}; changes up to ±{limit:.2f}", tiles)
+    return Panel(f"{row['participant_id']}, from class {names[0]} to {names[1]}. {planes}", tiles)
 
 
 def make_panels(
@@ -157,10 +176,20 @@ def _members(split: Split, name: str, label: int, target: int) -> list[int]:
     return [i for i in members if split.has_reference(i, target)]
 
 
-def _draw_truth(scan: Tensor, truth: Tensor, point: Sequence[int]) -> Tile:
-    """Draw a change as maps are drawn, a mask on top of the scan."""
+def _find_same(scan: Scan, other: Scan, point: Sequence[int]) -> Sequence[int]:
+    """Return the voxel of another scan at the place of a scan's voxel; the same voxel where their places are not known."""
+    if scan.affine is None or other.affine is None:
+        return point
+    place = scan.affine @ [*point, *[0] * (3 - len(point)), 1]
+    return to_voxel(MetaTensor(other.image, affine=torch.from_numpy(other.affine)), place[:3].tolist())
+
+
+def _draw_truth(scan: Scan, truth: Tensor, point: Sequence[int]) -> Tile:
+    """Draw a mask on top of the scan; a change, scanner units, as maps are, in network intensity where that is known."""
     shown = take_planes(truth, point)
     if is_mask(truth):
-        return Tile(draw_truth(take_planes(scan, point, BACKGROUND), shown), "truth")
-    limit = find_range(truth)
-    return Tile(draw_map(shown, limit), f"true change, ±{limit:.2f}")
+        return Tile(draw_truth(take_planes(scan.image, point, BACKGROUND), shown), "truth")
+    if scan.unit is None:
+        limit = find_range(truth)
+        return Tile(draw_map(shown, limit), f"true change, scanner units, ±{limit:.3g}, its {RANGE:g} percentile")
+    return Tile(draw_map(shown * scan.unit), f"true change, {MAP_END}")

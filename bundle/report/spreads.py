@@ -5,8 +5,9 @@ from collections.abc import Iterator
 import pandas as pd
 
 from bundle.evaluation.uncertainty import INTERVALS, Uncertainty
-from bundle.report.images import draw_map, draw_spread, find_point, find_range, take_planes
-from bundle.report.panels import Panel, Tile
+from bundle.inference.overview import COLOUR_LIMIT
+from bundle.report.images import draw_map, draw_spread, find_point, name_planes, take_planes
+from bundle.report.panels import MAP_END, SPREAD_END, Panel, Tile
 from bundle.report.plots import Drawing, plot_scatter
 
 
@@ -26,7 +27,10 @@ def make_spreads(uncertainty: Uncertainty | None, table: pd.DataFrame, split: st
 
 
 def make_spread(uncertainty: Uncertainty, row: pd.Series) -> Panel:
-    """Show mean and spread of the sampled maps of a row's scan, their error, and mean and spread of its true change."""
+    """Show mean and spread of the sampled maps of a row's scan, their error, and mean and spread of its true change.
+
+    Errors are magnitudes of changes, and so have the colours' end of maps.
+    """
     split, source = uncertainty.split, int(row["label"])
     directions = {split.name_direction(*pair): pair for pair in split.list_directions() if pair[0] == source}
     target = directions[row["direction"]][1]
@@ -34,19 +38,18 @@ def make_spread(uncertainty: Uncertainty, row: pd.Series) -> Panel:
     assert sample is not None  # as the table has it
     mean, spread, expected = sample.maps.mean(0), sample.maps.std(0), sample.changes.mean()
     error, true = sample.changes.error(mean), uncertainty.find_true_spread(sample.scan, target)
-    point, limit = find_point(expected), find_range(mean, expected)
-    highest = find_range(spread) if true is None else find_range(spread, true)
+    point = find_point(expected)
     tiles = [
-        Tile(draw_map(take_planes(mean, point), limit), f"mean map, ±{limit:.2f}"),
-        Tile(draw_map(take_planes(expected, point), limit), f"expected true change, ±{limit:.2f}"),
-        Tile(draw_spread(take_planes(spread, point), highest), f"standard deviation of the maps, to {highest:.1g}"),
-        Tile(draw_spread(take_planes(error, point), find_range(error)), f"absolute error, to {find_range(error):.1g}"),
+        Tile(draw_map(take_planes(mean, point)), f"mean map, {MAP_END}"),
+        Tile(draw_map(take_planes(expected, point)), f"expected true change, {MAP_END}"),
+        Tile(draw_spread(take_planes(spread, point)), f"standard deviation of the maps, {SPREAD_END}"),
+        Tile(draw_spread(take_planes(error, point), COLOUR_LIMIT), f"absolute error, 0 to {COLOUR_LIMIT:g}"),
     ]
     if true is not None:
-        caption = f"true standard deviation between subjects, to {highest:.1g}"
-        tiles.append(Tile(draw_spread(take_planes(true, point), highest), caption))
+        tiles.append(Tile(draw_spread(take_planes(true, point)), f"true standard deviation between subjects, {SPREAD_END}"))
     name = f"{row['participant_id']}, class {split.name_class(source)} to {split.name_class(target)}, attributes: {row['draws']}"
-    return Panel(f"{name}: correlation with the error {row['error_correlation']:.2f}", tiles)
+    name = f"{name}: correlation with the error {row['error_correlation']:.2f}"
+    return Panel(f"{name}. {name_planes(sample.scan.image, sample.scan.affine, point)}", tiles)
 
 
 def draw_coverage(table: pd.DataFrame, split: str) -> Iterator[Drawing]:

@@ -6,7 +6,16 @@ import pytest
 import torch
 from PIL import Image
 
-from bundle.report.images import draw_map, draw_scan, draw_spread, draw_truth, find_point, find_range, take_planes
+from bundle.report.images import (
+    draw_map,
+    draw_scan,
+    draw_spread,
+    draw_truth,
+    find_point,
+    find_range,
+    name_planes,
+    take_planes,
+)
 
 
 def pixels(source: str) -> np.ndarray:
@@ -58,7 +67,30 @@ def test_a_spread_of_zero_is_black():
     assert pixels(draw_spread(np.zeros((1, 1)), limit=1.0)).max() < 5
 
 
-def test_maps_of_a_row_share_one_range():
+def test_colours_end_at_fixed_magnitudes_and_weak_maps_stay_pale():
+    strong, full, beyond = pixels(draw_map(np.array([[0.5, 0.5, 0.9]])))[0].tolist()
+    assert strong == full == beyond
+    weak = pixels(draw_map(np.full((1, 3), 0.01)))
+    assert weak.max() < 10  # whatever else there is
+    spread = pixels(draw_spread(np.array([[0.01, 0.1, 0.3]])))[0].astype(int).sum(axis=-1)
+    assert spread[0] < spread[1] == spread[2]
+
+
+@pytest.mark.parametrize(
+    ("shape", "known", "name"),
+    [
+        ((1, 9, 9), True, "axial, z = 15 mm"),
+        ((1, 9, 9), False, "axial"),
+        ((1, 9, 9, 9), True, "axial, z = 21 mm; coronal, y = -14 mm; sagittal, x = -8 mm"),
+        ((1, 9, 9, 9), False, "axial, plane 4 of 9; coronal, plane 3 of 9; sagittal, plane 2 of 9"),
+    ],
+)
+def test_planes_are_named_in_mm_or_counted(shape, known, name):
+    affine = np.array([[2.0, 0, 0, -10], [0, 2, 0, -18], [0, 0, 2, 15], [0, 0, 0, 1]]) if known else None
+    assert name_planes(torch.zeros(shape), affine, (1, 2, 3)[: len(shape) - 1]) == name
+
+
+def test_the_range_of_several_maps_is_that_of_all():
     assert find_range(torch.full((1, 4, 4), -2.0), torch.ones(1, 4, 4)) == pytest.approx(2.0)
     assert find_range(torch.zeros(1, 4, 4)) == 1.0
 

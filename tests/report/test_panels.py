@@ -3,18 +3,23 @@ import re
 import pandas as pd
 import pytest
 import torch
+from monai.data import MetaTensor
 
+from bundle.data.intensities import INTENSITY_RANGE
+from bundle.report.images import draw_scan, take_planes
 from bundle.report.panels import (
     NUM_STEPS,
     choose_scans,
     make_interpolation,
+    make_pair,
     make_pairs,
     make_panel,
     make_panels,
     orient,
 )
+from tests.report.test_images import pixels
 from tests.tiny_evaluation import build_evaluation, build_explainer
-from tests.tiny_pairs import TinyPairs, build_known_network
+from tests.tiny_pairs import GAIN, TinyPairs, build_known_network
 
 
 @pytest.fixture(params=[2, 3])
@@ -35,7 +40,40 @@ def test_a_panel_shows_scan_truth_translation_and_maps(explainer):
     panel = make_panel(explainer, explainer.encode().attribute, index=0, target=1, score=0.25)
     names = [tile.caption.split(",")[0] for tile in panel.tiles]
     assert names == ["scan", "truth", "translated", "exemplar map", "mean of 4 maps", "their standard deviation"]
-    assert panel.title.startswith("test-0, class 0 to 1, reference test-") and panel.title.endswith("NCC 0.25")
+    assert panel.title.startswith("test-0, class 0 to 1, reference test-") and "NCC 0.25. axial" in panel.title
+    ends = [tile.caption.split(", ")[-1] for tile in panel.tiles[3:]]
+    assert ends == ["±0.5", "±0.5", "0 to 0.1"]
+
+
+def test_weak_maps_stay_pale(explainer, monkeypatch):
+    attribute = explainer.encode().attribute
+    truths, exemplar, sampled = explainer.explain([0], 1, attribute)
+    weak = exemplar._replace(mean=0.01 * exemplar.mean / exemplar.mean.abs().max())
+    monkeypatch.setattr(explainer, "explain", lambda *_: (truths, weak, sampled))
+    tile = make_panel(explainer, attribute, index=0, target=1, score=None).tiles[3]
+    assert pixels(tile.source).max() < 10
+
+
+@pytest.mark.parametrize("spatial_dims", [2, 3])
+def test_a_true_change_has_the_scale_of_the_maps_and_planes_are_places_of_both_scans(spatial_dims, tmp_path):
+    cohort, affine = TinyPairs(spatial_dims, converters=1, repeats=0), torch.eye(4, dtype=torch.float64)
+    for place, images in enumerate(cohort.images.values()):
+        moved = affine.clone()
+        moved[0, 3] = place  # mm
+        images["image"] = MetaTensor(images["image"], affine=moved, meta={INTENSITY_RANGE: torch.tensor([0.0, 2 * GAIN])})
+    pairs = build_evaluation(build_known_network(spatial_dims), cohort, tmp_path).pairs
+    panel = make_pair(pairs, pairs.explainer.encode().attribute, 0, 0.0)
+    shown = {tile.caption.split(",")[0]: pixels(tile.source).astype(int) for tile in panel.tiles}
+    assert [tile.caption for tile in panel.tiles[3:]] == ["map, ±0.5", "true change, ±0.5"]
+    assert abs(shown["map"] - shown["true change"]).max() <= 1  # the network is right
+    scan, other = (pairs.split.load(index) for index in (0, pairs.split.pairs[0]))
+    name = panel.title.split(". ", 1)[1]
+    assert name.startswith("axial, z = ") and name.count(" mm") == (1 if spatial_dims == 2 else 3)
+    if spatial_dims == 3:
+        x, y, z = (int(re.search(rf"{axis} = (-?\d+) mm", name)[1]) for axis in "xyz")
+        place = x - int(other.affine[0, 3]), y, z
+        assert place[0] != x - int(scan.affine[0, 3])
+        assert panel.tiles[1].source == draw_scan(take_planes(other.image, place, -1.0))
 
 
 def test_every_direction_is_shown_from_its_own_class(explainer):
@@ -48,7 +86,7 @@ def test_every_direction_is_shown_from_its_own_class(explainer):
 def test_an_interpolation_starts_without_a_change(explainer):
     panel = make_interpolation(explainer, explainer.encode().attribute, "unseen", target=1)
     assert len(panel.tiles) == 2 * NUM_STEPS and panel.title.startswith("test-4,")
-    assert panel.tiles[NUM_STEPS].caption == "change at 0%"
+    assert panel.tiles[NUM_STEPS].caption == "change at 0%, ±0.5"
     assert panel.tiles[NUM_STEPS].source != panel.tiles[-1].source
 
 

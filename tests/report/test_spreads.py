@@ -19,7 +19,9 @@ def test_spread_is_shown_beside_error_and_true_change(spatial_dims, make_cohort,
     table = uncertainty.run()["uncertainty"]
     removing, adding = make_spreads(uncertainty, table, "seen")
     assert (len(removing.tiles), len(adding.tiles)) == (4, 5)
-    assert "class 1 to 0, attributes: prior: correlation with the error" in removing.title
+    assert "class 1 to 0, attributes: prior: correlation with the error" in removing.title and ". axial" in removing.title
+    ends = [tile.caption.split(", ")[-1] for tile in adding.tiles]
+    assert ends == ["±0.5", "±0.5", "0 to 0.1", "0 to 0.5", "0 to 0.1"]
     drawings = list(draw_coverage(table, "seen"))
     assert len(drawings) == 2 and all("calibrated, brain" in drawing.svg for drawing in drawings)
     assert make_spreads(uncertainty, pd.DataFrame(), "seen") == list(draw_coverage(pd.DataFrame(), "seen")) == []
