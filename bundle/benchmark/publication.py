@@ -19,13 +19,24 @@ from bundle.benchmark.text_tables import (
     to_markdown,
 )
 from bundle.data.intensities import BACKGROUND
-from bundle.evaluation.names import MAP_METRICS, METRICS, SPLITS, in_words
+from bundle.evaluation.names import MAP_METRICS, METRICS, NETWORK_METHODS, OWN_METHODS, SPLITS, in_words
 from bundle.files import write_atomically
-from bundle.report.images import draw_map, draw_scan, draw_truth, find_point, find_range, take_planes
-from bundle.report.panels import Panel, Tile
+from bundle.inference.overview import COLOUR_LIMIT
+from bundle.report.images import (
+    RANGE,
+    draw_map,
+    draw_scan,
+    draw_truth,
+    find_point,
+    find_range,
+    name_planes,
+    take_planes,
+)
+from bundle.report.panels import Panel, Tile, is_mask
 from bundle.report.plots import Drawing, plot_figures, show_span
 from bundle.templates import make_environment
 
+CHANGES = {*NETWORK_METHODS, *OWN_METHODS, "vagan"}  # methods whose maps are changes of a scan, network intensity
 EXPLANATION = (
     "Mean, standard deviation over scans (±), and in brackets the {level:g} % interval of the mean over seeds (Student's t); of "
     "rows with one seed, or without training, over scans (bootstrap). NCC(-): disease removed, NCC(+): disease added, by the "
@@ -101,6 +112,7 @@ class Publication:
         families = {row.title: row.family for row in results.rows} | {self.reference: "network"}
         template = make_environment(Path(__file__).parent).get_template("template.html")
         shown = {"panels": list(make_panels(results)), "names": SPLITS, "in_words": in_words}
+        shown |= {"limit": COLOUR_LIMIT, "range": RANGE}
         page = template.render(**content, **shown, rows_of=lambda table: _rows_of(table, families))
         for name, text in (("comparison.md", write_markdown(content)), ("index.html", page)):
             with write_atomically(self.plan.folder / name) as path:
@@ -188,27 +200,49 @@ def write_markdown(content: Mapping[str, Any]) -> str:
 def make_panels(results: Results) -> Iterator[Panel]:
     """Yield for each kept scan the scan, its truth and the map of every learned row, of the first seed of each.
 
+    The colours of maps that are changes of a scan end at one fixed magnitude. Those of every other row, which has a unit of its
+    own, and of true changes in scanner units end at a percentile over all scans shown.
+
     Source: Bass et al., NeurIPS 2020, Fig. 1 and 5 (https://arxiv.org/abs/2006.08287).
     """
-    learned = {row.title: results.read_maps(row) for row in results.rows if row.family == LEARNED}
-    shown = results.read_maps(results.shown)
-    for place in dict.fromkeys(name.rpartition("/")[0] for name in shown if name.endswith("/truth")):
-        maps = {title: kept[f"{place}/map"] for title, kept in learned.items() if f"{place}/map" in kept}
+    rows = [row for row in results.rows if row.family == LEARNED]
+    learned, shown = {row.title: results.read_maps(row) for row in rows}, results.read_maps(results.shown)
+    places = list(dict.fromkeys(name.rpartition("/")[0] for name in shown if name.endswith("/truth")))
+    ends = {}
+    for row in rows:
+        found = [learned[row.title][f"{place}/map"] for place in places if f"{place}/map" in learned[row.title]]
+        if found:
+            ends[row.title] = COLOUR_LIMIT if row.name in CHANGES else find_range(*found)
+    changes = [truth for place in places if not is_mask(truth := shown[f"{place}/truth"])]
+    limit = find_range(*changes) if changes else 1.0
+    for place in places:
+        maps = {title: learned[title][f"{place}/map"] for title in ends if f"{place}/map" in learned[title]}
         split, _, name = place.partition("/")
         title = f"{split}, scan {name.replace('>', ' to class ')}"
-        yield make_panel(title, shown[f"{place}/scan"], shown[f"{place}/truth"], maps)
+        yield make_panel(title, shown[f"{place}/scan"], shown[f"{place}/truth"], maps, ends, limit)
 
 
-def make_panel(title: str, scan: Tensor, truth: Tensor, maps: Mapping[str, Tensor]) -> Panel:
-    """Draw a scan, its truth (mask or change) and maps by their captions, each of shape (C, H, W[, D]).
+def make_panel(
+    title: str, scan: Tensor, truth: Tensor, maps: Mapping[str, Tensor], ends: Mapping[str, float], limit: float = 1.0
+) -> Panel:
+    """Draw a scan, its truth and maps by their captions, all in the same planes.
 
-    Every map has a scale of its own, as methods have different units.
+    Args:
+        title: which scan it is; the planes are named after it.
+        scan: intensities in [-1, 1], shape (C, H, W[, D]), as of all images.
+        truth: mask, or change in scanner units.
+        maps: by caption.
+        ends: magnitudes at which the colours of maps end, likewise.
+        limit: of changes that are truths, where their colour is strongest.
     """
     point = find_point(truth)
-    plane = take_planes(scan, point, BACKGROUND)
-    tiles = [Tile(draw_scan(plane), "scan"), Tile(draw_truth(plane, take_planes(truth, point)), "truth")]
-    tiles += [Tile(draw_map(take_planes(image, point), find_range(image)), caption) for caption, image in maps.items()]
-    return Panel(title, tiles)
+    plane, shown = (take_planes(scan, point, BACKGROUND), take_planes(truth, point))
+    drawn, caption = (draw_truth(plane, shown), "truth") if is_mask(truth) else (
+        draw_truth(plane, shown, limit), f"truth, magnitude of the change, to {limit:.3g} scanner units",
+    )  # fmt: skip
+    tiles = [Tile(draw_scan(plane), "scan"), Tile(drawn, caption)]
+    tiles += [Tile(draw_map(take_planes(image, point), ends[name]), f"{name}, ±{ends[name]:.3g}") for name, image in maps.items()]
+    return Panel(f"{title}. {name_planes(scan, None, point)}", tiles)
 
 
 def list_runs(runs: Sequence[Run]) -> pd.DataFrame:

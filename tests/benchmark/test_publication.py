@@ -8,20 +8,27 @@ from bundle.benchmark import Plan, Publication
 from bundle.benchmark.publication import make_panel, make_panels
 from bundle.benchmark.results import Results
 from tests.benchmark.conftest import MEASURES, METHODS
+from tests.report.test_images import pixels
 
 
 def test_each_kept_scan_is_shown_with_the_map_of_every_learned_row(finished):
     panels = list(make_panels(Results(METHODS, finished, "Ours")))
-    assert [panel.title for panel in panels] == ["seen, scan 0 to class 1"]
-    captions = [tile.caption for tile in panels[0].tiles]
-    assert captions == ["scan", "truth", "Ours", "Grad-CAM, theirs", "occlusion, theirs"]
+    assert [panel.title for panel in panels] == ["seen, scan 0 to class 1. axial"]
+    names, ends = zip(*(tile.caption.rsplit(", ", 1) for tile in panels[0].tiles[2:]), strict=True)
+    assert panels[0].tiles[0].caption == "scan" and panels[0].tiles[1].caption.startswith("truth")
+    assert names == ("Ours", "Grad-CAM, theirs", "occlusion, theirs")
+    assert ends[0] == "±0.5" and all(float(end[1:]) == pytest.approx(2.8, abs=0.6) for end in ends[1:])  # 99.5 % of N(0, 1)
 
 
 @pytest.mark.parametrize("spatial_dims", [2, 3])
-def test_maps_of_any_unit_use_the_whole_scale(spatial_dims):
+def test_colours_end_where_they_are_said_to_and_weak_maps_stay_pale(spatial_dims):
     image = torch.rand(1, *[16] * spatial_dims) - 0.5
-    panel = make_panel("title", image, image.abs(), {"one": image, "thousand": 1000 * image})
+    maps = {"one": image, "thousand": 1000 * image, "weak": 0.01 * image}
+    panel = make_panel("title", image, (image > 0).float(), maps, {"one": 0.5, "thousand": 500.0, "weak": 0.5})
     assert panel.tiles[2].source == panel.tiles[3].source
+    assert [tile.caption for tile in panel.tiles[1:]] == ["truth", "one, ±0.5", "thousand, ±500", "weak, ±0.5"]
+    assert pixels(panel.tiles[4].source).max() < 10
+    assert panel.title.startswith("title. axial") and panel.title.count("plane") == (3 if spatial_dims == 3 else 0)
 
 
 @pytest.mark.parametrize(
