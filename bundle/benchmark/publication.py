@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 from torch import Tensor
 
+from bundle.benchmark.cautions import list_cautions
 from bundle.benchmark.plan import ALL, Plan, Run, check_schema
 from bundle.benchmark.results import LEARNED, Results
 from bundle.benchmark.summary import COLUMNS, summarise_figures, summarise_scores
@@ -102,6 +103,7 @@ class Publication:
         content: dict[str, Any] = {
             "title": "Comparison of methods",
             "about": self.plan.about,
+            "cautions": list_cautions(self.plan.runs),
             "reference": self.reference,
             "explanation": EXPLANATION.format(level=100 * self.level),
             "splits": splits,
@@ -186,7 +188,8 @@ def _rows_of(table: pd.DataFrame, families: Mapping[str, str]) -> dict[str, Any]
 
 def write_markdown(content: Mapping[str, Any]) -> str:
     """Return paragraphs and tables in Markdown, of the variables of the page's template."""
-    blocks = [f"# {content['title']}", content["about"], content["explanation"]]
+    cautions = [f"**Caution:** {sentence}." for sentence in content["cautions"]]
+    blocks = [f"# {content['title']}", content["about"], *cautions, content["explanation"]]
     for split, tables in content["splits"].items():
         blocks += [f"## {split.capitalize()}", to_markdown(tables["main"])]
         named = {f"By how much `{content['reference']}` is ahead, on the same scans:": tables["leads"]}

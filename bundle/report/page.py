@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from sklearn.decomposition import PCA
 
@@ -11,8 +12,10 @@ from bundle.evaluation import Evaluation, TranslatingExplainer
 from bundle.evaluation.encodings import Encodings
 from bundle.evaluation.names import METRICS, SPLITS, in_words
 from bundle.files import announce, check_writable, write_atomically
+from bundle.inference.cautions import doubt_cohort
 from bundle.inference.overview import COLOUR_LIMIT
 from bundle.records import list_versions
+from bundle.report.cautions import doubt_predictions
 from bundle.report.images import SPREAD_LIMIT
 from bundle.report.panels import NUM_STEPS, make_interpolation, make_pairs, make_panels
 from bundle.report.plots import Drawing, plot_latent
@@ -87,6 +90,7 @@ class Report:
             title=self.title,
             cohort=explainer.split.cohort,
             origin=evaluation.origin.list_lines() if evaluation.origin else [],
+            cautions=self._list_cautions(names, encodings),
             warnings=evaluation.results.read_settings().get("warnings", []),
             headline=headline,
             summaries=[
@@ -168,6 +172,17 @@ class Report:
             caption = f"First two principal components, dimensionless, of {len(split)} test scans, one training."
             found = probed if len(rows) else "Too few scans for a linear probe."
             yield Drawing(svg, f"Does the {name.lower()} carry the class?", f"{caption} {found}")
+
+    def _list_cautions(self, names: Sequence[str], encodings: Encodings) -> list[str]:
+        """Return what gives reason to doubt the network: simulated scans, and classes that are no better than chance."""
+        split, origin = self.explainer.split, self.evaluation.origin
+        found = doubt_cohort(origin.trained_for) if origin else []
+        if encodings.probabilities.shape[1]:
+            predicted = encodings.probabilities.numpy().argmax(1)
+            for name in names:
+                rows = np.array(split.names) == name
+                found += doubt_predictions(split.labels[rows], predicted[rows], name)
+        return found
 
     def _list_gaps(self) -> list[str]:
         """Return a sentence where there is no table of the training."""
