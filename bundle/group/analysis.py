@@ -16,7 +16,7 @@ from bundle.group.design import Comparison, Design
 from bundle.group.explained import Cohort
 from bundle.group.maps import MapReader, MapStack
 from bundle.group.methods import list_cautions, list_versions, write_methods
-from bundle.group.page import Result, draw_results, write_page
+from bundle.group.page import Limits, Result, check_limits, draw_results, write_page
 from bundle.group.testing import Correction, VoxelTest, run_test
 from bundle.inference.methods import read_network
 from bundle.inference.predictions import RECORD as INFERENCE_RECORD
@@ -39,6 +39,11 @@ class GroupAnalysis:
         correction: control of multiple comparisons.
         output_dir: folder to write to; results of an earlier run in it are replaced.
         mni_space: whether scans lie in MNI152 space, so that regions have names and glass brains are drawn.
+        colour_limit: magnitude at which the colours of means and differences end, network intensity.
+        t_limit: t at which the colours of tests end.
+
+    Raises:
+        ValueError: When `colour_limit` or `t_limit` is no positive number.
     """
 
     def __init__(
@@ -49,9 +54,12 @@ class GroupAnalysis:
         correction: Correction,
         output_dir: str | Path,
         mni_space: bool = True,
+        colour_limit: float = Limits().estimate,
+        t_limit: float = Limits().t,
     ) -> None:
         self.cohort, self.reader, self.design, self.correction = cohort, reader, design, correction
-        self.output_dir, self.mni_space = Path(output_dir), mni_space
+        self.output_dir, self.mni_space, self.limits = Path(output_dir), mni_space, Limits(colour_limit, t_limit)
+        check_limits(self.limits)
 
     def run(self, written: Mapping[str, str] | None = None) -> None:
         """Write all results, and end the program with status 1 and one sentence when scans could not be read.
@@ -96,7 +104,7 @@ class GroupAnalysis:
             found = None if test is None else clusters[-1]
             results.append(Result(comparison, test, found, _find_estimate(comparison, test, stack), images))
             files += images
-        limits, pictures = draw_results(results, stack, self.correction, self.output_dir, self.mni_space)
+        pictures = draw_results(results, stack, self.correction, self.output_dir, self.mni_space, self.limits)
         files += [name for names in pictures.values() for name, _ in names]
         first = stack.scans[0].results.folder  # all are of one network and its settings
         network, inference = read_network(first), read_record(first / INFERENCE_RECORD, None) or {}
@@ -106,8 +114,8 @@ class GroupAnalysis:
         with write_atomically(self.output_dir / METHODS) as temporary:
             temporary.write_text(text + "\n", encoding="utf-8")
         cautions, column = list_cautions(network), (self.design.groups or [""])[0]
-        write_page(self.output_dir, results, pictures, stack, self.correction, limits, text, overlap, cautions, column)
-        self._write_record(results, stack, limits, overlap, [*files, CLUSTERS, METHODS], network, inference)
+        write_page(self.output_dir, results, pictures, stack, self.correction, self.limits, text, overlap, cautions, column)
+        self._write_record(results, stack, overlap, [*files, CLUSTERS, METHODS], network, inference)
         return stack
 
     def _check_space(self, stack: MapStack) -> float | None:
@@ -157,7 +165,6 @@ class GroupAnalysis:
         self,
         results: Sequence[Result],
         stack: MapStack,
-        limits: Any,
         overlap: float | None,
         files: Sequence[str],
         network: Mapping[str, Any],
@@ -180,7 +187,7 @@ class GroupAnalysis:
             "network": network,
             "versions": list_versions(),
             "num_voxels": int(stack.mask.sum()),
-            "colours_end_at": limits._asdict(),
+            "colours_end_at": self.limits._asdict(),
             "tests": {
                 result.comparison.key: {
                     "title": result.comparison.title,

@@ -16,13 +16,13 @@ from bundle.group.maps import MapStack
 from bundle.group.methods import describe_counts
 from bundle.group.pictures import Pictures
 from bundle.group.testing import CORRECTIONS, Correction, VoxelTest
+from bundle.inference.overview import check_limit
 from bundle.templates import make_environment
 
 FOLDER = Path(__file__).parent
 INDEX, TEMPLATE = "index.html", "group.html"
 UNIT = "network intensity (a scan's range is 2)"
 FAINT = 0.05  # share of the colours below which means and differences are not drawn
-SHARE = 0.999  # of the values that the colours tell apart
 NUM_CLUSTERS = 20  # of a test on the page; the table has all
 
 
@@ -45,40 +45,23 @@ class Result(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """Magnitudes at which the colours of all pictures end.
+    """Magnitudes at which the colours of all pictures end, whatever the maps hold.
 
     Attributes:
         estimate: of means and differences, network intensity.
         t: of t statistics.
     """
 
-    estimate: float
-    t: float
+    estimate: float = 0.1
+    t: float = 10.0
 
 
 Named = dict[str, list[tuple[str, str]]]  # pictures of each comparison: file, and text in its place
 
 
-def find_limit(images: Sequence[np.ndarray]) -> float:
-    """Return the magnitude that 99.9 % of the values of all images do not exceed, zeros left out, rounded up to two digits.
-
-    Args:
-        images: arrays of any shape.
-
-    Returns:
-        The magnitude; 1 where all values are 0.
-    """
-    values = np.abs(np.concatenate([image.ravel() for image in images] or [np.zeros(1)]))
-    if not values.any():
-        return 1.0
-    quantile = float(np.quantile(values[values > 0], SHARE))
-    power = 10.0 ** (np.floor(np.log10(quantile)) - 1)
-    return float(f"{np.ceil(quantile / power - 1e-9) * power:.2g}")
-
-
 def draw_results(
-    results: Sequence[Result], stack: MapStack, correction: Correction, folder: Path, mni_space: bool
-) -> tuple[Limits, Named]:
+    results: Sequence[Result], stack: MapStack, correction: Correction, folder: Path, mni_space: bool, limits: Limits
+) -> Named:
     """Draw all results through the same planes and with the same colours.
 
     Args:
@@ -87,15 +70,12 @@ def draw_results(
         correction: control of multiple comparisons.
         folder: where pictures go.
         mni_space: whether glass brains are drawn.
+        limits: where the colours end.
 
     Returns:
-        Where the colours end, and the pictures of each comparison by its key.
+        The pictures of each comparison by its key.
     """
     tests = [result.test for result in results if result.test is not None]
-    limits = Limits(
-        find_limit([result.estimate for result in results]),
-        find_limit([test.t for test in tests]),
-    )
     found = [np.where(test.significant, test.t, 0) for test in tests if test.significant.any()]
     pictures = Pictures(stack, found or [result.estimate for result in results])
     named: Named = {}
@@ -107,7 +87,8 @@ def draw_results(
         head = f"{item.title}: {'mean' if item.is_mean else 'difference of the'} maps, {describe_counts(item)}"
         signs = f"{HIGH.capitalize()}: {item.red}. {LOW.capitalize()}: {item.blue}. Lighter is stronger."
         name = f"{item.key}_estimate.png"
-        lines = [head, f"Magnitudes below {FAINT * limits.estimate:.2g} are not drawn.", signs]
+        ends = f"Colours end at ±{limits.estimate:g}; magnitudes below {FAINT * limits.estimate:.2g} are not drawn."
+        lines = [head, ends, signs]
         shown = np.where(np.abs(result.estimate) < FAINT * limits.estimate, 0, result.estimate)
         pictures.draw_slices(shown, limits.estimate, lines, UNIT, folder / name)
         named[item.key].append((name, " ".join(lines)))
@@ -115,7 +96,7 @@ def draw_results(
             continue
         shown = np.where(test.significant, test.t, 0)
         rule = f"t({test.degrees_of_freedom}) where p ≤ {correction.alpha:g}: {CORRECTIONS[correction.method]}"
-        lines = [head, f"{rule}. {'' if shown.any() else 'No voxel.'}".rstrip(), signs]
+        lines = [head, f"{rule}. {f'Colours end at ±{limits.t:g}.' if shown.any() else 'No voxel.'}", signs]
         draw = {"t": pictures.draw_slices}
         if mni_space and not pictures.is_slice:
             draw["glass"] = pictures.draw_glass_brain
@@ -123,7 +104,14 @@ def draw_results(
             name = f"{item.key}_{kind}.png"
             function(shown, limits.t, lines, "t", folder / name)
             named[item.key].append((name, " ".join(lines)))
-    return limits, named
+    return named
+
+
+def check_limits(limits: Limits) -> None:
+    """Refuse ends of colours that are none: a `ValueError`."""
+    check_limit(limits.estimate)
+    if isinstance(limits.t, bool) or not (isinstance(limits.t, int | float) and 0 < limits.t < float("inf")):
+        raise ValueError(f"t_limit must be a positive number, got {limits.t!r}")
 
 
 def write_page(

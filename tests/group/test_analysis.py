@@ -56,6 +56,8 @@ def test_page_and_pictures_say_what_they_show(results: Path, tmp_path: Path) -> 
     pictures = re.findall(r'<img src="([^"]+)" alt="([^"]+)"', page)
     assert sorted(name for name, _ in pictures) == sorted(path.name for path in (tmp_path / "group").glob("*.png"))
     assert len(pictures) == 4  # mean and t of two directions
+    assert "Colours end at ±0.1 network intensity (means and differences;" in page and "±10 (t;" in page
+    assert all("Colours end at ±0.1; magnitudes below 0.005 are not drawn." in text for name, text in pictures if "esti" in name)
     for name, text in pictures:
         assert "n = 6" in text and "Red to yellow: brighter as" in text and "Blue to cyan: darker as" in text
         assert np.asarray(Image.open(tmp_path / "group" / name).convert("RGB")).std() > 5
@@ -63,6 +65,24 @@ def test_page_and_pictures_say_what_they_show(results: Path, tmp_path: Path) -> 
     assert methods.replace("'", "&#39;").replace("&", "&amp;").replace("&amp;#39;", "&#39;") in page
     assert "12 scans" in methods and "not smoothed" in methods and "64 random permutations" in methods and "seed 0" in methods
     assert "nilearn 0." in methods
+
+
+def test_pictures_of_a_group_without_a_common_change_are_pale(maps: list[np.ndarray], write_group: Any, tmp_path: Path) -> None:
+    colours = {}
+    for name, factor in (("weak", 0.01), ("strong", 1.0)):
+        results = write_group([factor * values for values in maps], [(0, 1)] * 6 + [(1, 0)] * 6, name)
+        record = analyse(results, tmp_path / "group")
+        assert record["colours_end_at"] == {"estimate": 0.1, "t": 10.0}
+        picture = np.asarray(Image.open(tmp_path / "group" / "0-to-1_estimate.png").convert("RGB")).astype(int)
+        left = picture[:, : int(0.85 * picture.shape[1])]  # without the bar of the colours
+        colours[name] = int((left[..., 0] - left[..., 2]).max())
+    assert colours["weak"] < 0.8 * colours["strong"]
+
+
+@pytest.mark.parametrize("wrong", [{"colour_limit": 0}, {"t_limit": -1.0}, {"t_limit": "high"}])
+def test_colours_without_an_end_are_refused(wrong: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=f"{next(iter(wrong))} must be a positive number"):
+        GroupAnalysis(Cohort(tmp_path, None), MapReader(), Design(), QUICK, tmp_path, **wrong)
 
 
 NETWORK = {"Name": "toy", "Version": "epoch 3", "SHA256": "0123abcd", "TrainedOn": "simulated toys", "Classes": ["a", "b"]}
