@@ -14,11 +14,15 @@ import nibabel
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from PIL import Image
 
-from bundle.colours import SIGNED
+from bundle.colours import SIGNED, SPREAD
 from bundle.files import MANIFEST
+from bundle.inference.overview import COLOUR_LIMIT
+from bundle.report.images import SPREAD_LIMIT
 
 ROWS = {"control_image": "control", "disease_image": "disease", "effect": "effect of all parcels"}
 CROSSING = (-24.0, -24.0, 14.0)  # world coordinates in mm where the planes of a volume cross: ventricle, hippocampus below it
@@ -145,18 +149,43 @@ def stack_overviews(maps_dir: str | Path, num_scans: int) -> Image.Image:
     return _stack([Image.open(path).convert("RGB") for path in sorted(Path(maps_dir).glob("*_overview.png"))[:num_scans]])
 
 
-def stack_panels(page: str | Path, num_scans: int) -> Image.Image:
-    """Put the first rows of pictures of a report under each other: scan, truth, translation and maps.
+def draw_panels(page: str | Path, num_scans: int) -> Figure:
+    """Draw the first rows of pictures of a report under each other, with their titles, captions and colours.
 
     Args:
         page: `index.html` of a report.
         num_scans: number of rows.
 
     Returns:
-        The picture.
+        The figure.
     """
-    rows = Path(page).read_text().split('<figure class="row">')[1 : num_scans + 1]
-    return _stack([_join(re.findall(r"data:image/png;base64,([^\"]+)", row)) for row in rows])
+    rows = [_read_row(row) for row in Path(page).read_text().split('<figure class="row">')[1 : num_scans + 1]]
+    columns = max(len(tiles) for _, tiles in rows)
+    heights = [tiles[0][0].height / tiles[0][0].width * 1.5 + 0.9 for _, tiles in rows]  # inches
+    figure = plt.figure(figsize=(1.5 * columns, sum(heights) + 0.6), layout="constrained")
+    parts = figure.subfigures(len(rows) + 1, 1, height_ratios=[*heights, 0.6])
+    for part, (title, tiles) in zip(parts, rows, strict=False):
+        part.suptitle(textwrap.fill(title, 21 * columns), fontsize=7)
+        for axis, tile in zip(np.atleast_1d(part.subplots(1, columns)), tiles + [None] * (columns - len(tiles)), strict=True):
+            axis.set_axis_off()
+            if tile:
+                axis.imshow(tile[0])
+                axis.set_title(textwrap.fill(tile[1], 22), fontsize=6)
+    styles = (SIGNED, -COLOUR_LIMIT, COLOUR_LIMIT, "maps and true changes"), (SPREAD, 0, SPREAD_LIMIT, "standard deviations")
+    for axis, (colours, low, high, name) in zip(parts[-1].subplots(1, 2), styles, strict=True):
+        scale = ScalarMappable(Normalize(low, high), colours)
+        bar = figure.colorbar(scale, cax=axis, orientation="horizontal")
+        bar.set_label(f"{name}, network intensity", fontsize=7)
+        axis.tick_params(labelsize=6)
+    return figure
+
+
+def _read_row(row: str) -> tuple[str, list[tuple[Image.Image, str]]]:
+    """Return the title of a row of a page, and its pictures with their captions."""
+    title = row.partition("<figcaption>")[2].partition("</figcaption>")[0]
+    found = re.findall(r"data:image/png;base64,([^\"]+)\"[^>]*><figcaption>([^<]*)", row)
+    pictures = [Image.open(io.BytesIO(base64.b64decode(encoded))).convert("RGB") for encoded, _ in found]
+    return html.unescape(title), list(zip(pictures, [html.unescape(caption) for _, caption in found], strict=True))
 
 
 def draw_comparison(page: str | Path, num_scans: int, columns: int = 8) -> Figure:
@@ -170,23 +199,16 @@ def draw_comparison(page: str | Path, num_scans: int, columns: int = 8) -> Figur
     Returns:
         The figure.
     """
-    scans = Path(page).read_text().split('<figure class="row">')[1 : num_scans + 1]
-    found = [re.findall(r"data:image/png;base64,([^\"]+)\"[^>]*><figcaption>([^<]*)", scan) for scan in scans]
+    found = [_read_row(row)[1] for row in Path(page).read_text().split('<figure class="row">')[1 : num_scans + 1]]
     tiles = [tile for scan in found for tile in scan + [None] * (-len(scan) % columns)]
     figure, axes = plt.subplots(-(-len(tiles) // columns), columns, figsize=(1.35 * columns, 1.9 * len(tiles) / columns))
     for axis, tile in zip(axes.flat, tiles, strict=True):
         axis.set_axis_off()
         if tile:
-            axis.imshow(Image.open(io.BytesIO(base64.b64decode(tile[0]))).convert("RGB"))
-            axis.set_title(textwrap.fill(html.unescape(tile[1]), 24), fontsize=6)
+            axis.imshow(tile[0])
+            axis.set_title(textwrap.fill(tile[1], 24), fontsize=6)
     figure.tight_layout(pad=0.3)
     return figure
-
-
-def _join(encoded: list[str]) -> Image.Image:
-    """Put pictures, each a PNG in base64, beside each other."""
-    pictures = [Image.open(io.BytesIO(base64.b64decode(each))).convert("RGB") for each in encoded]
-    return Image.fromarray(np.concatenate([np.asarray(picture) for picture in pictures], axis=1))
 
 
 def _stack(pictures: list[Image.Image]) -> Image.Image:
@@ -220,9 +242,10 @@ if __name__ == "__main__":
     arguments = parser.parse_args()
     if arguments.comparison:
         save(draw_comparison(arguments.folder, arguments.number), arguments.figure)
-    elif arguments.maps or arguments.folder.endswith(".html"):
-        stack = stack_overviews if arguments.maps else stack_panels
-        stack(arguments.folder, arguments.number).quantize(256).save(arguments.figure, optimize=True)
+    elif arguments.maps:  # with all colours: a palette breaks the bars
+        stack_overviews(arguments.folder, arguments.number).save(arguments.figure, optimize=True)
+    elif arguments.folder.endswith(".html"):
+        draw_panels(arguments.folder, arguments.number).savefig(arguments.figure, dpi=100)
     else:
         draw = draw_pairs if (Path(arguments.folder) / MANIFEST).is_file() else draw_montage
         save(draw(arguments.folder, arguments.number), arguments.figure)
