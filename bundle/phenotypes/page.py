@@ -57,7 +57,7 @@ def write_page(
     modes = [name for name in table if name.startswith("mode_")]
     template = make_environment(FOLDER).get_template("page.html")
     predicted = "predicted_name" if "predicted_name" in table else "predicted_class"
-    content = template.render(predicted=predicted, drawn=drawn, limit=limit, table=table, modes=modes, **about)
+    content = template.render(predicted=predicted, drawn=drawn, limit=limit, share=SHARE, table=table, modes=modes, **about)
     with write_atomically(path) as temporary:
         temporary.write_text(content, encoding="utf-8")
 

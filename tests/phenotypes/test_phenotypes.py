@@ -59,7 +59,7 @@ def test_table_and_page_have_modes_clusters_and_scans(spatial_dims: int, tmp_pat
         "Cluster 1",
         "Cluster 2",
     ]
-    assert "75.0 % of the class" in text and "25.0 % of the class" in text
+    assert "75.0 % of the class" in text and "25.0 % of the class" in text and "where 99.9 % of their values lie below" in text
     assert len(re.findall(r'alt="(?:Mode|Cluster) \d\. Axial slice at z = ', text)) == 4 and "http://" not in text
 
 
