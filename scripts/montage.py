@@ -245,7 +245,7 @@ if __name__ == "__main__":
     elif arguments.maps:  # with all colours: a palette breaks the bars
         stack_overviews(arguments.folder, arguments.number).save(arguments.figure, optimize=True)
     elif arguments.folder.endswith(".html"):
-        draw_panels(arguments.folder, arguments.number).savefig(arguments.figure, dpi=100)
+        draw_panels(arguments.folder, arguments.number).savefig(arguments.figure, dpi=100, pil_kwargs={"optimize": True})
     else:
         draw = draw_pairs if (Path(arguments.folder) / MANIFEST).is_file() else draw_montage
         save(draw(arguments.folder, arguments.number), arguments.figure)
