@@ -21,6 +21,7 @@ from bundle.command_line.options import (
     SCANS,
     SEED,
     WORKERS,
+    WRITTEN_COHORT,
     Option,
     read_design,
     read_file,
@@ -121,8 +122,8 @@ COMMANDS: dict[str, Command] = {
     ),
     "report": Command(
         "page with results and pictures",
-        "Evaluate a trained network and write a page with figures, maps and learning curves: report/index.html in the"
-        " output folder.",
+        "Write a page with figures, maps and learning curves of an evaluation: report/index.html in its output folder."
+        " icam evaluate, with the same options, comes first.",
         "--cohort my_cohort --network output/mine/train/model.pt --output output/mine",
         ("train", "evaluate"),
         "report",
@@ -164,7 +165,7 @@ COMMANDS: dict[str, Command] = {
         "--cohort adni_bids --config data/adni --output output/adni",
         ("train",),
         "listing",
-        (COHORT._replace(read=read_source, required=True, help="folder with scans and their table"), OUTPUT),
+        (WRITTEN_COHORT._replace(required=True, help="folder with scans and their table"), OUTPUT),
     ),
     "benchmark": Command(
         "compare methods",

@@ -62,6 +62,13 @@ def read_folder(text: str) -> str:
     return read_path(text)
 
 
+def read_cohort(text: str) -> str:
+    """Return the name of a cohort that is there."""
+    if not Path(text).expanduser().exists():
+        raise argparse.ArgumentTypeError(f"{text} does not exist: accepted is a folder with scans and their table, or the table")
+    return read_path(text)
+
+
 def read_table(text: str) -> str:
     """Return the name of a table."""
     if not Path(text).expanduser().is_file():
@@ -114,12 +121,14 @@ SCANS = Option("SCANS", "dataset_dir", "scan, folder with scans at any depth, BI
                read_source)  # fmt: skip
 COHORT = Option("--cohort", "dataset_dir", "folder with scans and their table; absent: a cohort is simulated there", read_path,
                 "FOLDER")  # fmt: skip
+WRITTEN_COHORT = Option("--cohort", "dataset_dir", "folder with scans and their table; that of the simulated cohort when none is"
+                        " given", read_cohort, "FOLDER")  # fmt: skip
 OUTPUT = Option("--output", "output_dir", "folder for the results", read_path, "FOLDER")
 NETWORK = Option("--network", "checkpoint", f"{NAMES}, which come with the bundle, or the file of a trained network; lesions"
                  " when none is given", read_network, "NAME")  # fmt: skip
 SAMPLES = Option("--samples", "num_samples", "draws for each map; more are slower and smoother",
-                 read_number(1), "NUMBER")  # fmt: skip
+                 read_number(2), "NUMBER")  # fmt: skip
 SEED = Option("--seed", "seed", "number that fixes what is drawn", read_number(0), "NUMBER")
 DEVICE = Option("--device", "device", "where to compute, such as cpu or cuda:0; the GPU when there is one", read_word, "NAME")
 WORKERS = Option("--workers", "num_workers", "processes that work at the same time", read_number(0), "NUMBER")
-EVALUATION = (COHORT, NETWORK, OUTPUT, SAMPLES, SEED, DEVICE)
+EVALUATION = (WRITTEN_COHORT, NETWORK, OUTPUT, SAMPLES, SEED, DEVICE)

@@ -41,6 +41,19 @@ COMMAND = "python -m monai.bundle run evaluation --config_file \"['configs/train
 LEAST_POINTS = 3  # scans of which principal components are drawn
 
 
+def check_evaluated(folder: str | Path) -> None:
+    """Refuse a report of a folder without an evaluation, before a cohort is read or simulated.
+
+    Args:
+        folder: of the evaluation.
+
+    Raises:
+        FileNotFoundError: When its last table, `metrics.csv`, is not there.
+    """
+    if not (Path(folder) / "metrics.csv").is_file():
+        raise FileNotFoundError(f"{Path(folder) / 'metrics.csv'} does not exist: run the evaluation first ({COMMAND})")
+
+
 class Report:
     """Write the results of an evaluation, with pictures of single scans, as one HTML page that opens from the disk.
 
@@ -122,9 +135,8 @@ class Report:
     def _read_tables(self) -> dict[str, pd.DataFrame]:
         """Return the tables of this evaluation by name; those that it did not write are empty."""
         results, wanted = self.evaluation.results, self.evaluation.describe()
+        check_evaluated(results.folder)
         metrics = results.read_table("metrics")
-        if metrics.empty:
-            raise FileNotFoundError(f"{results.folder / 'metrics.csv'} does not exist: run the evaluation first ({COMMAND})")
         found = results.read_settings()
         if changed := ", ".join(sorted(key for key, value in wanted.items() if found.get(key) != value)):
             raise ValueError(f"{results.folder} holds an evaluation with another {changed}: run the evaluation again ({COMMAND})")

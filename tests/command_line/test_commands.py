@@ -28,7 +28,7 @@ VALUES = {"NUMBER": "3", "FOLDER": "folder", "FILE": "network.pt", "NAME": "cpu"
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A current folder with the files that examples name."""
-    for name in ("scans", "heads", "adni_bids", "maps"):
+    for name in ("scans", "heads", "adni_bids", "maps", "my_cohort"):
         (tmp_path / name).mkdir()
     for name in ("network.pt", "output/mine/train/model.pt", "people.tsv"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -112,8 +112,8 @@ def test_names_of_files_stay_names(folder: Path, capsys: pytest.CaptureFixture[s
         ("explain", "the following arguments are required: SCANS"),
         ("explian scans", "explian is neither a command nor a folder: accepted are explain, .*; did you mean explain?"),
         ("explain nowhere", "SCANS: nowhere does not exist: accepted are a scan, a folder"),
-        ("explain scans --samples two", "--samples: accepted is a whole number of at least 1, got two"),
-        ("explain scans --samples 0", "--samples: accepted is a whole number of at least 1, got 0"),
+        ("explain scans --samples two", "--samples: accepted is a whole number of at least 2, got two"),
+        ("explain scans --samples 1", "--samples: accepted is a whole number of at least 2, got 1"),
         (
             "explain scans --network other.pt",
             "--network: accepted are lesions, conversion, ageing, and the file .*, got other.pt",
@@ -136,6 +136,10 @@ def test_names_of_files_stay_names(folder: Path, capsys: pytest.CaptureFixture[s
         ("list", "icam list counts what is in --cohort FOLDER; networks that come with the bundle: icam networks"),
         ("view nowhere", "RESULTS nowhere does not exist: accepted is a folder that icam explain, "),
         ("view scans", "RESULTS scans has no page: accepted is a folder that icam explain, "),
+        *(
+            (f"{name} --cohort nowhere", "--cohort: nowhere does not exist: accepted is a folder with scans and their table")
+            for name in ("evaluate", "report", "list")
+        ),
         ("list scans", "the following arguments are required: --cohort"),
         ("train scans", "scans is not accepted: accepted are .*--cohort"),
         ("--versoin", "--versoin is not accepted; did you mean --version?"),

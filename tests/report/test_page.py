@@ -6,7 +6,9 @@ import pandas as pd
 import pytest
 import torch
 from browser import browse, measure_width, needs_chromium
+from processes import run_python
 
+from bundle import CONFIGS
 from bundle.evaluation import Evaluation
 from bundle.report import Report
 from tests.tiny_evaluation import build_evaluation
@@ -96,6 +98,14 @@ def test_page_of_a_cohort_without_truths_says_what_is_left_out(make_report):
 def test_a_report_before_the_evaluation_raises_and_says_what_to_run(make_report):
     with pytest.raises(FileNotFoundError, match=r"metrics\.csv does not exist: run the evaluation first"):
         make_report(evaluate=False).write()
+
+
+def test_a_report_of_a_folder_without_an_evaluation_simulates_no_cohort(tmp_path):
+    files = f"['{CONFIGS}/train.yaml','{CONFIGS}/evaluate.yaml']"
+    words = ["-m", "monai.bundle", "run", "report", "--config_file", files, "--bundle_root", tmp_path]
+    done = run_python(words, PYTHONPATH=str(CONFIGS.parent))
+    assert done.returncode == 1 and "metrics.csv does not exist: run the evaluation first" in done.stdout.splitlines()[-1]
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow
