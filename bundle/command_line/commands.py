@@ -2,6 +2,7 @@
 
 import argparse
 import difflib
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -214,7 +215,7 @@ def build_arguments(
         if option.flag == NETWORK.flag and value in SHIPPED:
             names += SHIPPED[str(value)][1]
         elif value is not None:
-            keys[option.key] = value if isinstance(value, str) else f"[{','.join(map(repr, value))}]"
+            keys[option.key] = value if isinstance(value, str) else write_list(value, option.read is read_folder)
     paths = [find_overlay(name) for name in [*names, *configs]]
     check_keys(paths, settings)
     files = [show_path(path) for path in paths]
@@ -225,6 +226,18 @@ def build_arguments(
     for key, value in {**keys, **settings}.items():
         arguments += [f"--{key}={value}"] if value.startswith("-") else [f"--{key}", value]
     return arguments
+
+
+def write_list(values: Sequence[str], folders: bool) -> str:
+    """Return several values as one of MONAI's bundle, in the form in which `bundle.guards` has nothing to quote.
+
+    Args:
+        values: names.
+        folders: whether they are those of folders: one is itself, and several are a list that the config computes.
+    """
+    if not folders:
+        return f"[{','.join(map(repr, values))}]"
+    return values[0] if len(values) == 1 else "$" + json.dumps(values).replace("#", r"\u0023").replace("@", r"\u0040")
 
 
 def check_keys(files: Sequence[Path], keys: Iterable[str]) -> None:

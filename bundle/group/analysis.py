@@ -157,9 +157,9 @@ class GroupAnalysis:
     def _write_methods(
         self, results: Sequence[Result], stack: MapStack, network: Mapping[str, Any], inference: Mapping[str, Any]
     ) -> str:
-        tested = [result.comparison for result in results if result.test is not None]
-        covariates = self.design.describe(stack.scans, tested)
-        return write_methods(tested, stack, self.reader, self.correction, covariates, inference, network)
+        comparisons = [result.comparison for result in results]
+        covariates = self.design.describe(stack.scans, [comparison for comparison in comparisons if not comparison.note])
+        return write_methods(comparisons, stack, self.reader, self.correction, covariates, inference, network)
 
     def _write_record(
         self,

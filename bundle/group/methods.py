@@ -37,15 +37,14 @@ def write_methods(
     """Return a paragraph on the methods.
 
     Args:
-        comparisons: the tests that were made.
-        stack: maps that were tested.
+        comparisons: the questions; those with a note were not tested.
+        stack: maps of the scans.
         reader: how they were read.
         correction: control of multiple comparisons.
         covariates: how each is used, in words.
         settings: of the inference, as it has recorded them.
         network: that has made the maps, as the inference has recorded it; empty where it has not.
     """
-    tests = "; ".join(f"{item.title} ({describe_counts(item)})" for item in comparisons) or "none"
     draws = f", each the mean of {settings['num_samples']} draws" if "num_samples" in settings else ""
     weights = f" (weights {settings['weights']})" if "weights" in settings else ""
     made = f"ICAM, network {name_network(network)}" if network else f"ICAM{weights}"
@@ -57,21 +56,41 @@ def write_methods(
         else f"voxels in which at least {100 * reader.foreground_share:g} % of the scans have foreground"
     )
     versions = ", ".join(f"{name} {number}" for name, number in list_versions().items())
-    sentences = [
+    return " ".join([
         f"Feature attribution maps of {len(stack.scans)} scans were made by {made}{draws}: translated scan minus"
         f" {reference}, in network intensity, in which a scan has a range of 2. They were {smooth}.",
-        f"Tests were made in {mask}, {stack.mask.sum()} voxels: {tests}.",
-        "Maps of a direction were tested against zero (one-sample t-test), maps of two groups against each other (two-sample"
-        " t-test, equal variances), in a linear model in each voxel, two-sided.",
+        *describe_tests(comparisons, f"{mask}, {stack.mask.sum()} voxels", correction, covariates),
+        *(f"Caution: {sentence}." for sentence in list_cautions(network)),
+        f"Software: {versions}.",
+        f"References: {'; '.join(list_references(correction if any(not item.note for item in comparisons) else None))}.",
+    ])  # fmt: skip
+
+
+def describe_tests(comparisons: Sequence[Comparison], mask: str, correction: Correction, covariates: Sequence[str]) -> list[str]:
+    """Return sentences on the tests that were made; where there was none, that and why.
+
+    Args:
+        comparisons: the questions; those with a note were not tested.
+        mask: voxels of the tests, in words.
+        correction: control of multiple comparisons.
+        covariates: how each is used, in words.
+    """
+    tested = [item for item in comparisons if not item.note]
+    if not tested:
+        reasons = "; ".join(f"{item.title} ({describe_counts(item)}): {item.note}" for item in comparisons)
+        return [f"Means were taken in {mask}.", f"Nothing was tested: {reasons}."]
+    ways = ["maps of a direction were tested against zero (one-sample t-test)"] * any(item.is_mean for item in tested)
+    pairs = "maps of two groups were tested against each other (two-sample t-test, equal variances)"
+    ways += [pairs] * any(not item.is_mean for item in tested)
+    alone = "" if len(tested) == 1 else f", not over the {len(tested)} tests"
+    return [
+        f"Tests were made in {mask}: {'; '.join(f'{item.title} ({describe_counts(item)})' for item in tested)}.",
+        f"In a linear model in each voxel, two-sided, {', and '.join(ways)}.",
         f"Covariates, centred: {'; '.join(covariates)}." if covariates else "There were no covariates.",
         "Effect sizes are Cohen's d (the estimate over the residual standard deviation).",
         describe_correction(correction),
-        f"Each test was corrected over its voxels, not over the {len(comparisons)} tests.",
-        *(f"Caution: {sentence}." for sentence in list_cautions(network)),
-        f"Software: {versions}.",
-        f"References: {'; '.join(list_references(correction))}.",
+        f"Each test was corrected over its voxels{alone}.",
     ]
-    return " ".join(sentences)
 
 
 def list_cautions(network: Mapping[str, Any]) -> list[str]:
@@ -101,8 +120,10 @@ def describe_correction(correction: Correction) -> str:
     )
 
 
-def list_references(correction: Correction) -> list[str]:
-    """Return the sources to cite."""
+def list_references(correction: Correction | None) -> list[str]:
+    """Return the sources to cite; those of the networks and the maps alone where nothing was tested."""
+    if correction is None:
+        return COMMON[:]
     return [*COMMON, *REFERENCES[correction.method], *([PERMUTED] if correction.method != "fdr" else [])]
 
 

@@ -21,6 +21,7 @@ from bundle.command_line.commands import COMMANDS
 from bundle.command_line.lookups import LOOKUPS
 from bundle.command_line.main import BIDS_EPILOG, build_bids_parser, build_parser
 from bundle.guards import check_overrides
+from bundle.renaming import renew_arguments
 
 VALUES = {"NUMBER": "3", "FOLDER": "folder", "FILE": "network.pt", "NAME": "cpu", "TABLE": "people.tsv"}
 
@@ -63,6 +64,7 @@ def test_the_config_accepts_every_option_of_a_command(
         words += [option.flag] * option.flag.startswith("--") + ([value] if option.read else [])
     arguments = print_command(capsys, name, *words)
     check_overrides(arguments)
+    assert renew_arguments(arguments) == (arguments, [])  # else it starts twice
     keys = [word.removeprefix("--") for word in arguments if word.startswith("--")]
     expected = {option.key for option in COMMANDS[name].options} - {"network"}
     assert sorted(keys) == sorted([*expected, "config_file"])
@@ -97,6 +99,17 @@ def test_the_command_is_that_of_the_pages(monkeypatch: pytest.MonkeyPatch, capsy
         " --config_file \"['configs/inference.yaml','configs/volumes.yaml','configs/conversion.yaml']\""
         " --dataset_dir docs --output_dir MAPS --target_value=-5\n"
     )
+
+
+def test_several_folders_of_maps_are_a_list_that_is_not_rewritten(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = ["maps", "a b", "it's", '"x"', "c@d#e", "émile"]
+    for name in names[1:]:
+        (folder / name).mkdir()
+    arguments = print_command(capsys, "group", *names)
+    assert renew_arguments(arguments) == (arguments, [])
+    config = ConfigParser({"results_dir": arguments[-1], "c": 1})
+    assert config.get_parsed_content("results_dir") == names
+    assert print_command(capsys, "group", "maps")[-2:] == ["--results_dir", "maps"]
 
 
 def test_names_of_files_stay_names(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -101,6 +101,22 @@ def test_page_and_paragraph_name_network_reference_and_cautions(results: Path, t
         assert record["network"]["SHA256"] == "0123abcd"
 
 
+def test_where_nothing_is_tested_the_paragraph_says_so_and_why(
+    write_group: Callable[..., Path], maps: list[np.ndarray], tmp_path: Path
+) -> None:
+    results = write_group(maps[:3], [(0, 1), (0, 1), (1, 0)])
+    analyse(results, tmp_path / "group")
+    methods = (tmp_path / "group" / "methods.txt").read_text()
+    assert "Nothing was tested: class 0 to class 1 (n = 2): fewer than 3 scans; class 1 to class 0 (n = 1): fewer than" in methods
+    for words in ("t-test", "corrected", "error", "Nichols", "Effect sizes", "ovariates", "0 tests"):
+        assert words not in methods
+    results = write_group(maps[:4], [(0, 1)] * 3 + [(1, 0)], "more")
+    analyse(results, tmp_path / "group")
+    methods = (tmp_path / "group" / "methods.txt").read_text()
+    assert "voxels: class 0 to class 1 (n = 3). In a" in methods and "against zero" in methods and "two groups" not in methods
+    assert "corrected over its voxels." in methods
+
+
 def test_results_that_do_not_say_what_made_them_carry_a_caution(results: Path, tmp_path: Path) -> None:
     analyse(results, tmp_path / "group")
     for name in ("index.html", "methods.txt"):
