@@ -26,6 +26,7 @@ from bundle.renaming import COPIES, find_files, is_path, list_options, renew_arg
 BASES = ("train", "evaluate", "inference", "baselines/attribution", "faithfulness")
 OPTIONS = {"config_file", "meta_file", "logging_file", "run_id", "init_id", "final_id", "args_file", "tracking", "workflow_name"}
 ALWAYS = ("imports", "initialize", "finalize")  # what MONAI evaluates beside the run
+NONE, WITH_NONE = "none", ("atlas",)  # word that a command line can give in place of null, and keys that accept it
 CONDITIONS = "only_with"  # key of a config: keys, and the one without which each changes nothing
 
 logger = logging.getLogger(__name__)
@@ -81,7 +82,8 @@ def check_overrides(arguments: Sequence[str]) -> None:
         if value in ("true", "false") and not is_path(key):
             raise ValueError(f"--{key} {value} is read as a text: write True or False")
         if value in ("None", "null"):
-            raise ValueError(f"--{key} {value} is ignored by MONAI: write null in a config file given after {files[-1]}")
+            remedy = f"--{key} none" if key in WITH_NONE else f"null in a config file given after {files[-1]}"
+            raise ValueError(f"--{key} {value} is ignored by MONAI: write {remedy}")
         if key not in parser:
             hint = suggest(key, parser.get())
             raise ValueError(f"{' and '.join(files)} has no key {key}{hint} (keys inside others are written outer#inner)")
@@ -141,8 +143,9 @@ def find_idle_keys(parser: ConfigParser, run: str, options: Mapping[str, Any]) -
         if not any(f"{name}#".startswith(f"{key}#") or f"{key}#".startswith(f"{name}#") for name in used):
             sentences.append(f"--{key} changes nothing: the run {run} does not use it")
         for outer, needed in parser.get(CONDITIONS, {}).items():
-            if f"{key}#".startswith(f"{outer}#") and not options.get(needed, parser[needed]):
-                sentences.append(f"--{key} changes nothing without {needed}, which is {options.get(needed, parser[needed])}")
+            value = options.get(needed, parser[needed])
+            if f"{key}#".startswith(f"{outer}#") and (not value or (needed in WITH_NONE and value == NONE)):
+                sentences.append(f"--{key} changes nothing without {needed}, which is {value}")
     return sentences
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from bundle import CONFIGS
 from bundle.guards import check_overrides, read_configs
+from bundle.renaming import find_files
 
 FILES = ["run", "training", "--config_file", "['configs/train.yaml', 'configs/squares.yaml']"]
 
@@ -72,6 +73,8 @@ EVALUATION = ["run", "evaluation", "--config_file", "['configs/train.yaml', 'con
         ([*EVALUATION, "--uncertainty#num_calibration", "9"],
          ["--uncertainty#num_calibration changes nothing without uncertainty#attribute_sources, which is []"]),
         ([*EVALUATION, "--uncertainty#num_calibration", "9", "--uncertainty#attribute_sources", "[prior]"], []),
+        ([*INFERENCE, "--region_threshold", "0.2", "--atlas", "none"],
+         ["--region_threshold changes nothing without atlas, which is none"]),
         ([*FILES, "--classifier_batch_size", "4"],
          ["--classifier_batch_size changes nothing without classifier_epochs, which is 0"]),
         ([*FILES, "--classifier_batch_size", "4", "--classifier_epochs", "1"], []),
@@ -80,6 +83,18 @@ EVALUATION = ["run", "evaluation", "--config_file", "['configs/train.yaml', 'con
 def test_keys_that_change_nothing_in_a_run_are_named(arguments: list[str], sentences: list[str], caplog) -> None:
     check_overrides(arguments)
     assert [record.getMessage() for record in caplog.records] == sentences
+
+
+@pytest.mark.parametrize(("run", "key"), [(INFERENCE, "region_table"), (EVALUATION, "scorer#regions")])
+def test_no_atlas_is_a_word_of_the_command_line_and_null_of_a_file(run: list[str], key: str) -> None:
+    check_overrides([*run, "--atlas", "none"])
+    with pytest.raises(ValueError, match="--atlas null is ignored by MONAI: write --atlas none"):
+        check_overrides([*run, "--atlas", "null"])
+    config = read_configs(find_files(run))
+    for given, value in (("none", None), (None, None), ("aal", "aal")):
+        config["atlas"] = given
+        config.parse(reset=True)
+        assert config.get_parsed_content(f"{key}#atlas") == value
 
 
 @pytest.mark.parametrize("files", [["train"], ["train", "evaluate"], ["inference"]])

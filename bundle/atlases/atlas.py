@@ -77,7 +77,7 @@ def check_atlas(name: str) -> None:
     """
     if name in NAMES:
         return
-    accepted = f"accepted are {', '.join(NAMES)}, the file of a label image with a table of names beside it, and null"
+    accepted = f"accepted are {', '.join(NAMES)}, the file of a label image with a table of names beside it, and none"
     if not isinstance(name, str | Path) or not Path(name).expanduser().is_file():
         raise ValueError(f"atlas: {accepted}, got {name!r}")
     _read_names(Path(name).expanduser())

@@ -8,6 +8,7 @@ import re
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -24,6 +25,7 @@ GUESSES = {  # what people type who have not read the help
     "predict": "explain", "infer": "explain", "inference": "explain", "run": "explain", "test": "evaluate", "models": "networks",
     "show": "view", "open": "view", "preprocess": "prepare", "compare": "benchmark",
 }  # fmt: skip
+SESSIONS, MEMORY = ("--n-procs", "--n-cpus"), ("--mem-mb", "--mem-gb", "--mem")  # of BIDS apps; those of the second are refused
 DESCRIPTION = "Classify brain scans, and map what would turn each into a scan of another class. For research only."
 EPILOG = """The form of BIDS apps:
   icam BIDS_DIR OUTPUT_DIR {participant,group} [--participant-label LABEL ...]
@@ -52,7 +54,13 @@ class Formatter(argparse.RawDescriptionHelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one sentence."""
+    """A parser whose errors are one sentence.
+
+    Attributes:
+        keys: lists the keys that `--set` takes; none for a command without it.
+    """
+
+    keys: Callable[[], list[str]] = list
 
     def error(self, message: str) -> NoReturn:
         """End the program."""
@@ -67,8 +75,11 @@ class Parser(argparse.ArgumentParser):
             name = rest[0].partition("=")[0]
             near = difflib.get_close_matches(name.replace("_", "-"), flags, n=1)
             hint = f"; did you mean {near[0]}?" if near else f": accepted are {', '.join(flags)}"
-            if name.startswith("--") and not near:
-                hint = f"; a key of the configs is given as --set {name.removeprefix('--')}=VALUE"
+            key = name.removeprefix("--").replace("-", "_")
+            if not near and key.replace("::", "#").partition("#")[0] in self.keys():
+                hint = f"; a key of the configs is given as --set {key}=VALUE"
+            if name in MEMORY and SESSIONS[0] in flags:
+                hint = f": there is no limit of memory; fewer sessions at once, {SESSIONS[0]}, take less"
             self.error(f"{rest[0]} is not accepted{hint}")
         return given
 
@@ -176,7 +187,7 @@ def build_bids_parser() -> Parser:
     for kind in ("participant", "session"):
         text = f"labels of the {kind}s, with or without their prefix; all when none is given"
         parser.add_argument(f"--{kind}-label", nargs="+", metavar="LABEL", help=text)
-    parser.add_argument("--n-procs", type=read_number(1), metavar="NUMBER", default="1", help="sessions at once")
+    parser.add_argument(*SESSIONS, type=read_number(1), metavar="NUMBER", default="1", help="sessions at once")
     text = "do not look at dataset_description.json"
     parser.add_argument("--skip-bids-validation", action="store_true", help=text)
     explain = COMMANDS["explain"]
@@ -212,7 +223,8 @@ def add_options(parser: Parser, command: Command, options: Sequence[Option]) -> 
     parser.add_argument("--print", action="store_true", help="print the command of MONAI's bundle, and do not run it")
     overlays = [str(path.relative_to(CONFIGS).with_suffix("")) for path in CONFIGS.rglob("*.yaml")]
     complete(config, lambda prefix, **_: [*overlays, *list_files(prefix)])
-    complete(setting, lambda **_: list_keys(command))
+    parser.keys = partial(list_keys, command)
+    complete(setting, lambda **_: [f"{key}=" for key in list_keys(command)])
 
 
 def complete(action: argparse.Action, list_values: Callable[..., list[str]]) -> None:
@@ -228,8 +240,8 @@ def list_files(prefix: str) -> list[str]:
 
 
 def list_keys(command: Command) -> list[str]:
-    """Return the keys of a command's configs, as --set takes them."""
+    """Return the keys of a command's configs."""
     keys: dict[str, None] = {}
     for name in command.files:
         keys |= dict.fromkeys(re.findall(r"^\+?(\w+):", find_overlay(name).read_text(), flags=re.MULTILINE))
-    return [f"{key}=" for key in keys]
+    return list(keys)

@@ -136,6 +136,15 @@ def test_names_of_files_stay_names(folder: Path, capsys: pytest.CaptureFixture[s
             "explain scans --mirror_axis 0",
             "--mirror_axis is not accepted; a key of the configs is given as --set mirror_axis=VALUE",
         ),
+        ("networks --foo", "--foo is not accepted: accepted are --help (see icam networks --help)$"),
+        ("view maps --mirror_axis 0", "--mirror_axis is not accepted: accepted are --help, --print (see"),
+        ("explain scans --foo 0", "--foo is not accepted: accepted are .*--network.*, --set"),
+        ("explain scans --mem_mb 2", "--mem_mb is not accepted: accepted are .*--network.*, --set"),
+        (
+            "scans maps participant --mem_mb 2",
+            "--mem-mb is not accepted: there is no limit of memory; fewer sessions at once, --n-procs, take less (see",
+        ),
+        ("scans maps participant --mirror_axis 0", "--mirror-axis is not accepted; a .* as --set mirror_axis=VALUE"),
         ("explain scans --set mirror_axis", "--set: accepted is KEY=VALUE, .*, got mirror_axis"),
         ("explain scans --set config_file=a.yaml", "--set: config_file is none of the config's keys"),
         ("explain scans --config volums", "overlay volums does not exist: give a config file, or the name of one"),
@@ -168,7 +177,7 @@ def test_an_error_is_one_sentence_that_says_what_is_accepted(
         status = ended.code  # type: ignore[assignment]
     error = capsys.readouterr().err
     assert status == 2 and len(error.splitlines()) == 1
-    assert re.match(f"Error: {message}".replace("?", r"\?"), error), error
+    assert re.match(re.sub(r"[?()]", r"\\\g<0>", f"Error: {message}"), error), error
 
 
 @pytest.mark.parametrize("setting", ["inferer#steps=2", "preprocessing::transforms::0::max_voxels=9", "draws=bank", "target=1"])
@@ -266,10 +275,12 @@ def test_completion_names_commands_options_networks_and_keys(tmp_path: Path) -> 
 
 
 def test_icam_starts_without_the_noise_of_every_start(tmp_path: Path) -> None:
-    words = ["run", "--config_file", ROOT / "configs" / "inference.yaml", "--dataset_dir", tmp_path / "scans"]
+    (tmp_path / "own.yaml").write_text("num_samples: 3\n")
+    files = f"['{ROOT / 'configs' / 'inference.yaml'}','own.yaml']"
+    words = ["run", "--config_file", files, "--dataset_dir", tmp_path / "scans"]
     quiet, plain = (run_python(["-m", module, *words], tmp_path, PYTHONPATH=str(ROOT)).stdout
                     for module in ("bundle.command_line.start", "monai.bundle"))  # fmt: skip
-    noise = ("UserWarning: parsing config_file", "Setting logging properties")
+    noise = ("UserWarning: parsing config_file", "Setting logging properties", "Not all config files are in")
     assert all(part in plain for part in noise) and not any(part in quiet for part in noise)
     assert "holds no scan" in quiet and "holds no scan" in plain
 
@@ -294,6 +305,11 @@ def test_the_command_and_monais_bundle_give_the_same_bytes(tmp_path: Path) -> No
         folder = tmp_path / "maps"
         files.append({path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()})
     assert files[0] == files[1] and len(files[0]) == 6 + 2 * 7
+
+
+def test_a_word_of_other_bids_apps_is_accepted_for_the_sessions_at_once() -> None:
+    for flag in ("--n-procs", "--n-cpus"):
+        assert build_bids_parser().parse_args(["scans", "maps", "participant", flag, "3"]).n_procs == "3"
 
 
 def test_every_command_has_the_options_that_all_have() -> None:
