@@ -183,7 +183,8 @@ def check_device(device: torch.device | str) -> None:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         accepted = ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
-        raise ValueError(f"device {device} is not available: accepted here are {', '.join(accepted)}") from error
+        verb = "is" if len(accepted) == 1 else "are"
+        raise ValueError(f"device {device} is not available: accepted here {verb} {', '.join(accepted)}") from error
 
 
 def hash_weights(network: nn.Module) -> str:

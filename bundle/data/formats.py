@@ -20,6 +20,7 @@ MISTAKES = (  # what a file may be instead of a scan, by its first bytes, and wh
     (rb"PK\x03\x04", "is a zip archive: unpack it"),
     (rb"\s*<", "is a page of the web, not a scan: download it anew"),
 )
+FOREIGN = ("Cannot work out file type", "Not a gzipped file", "magic or beginning")  # of nibabel, gzip and NRRD's library
 HEADER_SIZES = (348, 540)  # bytes, the first number of NIfTI and Analyze
 GZIP = b"\x1f\x8b"  # first bytes of what it has compressed
 HALVES = {".img": ".hdr", ".hdr": ".img"}  # of one scan
@@ -76,7 +77,9 @@ def describe_failure(path: Path, error: Exception, header: bool = False) -> str:
     reason = lines[-1] if suffix == ".nrrd" else lines[0]  # SimpleITK begins with its own source code
     if header and isinstance(error, HeaderDataError | ValueError | OverflowError):
         return f"{path} has a header that cannot be read as {FORMATS[suffix]} ({reason}): write the scan anew from its source"
-    return f"{path} cannot be read as {FORMATS[suffix]} ({reason}): is it complete?"
+    if any(sign in reason for sign in FOREIGN):
+        return f"{path} cannot be read as {FORMATS[suffix]}: it begins as a file of another kind"
+    return f"{path} cannot be read as {FORMATS[suffix]} ({reason.replace(str(path), 'the file')}): is it complete?"
 
 
 def _recognise(path: Path) -> str | None:
@@ -86,6 +89,8 @@ def _recognise(path: Path) -> str | None:
             start = file.read(256)
     except OSError:
         return None
+    if not start:
+        return "is empty: copy it anew"
     is_packed, ends_packed = start.startswith(GZIP), path.name.lower().endswith(COMPRESSED)
     if is_packed and not ends_packed:
         remedy = "let its name end in .nii.gz" if find_suffix(path) == ".nii" else "unpack it"

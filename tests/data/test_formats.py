@@ -20,6 +20,18 @@ def test_errors_without_words_have_the_name_of_their_kind() -> None:
     assert "(MemoryError): is it complete?" in describe_failure(Path("a.nii"), MemoryError())
 
 
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz", "a.mgz", "a.nrrd", "a.mnc"])
+def test_a_file_of_another_kind_and_an_empty_one_are_named_once(name: str, tmp_path: Path) -> None:
+    for content, sentence in (
+        (b"no image at all", "cannot be read as .*: it begins as a file of another kind"),
+        (b"", "is empty: copy"),
+    ):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(ValueError, match=f"^{tmp_path / name} {sentence}") as caught:
+            LoadScan()(tmp_path / name)
+        assert str(caught.value).count(str(tmp_path)) == 1 and not str(caught.value).endswith("?")
+
+
 def test_suffixes_are_taken_off_in_any_case() -> None:
     names = ("a.b.nii.gz", "a.b.NII.GZ", "a.b.Nii", "a.b.MGZ", "a.b.img", "a.b.nrrd")
     assert {strip_suffix(name) for name in names} == {"a.b"} and all(map(has_suffix, names))
