@@ -67,7 +67,7 @@ def test_a_dataset_without_description_is_taken_where_that_is_wanted(dataset: Pa
         ("{} maps participant --participant-label 07", "--participant-label sub-07: not in .*, which has 3, sub-01 to sub-03"),
         ("{} maps participant --session-label M36", "--session-label ses-M36: no such session"),
         ("{} maps participant --participant-label 03", "has no anat/*_T1w.* of these participants; another contrast"),
-        ("{} maps participant --n-procs 0", "--n-procs: accepted is a whole number of at least 1, got 0"),
+        ("{} maps participant --n-procs 0", "--n-procs/--n-cpus: accepted is a whole number of at least 1, got 0"),
         ("{} maps participant --network other", "--network: accepted are lesions, conversion, ageing"),
         ("{} maps participant --set num_sampels=2", "has no key num_sampels; did you mean num_samples?"),
         ("{} maps participants", "argument level: invalid choice: 'participants' (choose from 'participant', 'group')"),
