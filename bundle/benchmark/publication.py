@@ -204,7 +204,7 @@ def make_panels(results: Results) -> Iterator[Panel]:
     """Yield for each kept scan the scan, its truth and the map of every learned row, of the first seed of each.
 
     The colours of maps that are changes of a scan end at one fixed magnitude. Those of every other row, which has a unit of its
-    own, and of true changes in scanner units end at a percentile over all scans shown.
+    own, and of true changes whose unit is not known, end at a percentile over all scans shown.
 
     Source: Bass et al., NeurIPS 2020, Fig. 1 and 5 (https://arxiv.org/abs/2006.08287).
     """
@@ -216,36 +216,42 @@ def make_panels(results: Results) -> Iterator[Panel]:
         found = [learned[row.title][f"{place}/map"] for place in places if f"{place}/map" in learned[row.title]]
         if found:
             ends[row.title] = COLOUR_LIMIT if row.name in CHANGES else find_range(*found)
-    changes = [truth for place in places if not is_mask(truth := shown[f"{place}/truth"])]
+    changes = [truth for place in places if f"{place}/unit" not in shown and not is_mask(truth := shown[f"{place}/truth"])]
     limit = find_range(*changes) if changes else 1.0
     for place in places:
         maps = {title: learned[title][f"{place}/map"] for title in ends if f"{place}/map" in learned[title]}
         split, _, name = place.partition("/")
         title = f"{split}, scan {name.replace('>', ' to class ')}"
-        yield make_panel(title, shown[f"{place}/scan"], shown[f"{place}/truth"], maps, ends, limit)
+        own = {name: shown.get(f"{place}/{name}") for name in ("scan", "truth", "affine", "unit")}
+        yield make_panel(title, own, maps, ends, limit)
 
 
 def make_panel(
-    title: str, scan: Tensor, truth: Tensor, maps: Mapping[str, Tensor], ends: Mapping[str, float], limit: float = 1.0
+    title: str, scan: Mapping[str, Tensor | None], maps: Mapping[str, Tensor], ends: Mapping[str, float], limit: float = 1.0
 ) -> Panel:
     """Draw a scan, its truth and maps by their captions, all in the same planes.
 
     Args:
         title: which scan it is; the planes are named after it.
-        scan: intensities in [-1, 1], shape (C, H, W[, D]), as of all images.
-        truth: mask, or change in scanner units.
+        scan: its `scan`, intensities in [-1, 1], shape (C, H, W[, D]), as of all images; its `truth`, a mask, or a change in
+            scanner units; where they are known its `affine`, and `unit`, a scanner unit in the intensities of the network.
         maps: by caption.
         ends: magnitudes at which the colours of maps end, likewise.
-        limit: of changes that are truths, where their colour is strongest.
+        limit: of truths that are changes in scanner units, where their colour is strongest.
     """
+    image, truth, affine, unit = (scan.get(name) for name in ("scan", "truth", "affine", "unit"))
+    assert image is not None and truth is not None
     point = find_point(truth)
-    plane, shown = (take_planes(scan, point, BACKGROUND), take_planes(truth, point))
-    drawn, caption = (draw_truth(plane, shown), "truth") if is_mask(truth) else (
-        draw_truth(plane, shown, limit), f"truth, magnitude of the change, to {limit:.3g} scanner units",
-    )  # fmt: skip
+    plane, shown = (take_planes(image, point, BACKGROUND), take_planes(truth, point))
+    if is_mask(truth):
+        drawn, caption = draw_truth(plane, shown), "truth"
+    elif unit is not None:
+        drawn, caption = draw_map(shown * float(unit), COLOUR_LIMIT), f"true change, ±{COLOUR_LIMIT:g}"
+    else:
+        drawn, caption = draw_truth(plane, shown, limit), f"truth, magnitude of the change, to {limit:.3g} scanner units"
     tiles = [Tile(draw_scan(plane), "scan"), Tile(drawn, caption)]
     tiles += [Tile(draw_map(take_planes(image, point), ends[name]), f"{name}, ±{ends[name]:.3g}") for name, image in maps.items()]
-    return Panel(f"{title}. {name_planes(scan, None, point)}", tiles)
+    return Panel(f"{title}. {name_planes(image, None if affine is None else affine.numpy(), point)}", tiles)
 
 
 def list_runs(runs: Sequence[Run]) -> pd.DataFrame:

@@ -98,9 +98,13 @@ class Results:
         return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
     def read_maps(self, row: Row) -> dict[str, Tensor]:
-        """Return the scans, truths and maps that the first run of a row has kept, by a name such as `seen/3>0/map`."""
+        """Return the scans, truths and maps that the first run of a row has kept, by a name such as `seen/3>0/map`.
+
+        With them are, where they are known, `affine`, voxel to world in mm, and `unit`, a scanner unit in the intensities of the
+        network.
+        """
         kept: dict[str, Tensor] = {}
-        names = {row.name: "map", "scan": "scan", "truth": "truth"}
+        names = {row.name: "map"} | {name: name for name in ("scan", "truth", "affine", "unit")}
         for _, folder in self.find(row)[:1]:
             with np.load(folder / "maps.npz") as images:  # which reads single images
                 for key in images.files:

@@ -24,11 +24,24 @@ def test_each_kept_scan_is_shown_with_the_map_of_every_learned_row(finished):
 def test_colours_end_where_they_are_said_to_and_weak_maps_stay_pale(spatial_dims):
     image = torch.rand(1, *[16] * spatial_dims) - 0.5
     maps = {"one": image, "thousand": 1000 * image, "weak": 0.01 * image}
-    panel = make_panel("title", image, (image > 0).float(), maps, {"one": 0.5, "thousand": 500.0, "weak": 0.5})
+    scan = {"scan": image, "truth": (image > 0).float()}
+    panel = make_panel("title", scan, maps, {"one": 0.5, "thousand": 500.0, "weak": 0.5})
     assert panel.tiles[2].source == panel.tiles[3].source
     assert [tile.caption for tile in panel.tiles[1:]] == ["truth", "one, ±0.5", "thousand, ±500", "weak, ±0.5"]
     assert pixels(panel.tiles[4].source).max() < 10
     assert panel.title.startswith("title. axial") and panel.title.count("plane") == (3 if spatial_dims == 3 else 0)
+
+
+def test_planes_are_in_mm_and_true_changes_in_network_intensity_where_these_are_known():
+    image, change = torch.zeros(1, 8, 8, 8), torch.zeros(1, 8, 8, 8)
+    change[0, 1:4, 2:5, 3:6] = 500.0  # scanner units
+    affine = torch.diag(torch.tensor([2.0, 2.0, 2.0, 1.0]))
+    affine[:3, 3] = torch.tensor([-10.0, -20.0, -30.0])
+    scan = {"scan": image, "truth": change, "affine": affine, "unit": torch.tensor(0.001)}
+    panel = make_panel("title", scan, {"map": 0.001 * change}, {"map": 0.5})
+    assert panel.title == "title. axial, z = -22 mm; coronal, y = -14 mm; sagittal, x = -6 mm"
+    assert [tile.caption for tile in panel.tiles] == ["scan", "true change, ±0.5", "map, ±0.5"]
+    assert panel.tiles[1].source == panel.tiles[2].source
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from bundle.evaluation.ground_truth.training_classes import TrainingClasses
 from bundle.evaluation.ground_truth.truths import Truth, find_truths
+from bundle.evaluation.known_scans import Scan
 from bundle.evaluation.map_metrics.reference_maps import oracle_maps, trivial_maps
 from bundle.evaluation.map_metrics.regions import Regions
 from bundle.evaluation.map_metrics.scores import score_maps
@@ -28,7 +29,8 @@ class MapScorer:
         regions: how brain regions are measured; None for not at all.
 
     Attributes:
-        kept: scan, truth and maps of the first scans of each split towards each class, float16, by names like `seen/3>0/truth`.
+        kept: scan, truth and maps of the first scans of each split towards each class, float16, by names like `seen/3>0/truth`;
+            and what is known of `affine`, voxel to world in mm, and `unit`, a scanner unit in the intensities of the network.
     """
 
     def __init__(self, split: Split, training: TrainingClasses, regions: Regions | None = None) -> None:
@@ -55,7 +57,7 @@ class MapScorer:
         candidates = {**maps, **oracle_maps(scan, reference, known.frequencies)}
         candidates |= trivial_maps(scan.image, known.mean, drawn, reference.image, seed)
         truths = find_truths(scan, reference, known.frequencies)
-        self._keep(index, target, {"scan": scan.image, **maps}, truths)
+        self._keep(index, target, scan, maps, truths)
         about = {"reference": reference.row["participant_id"], "direction": split.name_direction(scan.label, target)}
         return [split.describe(index) | about | scores for scores in score_maps(candidates, truths, scan.brain_mask)]
 
@@ -73,13 +75,15 @@ class MapScorer:
             if earlier < KEPT_SCANS:
                 self.kept |= {name: each for name, each in images.items() if name.startswith(scans[scan])}
 
-    def _keep(self, index: int, target: int, images: Mapping[str, Tensor], truths: Sequence[Truth]) -> None:
+    def _keep(self, index: int, target: int, scan: Scan, maps: Mapping[str, Tensor], truths: Sequence[Truth]) -> None:
         """Keep the images of a scan, if it is one of the first of its split towards a class."""
         split = self.split.names[index]
         known = {name.split("/")[1] for name in self.kept if name.startswith(f"{split}/") and f">{target}/" in name}
         if truths and len(known) < KEPT_SCANS:
-            named = {**images, "truth": truths[0].image}.items()
-            self.kept |= {f"{split}/{index}>{target}/{name}": image.numpy().astype(np.float16) for name, image in named}
+            images = {"scan": scan.image, **maps, "truth": truths[0].image}
+            kept = {name: image.numpy().astype(np.float16) for name, image in images.items()}
+            kept |= {name: np.asarray(each) for name in ("affine", "unit") if (each := getattr(scan, name)) is not None}
+            self.kept |= {f"{split}/{index}>{target}/{name}": each for name, each in kept.items()}
 
     def _has(self, index: int, target: int) -> bool:
         """Return whether a scan may have a truth towards a class, and a reference scan of it."""
