@@ -141,6 +141,24 @@ def test_a_training_by_two_processes_is_that_of_one_and_goes_on_after_a_kill_wit
 @several
 @pytest.mark.slow
 @pytest.mark.timeout(600)
+def test_two_processes_complete_a_network_that_is_kept_in_the_last_epoch_alone(trained: Path) -> None:
+    files, states = ["train", "squares", str(trained / "double.yaml")], []
+    for name, overlay in (("last", []), ("last_two", ["multi_gpu_train"])):
+        keys = SMALL | {"dataset_dir": trained / "squares", "output_dir": trained / name, "max_epochs": 2, "val_interval": 2}
+        finish(start("training", [*files, *overlay], **keys))
+        states.append(torch.load(trained / name / "train" / "model.pt", weights_only=True)["model"])
+    one, two = states
+    assert any(name.startswith("distributions.") for name in one) and one.keys() == two.keys()
+    for state in states:
+        whitening = state["typicality.whitening"]  # known but for the signs of its axes
+        state["typicality.whitening"] = whitening @ whitening.T
+    for name, value in one.items():
+        torch.testing.assert_close(two[name], value, rtol=1e-4, atol=1e-6, msg=lambda text, name=name: f"{name}: {text}")
+
+
+@several
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_an_evaluation_by_two_processes_has_the_tables_of_one(trained: Path) -> None:
     keys = {"dataset_dir": trained / "squares", "checkpoint": trained / "one/train/model.pt", "image_size": "[32, 32]"}
     keys |= {name: value for name, value in TINY.items() if name.startswith("simulated_cohort")}

@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader
 from bundle.checkpoints import load_network, read_about
 from bundle.data.scans import without_metadata
 from bundle.files import announce, hold_folder, remove_leftovers
-from bundle.ranks import is_first, synchronise
+from bundle.ranks import is_first, synchronise, wait_for_ranks
 from bundle.training.augmentation import move_batch
 from bundle.training.completion import Completion
 from bundle.training.graphs import Recorded, Recorder
@@ -240,6 +240,7 @@ def train(trainer: Any, folder: str | Path, completion: Completion | None = None
         if is_first():
             remove_leftovers(Path(folder) / name for name in (MODEL, "state.pt", "train.csv"))
         trainer.run()
+        wait_for_ranks()  # until the first has written its best network
         if completion is not None and (Path(folder) / MODEL).is_file():
             best = load_network(copy.deepcopy(trainer.network), Path(folder) / MODEL, trainer.state.device)
             completion.run(best, Path(folder) / MODEL, Path(folder) / MODEL)

@@ -33,15 +33,7 @@ def measure_processes(counts: list[int], rounds: int) -> list[tuple[str, list[fl
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         slices, volumes = folder / "slices", folder / "volumes"
-        _run(
-            "listing",
-            ["train"],
-            1,
-            dataset_dir=slices,
-            output_dir=folder / "list",
-            **COHORT,
-            **{"simulated_cohort#num_unseen": 0},
-        )
+        _run("listing", ["train"], 1, dataset_dir=slices, output_dir=folder / "list", **COHORT)
         sizes = {"simulated_cohort#num_train": MORE_SCANS, "simulated_cohort#num_validation": 2, "simulated_cohort#num_test": 2}
         cohort = {"dataset_dir": volumes, "output_dir": folder / "list", **sizes, "simulated_cohort#num_unseen": 0}
         _run("listing", ["train", "volumes", "conversion"], 1, **cohort)
