@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from performance.ours import make_step
+from performance.ours import make_step, write_command
 from performance.timing import print_table
 from torch.profiler import ProfilerActivity, profile
 
@@ -120,12 +120,6 @@ def compare_maps(device: str) -> float:
     return worst
 
 
-def write_training(files: str, options: dict[str, Any]) -> list[str]:
-    """Return the command line of a training."""
-    start = [sys.executable, "-W", "ignore", "-m", "monai.bundle", "run", "training", "--config_file", f"[{files}]"]
-    return start + [word for key, value in options.items() for word in (f"--{key}", str(value))]
-
-
 def compare_resumed(device: str, folder: Path) -> float:
     """Return the largest relative difference of the losses of a training that is killed and goes on, from one that is not.
 
@@ -141,7 +135,7 @@ def compare_resumed(device: str, folder: Path) -> float:
             "cuda_graphs": recorded,
             **TRAINING,
         }
-        command = write_training("'configs/train.yaml','configs/squares.yaml'", options)
+        command = [sys.executable, "-W", "ignore", *write_command("training", ["train", "squares"], options)]
         table = folder / name / "train" / "train.csv"
         for number in range(2 if name == "killed" else 1):
             with (folder / "log.txt").open("a") as log:
@@ -182,12 +176,13 @@ def time_step(overlays: list[str], changes: dict[str, Any], device: str, amp: bo
     return [1000 * seconds, busy / seconds, torch.cuda.max_memory_allocated() / 2**30]
 
 
-def time_training(device: str, folder: Path, amp: bool, recorded: bool) -> float:
+def time_training(device: str, folder: Path, recorded: bool) -> float:
     """Return milliseconds of an iteration of the default training of slices, with reading and augmentation of its scans."""
-    output, length = folder / f"timed-{amp}-{recorded}", 200 if device.startswith("cuda") else 2
+    output, length = folder / f"timed-{recorded}", 200 if device.startswith("cuda") else 2
     options = {"dataset_dir": folder / "lesions", "output_dir": output, "device": device, "epoch_length": length}
-    options |= {"amp": amp, "cuda_graphs": recorded, **TIMED}
-    subprocess.run(write_training("'configs/train.yaml'", options), cwd=ROOT, check=True, capture_output=True)
+    options |= {"cuda_graphs": recorded, **TIMED}
+    command = [sys.executable, "-W", "ignore", *write_command("training", ["train"], options)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     seconds = pd.read_csv(output / "train" / "train.csv")["seconds"]
     return 1000 * float(seconds[1]) / length  # the second epoch: nothing is new, and nothing validated
 
@@ -218,7 +213,7 @@ def main() -> None:
     table = [[case, kind, "yes" if recorded else "no", *cells] for (case, kind, recorded), cells in measured.items()]
     print_table(["iteration", "precision", "recorded", "ms", "GPU busy", "GiB"], table)
     with tempfile.TemporaryDirectory() as folder:
-        trained = {recorded: time_training(device, Path(folder), False, recorded) for recorded in ways}
+        trained = {recorded: time_training(device, Path(folder), recorded) for recorded in ways}
     alone = {recorded: measured[next(iter(CASES)), "float32", recorded][0] for recorded in ways}
     table = [["yes" if recorded else "no", ms, ms / alone[recorded]] for recorded, ms in trained.items()]
     print_table(["training of slices, batch 8, recorded", "ms an iteration", "over the iteration alone"], table)

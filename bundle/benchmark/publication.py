@@ -222,12 +222,12 @@ def make_panels(results: Results) -> Iterator[Panel]:
         maps = {title: learned[title][f"{place}/map"] for title in ends if f"{place}/map" in learned[title]}
         split, _, name = place.partition("/")
         title = f"{split}, scan {name.replace('>', ' to class ')}"
-        own = {name: shown.get(f"{place}/{name}") for name in ("scan", "truth", "affine", "unit")}
+        own = {name: shown[key] for name in ("scan", "truth", "affine", "unit") if (key := f"{place}/{name}") in shown}
         yield make_panel(title, own, maps, ends, limit)
 
 
 def make_panel(
-    title: str, scan: Mapping[str, Tensor | None], maps: Mapping[str, Tensor], ends: Mapping[str, float], limit: float = 1.0
+    title: str, scan: Mapping[str, Tensor], maps: Mapping[str, Tensor], ends: Mapping[str, float], limit: float = 1.0
 ) -> Panel:
     """Draw a scan, its truth and maps by their captions, all in the same planes.
 
@@ -239,8 +239,7 @@ def make_panel(
         ends: magnitudes at which the colours of maps end, likewise.
         limit: of truths that are changes in scanner units, where their colour is strongest.
     """
-    image, truth, affine, unit = (scan.get(name) for name in ("scan", "truth", "affine", "unit"))
-    assert image is not None and truth is not None
+    image, truth, affine, unit = scan["scan"], scan["truth"], scan.get("affine"), scan.get("unit")
     point = find_point(truth)
     plane, shown = (take_planes(image, point, BACKGROUND), take_planes(truth, point))
     if is_mask(truth):

@@ -130,8 +130,8 @@ class ICAMTrainer(SupervisedTrainer):
         self.mean_change = None if mean_change is None else mean_change.to(device)
         self.make_recorder = make_recorder
         self._phase: Phase | None = None  # that the steps below belong to
-        self._begin: Callable[[Tensor, Tensor, Tensor, Tensor | None], Begun] = self._translate
-        self._finish: Callable[[Begun], dict[str, Tensor]] = self._judge
+        self._begin: Callable[[Tensor, Tensor, Tensor, Tensor | None], Begun]  # both are set where a phase begins
+        self._finish: Callable[[Begun], dict[str, Tensor]]
         kwargs = {"prepare_batch": move_batch, "train_handlers": train_handlers, "amp": amp, "decollate": False} | kwargs
         super().__init__(
             device, max_epochs, train_data_loader, network=generator.module, optimizer=generator.optimizer,
@@ -182,7 +182,8 @@ class ICAMTrainer(SupervisedTrainer):
         if begun.shown.encoded is not None:
             engine.network.erasure.update(begun.shown.encoded.detach(), begun.shown.mean.detach())
         engine.fire_event(IterationEvents.MODEL_COMPLETED)
-        losses = {name: loss.clone() for name, loss in losses.items()}  # a recorded iteration writes over its own
+        if engine.make_recorder is not None:
+            losses = {name: loss.clone() for name, loss in losses.items()}  # a recorded iteration writes over its own
         return [{CommonKeys.LOSS: losses["loss"], LOSSES: losses}]  # a list, as MONAI's handlers find after decollation
 
     def _translate(self, image: Tensor, labels: Tensor, partner: Tensor, values: Tensor | None) -> Begun:

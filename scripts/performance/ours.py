@@ -16,6 +16,18 @@ from bundle.training.augmentation import move_batch
 PAPER = ("paper_network", "paper_objective")  # overlays with the paper's widths, networks and terms
 
 
+def write_command(entry: str, files: Sequence[str], keys: Mapping[str, Any]) -> list[str]:
+    """Return the words of a run of the bundle, after the name of the interpreter.
+
+    Args:
+        entry: entry point of the configs, such as "training".
+        files: names of the configs.
+        keys: keys to change.
+    """
+    words = ["-m", "monai.bundle", "run", entry, "--config_file", str([f"configs/{name}.yaml" for name in files])]
+    return words + [word for key, value in keys.items() for word in (f"--{key}", str(value))]
+
+
 def make_parser(overlays: Sequence[str], changes: Mapping[str, Any]) -> ConfigParser:
     """Read configs that train on synthetic scans, two batches long, without first phases.
 

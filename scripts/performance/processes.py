@@ -10,6 +10,8 @@ from typing import Any
 
 import pandas as pd
 
+from performance.ours import write_command
+
 ROOT = Path(__file__).parents[2]
 ITERATIONS, SCANS, MORE_SCANS = 40, 12, 48
 COHORT = {
@@ -72,9 +74,7 @@ def _run(entry: str, files: list[str], count: int, **keys: Any) -> None:
     overlay = {"training": "multi_gpu_train", "evaluating": "multi_gpu_inference"}
     names = [*files, *([overlay[entry]] if count > 1 else [])]
     start = ["-m", "bundle.launch", "--standalone", "--nproc_per_node", str(count)] if count > 1 else []
-    configs = str([f"configs/{name}.yaml" for name in names])
-    options = [word for key, value in keys.items() for word in (f"--{key}", str(value))]
-    command = [sys.executable, "-W", "ignore", *start, "-m", "monai.bundle", "run", entry, "--config_file", configs, *options]
+    command = [sys.executable, "-W", "ignore", *start, *write_command(entry, names, keys)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
