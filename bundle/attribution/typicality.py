@@ -6,7 +6,7 @@ from torch import Tensor
 
 from bundle.attribution.encoded_scans import EncodedScans
 from bundle.data.intensities import BACKGROUND
-from bundle.networks import ICAM
+from bundle.networks import ICAM, PARTS
 
 LEAST_ERROR = 1e-6  # of a reconstruction, intensity of a range of 2: a generator that moves the scan itself has none
 
@@ -49,6 +49,20 @@ def find_typicality(scans: EncodedScans) -> tuple[Tensor, Tensor]:
     """
     assert scans.network.typicality is not None
     return scans.network.typicality.find_p_values(score_scans(scans))
+
+
+def doubt_scan(value: float, part: int, level: float) -> str:
+    """Return a sentence on a scan that is not typical; empty for others.
+
+    Args:
+        value: its p-value.
+        part: its most unusual part, a position in `PARTS`.
+        level: p-value up to which a scan is not typical.
+    """
+    if value > level:
+        return ""
+    unlike = f"unlike the scans that the network was trained for, by its {PARTS[part]} (typicality {value:.2g})"
+    return f"{unlike}: do not rely on its class"
 
 
 def fit_features(network: ICAM, features: Tensor) -> None:

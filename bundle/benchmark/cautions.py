@@ -6,9 +6,9 @@ from pathlib import Path
 import pandas as pd
 
 from bundle.benchmark.plan import Run
-from bundle.inference.cautions import doubt_cohort
+from bundle.cautions import doubt_cohort
+from bundle.evaluation.cautions import doubt_predictions
 from bundle.records import read_record
-from bundle.report.cautions import doubt_predictions
 
 
 def list_cautions(runs: Sequence[Run]) -> list[str]:

@@ -115,7 +115,8 @@ COMMANDS: dict[str, Command] = {
     ),
     "evaluate": Command(
         "how good classes and maps are",
-        "Measure classes and maps of a trained network on the test scans of a cohort. Tables go to eval in the output folder.",
+        "Measure classes and maps of a trained network on the test scans of a cohort. Tables, and index.html with a page for each"
+        " scan, go to eval in the output folder.",
         "--cohort my_cohort --network output/mine/train/model.pt --output output/mine",
         ("train", "evaluate"),
         "evaluation",

@@ -10,8 +10,10 @@ from typing import NamedTuple
 
 from bundle import MODELS, SHIPPED
 
-PAGES = ("index.html", "report/index.html", "phenotypes.html", "overview.html")  # of commands, in the order that is looked for
-WRITERS = "icam explain, phenotypes, report, prepare, group or benchmark"
+PAGES = (  # of commands, in the order that is looked for
+    "index.html", "report/index.html", "eval/index.html", "phenotypes.html", "overview.html",
+)  # fmt: skip
+WRITERS = "icam explain, evaluate, phenotypes, report, prepare, group or benchmark"
 
 
 class Lookup(NamedTuple):

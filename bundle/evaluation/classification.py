@@ -134,6 +134,8 @@ class Classes:
             table["predicted_name"] = [names[label] if label < len(names) else "" for label in table["predicted"]]
         for label, column in enumerate(encodings.probabilities.T.tolist()):
             table[f"probability_{label}"] = column
+        if len(encodings.typicality):
+            table["typicality"] = encodings.typicality.numpy()
         return table
 
 

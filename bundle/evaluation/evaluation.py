@@ -1,9 +1,9 @@
 """Evaluation of a method on the test split of a cohort."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from uuid import uuid4
 
 import pandas as pd
@@ -24,7 +24,7 @@ from bundle.evaluation.names import COLUMNS, WAYS
 from bundle.evaluation.origin import Origin
 from bundle.evaluation.progress import Progress
 from bundle.evaluation.reporting.gaps import find_gaps
-from bundle.evaluation.reporting.results import OPTIONAL, Results
+from bundle.evaluation.reporting.results import INDEX, OPTIONAL, Results
 from bundle.evaluation.reporting.tables import format_results
 from bundle.evaluation.uncertainty.spread import Uncertainty
 from bundle.files import announce
@@ -33,6 +33,27 @@ from bundle.records import compute_fingerprint, list_versions
 from bundle.workers import fingerprint_code
 
 CALIBRATION = "calibration.pt"
+
+
+class ScanPages(Protocol):
+    """Writes pages of the test scans, see `bundle.viewer.EvaluationPages`."""
+
+    def describe(self) -> Mapping[str, Any]:
+        """Return what decides the pages."""
+
+    def begin(self, encodings: Encodings, places: Sequence[tuple[int, int]], run: str, warnings: Sequence[str] = ()) -> None:
+        """Begin the pages of scans, each with the class that its maps lead to."""
+
+    def write_scan(
+        self, place: tuple[int, int], maps: Mapping[str, Tensor], variance: Tensor, scores: Sequence[Mapping[str, Any]]
+    ) -> dict[str, Any]:
+        """Write the page of a scan, and return what that of all scans shows of it, in the types of JSON."""
+
+    def has_page(self, shown: Mapping[str, Any]) -> bool:
+        """Return whether the page of a scan is there."""
+
+    def finish(self, shown: Sequence[Mapping[str, Any]]) -> None:
+        """Write the page of all scans."""
 
 
 class Evaluation:
@@ -51,6 +72,7 @@ class Evaluation:
         ages: is the age predicted, and reached by translation? Likewise.
         uncertainty: does the spread of sampled maps show where they are wrong? Likewise.
         origin: where the network comes from, named in all outputs; None for a network of no file.
+        pages: writes pages of the test scans, of a network with a classifier; None for none.
     """
 
     def __init__(
@@ -65,10 +87,11 @@ class Evaluation:
         ages: Ages | None = None,
         uncertainty: Uncertainty | None = None,
         origin: Origin | None = None,
+        pages: ScanPages | None = None,
     ) -> None:
         self.results, self.bootstrap, self.explainer, self.split = results, bootstrap, explainer, explainer.split
         self.maps, self.classes, self.pairs, self.volumes = maps, classes, pairs, volumes
-        self.ages, self.uncertainty, self.origin = ages, uncertainty, origin
+        self.ages, self.uncertainty, self.origin, self.pages = ages, uncertainty, origin, pages
 
     def run(self) -> pd.DataFrame:
         """Evaluate, write the tables and `settings.json`, and print the results.
@@ -92,7 +115,10 @@ class Evaluation:
         warnings = self.list_warnings() if is_first() else []
         progress = Progress(self.results.folder, self.fingerprint())
         encodings = self.explainer.encode()
-        tables = self.measure(encodings, progress)
+        pages = self.pages if encodings.probabilities.shape[1] else None
+        if pages is not None:
+            pages.begin(encodings, self._list_places(), progress.fingerprint, warnings)
+        tables, shown = self.measure(encodings, progress, pages)
         if not is_first():
             return pd.DataFrame()
         metrics = pd.concat([*self._summarise(tables), self.classes.score(encodings, self.bootstrap)], ignore_index=True)
@@ -103,11 +129,16 @@ class Evaluation:
         self.results.write_images(self.maps.kept)
         if self.uncertainty is not None:
             self.uncertainty.save_calibrations(self.results.folder / CALIBRATION)
+        if pages is None:
+            self.results.remove_pages()
+        else:
+            pages.finish(shown)
         self.results.write_tables({"metrics": metrics, **tables, "predictions": predictions}, settings)
         progress.remove()
         print(format_results(metrics, self.results.headline, self.list_gaps()))
         print(*(self.origin.list_lines() if self.origin else []), *(f"Warning: {sentence}." for sentence in warnings), sep="\n")
         announce(self.results.folder, {
+            INDEX: "all test scans, with a page for each, for any browser",
             "metrics.csv": "figures with intervals", "predictions.csv": "class of each test scan",
             **({"scans.csv": "figures of each map"} if len(tables["scans"]) else {}),
             **{f"{name}.csv": "see docs/outputs.md" for name in OPTIONAL}, "maps.npz": "maps of a few scans",
@@ -130,36 +161,56 @@ class Evaluation:
             transforms: Any = [describe(each.transform) for each in datasets]
         except ValueError:  # nothing will be found again
             transforms = uuid4().hex
-        parts = [settings, rows, transforms, fingerprint_code(), list_versions()]
+        pages = None if self.pages is None else self.pages.describe()
+        parts = [settings, pages, rows, transforms, fingerprint_code(), list_versions()]
         measured = None if regions is None else {name: value for name, value in vars(regions).items() if name != "split"}
         files = [value for row in rows for value in row.values() if isinstance(value, str | Path) and Path(value).is_file()]
         return compute_fingerprint(parts, measured, files=[*files, *([self.origin.checkpoint] if self.origin else [])])
 
-    def measure(self, encodings: Encodings, progress: Progress) -> dict[str, pd.DataFrame]:
-        """Return the scores of single scans, by name of the table; empty tables where the cohort lacks what they need."""
+    def measure(
+        self, encodings: Encodings, progress: Progress, pages: ScanPages | None = None
+    ) -> tuple[dict[str, pd.DataFrame], list[dict[str, Any]]]:
+        """Return the scores of single scans, and what the page of all scans shows of each.
+
+        Scores are tables by name, empty where the cohort lacks what they need.
+        """
         rows: dict[str, list[dict[str, Any]]] = {name: [] for name in ("scans", "pairs", "volumes", "regions", "ages")}
         answers = [part.run(encodings.attribute, progress.share_work) for part in (self.pairs, self.ages) if part is not None]
-        for answer in [*answers, self.score_maps(encodings, progress)]:
+        scores, shown = self.score_maps(encodings, progress, pages)
+        for answer in [*answers, scores]:
             for name, part in answer.items():
                 rows[name] += part
         tables = {name: pd.DataFrame(part) for name, part in rows.items()}
         empty = {name: pd.DataFrame() for name in ("uncertainty", "diversity")}
-        return tables | (empty if self.uncertainty is None else self.uncertainty.run(progress.share_work))
+        return tables | (empty if self.uncertainty is None else self.uncertainty.run(progress.share_work)), shown
 
-    def score_maps(self, encodings: Encodings, progress: Progress) -> dict[str, list[dict[str, Any]]]:
-        """Return the rows of the tables `scans`, `volumes` and `regions` on the maps towards other classes."""
-        directions = [pair for pair in self.split.list_directions() if self.explainer.explains(*pair)]
-        batches = self.maps.list_batches(directions)
-        score = partial(self._score_batch, attribute=encodings.attribute)
-        parts = progress.share_work(batches, score, "maps", "batch", lambda rows: not rows["kept"])  # images are not on disk
+    def score_maps(
+        self, encodings: Encodings, progress: Progress, pages: ScanPages | None = None
+    ) -> tuple[dict[str, list[dict[str, Any]]], list[dict[str, Any]]]:
+        """Return the rows of the tables `scans`, `volumes` and `regions` on maps towards other classes, and what pages show."""
+        score = partial(self._score_batch, attribute=encodings.attribute, pages=pages)
+
+        def is_whole(rows: Mapping[str, Any]) -> bool:  # images are not on disk, and pages may have been removed
+            return not rows["kept"] and (pages is None or all(pages.has_page(each) for each in rows["shown"]))
+
+        parts = progress.share_work(self._list_batches(), score, "maps", "batch", is_whole)
         self.maps.share_kept()
-        return {name: [row for part in parts for row in part[name]] for name in ("scans", "volumes", "regions")}
+        tables = {name: [row for part in parts for row in part[name]] for name in ("scans", "volumes", "regions")}
+        return tables, [each for part in parts for each in part["shown"]]
 
-    def _score_batch(self, batch: tuple[Sequence[int], int], attribute: Tensor) -> dict[str, list]:
-        """Return the rows of some scans towards a class, as `score_maps`, and the names of images that are `kept` of them."""
+    def _list_batches(self) -> list[tuple[list[int], int]]:
+        """Return positions of scans that are explained, and the class that their maps lead to, in batches."""
+        return self.maps.list_batches([pair for pair in self.split.list_directions() if self.explainer.explains(*pair)])
+
+    def _list_places(self) -> list[tuple[int, int]]:
+        """Return the same, scan by scan."""
+        return [(index, target) for batch, target in self._list_batches() for index in batch]
+
+    def _score_batch(self, batch: tuple[Sequence[int], int], attribute: Tensor, pages: ScanPages | None) -> dict[str, list]:
+        """Return what `score_maps` does of some scans towards a class, and the names of images that are `kept` of them."""
         (indices, target), known = batch, set(self.maps.kept)
-        rows: dict[str, list] = {"scans": [], "volumes": [], "regions": []}
-        made = self.explainer.make_maps(indices, target, attribute)
+        rows: dict[str, list] = {"scans": [], "volumes": [], "regions": [], "shown": []}
+        made, variance = self.explainer.make_maps_and_variance(indices, target, attribute)
         for position, index in enumerate(indices):
             maps = {method: images[position] for method, images in made.items()}
             if self.volumes is not None and self.volumes.covers(index, target):
@@ -167,9 +218,12 @@ class Evaluation:
                     translated = self.split.stack([index])[0] + maps[f"{way}_input"]
                     reconstruction = translated - maps[f"{way}_reconstruction"]
                     rows["volumes"].append(self.volumes.compare(index, way, reconstruction, translated))
-            rows["scans"] += self.maps.score_scan(index, target, maps)
+            scores = self.maps.score_scan(index, target, maps)
+            rows["scans"] += scores
             if self.maps.regions is not None:
                 rows["regions"] += self.maps.regions.measure(index, target, maps)
+            if pages is not None and variance is not None:
+                rows["shown"].append(pages.write_scan((index, target), maps, variance[position], scores))
         return {**rows, "kept": sorted(set(self.maps.kept) - known)}
 
     def describe(self) -> dict[str, Any]:

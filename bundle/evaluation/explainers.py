@@ -76,6 +76,12 @@ class Explainer(ABC):
             Maps by method, on the CPU, each (B, C, H, W[, D]).
         """
 
+    def make_maps_and_variance(
+        self, indices: Sequence[int], target: int, attribute: Tensor | None = None
+    ) -> tuple[dict[str, Tensor], Tensor | None]:
+        """Return what `make_maps` does, and the variance of sampled maps, of the same shape; None where none are drawn."""
+        return self.make_maps(indices, target, attribute), None
+
     def translate(self, indices: Sequence[int], target: int) -> Counterfactuals:
         """Translate some test scans to a class; arguments as of `make_maps`.
 
@@ -162,6 +168,12 @@ class TranslatingExplainer(Explainer):
 
     def make_maps(self, indices: Sequence[int], target: int, attribute: Tensor | None = None) -> dict[str, Tensor]:
         """Compute the maps against the scan's own reconstruction and against the input, as `Explainer.make_maps`."""
+        return self.make_maps_and_variance(indices, target, attribute)[0]
+
+    def make_maps_and_variance(
+        self, indices: Sequence[int], target: int, attribute: Tensor | None = None
+    ) -> tuple[dict[str, Tensor], Tensor | None]:
+        """Return the maps of `make_maps`, and the variance of the sampled ones."""
         scans, exemplar, sampled = self.explain(indices, target, attribute)
         maps = {
             "exemplar_reconstruction": exemplar.mean,
@@ -169,7 +181,7 @@ class TranslatingExplainer(Explainer):
             "sampled_reconstruction": sampled.mean,
             "sampled_input": sampled.translated - scans.image,
         }
-        return {method: images.cpu() for method, images in maps.items()}
+        return {method: images.cpu() for method, images in maps.items()}, sampled.variance.cpu()
 
     def interpolate(self, index: int, target: int, attribute: Tensor, num_steps: int) -> Tensor:
         """Return a test scan while its attribute moves to that of its reference scan, shape (num_steps, C, H, W[, D])."""
@@ -200,4 +212,8 @@ class TranslatingExplainer(Explainer):
 
     def list_gaps(self) -> list[str]:
         """Return a sentence when the network has no classifier."""
-        return [] if self.network.attribute_encoder.classifier is not None else ["the network has no classifier: no accuracy"]
+        return (
+            []
+            if self.network.attribute_encoder.classifier is not None
+            else ["the network has no classifier: no accuracy, and no pages of scans"]
+        )

@@ -38,7 +38,7 @@ class Progress:
     """
 
     def __init__(self, folder: Path, fingerprint: str) -> None:
-        self.folder = folder / FOLDER / fingerprint
+        self.folder, self.fingerprint = folder / FOLDER / fingerprint, fingerprint
         self._calls = 0
 
     def share_work(

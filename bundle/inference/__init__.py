@@ -1,6 +1,5 @@
 """Explaining scans with a trained network: classes, feature attribution maps, walks through the latent space."""
 
-from bundle.inference.cautions import list_cautions
 from bundle.inference.datasets import ScanDataset, find_scans, foresee_scans, load_scan
 from bundle.inference.evaluator import ScanEvaluator
 from bundle.inference.inferer import AgeRegression, ICAMInferer
@@ -28,7 +27,6 @@ __all__ = [
     "explain_scans",
     "find_scans",
     "foresee_scans",
-    "list_cautions",
     "load_scan",
     "walk",
 ]

@@ -8,9 +8,9 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 from bundle import MODELS, SHIPPED
+from bundle.cautions import list_cautions
 from bundle.checkpoints import find_about, read_about, read_weights
 from bundle.data.bids import SITES, write_text
-from bundle.inference.cautions import list_cautions
 from bundle.inference.overview import name_class
 from bundle.records import PROGRAM, compute_fingerprint, compute_sha256, list_versions, read_record, read_version, write_record
 

@@ -11,13 +11,13 @@ from monai.transforms import Transform
 from monai.utils.enums import CommonKeys as Keys
 from torch import Tensor
 
+from bundle.attribution.typicality import doubt_scan
 from bundle.data.discovery import IMAGES, SERIES
 from bundle.data.headers import FIELDS_KEY, WARNINGS_KEY, pack_fields, place
 from bundle.data.resampling import redirect
 from bundle.data.scans import name_of, open_scan, shape_of, without_metadata
 from bundle.inference.datasets import TRUTHS
 from bundle.metrics import compute_ncc
-from bundle.networks import PARTS
 
 NUMBERS = ("typicality", "predicted_age", "translated_age")  # of a scan, beside its classes; ages in years
 NCC = "ncc"  # with the truth, of a scan that has one
@@ -53,10 +53,10 @@ class SplitExplanationd(Transform):
             **{key: float(explanation[key]) for key in NUMBERS if key in explanation},
         }
         item["result"] |= compare_with_truth(item)
-        if (p := item["result"].get("typicality", 1.0)) <= self.typicality_level:
-            part = PARTS[int(explanation["untypical_part"])]
-            doubt = f"unlike the scans that the network was trained for, by its {part} (typicality {p:.2g})"
-            sentence = f"{doubt}: do not rely on its class"
+        result = item["result"]
+        if "typicality" in result and (
+            sentence := doubt_scan(result["typicality"], int(explanation["untypical_part"]), self.typicality_level)
+        ):
             meta = item[Keys.IMAGE].meta
             meta[WARNINGS_KEY] = [*(meta.get(WARNINGS_KEY) or []), sentence]
         images = {key: MetaTensor(explanation[key].detach().cpu()) for key in (*IMAGES, *SERIES) if key in explanation}

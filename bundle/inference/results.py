@@ -99,9 +99,14 @@ class Results:
         return "../" * (len(self.name_page(row).relative_to(self.folder).parts) - 1) or "./"
 
     def name_classes(self, row: Row) -> tuple[str, str]:
-        """Return the names of the predicted and of the target class of a scan."""
-        predicted, target = (name_class(int(row[key]), self.class_names) for key in ("predicted_class", "target_class"))
+        """Return the names of the predicted and of the target class of a scan; empty for a target that it has not."""
+        keys = ("predicted_class", "target_class")
+        predicted, target = (name_class(int(row[key]), self.class_names) if row[key] else "" for key in keys)
         return predicted, target
+
+    def name_true_class(self, row: Mapping[str, str]) -> str:
+        """Return the name of the class that a scan has; empty where it is not known."""
+        return name_class(int(row["label"]), self.class_names) if row.get("label") else ""
 
     def list_probabilities(self, row: Mapping[str, str]) -> list[tuple[str, float]]:
         """Return name and probability of each class."""

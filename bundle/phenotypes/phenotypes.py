@@ -16,9 +16,9 @@ from torch import Tensor
 from bundle.attribution import EncodedScans, MixtureSource
 from bundle.attribution.maps import single_maps
 from bundle.attribution.sources import check_whole
+from bundle.cautions import list_cautions
 from bundle.checkpoints import hash_weights
 from bundle.files import announce, check_writable, escape_name, write_table
-from bundle.inference.cautions import list_cautions
 from bundle.inference.datasets import FAILURE, load_scan
 from bundle.inference.methods import describe_network
 from bundle.inference.overview import name_class

@@ -4,18 +4,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from sklearn.decomposition import PCA
 
+from bundle.cautions import doubt_cohort
 from bundle.evaluation import Evaluation, TranslatingExplainer
+from bundle.evaluation.cautions import doubt_classes
 from bundle.evaluation.encodings import Encodings
 from bundle.evaluation.names import METRICS, SPLITS, in_words
 from bundle.files import announce, check_writable, write_atomically
-from bundle.inference.cautions import doubt_cohort
 from bundle.inference.overview import COLOUR_LIMIT
 from bundle.records import list_versions
-from bundle.report.cautions import doubt_predictions
 from bundle.report.images import SPREAD_LIMIT
 from bundle.report.panels import NUM_STEPS, make_interpolation, make_pairs, make_panels
 from bundle.report.plots import Drawing, plot_latent
@@ -96,14 +95,15 @@ class Report:
         tables = self._read_tables()
         check_writable(self.path.parent)
         evaluation, explainer, metrics = self.evaluation, self.explainer, tables["metrics"]
+        origin = evaluation.origin
         encodings = explainer.encode()
         environment = make_environment(Path(__file__).parent)
         names, headline = sorted(set(explainer.split.names)), evaluation.results.headline
         page = environment.get_template(TEMPLATE).render(
             title=self.title,
             cohort=explainer.split.cohort,
-            origin=evaluation.origin.list_lines() if evaluation.origin else [],
-            cautions=self._list_cautions(names, encodings),
+            origin=origin.list_lines() if origin else [],
+            cautions=[*(doubt_cohort(origin.trained_for) if origin else []), *doubt_classes(explainer.split, encodings)],
             warnings=evaluation.results.read_settings().get("warnings", []),
             headline=headline,
             summaries=[
@@ -184,17 +184,6 @@ class Report:
             caption = f"First two principal components, dimensionless, of {len(split)} test scans, one training."
             found = probed if len(rows) else "Too few scans for a linear probe."
             yield Drawing(svg, f"Does the {name.lower()} carry the class?", f"{caption} {found}")
-
-    def _list_cautions(self, names: Sequence[str], encodings: Encodings) -> list[str]:
-        """Return what gives reason to doubt the network: simulated scans, and classes that are no better than chance."""
-        split, origin = self.explainer.split, self.evaluation.origin
-        found = doubt_cohort(origin.trained_for) if origin else []
-        if encodings.probabilities.shape[1]:
-            predicted = encodings.probabilities.numpy().argmax(1)
-            for name in names:
-                rows = np.array(split.names) == name
-                found += doubt_predictions(split.labels[rows], predicted[rows], name)
-        return found
 
     def _list_gaps(self) -> list[str]:
         """Return a sentence where there is no table of the training."""

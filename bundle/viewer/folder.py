@@ -1,4 +1,4 @@
-"""What the folder of an inference holds beside maps."""
+"""What the folder of an inference or evaluation holds beside maps."""
 
 import csv
 from pathlib import Path
@@ -12,6 +12,8 @@ PREPARED = "prepared/prepared.tsv"  # of raw scans that were prepared on the way
 QUALITY = "template_correlation"
 FILES = {  # and what they are
     TABLE: "classes, probabilities and warnings",
+    "metrics.csv": "figures with intervals",
+    "scans.csv": "figures of each map",
     REGIONS: "change by region",
     PICTURE: "change by region, as bars",
     f"{LOGS}/CITATION.md": "what was done, and what to cite",

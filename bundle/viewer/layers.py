@@ -78,10 +78,10 @@ def make_layers(
     if "fa_low" in images and "fa_high" in images:
         values[SURE] = images["fa_mean"] * ((images["fa_low"] > 0) | (images["fa_high"] < 0))
     layers = [Layer(key, *texts[key], values[key]) for key in texts if key in values]
-    return layers + ([_make_truth(images[TRUTH])] if TRUTH in images else [])
+    return layers + ([make_truth(images[TRUTH])] if TRUTH in images else [])
 
 
-def _make_truth(values: np.ndarray) -> Layer:
+def make_truth(values: np.ndarray) -> Layer:
     """Return the truth of a scan: as a mask where it has one value beside 0, else as a change."""
     if len(np.unique(values)) <= 2 and values.min() >= 0:
         return Layer(TRUTH, "Truth: lesion mask", "mask", "{high}: lesion.", (values > 0).astype(np.float32), 1.0)

@@ -7,49 +7,26 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from jinja2 import Environment
-
-from bundle.atlases import LEAST
 from bundle.data.discovery import IMAGES, SERIES
 from bundle.errors import write_in_line
-from bundle.files import escape_name, unescape_name, write_atomically
-from bundle.inference.overview import COLOUR_LIMIT, SPREAD_SHARE, TYPICALITY, check_limit
-from bundle.inference.postprocessing import NCC, NUMBERS
+from bundle.files import unescape_name
+from bundle.inference.overview import COLOUR_LIMIT, SPREAD_SHARE, check_limit
 from bundle.inference.predictions import RECORD
 from bundle.inference.regions import RegionTable
 from bundle.inference.results import Results, Row
 from bundle.ranks import is_first, run_once, share_work
 from bundle.records import compute_fingerprint, hash_contents
-from bundle.templates import SHARED, make_environment
-from bundle.viewer.contents import SHARE, Limits, make_contents, name_rating
-from bundle.viewer.folder import link, list_links, read_quality
+from bundle.viewer.contents import Limits
+from bundle.viewer.folder import link, read_quality
 from bundle.viewer.regions import Labels, Regions, find_places, read_regions
 from bundle.viewer.shown_scan import ShownScan, read_scan
-from bundle.viewer.volumes import pack_bytes
+from bundle.viewer.writer import INDEX, Entry, Writer
 
-FOLDER = Path(__file__).parent
-SCRIPT = FOLDER / "niivue" / "niivue.umd.js"
-COLOURS = FOLDER.parent / "colours.py"
-INDEX = "index.html"
 HEAD = 16_384  # bytes of a page that hold its state, and its thumbnail or its settings
 
 logger = logging.getLogger(__name__)
-
-
-class Entry(NamedTuple):
-    """What the page of the cohort shows of a scan.
-
-    Attributes:
-        thumbnail: small picture, a data URI; empty for none.
-        link: address of its page; empty where it has none.
-        reason: why it has none.
-    """
-
-    thumbnail: str = ""
-    link: str = ""
-    reason: str = ""
 
 
 class Pages:
@@ -107,7 +84,8 @@ class Pages:
         entries = share_work(range(len(done)), lambda place: self._write_scan(done, place, titles[place], regions), "pages")
         if is_first():
             of_name = {row["name"]: entry for row, entry in zip(done, entries, strict=True)}
-            self._write_cohort([self._show(row, of_name.get(row["name"], Entry())) for row in rows])
+            shown = [self._show(row, of_name.get(row["name"], Entry())) for row in rows]
+            self._writer.write_cohort(shown, self._list_titles(rows))
         return self.results.folder / INDEX
 
     def collect(self, folders: Sequence[str]) -> Path:
@@ -127,52 +105,26 @@ class Pages:
                 path = results.name_page(row)
                 thumbnail = _find_thumbnail(path) if row["status"] == "done" and path.is_file() else ""
                 entry = Entry(thumbnail, link(path, self.results.folder)) if thumbnail else Entry(reason="no page")
-                item = part._show(row, entry)
-                shown.append({**item, "row": {**row, "name": f"{folder}/{row['name']}"}})
-        self._write_cohort(shown, top=True)
-        return self.results.folder / INDEX
+                shown.append({**part._show(row, entry), "row": {**row, "name": f"{folder}/{row['name']}"}})
+        return self._writer.write_cohort(shown, self._list_titles([item["row"] for item in shown]), top=True)
 
     @cached_property
-    def _environment(self) -> Environment:
-        environment = make_environment(FOLDER)
-        environment.policies["json.dumps_kwargs"] = {"sort_keys": False}
-        environment.globals |= {
-            "read": lambda name: (FOLDER / name).read_text(encoding="utf-8"),
-            "limits": self.limits,
-            "cautions": self.cautions,
-            "settings": json.dumps(self.settings),
-            "typicality": TYPICALITY,
-            "run": self._run,
-        }
-        return environment
-
-    @cached_property
-    def _script(self) -> str:
-        return pack_bytes(SCRIPT.read_bytes())
-
-    @cached_property
-    def _run(self) -> str:
-        """Fingerprint of the settings of the run, under which the browser keeps ratings."""
+    def _writer(self) -> Writer:
         record = self.results.folder / RECORD
-        return hash_contents(record if record.is_file() else None) or ""
-
-    @cached_property
-    def _version(self) -> str:
-        """Fingerprint of what pages are made of: with another one they are made anew."""
-        own = [path for suffix in ("html", "js", "css", "py") for path in sorted(FOLDER.glob(f"*.{suffix}"))]
-        return compute_fingerprint([hash_contents(path) for path in (*own, *SHARED, COLOURS, SCRIPT)])
+        run = hash_contents(record if record.is_file() else None) or ""
+        return Writer(self.results, self.limits, self.cautions, run, settings=self.settings)
 
     def _write_scan(self, rows: Sequence[Row], place: int, title: str, regions: Regions) -> Entry:
         """Write the page of a scan, or keep the one that is there."""
-        row, results = rows[place], self.results
-        path, address, own = results.name_page(row), results.link(row), regions.get(row["name"], [])
+        row, results, writer = rows[place], self.results, self._writer
+        path, own = results.name_page(row), regions.get(row["name"], [])
         beside = [results.link(rows[other], row) if 0 <= other < len(rows) else "" for other in (place - 1, place + 1)]
         controls = self.regions.describe_controls() if self.regions else ""
-        settings = [self._run, self.regions is not None, controls, self.limits, self.cautions, results.class_names]
+        settings = [writer.run, self.regions is not None, controls, self.limits, self.cautions, results.class_names]
         settings += [results.target_value]
-        state = compute_fingerprint(self._version, row, settings, beside, own, title)
+        state = compute_fingerprint(writer.version, row, settings, beside, own, title)
         if thumbnail := _find_thumbnail(path, state):
-            return Entry(thumbnail, address)
+            return Entry(thumbnail, results.link(row))
         try:
             shown = read_scan(results, row)
             labels = self._label(row, shown) if own else None
@@ -180,30 +132,8 @@ class Pages:
             logger.warning("%s gets no page: %s", row["scan"], error)
             path.unlink(missing_ok=True)
             return Entry(reason=f"no page: {write_in_line(error)}")
-        files = [results.find_image(row, key) for key in (*IMAGES, *SERIES)]
-        contents = make_contents(row, shown, self.limits, labels)
-        page = self._environment.get_template("scan.html").render(
-            row=row,
-            title=title,
-            state=state,
-            classes=results.name_classes(row),
-            probabilities=results.list_probabilities(row),
-            warnings=_list_warnings(row),
-            home=results.climb(row) + INDEX,
-            previous=beside[0],
-            following=beside[1],
-            regions=own,
-            places=labels.places if labels else {},
-            controls=controls,
-            least=LEAST,
-            files=[(link(file, path.parent), escape_name(file.name)) for file in files if file.is_file()],
-            share=SHARE,
-            niivue=self._script,
-            **contents._asdict(),
-        )
-        with write_atomically(path) as temporary:
-            temporary.write_text(page, encoding="utf-8")
-        return Entry(contents.thumbnail, address)
+        files = [file for key in (*IMAGES, *SERIES) if (file := results.find_image(row, key)).is_file()]
+        return writer.write_scan(row, shown, title, beside, state, own, labels, controls, files)
 
     def _label(self, row: Row, shown: ShownScan) -> Labels | None:
         """Return the regions of a scan, where they are known."""
@@ -213,17 +143,7 @@ class Pages:
 
     def _show(self, row: Row, entry: Entry) -> dict[str, Any]:
         """Return what the page of the cohort shows of a scan."""
-        done = row["status"] == "done"
-        return {
-            "row": row,
-            "done": done,
-            "entry": entry if done else Entry(),
-            "classes": self.results.name_classes(row) if done else ("", ""),
-            "probability": float(row[f"probability_{row['predicted_class']}"]) if done else 0.0,
-            "warnings": _list_warnings(row),
-            "key": name_rating(row),
-            "quality": self._quality.get(unescape_name(row["scan"]), ""),
-        }
+        return self._writer.show(row, entry, self._quality.get(unescape_name(row["scan"]), ""))
 
     @cached_property
     def _quality(self) -> Mapping[str, str]:
@@ -239,23 +159,6 @@ class Pages:
         counts = Counter(files)
         return [file if counts[file] == 1 else name for file, name in zip(files, names, strict=True)]
 
-    def _write_cohort(self, shown: Sequence[Mapping[str, Any]], top: bool = False) -> None:
-        """Write the page of the cohort, or, at the top, that of several cohorts."""
-        counts = Counter(sentence for item in shown for sentence in item["warnings"])
-        content = self._environment.get_template("cohort.html").render(
-            shown=shown,
-            titles=self._list_titles([item["row"] for item in shown]),
-            top=top,
-            links=list_links(self.results.folder),
-            common=[sentence for sentence, count in counts.items() if count > 1],
-            counts=counts,
-            quality=any(item["quality"] for item in shown),
-            names=sorted({item["classes"][0] for item in shown if item["done"]}),
-            numbers=[key for key in (*NUMBERS, NCC) if any(item["row"].get(key) for item in shown)],
-        )
-        with write_atomically(self.results.folder / INDEX) as temporary:
-            temporary.write_text(content, encoding="utf-8")
-
 
 def read_pages(folder: str | Path) -> Pages | None:
     """Return what has written the page of the cohort in a folder, with its settings; None where there is no such page.
@@ -270,10 +173,6 @@ def read_pages(folder: str | Path) -> Pages | None:
         head = file.read(HEAD).decode("utf-8", "replace")
     text = html.unescape(head.partition('<meta name="settings" content="')[2].partition('"')[0])
     return Pages(folder, **json.loads(text)) if text else None
-
-
-def _list_warnings(row: Mapping[str, str]) -> list[str]:
-    return [sentence for sentence in row["warning"].split("; ") if sentence]
 
 
 def _find_thumbnail(path: Path, state: str | None = None) -> str:

@@ -20,7 +20,7 @@ class StoppedError(Exception):
 def count_maps(evaluation: Evaluation, stop_after: int = 1000) -> list[int]:
     """Return a list that has the number of scans of each batch of maps, after so many of which the evaluation is stopped."""
     counts: list[int] = []
-    make = evaluation.explainer.make_maps
+    make = evaluation.explainer.make_maps_and_variance
 
     def make_maps(indices, *rest):
         if len(counts) == stop_after:
@@ -28,7 +28,7 @@ def count_maps(evaluation: Evaluation, stop_after: int = 1000) -> list[int]:
         counts.append(len(indices))
         return make(indices, *rest)
 
-    evaluation.explainer.make_maps = make_maps
+    evaluation.explainer.make_maps_and_variance = make_maps
     return counts
 
 

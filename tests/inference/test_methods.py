@@ -8,8 +8,8 @@ import pytest
 from tiny_trained_network import build_trained_network
 
 from bundle import MODELS
+from bundle.cautions import list_cautions
 from bundle.data.discovery import IMAGES
-from bundle.inference.cautions import list_cautions
 from bundle.inference.methods import Methods, name_network, read_network
 from bundle.records import read_version
 

@@ -1,6 +1,7 @@
 """The files of an evaluation: its tables, its settings, and images of a few scans."""
 
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ import pandas as pd
 from bundle.evaluation.names import METRICS
 from bundle.files import check_writable, hold_folder, write_atomically
 
+INDEX, PAGES = "index.html", "pages"  # page of all test scans, and folder of those of single ones
 LOCK = "evaluation.lock"
 LAST = "metrics"  # table that is written after all other files
 OPTIONAL = ("pairs", "volumes", "regions", "ages", "uncertainty", "diversity")  # tables that are written only when they have rows
@@ -48,6 +50,11 @@ class Results:
     def begin(self) -> None:
         """Remove `metrics.csv`, which is written last: where it is, all files are of one evaluation."""
         (self.folder / f"{LAST}.csv").unlink(missing_ok=True)
+
+    def remove_pages(self) -> None:
+        """Remove the pages of an earlier evaluation."""
+        (self.folder / INDEX).unlink(missing_ok=True)
+        shutil.rmtree(self.folder / PAGES, ignore_errors=True)
 
     def write_tables(self, tables: Mapping[str, pd.DataFrame], settings: Mapping[str, Any]) -> None:
         """Write tables, each to NAME.csv, and `settings.json`; `metrics.csv` last.

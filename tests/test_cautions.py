@@ -7,8 +7,8 @@ import pytest
 import torch
 from scipy.stats import beta
 
+from bundle.cautions import list_cautions
 from bundle.checkpoints import VALIDATION, save_network
-from bundle.inference import list_cautions
 
 
 def write(folder: Path, **about: Any) -> Path:

@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from bundle.cautions import doubt_accuracy
+from bundle.evaluation.encodings import Encodings
 from bundle.evaluation.names import SPLITS
-from bundle.inference.cautions import doubt_accuracy
+from bundle.evaluation.split import Split
 
 
 def doubt_predictions(labels: np.ndarray, predicted: np.ndarray, split: str, name: str = "The classifier") -> list[str]:
@@ -21,3 +23,17 @@ def doubt_predictions(labels: np.ndarray, predicted: np.ndarray, split: str, nam
     kind = kind if split == "test" else f"test scans ({kind})"
     largest = int(np.unique(labels, return_counts=True)[1].max())
     return doubt_accuracy(int((labels == predicted).sum()), len(labels), largest, name, kind)
+
+
+def doubt_classes(split: Split, encodings: Encodings) -> list[str]:
+    """Return a sentence for each part of the test split whose classes a network does not predict better than by chance.
+
+    Args:
+        split: the test split.
+        encodings: of its scans.
+    """
+    if not encodings.probabilities.shape[1]:
+        return []
+    predicted, names = encodings.probabilities.numpy().argmax(1), np.array(split.names)
+    parts = [(name, names == name) for name in sorted(set(split.names))]
+    return [sentence for name, rows in parts for sentence in doubt_predictions(split.labels[rows], predicted[rows], name)]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from bundle.report.cautions import doubt_predictions
+from bundle.evaluation.cautions import doubt_predictions
 
 
 @pytest.mark.parametrize(("right", "doubted"), [(10, True), (14, True), (19, False)])
