@@ -3,7 +3,7 @@
 The latent classifier is linear, so "class k is at least as likely as t against every other class" is an intersection of K - 1
 half-spaces. Only the K - 1 directions normal to them matter: the prior is truncated there and left alone elsewhere. With two
 classes that is one truncated normal, drawn by inversion; with more it is a polytope, drawn by bounded rejection and, for what
-rejection leaves, by hit-and-run moves.
+rejection leaves, by hit-and-run moves; in training by bounded rejection alone.
 
 Source: Bass et al., NeurIPS 2020, Sec. 3.2, "rejection sampling" (https://arxiv.org/abs/2006.08287).
 """
@@ -18,6 +18,8 @@ from torch import Tensor
 from bundle.networks import ICAM, Mixture
 from bundle.ranks import count_ranks, own_rows
 from bundle.truncated_normal import choose_component, draw_in_polytope, truncated_normal_quantile
+
+TRIES = 64  # draws that rejection makes for an attribute of one of more than two classes, in training
 
 
 def sample_attributes(
@@ -114,10 +116,13 @@ def draw_latents(
 
 
 def draw_on_device(network: ICAM, target: Tensor) -> Tensor:
-    """Draw an attribute of each target class as `draw_latents` does, on the network's device and from its random numbers.
+    """Draw an attribute of each target class on the network's device and from its random numbers; nothing waits for the device.
 
-    With two classes, or without a classifier, nothing waits for the device. With more the draws are made on the CPU.
+    With two classes, or without a classifier, attributes are drawn as `draw_latents` does. With more they are drawn by rejection
+    of at most `TRIES` draws; where none is predicted to be of the class, the draw is the one that is nearest to it.
     Where processes share a batch, the draws are those of the whole batch, see `bundle.ranks.draw_normal`.
+
+    Source: Bass et al., NeurIPS 2020, Sec. 3.2, "rejection sampling" (https://arxiv.org/abs/2006.08287).
 
     Args:
         network: encoders and generator.
@@ -125,36 +130,64 @@ def draw_on_device(network: ICAM, target: Tensor) -> Tensor:
 
     Returns:
         Attributes of shape (B, 1, H/16, W/16[, D/16]).
-
-    Raises:
-        ValueError: When one of more than two classes cannot be drawn.
     """
     encoder, device = network.attribute_encoder, network.class_attributes.device
     target = target.repeat_interleave(count_ranks())  # of the whole batch
-    if encoder.classifier is not None and encoder.num_classes > 2:
-        return draw_latents(network, target)[own_rows(), 0]
     if network.distributions is None:
         parts = standard_normal(prod(encoder.latent_shape), device)
-        weights, means, factor = (part.expand(len(target), *part.shape) for part in parts)
+        mixtures = Mixture(*(part.expand(len(target), *part.shape) for part in parts))
     else:
         fitted = network.distributions.weights, network.distributions.means, network.distributions.factors
-        weights, means, factor = (part[target].double() for part in fitted)
-    noise, masses = torch.randn(len(target), factor.shape[2], dtype=torch.float64, device=device), weights.log()  # (B, Q), (B, M)
-    if encoder.classifier is not None:
-        weight, bias = encoder.classifier.weight.detach().double(), encoder.classifier.bias.detach().double()
-        normals, bounds = weight[target] - weight[1 - target], bias[1 - target] - bias[target]
-        cuts = torch.einsum("bn,bnq->bq", normals, factor)
-        lengths = cuts.norm(dim=1, keepdim=True).clamp(min=torch.finfo(torch.float64).tiny)
-        lower = (bounds[:, None] - torch.einsum("bmn,bn->bm", means, normals)) / lengths  # (B, M)
-        masses, uniform = masses + torch.special.log_ndtr(-lower), torch.rand(len(target), 1, dtype=torch.float64, device=device)
-    chosen = masses - torch.empty_like(masses).exponential_().log() if masses.shape[1] > 1 else masses  # Gumbel's maximum
-    component = chosen.argmax(1, keepdim=True)
-    if encoder.classifier is not None:
-        cuts = cuts / lengths
-        inside = truncated_normal_quantile(uniform, lower.gather(1, component))
-        noise = noise + (inside - (noise * cuts).sum(1, keepdim=True)) * cuts
-    draws = means.take_along_dim(component[:, :, None], 1)[:, 0] + torch.einsum("bnq,bq->bn", factor, noise)
+        mixtures = Mixture(*(part[target].double() for part in fitted))
+    if encoder.classifier is None:
+        draws = _draw_unconditionally(mixtures, 1)[:, 0]
+    else:
+        readout = encoder.classifier.weight.detach().double(), encoder.classifier.bias.detach().double()
+        draw = _draw_in_half_spaces if encoder.num_classes == 2 else _draw_by_rejection
+        draws = draw(mixtures, *readout, target)
     return draws.view(-1, *encoder.latent_shape).to(network.class_attributes)[own_rows()]
+
+
+def _draw_unconditionally(mixtures: Mixture, count: int) -> Tensor:
+    """Draw so many attributes of each of B mixtures, shape (B, count, N)."""
+    weights, means, factor = mixtures  # (B, M), (B, M, N), (B, N, Q)
+    noise = torch.randn(len(factor), count, factor.shape[2], dtype=torch.float64, device=factor.device)
+    component = _choose_components(weights.log()[:, None].expand(-1, count, -1))
+    return means.take_along_dim(component[..., None], 1) + torch.einsum("bnq,bcq->bcn", factor, noise)
+
+
+def _choose_components(masses: Tensor) -> Tensor:
+    """Draw components by their log masses (..., M), shape (...); no random number is used where there is one alone."""
+    chosen = masses - torch.empty_like(masses).exponential_().log() if masses.shape[-1] > 1 else masses  # Gumbel's maximum
+    return chosen.argmax(-1)
+
+
+def _draw_in_half_spaces(mixtures: Mixture, weight: Tensor, bias: Tensor, target: Tensor) -> Tensor:
+    """Draw an attribute of each of B mixtures that is predicted to be of its target, one of two classes, shape (B, N)."""
+    weights, means, factor = mixtures
+    noise = torch.randn(len(target), factor.shape[2], dtype=torch.float64, device=factor.device)
+    normals, bounds = weight[target] - weight[1 - target], bias[1 - target] - bias[target]
+    cuts = torch.einsum("bn,bnq->bq", normals, factor)
+    lengths = cuts.norm(dim=1, keepdim=True).clamp(min=torch.finfo(torch.float64).tiny)
+    lower = (bounds[:, None] - torch.einsum("bmn,bn->bm", means, normals)) / lengths  # (B, M)
+    uniform = torch.rand(len(target), 1, dtype=torch.float64, device=factor.device)
+    component = _choose_components(weights.log() + torch.special.log_ndtr(-lower))[:, None]
+    cuts = cuts / lengths
+    inside = truncated_normal_quantile(uniform, lower.gather(1, component))
+    noise = noise + (inside - (noise * cuts).sum(1, keepdim=True)) * cuts
+    return means.take_along_dim(component[:, :, None], 1)[:, 0] + torch.einsum("bnq,bq->bn", factor, noise)
+
+
+def _draw_by_rejection(mixtures: Mixture, weight: Tensor, bias: Tensor, target: Tensor) -> Tensor:
+    """Draw an attribute of each of B mixtures that is predicted to be of its target, one of K classes, shape (B, N)."""
+    draws = _draw_unconditionally(mixtures, TRIES)
+    logits = draws @ weight.T + bias  # (B, TRIES, K)
+    own = (target[:, None] == torch.arange(len(bias), device=target.device))[:, None]  # (B, 1, K)
+    margin = logits.masked_fill(~own, -math.inf).amax(2) - logits.masked_fill(own, -math.inf).amax(2)
+    inside = margin >= 0
+    first = torch.where(inside, torch.arange(TRIES, device=target.device), TRIES).argmin(1)
+    chosen = torch.where(inside.any(1), first, margin.argmax(1))
+    return draws.take_along_dim(chosen[:, None, None], 1)[:, 0]
 
 
 def _draw_inside(

@@ -6,6 +6,7 @@ Usage: python scripts/benchmark.py steps   [--reference FOLDER] [--rounds 5] [--
        python scripts/benchmark.py processes [--rounds 3] [--counts 1 2]   a training and an inference by several processes
        python scripts/benchmark.py parts   [--rounds 5]   an iteration with other parts
        python scripts/benchmark.py preparation [--rounds 1]   what is computed of a scan of 1 mm before it is learnt from
+       python scripts/benchmark.py cohort [--scans 40000]   what a cohort of volumes takes, from rates that were measured
        python scripts/benchmark.py quality FOLDER ...   seconds until trainings reached an NCC, from their train.csv
 
 FOLDER is a checkout of the authors' code, https://github.com/CherBass/ICAM. Computations take turns, each in its own process.
@@ -21,6 +22,7 @@ from typing import Any
 
 import pandas as pd
 import torch
+from performance.cohort import describe_cohort
 from performance.convolutions import record_convolutions
 from performance.ours import PAPER, make_maps, make_step
 from performance.preparation import make_preparation
@@ -193,11 +195,14 @@ def show_quality(folders: list[str]) -> None:
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("verb", choices=["steps", "maps", "growth", "processes", "parts", "preparation", "quality", "repeat"])
+    parser.add_argument(
+        "verb", choices=["steps", "maps", "growth", "processes", "parts", "preparation", "cohort", "quality", "repeat"]
+    )
     parser.add_argument("arguments", nargs="*", help="of quality: folders of trainings, such as output/train")
     parser.add_argument("--reference", default="", help="checkout of the authors' code")
     parser.add_argument("--rounds", type=int, default=5, help="how often each computation is timed")
     parser.add_argument("--cases", nargs="*", default=[], help="words of the cases of steps; all by default")
+    parser.add_argument("--scans", type=int, default=40_000, help="scans, of cohort")
     parser.add_argument("--counts", nargs="+", type=int, default=[1, 2], help="numbers of processes, of processes")
     given = parser.parse_args()
     torch.set_num_threads(1)
@@ -209,6 +214,7 @@ def main() -> None:
         "processes": lambda: compare_processes(given.counts, given.rounds),
         "parts": lambda: compare_parts(given.rounds),
         "preparation": lambda: show_preparation(given.rounds),
+        "cohort": lambda: print_table(*describe_cohort(given.scans)),
         "quality": lambda: show_quality(given.arguments),
         "repeat": lambda: repeat(make_work(given.arguments[0], **json.loads(given.arguments[1]))),
     }

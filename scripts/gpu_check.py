@@ -81,7 +81,7 @@ def compare_losses(device: str) -> float:
     for place in ("cpu", device):
         with draws_on_processor():
             torch.manual_seed(0)
-            step = make_step([], {"device": place, "image_size": [64, 64]})[0]
+            step = make_step([], {"device": place, "image_size": [64, 64], "amp": False})[0]
             losses.append([{name: float(value) for name, value in step()[0]["losses"].items()} for _ in range(STEPS)])
     return find_largest_difference(*losses)
 

@@ -142,7 +142,7 @@ WHOLE, NUMBER, SWITCH = "accepted is a whole number", "accepted is a number", "a
         ([*TRAINING, "--max_epochs", "1.5"], WHOLE),
         ([*TRAINING, "--batch_size", "4.0"], WHOLE),
         ([*TRAINING, "--classifier_batch_size", "four"], WHOLE),
-        ([*TRAINING, "--amp", "off"], SWITCH),
+        ([*TRAINING, "--regression", "off"], SWITCH),
         ([*TRAINING, "--loss_weights", "3"], "accepted is a table"),
         ([*PREPARATION, "--voxel_size", "one"], NUMBER),
     ],

@@ -5,7 +5,8 @@ import torch
 from scipy.stats import ks_2samp, kstest
 
 from bundle.networks import Mixture
-from bundle.sampling import sample_attributes
+from bundle.sampling import TRIES, draw_latents, draw_on_device, sample_attributes
+from tests.tiny_cohort import build_network
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -132,3 +133,32 @@ def test_a_class_that_does_not_exist_in_the_latent_space_raises(num_classes: int
 def test_wrong_arguments_are_refused(target: list, threshold: float) -> None:
     with pytest.raises(ValueError, match="got"):
         sample_attributes(torch.randn(2, 6), torch.zeros(2), torch.tensor(target), 1, threshold)
+
+
+@pytest.mark.parametrize("spatial_dims", [2, 3])
+@pytest.mark.parametrize("num_classes", [2, 3])
+def test_draws_on_the_device_are_distributed_as_the_others(spatial_dims: int, num_classes: int) -> None:
+    network = build_network(spatial_dims, num_classes)
+    classifier = network.attribute_encoder.classifier
+    assert classifier is not None
+    classifier.weight.data = torch.tensor([[1.0, 0.0], [-0.5, 0.9], [-0.5, -0.9]])[:num_classes]
+    torch.manual_seed(5)
+    target = torch.full((6000,), 1)
+    draws = draw_on_device(network, target).flatten(1)
+    reference = draw_latents(network, torch.tensor([1]), 6000, generator=seeded()).flatten(0, 1).flatten(1)
+    logits = network.classify(draws).detach()
+    assert (logits[:, 1] >= logits.amax(1) - 1e-5).all()
+    for first, second in zip(draws.T, reference.T, strict=True):
+        assert ks_2samp(first.numpy(), second.numpy()).pvalue > 1e-3
+
+
+def test_of_three_classes_one_that_is_hardly_drawn_gets_the_nearest_draw() -> None:
+    network = build_network(2, 3)
+    classifier = network.attribute_encoder.classifier
+    assert classifier is not None
+    classifier.bias.data = torch.tensor([0.0, -100.0, 0.0])
+    draws = draw_on_device(network, torch.tensor([1, 0]).repeat(50))
+    logits = network.classify(draws).detach()
+    margin = logits[:, 1] - logits[:, [0, 2]].amax(1)
+    assert (logits[1::2].argmax(1) == 0).all() and (margin[::2] < 0).all()
+    assert margin[::2].mean() > margin[1::2].mean() and TRIES > 1

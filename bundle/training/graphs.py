@@ -13,12 +13,11 @@ Result = TypeVar("Result")
 WARM_UP = 3  # calls before a recording, in which libraries choose their algorithms and reserve memory
 
 
-def check_cuda_graphs(device: torch.device | str, num_classes: int, activation_checkpointing: bool) -> None:
+def check_cuda_graphs(device: torch.device | str, activation_checkpointing: bool) -> None:
     """Refuse what waits for the device in an iteration, or computes on others, before the scans are read.
 
     Args:
         device: where to train.
-        num_classes: number of classes, K.
         activation_checkpointing: whether activations are computed again for the gradient.
 
     Raises:
@@ -26,7 +25,6 @@ def check_cuda_graphs(device: torch.device | str, num_classes: int, activation_c
     """
     reasons = {
         f"device {device}, which is no GPU": torch.device(device).type != "cuda",
-        f"{num_classes} classes: with more than two draws are made on the processor": num_classes > 2,
         "activation_checkpointing": activation_checkpointing,
         "several processes": count_ranks() > 1,
     }

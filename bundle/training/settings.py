@@ -27,6 +27,7 @@ def check_settings(
     learning_rates: Mapping[str, float] | None = None,
     read_interval: int = 1,
     num_workers: int = 0,
+    amp: bool = False,
 ) -> None:
     """Refuse batches that no classes fill evenly, trainings that keep no network, empty epochs, and numbers that are too small.
 
@@ -40,6 +41,7 @@ def check_settings(
         learning_rates: peaks of the learning rates, by the keys that set them; None for no check.
         read_interval: iterations between readings of the losses.
         num_workers: processes that load data.
+        amp: mixed precision.
 
     Raises:
         ValueError: When one of these is found.
@@ -50,6 +52,8 @@ def check_settings(
     for key, number, least in (("read_interval", read_interval, 1), ("num_workers", num_workers, 0)):
         if not isinstance(number, int) or number < least:
             raise ValueError(f"{key} must be a whole number of at least {least}, got {number!r}")
+    if not isinstance(amp, bool):
+        raise ValueError(f"amp must be True or False, got {amp!r}")
     for key, rate in (learning_rates or {}).items():
         if not isinstance(rate, int | float) or not 0 <= rate < math.inf:
             raise ValueError(f"{key} must be a number of at least 0, got {rate!r}")

@@ -40,6 +40,7 @@ def test_settings_that_fit_are_accepted(changes: dict) -> None:
         ({"read_interval": 0}, "read_interval must be a whole number of at least 1, got 0"),
         ({"num_workers": -1}, "num_workers must be a whole number of at least 0, got -1"),
         ({"num_workers": 1.5}, "num_workers must be a whole number of at least 0, got 1.5"),
+        ({"amp": "off"}, "amp must be True or False, got 'off'"),
         ({"phases": []}, "phases must be a list that ends with the phase of the whole objective"),
     ],
 )
