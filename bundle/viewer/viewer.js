@@ -401,19 +401,28 @@ class ScanPage {
 
 // ---- page of the cohort ----------------------------------------------------------------------------------------------
 
+const FIRST_ROWS = 20; // whose ratings can be chosen at once
+
 class CohortPage {
   constructor() {
     this.rows = [...document.querySelectorAll("#scans tbody:not(#none) tr")];
     this.headings = [...document.querySelectorAll("#scans thead th")];
     this.place = (name) => this.headings.findIndex((heading) => heading.textContent.trim() === name);
+    this.rated = this.rows.filter((row) => row.dataset.state !== "failed");
+    this.cell = this.place("rating");
   }
 
   start() {
     const given = /^#rating=(.*)$/.exec(location.hash);
     if (given) try { rate(...JSON.parse(decodeURIComponent(given[1]))); } catch { /* not ours */ }
     if (given && find("#up")) find("#up").hash = location.hash;
-    for (const row of this.rows) if (row.dataset.state !== "failed") this.buildRating(row);
+    const near = new IntersectionObserver((seen) => seen.filter((each) => each.isIntersecting).forEach(({ target }) => {
+      near.unobserve(target);
+      this.buildRating(target);
+    }), { rootMargin: "800px" }); // thousands of choices at once take a second
     this.showRatings();
+    this.rated.slice(0, FIRST_ROWS).forEach((row) => this.buildRating(row));
+    this.rated.slice(FIRST_ROWS).forEach((row) => near.observe(row));
     for (const id of ["search", "class", "state", "rated"]) find("#" + id).addEventListener("input", () => this.filter());
     find("#clear").addEventListener("click", () => {
       for (const id of ["search", "class", "state", "rated"]) find("#" + id).value = "";
@@ -430,21 +439,28 @@ class CohortPage {
     const name = row.querySelector(".name").textContent;
     const choice = make("select", { ariaLabel: "Rating of " + name });
     choice.append(new Option("not rated", ""), ...["good", "doubtful", "bad"].map((word) => new Option(word)));
+    choice.value = (readRatings()[row.dataset.key] || {}).rating || "";
     choice.addEventListener("change", () => { rate(row.dataset.key, choice.value); this.filter(); });
-    row.cells[this.place("rating")].append(choice);
+    row.cells[this.cell].replaceChildren(choice);
   }
 
   showRatings() {
     const ratings = readRatings();
-    for (const select of document.querySelectorAll("#scans td select")) select.value = (ratings[select.closest("tr").dataset.key] || {}).rating || "";
+    for (const row of this.rated) {
+      const cell = row.cells[this.cell], choice = cell.querySelector("select"), { rating } = ratings[row.dataset.key] || {};
+      if (choice) choice.value = rating || "";
+      else cell.textContent = rating || "";
+    }
   }
 
   filter() {
     const [words, name, state, rated] = ["search", "class", "state", "rated"].map((id) => find("#" + id).value);
     const wanted = words.toLowerCase().split(/\s+/), place = this.place("class");
+    const ratings = readRatings(), all = !words.trim() && !name && !state && !rated;
     let count = 0;
     for (const row of this.rows) {
-      const choice = row.querySelector("select"), rating = choice && (choice.value || "none"); // failed scans have none
+      if (all) { row.hidden = false; count++; continue; }
+      const rating = row.dataset.state === "failed" ? null : (ratings[row.dataset.key] || {}).rating || "none";
       const warnings = [...row.querySelectorAll('.notes a[href^="#warning-"]')].map((note) => find(note.hash).textContent);
       const text = [row.querySelector(".name").textContent, row.cells[place].textContent, row.querySelector(".notes").textContent, ...warnings].join(" ").toLowerCase();
       const kept = wanted.every((word) => text.includes(word)) && (!name || row.cells[place].textContent === name)
@@ -458,7 +474,7 @@ class CohortPage {
 
   save() {
     const ratings = readRatings(), clean = (text) => text.replace(/[\t\r\n]+/g, " ");
-    const lines = this.rows.filter((row) => row.querySelector("select") && ratings[row.dataset.key]).map((row) => {
+    const lines = this.rated.filter((row) => ratings[row.dataset.key]).map((row) => {
       const [scan, name] = JSON.parse(row.dataset.key), { rating, time } = ratings[row.dataset.key];
       return [scan, name, rating, time].map(clean).join("\t") + "\n";
     });
