@@ -5,7 +5,7 @@ import SimpleITK as sitk  # noqa: N813 (its own documentation's name)
 
 from bundle.data.geometry import from_sitk, to_sitk
 
-KNOTS_EVERY = 4.0  # mm, edge of the voxels in which the field is estimated
+EDGE = 5.0  # mm, of the voxels in which the field is estimated: it is smooth
 ITERATIONS = (50, 50, 50)  # for each resolution of the field
 
 
@@ -20,9 +20,13 @@ def correct_bias(image: np.ndarray, brain: np.ndarray, spacing: np.ndarray) -> n
     if image[brain].min() < 0:
         raise ValueError("the brain has negative intensities: set bias_correction to False for scans that are standardised")
     scan, mask = (to_sitk(array, np.diag([*spacing, 1.0])) for array in (image.astype(np.float32), brain.astype(np.uint8)))
-    factors = [int(max(1, round(KNOTS_EVERY / edge))) for edge in spacing]
+    factors = [int(max(1, round(EDGE / edge))) for edge in spacing]
     corrector = sitk.N4BiasFieldCorrectionImageFilter()
     corrector.SetMaximumNumberOfIterations(ITERATIONS)
-    corrector.Execute(sitk.Shrink(scan, factors), sitk.Shrink(mask, factors))
-    corrected = image / np.exp(from_sitk(corrector.GetLogBiasFieldAsImage(scan)))
+    coarse = sitk.Shrink(scan, factors)
+    corrector.Execute(coarse, sitk.Shrink(mask, factors))
+    enlarge = sitk.ResampleImageFilter()
+    enlarge.SetReferenceImage(scan)
+    enlarge.SetUseNearestNeighborExtrapolator(True)  # half a coarse voxel, at the border
+    corrected = image / np.exp(from_sitk(enlarge.Execute(corrector.GetLogBiasFieldAsImage(coarse))))
     return (corrected * (image[brain].mean() / corrected[brain].mean())).astype(np.float32)

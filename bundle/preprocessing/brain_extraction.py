@@ -44,7 +44,7 @@ def extract_brain(image: np.ndarray, threshold: float = 0.5) -> np.ndarray:
     """
     scan = torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32))
     coarse = _resize(scan, COARSE_SIZE)
-    low, high = (float(np.quantile(coarse, quantile)) for quantile in INTENSITY_QUANTILES)
+    low, high = np.quantile(coarse, INTENSITY_QUANTILES).tolist()
     if high <= low:
         raise ValueError("no brain is found: nearly all voxels have the same intensity")
     rough = _largest_piece(_find_brain("bbox_model.pt", coarse, low, high).numpy() > threshold)

@@ -1,7 +1,7 @@
 """What a cohort of volumes of 128x160x128 voxels would take on one GPU and on eight, computed from rates that were measured."""
 
 MACHINES = ((1, 16), (8, 128))  # GPUs, and processor cores
-PREPARATION = 19.5  # CPU seconds of a raw head of 200x240x220 voxels of 1 mm; `benchmark.py preparation` has its parts
+PREPARATION = 8.7  # CPU seconds of a raw head of 200x240x220 voxels of 1 mm; docs/performance.md has its parts
 STEP, BATCH = 0.1, 4  # seconds of a training iteration on one H200, and its scans
 TRAINING_OVER_STEPS = 1.8  # time of a whole training over that of its iterations, on one H200
 MAPS = 0.04  # seconds of 50 maps of a scan on one H200
