@@ -1,5 +1,6 @@
 """Evaluation of a method on the test split of a cohort."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -129,16 +130,16 @@ class Evaluation:
         self.results.write_images(self.maps.kept)
         if self.uncertainty is not None:
             self.uncertainty.save_calibrations(self.results.folder / CALIBRATION)
+        self.results.write_tables({"metrics": metrics, **tables, "predictions": predictions}, settings)
         if pages is None:
             self.results.remove_pages()
         else:
-            pages.finish(shown)
-        self.results.write_tables({"metrics": metrics, **tables, "predictions": predictions}, settings)
+            pages.finish(shown)  # with links to the tables
         progress.remove()
         print(format_results(metrics, self.results.headline, self.list_gaps()))
         print(*(self.origin.list_lines() if self.origin else []), *(f"Warning: {sentence}." for sentence in warnings), sep="\n")
         announce(self.results.folder, {
-            INDEX: "all test scans, with a page for each, for any browser",
+            INDEX: "all test scans, with a page for each that has a map, for any browser",
             "metrics.csv": "figures with intervals", "predictions.csv": "class of each test scan",
             **({"scans.csv": "figures of each map"} if len(tables["scans"]) else {}),
             **{f"{name}.csv": "see docs/outputs.md" for name in OPTIONAL}, "maps.npz": "maps of a few scans",
@@ -164,7 +165,8 @@ class Evaluation:
         pages = None if self.pages is None else self.pages.describe()
         parts = [settings, pages, rows, transforms, fingerprint_code(), list_versions()]
         measured = None if regions is None else {name: value for name, value in vars(regions).items() if name != "split"}
-        files = [value for row in rows for value in row.values() if isinstance(value, str | Path) and Path(value).is_file()]
+        values = [value for row in rows for value in row.values() if isinstance(value, str | Path)]
+        files = [value for value in values if os.path.isfile(value)]  # noqa: PTH113  # Path.is_file raises on long texts
         return compute_fingerprint(parts, measured, files=[*files, *([self.origin.checkpoint] if self.origin else [])])
 
     def measure(

@@ -17,7 +17,7 @@ from bundle.evaluation.ground_truth import TrainingClasses
 from bundle.evaluation.ground_truth.truths import Truth, find_own_truth, find_truths
 from bundle.evaluation.known_scans import Scan
 from bundle.evaluation.names import PAIRED
-from bundle.evaluation.reporting.results import PAGES
+from bundle.evaluation.reporting.results import INDEX, PAGES
 from bundle.inference.overview import COLOUR_LIMIT, SPREAD_SHARE, check_limit
 from bundle.inference.postprocessing import NCC
 from bundle.inference.results import Results, Row, make_volume
@@ -29,7 +29,8 @@ from bundle.viewer.writer import Entry, Writer
 HEADING = "Test scans"
 MAP, TRANSLATED, EXEMPLAR = "sampled_reconstruction", "sampled_input", "exemplar_reconstruction"  # of the maps that are scored
 EXEMPLAR_TRUTH = "truth_exemplar"
-NO_MAP = "no map: what it should show is not known"
+NO_MAP = "no map: what it should show is not known, or there is no reference scan of another class"
+LONGEST = 60  # characters of a scan in the name of its page
 
 Place = tuple[int, int]  # position in the test split, and class that the scan is translated to
 
@@ -72,7 +73,7 @@ class EvaluationPages:
         return {"colour_limit": self.limits.signed, "typicality_level": level, "cautions": self.cautions}
 
     def begin(self, encodings: Encodings, places: Sequence[Place], run: str, warnings: Sequence[str] = ()) -> None:
-        """Begin the pages of an evaluation.
+        """Begin the pages of an evaluation, and remove the page of all scans of an earlier one.
 
         Args:
             encodings: of all test scans, with probabilities.
@@ -80,14 +81,15 @@ class EvaluationPages:
             run: fingerprint of the evaluation, under which the browser keeps ratings.
             warnings: reasons for which the figures may mislead.
         """
+        (self.results.folder / INDEX).unlink(missing_ok=True)
         self._encodings = encodings
         cautions = [*self.cautions, *warnings, *doubt_classes(self.split, encodings)]
         self._writer = Writer(self.results, self.limits, cautions, run, HEADING)
         self._titles = self._list_titles()
         several = Counter(index for index, _ in places)
-        plain = [re.sub(r"[^\w.-]", "_", title) for title in self._titles]
+        plain = [re.sub(r"[^\w.-]", "_", title)[:LONGEST] for title in self._titles]
         self._names = {
-            (index, target): f"{PAGES}/{index + 1:04d}_{plain[index]}" + f"_to-{target}" * (several[index] > 1)
+            (index, target): f"{PAGES}/{index:04d}_{plain[index]}" + f"_to-{target}" * (several[index] > 1)
             for index, target in sorted(places)
         }
 
@@ -192,10 +194,10 @@ class EvaluationPages:
         return self._titles[place[0]]
 
     def _list_titles(self) -> list[str]:
-        """Return what pages call scans: participant and session, and the number of the scan where these are not enough."""
+        """Return what pages call scans: participant and session, and `scan` of the tables where these are not enough."""
         titles = [" ".join(str(row[key]) for key in ("participant_id", "session_id") if key in row) for row in self.split.rows]
         counts = Counter(titles)
-        return [title if counts[title] == 1 else f"{title} {index + 1}" for index, title in enumerate(titles)]
+        return [title if counts[title] == 1 else f"{title} {index}" for index, title in enumerate(titles)]
 
 
 def find_mean_truth(truths: Sequence[Truth]) -> Truth | None:

@@ -86,4 +86,5 @@ def make_truth(values: np.ndarray) -> Layer:
     if len(np.unique(values)) <= 2 and values.min() >= 0:
         return Layer(TRUTH, "Truth: lesion mask", "mask", "{high}: lesion.", (values > 0).astype(np.float32), 1.0)
     text = "What disease adds to this scan, on a scale of its own. {high}: brighter. {low}: darker."
+    text += " A map that removes it has the opposite colours."
     return Layer(TRUTH, "Truth: change by disease", "signed", text, values, float(np.abs(values).max()))

@@ -100,9 +100,22 @@ def test_a_stopped_evaluation_writes_the_same_pages_and_those_that_are_lost_anew
     (lost.parent / "0099_old_page.html").write_text("of another evaluation")
     evaluation.run()
     assert read("stopped") == read("whole")
+    pages.finish = stop  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        evaluation.run()
+    assert not (stopped / "eval" / "index.html").exists()  # that of the evaluation before
     evaluation.pages = None
     evaluation.run()
     assert not read("stopped")
+
+
+def test_the_page_of_all_scans_names_the_tables_in_the_first_evaluation_of_a_folder_and_in_the_next(tmp_path: Path) -> None:
+    evaluation = evaluate(tmp_path, TinyCohort(2))
+    index = tmp_path / "eval" / "index.html"
+    first = index.read_text()
+    assert {f'<a href="./{name}.csv">' in first for name in ("metrics", "scans", "predictions")} == {True}
+    evaluation.run()
+    assert index.read_text() == first
 
 
 def test_of_three_classes_a_scan_has_a_page_for_each_direction(tmp_path: Path) -> None:
@@ -133,15 +146,19 @@ def test_a_network_without_classifier_has_no_pages(tmp_path: Path) -> None:
 
 def test_names_are_plain_in_files_and_whole_on_pages(tmp_path: Path) -> None:
     cohort = TinyCohort(2)
-    name = "a/b <i>ä</i>"
-    first, *others = cohort.test.data
-    cohort.images[name] = cohort.images["test-0"]
-    cohort.test = Dataset([first | {"participant_id": name}, *others], cohort.load)
+    names = ["a/b <i>ä</i>", "..", "é" * 300]
+    for place, name in enumerate(names):
+        cohort.images[name] = cohort.images[f"test-{place}"]
+    named = [row | {"participant_id": name} for row, name in zip(cohort.test.data, names, strict=False)]
+    cohort.test = Dataset([*named, *list(cohort.test.data)[len(names) :]], cohort.load)
     evaluate(tmp_path, cohort)
-    row = read_rows(tmp_path / "eval" / "index.html")[0]
-    assert row["scan"] == name and row["link"] == "./pages/0001_a_b__i_ä__i__page.html"
-    page = tmp_path / "eval" / row["link"]
-    assert f"<h1>{html.escape(name, quote=False)}</h1>" in page.read_text()
+    rows = read_rows(tmp_path / "eval" / "index.html")[: len(names)]
+    assert [row["scan"] for row in rows] == names
+    stems = ["0000_a_b__i_ä__i_", "0001_..", "0002_" + "é" * 60]  # numbers are those of `scan` in the tables
+    assert [row["link"] for row in rows] == [f"./pages/{stem}_page.html" for stem in stems]
+    for row in rows:
+        page = tmp_path / "eval" / row["link"]
+        assert f"<h1>{html.escape(row['scan'], quote=False)}</h1>" in page.read_text()
 
 
 def test_the_truth_of_a_mean_map_is_the_expected_change_before_the_mask() -> None:
