@@ -51,7 +51,7 @@ def doubt_accuracy(right: int, scans: int, largest: int, name: str, kind: str) -
     if interval.low > chance:
         return []
     return [
-        f"{name} is not better than chance on its {scans} {kind}: {right} are right"
+        f"{name} is not shown to be better than chance on its {scans} {kind}: {right} are right"
         f" ({right / scans:.0%}, {LEVEL:.0%} interval {interval.low:.0%} to {interval.high:.0%}), and {chance:.0%} would be by"
         " naming the most frequent class: do not read its maps"
     ]

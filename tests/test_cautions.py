@@ -34,7 +34,7 @@ def test_a_classifier_at_chance_is_named_with_number_and_exact_interval(right: i
     (sentence,) = list_cautions(write(tmp_path, cohort="ADNI", **count(right, 100, largest)))
     low, high = beta.ppf(0.025, right, 101 - right), beta.ppf(0.975, right + 1, 100 - right)
     assert low <= largest / 100
-    assert f"not better than chance on its 100 validation scans: {right} are right ({right}%, 95%" in sentence
+    assert f"not shown to be better than chance on its 100 validation scans: {right} are right ({right}%, 95%" in sentence
     assert f"{low:.0%} to {high:.0%}), and {largest}% would be" in sentence
 
 

@@ -118,7 +118,8 @@ class Evaluation:
         encodings = self.explainer.encode()
         pages = self.pages if encodings.probabilities.shape[1] else None
         if pages is not None:
-            pages.begin(encodings, self._list_places(), progress.fingerprint, warnings)
+            places = [(index, target) for batch, target in self._list_batches(True) for index in batch]
+            pages.begin(encodings, places, progress.fingerprint, self._shorten(warnings))
         tables, shown = self.measure(encodings, progress, pages)
         if not is_first():
             return pd.DataFrame()
@@ -195,18 +196,20 @@ class Evaluation:
         def is_whole(rows: Mapping[str, Any]) -> bool:  # images are not on disk, and pages may have been removed
             return not rows["kept"] and (pages is None or all(pages.has_page(each) for each in rows["shown"]))
 
-        parts = progress.share_work(self._list_batches(), score, "maps", "batch", is_whole)
+        parts = progress.share_work(self._list_batches(pages is not None), score, "maps", "batch", is_whole)
         self.maps.share_kept()
         tables = {name: [row for part in parts for row in part[name]] for name in ("scans", "volumes", "regions")}
         return tables, [each for part in parts for each in part["shown"]]
 
-    def _list_batches(self) -> list[tuple[list[int], int]]:
-        """Return positions of scans that are explained, and the class that their maps lead to, in batches."""
-        return self.maps.list_batches([pair for pair in self.split.list_directions() if self.explainer.explains(*pair)])
+    def _list_batches(self, all_scans: bool) -> list[tuple[list[int], int]]:
+        """Return positions of scans that are explained, and the class that their maps lead to; see `MapScorer.list_batches`."""
+        directions = [pair for pair in self.split.list_directions() if self.explainer.explains(*pair)]
+        return self.maps.list_batches(directions, all_scans)
 
-    def _list_places(self) -> list[tuple[int, int]]:
-        """Return the same, scan by scan."""
-        return [(index, target) for batch, target in self._list_batches() for index in batch]
+    def _shorten(self, sentences: Sequence[str]) -> list[str]:
+        """Return sentences with the name of the network's file in place of its path, for pages that are passed on."""
+        path = self.origin.checkpoint if self.origin else Path()
+        return [sentence.replace(str(path), path.name) if path.name else sentence for sentence in sentences]
 
     def _score_batch(self, batch: tuple[Sequence[int], int], attribute: Tensor, pages: ScanPages | None) -> dict[str, list]:
         """Return what `score_maps` does of some scans towards a class, and the names of images that are `kept` of them."""
@@ -215,18 +218,25 @@ class Evaluation:
         made, variance = self.explainer.make_maps_and_variance(indices, target, attribute)
         for position, index in enumerate(indices):
             maps = {method: images[position] for method, images in made.items()}
-            if self.volumes is not None and self.volumes.covers(index, target):
-                for way in WAYS:
-                    translated = self.split.stack([index])[0] + maps[f"{way}_input"]
-                    reconstruction = translated - maps[f"{way}_reconstruction"]
-                    rows["volumes"].append(self.volumes.compare(index, way, reconstruction, translated))
-            scores = self.maps.score_scan(index, target, maps)
+            scores = []
+            if self.maps.has_truth(index, target):
+                scores = self.maps.score_scan(index, target, maps)
+                rows["volumes"] += self._compare_volumes(index, target, maps)
+                rows["regions"] += self.maps.regions.measure(index, target, maps) if self.maps.regions is not None else []
             rows["scans"] += scores
-            if self.maps.regions is not None:
-                rows["regions"] += self.maps.regions.measure(index, target, maps)
             if pages is not None and variance is not None:
                 rows["shown"].append(pages.write_scan((index, target), maps, variance[position], scores))
         return {**rows, "kept": sorted(set(self.maps.kept) - known)}
+
+    def _compare_volumes(self, index: int, target: int, maps: Mapping[str, Tensor]) -> list[dict[str, Any]]:
+        """Return the rows of the table `volumes` of a scan towards a class."""
+        if self.volumes is None or not self.volumes.covers(index, target):
+            return []
+        rows, image = [], self.split.stack([index])[0]
+        for way in WAYS:
+            translated = image + maps[f"{way}_input"]
+            rows.append(self.volumes.compare(index, way, translated - maps[f"{way}_reconstruction"], translated))
+        return rows
 
     def describe(self) -> dict[str, Any]:
         """Return what decides the results, but for the images; `settings.json` holds it."""

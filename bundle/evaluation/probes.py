@@ -1,10 +1,12 @@
 """Probes: whether a classifier that is fitted to a latent reads the class from it."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 from sklearn.neural_network import MLPClassifier
@@ -56,7 +58,9 @@ def probe_latent(
     rotation = [PCA(fitted - 1, svd_solver="full")] if latent.shape[1] >= fitted else []
     probe = make_pipeline(*rotation, PROBES[kind](seed))
     groups, method = np.asarray(participants), "predict" if kind == "kernel" else "predict_proba"
-    predicted = cross_val_predict(probe, _scale(latent), labels, groups=groups, cv=folds, method=method)
+    with warnings.catch_warnings():  # a network that was not fitted to the end is a probe as well
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        predicted = cross_val_predict(probe, _scale(latent), labels, groups=groups, cv=folds, method=method)
     return predicted if method == "predict_proba" else np.eye(int(labels.max()) + 1)[predicted]
 
 

@@ -14,7 +14,7 @@ from bundle.evaluation import Split
 from bundle.evaluation.cautions import doubt_classes
 from bundle.evaluation.encodings import Encodings
 from bundle.evaluation.ground_truth import TrainingClasses
-from bundle.evaluation.ground_truth.truths import Truth, find_own_truth, find_truths
+from bundle.evaluation.ground_truth.truths import Truth, find_truths
 from bundle.evaluation.known_scans import Scan
 from bundle.evaluation.names import PAIRED
 from bundle.evaluation.reporting.results import INDEX, PAGES
@@ -22,15 +22,15 @@ from bundle.inference.overview import COLOUR_LIMIT, SPREAD_SHARE, check_limit
 from bundle.inference.postprocessing import NCC
 from bundle.inference.results import Results, Row, make_volume
 from bundle.viewer.contents import Limits
-from bundle.viewer.layers import Layer, make_layers, make_truth
+from bundle.viewer.layers import TRUTH, Layer, make_layers, make_truth
 from bundle.viewer.shown_scan import ShownScan
-from bundle.viewer.writer import Entry, Writer
+from bundle.viewer.writer import Entry, Writer, list_warnings
 
-HEADING = "Test scans"
 MAP, TRANSLATED, EXEMPLAR = "sampled_reconstruction", "sampled_input", "exemplar_reconstruction"  # of the maps that are scored
 EXEMPLAR_TRUTH = "truth_exemplar"
-NO_MAP = "no map: what it should show is not known, or there is no reference scan of another class"
+NO_MAP = "no map: there is no reference scan of another class"
 LONGEST = 60  # characters of a scan in the name of its page
+WRONG = "its class is predicted wrongly"
 
 Place = tuple[int, int]  # position in the test split, and class that the scan is translated to
 
@@ -84,7 +84,7 @@ class EvaluationPages:
         (self.results.folder / INDEX).unlink(missing_ok=True)
         self._encodings = encodings
         cautions = [*self.cautions, *warnings, *doubt_classes(self.split, encodings)]
-        self._writer = Writer(self.results, self.limits, cautions, run, HEADING)
+        self._writer = Writer(self.results, self.limits, cautions, run, f"Test scans: {self.split.cohort}")
         self._titles = self._list_titles()
         several = Counter(index for index, _ in places)
         plain = [re.sub(r"[^\w.-]", "_", title)[:LONGEST] for title in self._titles]
@@ -110,11 +110,10 @@ class EvaluationPages:
         Raises:
             OSError: When the page cannot be written.
         """
-        index, target = place
-        scan = self.split.load(index)
-        reference = self.split.load(self.split.references[index][target])
-        truth = find_mean_truth(find_truths(scan, reference, self.training.describe(target).frequencies))
-        row = self._make_row(place, find_score(scores, truth))
+        scan = self.split.load(place[0])
+        truths = self._find_truths(scan, place) if scores else []
+        mean = find_mean_truth(truths)
+        row = self._make_row(place, find_score(scores, mean))
         images = {
             "fa_mean": maps[MAP],
             "fa_variance": variance,
@@ -122,10 +121,8 @@ class EvaluationPages:
             "fa_exemplar": maps[EXEMPLAR],
         }
         layers = make_layers({key: _array(image) for key, image in images.items()}, row, self.results.class_names)
-        own = find_own_truth(scan, reference)
-        layers += [_name_truth(each, key) for each, key in ((truth, "truth"), (own, EXEMPLAR_TRUTH)) if each is not None]
-        if truth is not None and own is not None and truth.image is own.image:
-            layers.pop()
+        own = next((truth for truth in truths if truth.kind == "exemplar"), None)
+        layers += [_name_truth(each, key) for each, key in ((mean, TRUTH), (own, EXEMPLAR_TRUTH)) if each is not None]
         image = _array(to_scanner(scan, scan.image))
         affine = np.eye(4) if scan.affine is None else np.asarray(scan.affine)
         shown = ShownScan(image, affine, layers, np.zeros((*image.shape, 0), dtype=np.float32), [])
@@ -136,6 +133,11 @@ class EvaluationPages:
         ]
         entry = self._writer.write_scan(row, shown, self._title(place), beside)
         return {"place": list(place), "entry": entry._asdict(), NCC: row.get(NCC, "")}
+
+    def _find_truths(self, scan: Scan, place: Place) -> list[Truth]:
+        index, target = place
+        reference = self.split.load(self.split.references[index][target])
+        return find_truths(scan, reference, self.training.describe(target).frequencies)
 
     def has_page(self, shown: Mapping[str, Any]) -> bool:
         """Return whether the page of a scan that was shown before is still there."""
@@ -168,7 +170,7 @@ class EvaluationPages:
         """Return a row as of `predictions.csv` of an inference."""
         index, target = place
         source, probabilities = self.split.rows[index], self._encodings.probabilities[index]
-        return {
+        row = {
             "scan": str(source["image"]),
             "name": self._names.get(place, self._titles[index]),
             "status": "done",
@@ -181,6 +183,9 @@ class EvaluationPages:
             **self._describe_typicality(index),
             NCC: score,
         }
+        if row["label"] != row["predicted_class"]:
+            row["warning"] = "; ".join([WRONG, *list_warnings(row)])
+        return row
 
     def _describe_typicality(self, index: int) -> dict[str, str]:
         """Return the typicality of a scan, and the warning that it gives; nothing where it is not known."""
@@ -220,7 +225,9 @@ def to_scanner(scan: Scan, image: Tensor) -> Tensor:
 
 
 def _name_truth(truth: Truth, key: str) -> Layer:
-    return make_truth(_array(truth.image))._replace(key=key, title=f"Truth: {truth.name}")
+    layer = make_truth(_array(truth.image))
+    text = layer.text if layer.kind == "mask" else layer.text.replace("What disease adds to this scan", truth.name.capitalize())
+    return layer._replace(key=key, title=f"Truth: {truth.name}", text=text)
 
 
 def _array(image: Tensor) -> np.ndarray:

@@ -17,7 +17,9 @@ def test_methods_at_chance_and_simulated_trainings_stand_above_the_comparison(fi
         (folder / "settings.json").write_text(json.dumps({"trained_for": "simulated squares", "fingerprint": ""}))
     simulated, chance = list_cautions(finished)
     assert simulated.startswith("Each network was trained on simulated scans alone (simulated squares)")
-    assert chance.startswith("The classifier of theirs, seed 0, is not better than chance on its 20 test scans (seen anatomies)")
+    assert chance.startswith(
+        "The classifier of theirs, seed 0, is not shown to be better than chance on its 20 test scans (seen anatomies)"
+    )
     Publication(Plan(METHODS, MEASURES, [0, 1, 2], tmp_path), "Ours").write()
     page, text = ((tmp_path / name).read_text() for name in ("index.html", "comparison.md"))
     assert page.count('<p class="banner" role="note"><strong>Caution:</strong>') == text.count("**Caution:**") == 2

@@ -11,7 +11,7 @@ def test_a_classifier_at_chance_is_named_with_its_scans_and_interval(right, doub
     found = doubt_predictions(labels, predicted, "seen")
     assert len(found) == doubted
     if right == 10:
-        start = "The classifier is not better than chance on its 20 test scans (seen anatomies): 10 are right"
+        start = "The classifier is not shown to be better than chance on its 20 test scans (seen anatomies): 10 are right"
         assert found[0].startswith(f"{start} (50%, 95% interval 27% to 73%), and 50% would be by")  # Clopper-Pearson
 
 

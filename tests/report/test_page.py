@@ -40,7 +40,7 @@ def test_page_is_complete_in_itself(spatial_dims, make_report):
     assert not re.findall(r'(?:src|href)="(?!data:image/png;base64,|#)', page)
     assert "@import" not in page and "url(http" not in page
     assert "A &amp; B" in page and "width=device-width" in page
-    banner = '<p class="banner" role="note"><strong>Caution:</strong> The classifier is not better than chance on its 4 test'
+    banner = '<p class="banner" role="note"><strong>Caution:</strong> The classifier is not shown to be better'
     assert page.count(banner) == 2 and page.index(banner) < page.index("<h2>")  # seen and unseen: four are too few for more
     for section in ("results", "scans", "interpolation", "latent", "training", "settings"):
         assert page.count(f'id="{section}"') == 1

@@ -19,7 +19,7 @@ from monai.data import Dataset
 from bundle.evaluation import Evaluation
 from bundle.evaluation.ground_truth import Truth
 from bundle.viewer import EvaluationPages
-from bundle.viewer.evaluation_pages import NO_MAP, find_mean_truth
+from bundle.viewer.evaluation_pages import NO_MAP, WRONG, find_mean_truth
 from tests.tiny_cohort import TinyCohort, build_network
 from tests.tiny_evaluation import build_evaluation
 
@@ -132,10 +132,28 @@ def test_of_three_classes_a_scan_has_a_page_for_each_direction(tmp_path: Path) -
     assert len({row["link"] for row in rows}) == len(rows)
 
 
-def test_scans_without_truth_are_listed_without_a_map(tmp_path: Path) -> None:
+def test_scans_without_truth_have_a_map_and_no_ncc(tmp_path: Path) -> None:
     evaluate(tmp_path, TinyCohort(2).drop("mask", "effect", "parcel_map"))
     rows = read_rows(tmp_path / "eval" / "index.html")
-    assert len(rows) == 8 and {(row["warnings"], row["target"], row["link"]) for row in rows} == {(NO_MAP, "", "")}
+    assert len(rows) == 8 and all("NCC" not in row and row["link"] and row["target"] != row["true class"] for row in rows)
+    assert "truth" not in read_volumes(tmp_path / "eval" / rows[0]["link"])
+    assert pd.read_csv(tmp_path / "eval" / "metrics.csv", keep_default_na=False)["protocol"].eq("").all()
+
+
+def test_scans_without_a_reference_are_listed_without_a_map(tmp_path: Path) -> None:
+    cohort = TinyCohort(2)
+    cohort.test = Dataset([row for row in cohort.test.data if row["label"] == 1], cohort.load)
+    evaluate(tmp_path, cohort)
+    rows = read_rows(tmp_path / "eval" / "index.html")
+    assert len(rows) == 4 and {(row["target"], row["link"]) for row in rows} == {("", "")}
+    assert all(NO_MAP in row["warnings"] for row in rows)
+
+
+def test_a_wrong_class_is_a_warning(tmp_path: Path) -> None:
+    evaluate(tmp_path, TinyCohort(2))
+    text = (tmp_path / "eval" / "index.html").read_text()
+    wrong = [row for row in read_rows(tmp_path / "eval" / "index.html") if row["class"] != row["true class"]]
+    assert wrong and f"of {len(wrong)} scans: <span>{WRONG}" in text
 
 
 def test_a_network_without_classifier_has_no_pages(tmp_path: Path) -> None:

@@ -37,13 +37,19 @@ class MapScorer:
         self.split, self.training, self.regions = split, training, regions
         self.kept: dict[str, np.ndarray] = {}
 
-    def list_batches(self, directions: Sequence[tuple[int, int]]) -> list[tuple[list[int], int]]:
-        """Return positions of scans with a truth towards another class, and that class, for pairs of the two."""
+    def list_batches(self, directions: Sequence[tuple[int, int]], all_scans: bool = False) -> list[tuple[list[int], int]]:
+        """Return positions of scans with a truth towards another class, and that class, for pairs of the two.
+
+        Args:
+            directions: pairs of the class of a scan and another one.
+            all_scans: whether scans without any truth are listed as well, which have a reference scan.
+        """
         found = []
         for target in range(self.split.num_classes):
-            indices = [i for i, label in enumerate(self.split.labels) if (label, target) in directions and self._has(i, target)]
-            found += [(batch, target) for batch in self.split.batches(indices)]
-        self.training.read(sorted({target for _, target in found}))
+            asked = [i for i, label in enumerate(self.split.labels) if (label, target) in directions]
+            listed = [i for i in asked if self.has_truth(i, target) or (all_scans and self._is_bare(i, target))]
+            found += [(batch, target) for batch in self.split.batches(listed)]
+        self.training.read(sorted({target for batch, target in found if any(self.has_truth(i, target) for i in batch)}))
         return found
 
     def score_scan(self, index: int, target: int, maps: Mapping[str, Tensor]) -> list[dict[str, Any]]:
@@ -85,10 +91,15 @@ class MapScorer:
             kept |= {name: np.asarray(each) for name in ("affine", "unit") if (each := getattr(scan, name)) is not None}
             self.kept |= {f"{split}/{index}>{target}/{name}": each for name, each in kept.items()}
 
-    def _has(self, index: int, target: int) -> bool:
+    def has_truth(self, index: int, target: int) -> bool:
         """Return whether a scan may have a truth towards a class, and a reference scan of it."""
         if not self.split.has_reference(index, target):
             return False
         if "disease_map" in self.split.rows[index]:
             return self.split.changed_labels[index] == target
         return any(key in row for row in self.split.rows for key in ("mask", "effect"))
+
+    def _is_bare(self, index: int, target: int) -> bool:
+        """Return whether a scan has a reference scan of a class, and a truth towards none."""
+        known = any(self.has_truth(index, label) for label in range(self.split.num_classes))
+        return self.split.has_reference(index, target) and not known
