@@ -112,27 +112,27 @@ class EvaluationPages:
         """
         scan = self.split.load(place[0])
         truths = self._find_truths(scan, place) if scores else []
-        mean = find_mean_truth(truths)
-        row = self._make_row(place, find_score(scores, mean))
+        row = self._make_row(place, find_score(scores, find_mean_truth(truths)))
+        layers = self._make_layers(scan, row, maps, variance) + make_truth_layers(truths)
+        image = _array(to_scanner(scan, scan.image))
+        affine = np.eye(4) if scan.affine is None else np.asarray(scan.affine)
+        shown = ShownScan(image, affine, layers, np.zeros((*image.shape, 0), dtype=np.float32), [])
+        order = list(self._names)
+        at = order.index(place)
+        near = [order[other] if 0 <= other < len(order) else None for other in (at - 1, at + 1)]
+        beside = ["" if other is None else self.results.link(self._make_row(other), row) for other in near]
+        entry = self._writer.write_scan(row, shown, self._title(place), beside)
+        return {"place": list(place), "entry": entry._asdict(), NCC: row.get(NCC, "")}
+
+    def _make_layers(self, scan: Scan, row: Row, maps: Mapping[str, Tensor], variance: Tensor) -> list[Layer]:
+        """Return the maps of a scan, as of an inference."""
         images = {
             "fa_mean": maps[MAP],
             "fa_variance": variance,
             "translated": to_scanner(scan, scan.image + maps[TRANSLATED]),
             "fa_exemplar": maps[EXEMPLAR],
         }
-        layers = make_layers({key: _array(image) for key, image in images.items()}, row, self.results.class_names)
-        own = next((truth for truth in truths if truth.kind == "exemplar"), None)
-        layers += [_name_truth(each, key) for each, key in ((mean, TRUTH), (own, EXEMPLAR_TRUTH)) if each is not None]
-        image = _array(to_scanner(scan, scan.image))
-        affine = np.eye(4) if scan.affine is None else np.asarray(scan.affine)
-        shown = ShownScan(image, affine, layers, np.zeros((*image.shape, 0), dtype=np.float32), [])
-        order = list(self._names)
-        at = order.index(place)
-        beside = [
-            self.results.link(self._make_row(order[other]), row) if 0 <= other < len(order) else "" for other in (at - 1, at + 1)
-        ]
-        entry = self._writer.write_scan(row, shown, self._title(place), beside)
-        return {"place": list(place), "entry": entry._asdict(), NCC: row.get(NCC, "")}
+        return make_layers({key: _array(image) for key, image in images.items()}, row, self.results.class_names)
 
     def _find_truths(self, scan: Scan, place: Place) -> list[Truth]:
         index, target = place
@@ -224,7 +224,14 @@ def to_scanner(scan: Scan, image: Tensor) -> Tensor:
     return (image + 1) / (scan.unit or 1.0)
 
 
+def make_truth_layers(truths: Sequence[Truth]) -> list[Layer]:
+    """Return what a mean map should show, and what that of the reference scan should where it is another image."""
+    mean, exemplar = find_mean_truth(truths), next((truth for truth in truths if truth.kind == "exemplar"), None)
+    return [_name_truth(truth, key) for truth, key in ((mean, TRUTH), (exemplar, EXEMPLAR_TRUTH)) if truth is not None]
+
+
 def _name_truth(truth: Truth, key: str) -> Layer:
+    """Return a truth as a layer that has its name."""
     layer = make_truth(_array(truth.image))
     text = layer.text if layer.kind == "mask" else layer.text.replace("What disease adds to this scan", truth.name.capitalize())
     return layer._replace(key=key, title=f"Truth: {truth.name}", text=text)
