@@ -61,8 +61,7 @@ def doubt_scan(value: float, part: int, level: float) -> str:
     """
     if value > level:
         return ""
-    unlike = f"unlike the scans that the network was trained for, by its {PARTS[part]} (typicality {value:.2g})"
-    return f"{unlike}: do not rely on its class"
+    return f"unlike the scans that the network was trained for, by its {PARTS[part]}: do not rely on its class"
 
 
 def fit_features(network: ICAM, features: Tensor) -> None:

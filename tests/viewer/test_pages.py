@@ -203,7 +203,7 @@ def test_the_page_of_2000_scans_is_below_5_mb(tmp_path: Path, monkeypatch: pytes
     row = write_scan(tmp_path, "scan", (91, 109, 1))
     thumbnail = read_thumbnail(write(tmp_path, row))
     monkeypatch.setattr(Pages, "_write_scan", lambda *_: Entry(thumbnail, "./sub-0001/ses-01/anat/sub-0001_ses-01_T1w_page.html"))
-    warning = "unlike the scans that the network was trained for, by its content (typicality 0.03): do not rely on its class"
+    warning = "unlike the scans that the network was trained for, by its content: do not rely on its class"
     name, scan = (
         "sub-{0:04}/ses-01/anat/sub-{0:04}_ses-01_T1w",
         "/data/study/bids/sub-{0:04}/ses-01/anat/sub-{0:04}_ses-01_T1w.nii.gz",
