@@ -132,7 +132,7 @@ def test_all_scans_that_cannot_be_read_are_named_at_once(uninterrupted: Run, fol
         ({"loss_weights#kll": "3.0"}, "has no key loss_weights#kll; did you mean loss_weights?"),
         ({"max_epoch": "3"}, "has no key max_epoch; did you mean max_epochs?"),
         ({"resume": "false"}, "Error: --resume false is read as a text: write True or False"),
-        ({"amp": "off"}, "Error: --amp cannot be off: accepted are True and False"),
+        ({"amp": "off"}, "Error: amp must be True or False, got 'off'"),
         ({"epoch_length": "None"}, "Error: --epoch_length None is ignored by MONAI: write null in a config file given after"),
         ({"batch_size": "3"}, "Error: batch_size must be a multiple of the 2 classes, got 3"),
         ({"image_size": "[40, 40]", "dataset_dir": "/nowhere"}, "Error: image_size must be 2 multiples of 16, got [40, 40]"),
