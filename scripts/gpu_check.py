@@ -35,13 +35,14 @@ CASES: dict[str, tuple[list[str], dict[str, Any]]] = {  # overlays and keys
     "volumes 128x160x128, batch 4": (["volumes", "volumes128"], {}),
     "the paper's networks, 64x80x64, batch 2": (["volumes", "paper_network", "paper_objective"], {"batch_size": 2}),
 }
+PRECISE = {"amp": False}  # what is compared is computed in float32, on all devices
 TIMED = {
-    "max_epochs": 3, "val_interval": 3, "warmup_epochs": 0, "simulated_cohort#num_train": 64,
+    **PRECISE, "max_epochs": 3, "val_interval": 3, "warmup_epochs": 0, "simulated_cohort#num_train": 64,
     "simulated_cohort#num_validation": 8, "simulated_cohort#num_test": 8, "simulated_cohort#num_unseen": 0,
 }  # fmt: skip
 REPEATS, TINY_REPEATS = 20, 1  # iterations that are timed, on a GPU and on the processor
 TRAINING = {
-    "max_epochs": 6, "epoch_length": 10, "image_size": "[32, 32]", "classifier_epochs": 1, "warmup_epochs": 1,
+    **PRECISE, "max_epochs": 6, "epoch_length": 10, "image_size": "[32, 32]", "classifier_epochs": 1, "warmup_epochs": 1,
     "simulated_cohort#num_train": 32,
     "simulated_cohort#num_validation": 8, "simulated_cohort#num_test": 8,
 }  # fmt: skip
@@ -81,7 +82,7 @@ def compare_losses(device: str) -> float:
     for place in ("cpu", device):
         with draws_on_processor():
             torch.manual_seed(0)
-            step = make_step([], {"device": place, "image_size": [64, 64], "amp": False})[0]
+            step = make_step([], {"device": place, "image_size": [64, 64], **PRECISE})[0]
             losses.append([{name: float(value) for name, value in step()[0]["losses"].items()} for _ in range(STEPS)])
     return find_largest_difference(*losses)
 
@@ -91,7 +92,7 @@ def compare_recorded(device: str) -> float:
     losses = []
     for recorded in (False, True):
         torch.manual_seed(0)
-        step = make_step([], {"device": device, "image_size": [64, 64], "cuda_graphs": recorded})[0]
+        step = make_step([], {"device": device, "image_size": [64, 64], "cuda_graphs": recorded, **PRECISE})[0]
         torch.manual_seed(1)
         losses.append([{name: float(value) for name, value in step()[0]["losses"].items()} for _ in range(WARM_UP + STEPS)])
     return find_largest_difference(*losses)

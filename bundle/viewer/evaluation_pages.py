@@ -24,7 +24,7 @@ from bundle.inference.results import Results, Row, make_volume
 from bundle.viewer.contents import Limits
 from bundle.viewer.layers import TRUTH, Layer, make_layers, make_truth
 from bundle.viewer.shown_scan import ShownScan
-from bundle.viewer.writer import Entry, Writer, list_warnings
+from bundle.viewer.writer import Entry, Writer
 
 MAP, TRANSLATED, EXEMPLAR = "sampled_reconstruction", "sampled_input", "exemplar_reconstruction"  # of the maps that are scored
 EXEMPLAR_TRUTH = "truth_exemplar"
@@ -155,7 +155,7 @@ class EvaluationPages:
         """
         items, titles = [], []
         found = {tuple(each["place"]): each for each in shown}
-        bare = [(index, -1) for index in range(len(self.split)) if not any(place[0] == index for place in found)]
+        bare = [(index, -1) for index in set(range(len(self.split))) - {index for index, _ in found}]
         for place in sorted([*found, *bare]):
             each = found.get(place, {"entry": {"reason": NO_MAP}, NCC: ""})
             items.append(self._writer.show(self._make_row(place, each[NCC]), Entry(**each["entry"])))
@@ -170,30 +170,32 @@ class EvaluationPages:
         """Return a row as of `predictions.csv` of an inference."""
         index, target = place
         source, probabilities = self.split.rows[index], self._encodings.probabilities[index]
-        row = {
+        predicted, doubt = int(probabilities.argmax()), self._doubt(index)
+        return {
             "scan": str(source["image"]),
             "name": self._names.get(place, self._titles[index]),
             "status": "done",
             "reason": "",
-            "warning": "",
+            "warning": "; ".join([WRONG] * (int(source["label"]) != predicted) + [doubt] * bool(doubt)),
             "label": str(int(source["label"])),
-            "predicted_class": str(int(probabilities.argmax())),
+            "predicted_class": str(predicted),
             "target_class": "" if target < 0 else str(target),
             **{f"probability_{label}": repr(value) for label, value in enumerate(probabilities.tolist())},
-            **self._describe_typicality(index),
+            **({"typicality": repr(float(self._encodings.typicality[index]))} if self._knows_cohort else {}),
             NCC: score,
         }
-        if row["label"] != row["predicted_class"]:
-            row["warning"] = "; ".join([WRONG, *list_warnings(row)])
-        return row
 
-    def _describe_typicality(self, index: int) -> dict[str, str]:
-        """Return the typicality of a scan, and the warning that it gives; nothing where it is not known."""
-        values, parts = self._encodings.typicality, self._encodings.untypical_part
-        if not len(values):
-            return {}
-        value = float(values[index])
-        return {"typicality": repr(value), "warning": doubt_scan(value, int(parts[index]), self.typicality_level)}
+    @property
+    def _knows_cohort(self) -> bool:
+        """Whether the typicality of scans is known."""
+        return len(self._encodings.typicality) > 0
+
+    def _doubt(self, index: int) -> str:
+        """Return a sentence on a scan that is not typical; empty for others, and where it is not known."""
+        if not self._knows_cohort:
+            return ""
+        parts = self._encodings.typicality, self._encodings.untypical_part
+        return doubt_scan(float(parts[0][index]), int(parts[1][index]), self.typicality_level)
 
     def _title(self, place: Place) -> str:
         return self._titles[place[0]]

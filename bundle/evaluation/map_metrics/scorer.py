@@ -1,6 +1,7 @@
 """The maps of all test scans beside what they should show, whatever made the maps."""
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -97,6 +98,11 @@ class MapScorer:
             return False
         if "disease_map" in self.split.rows[index]:
             return self.split.changed_labels[index] == target
+        return self._has_lesions
+
+    @cached_property
+    def _has_lesions(self) -> bool:
+        """Whether the cohort has masks or effects."""
         return any(key in row for row in self.split.rows for key in ("mask", "effect"))
 
     def _is_bare(self, index: int, target: int) -> bool:
