@@ -13,10 +13,11 @@ from monai.networks.blocks import Convolution
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bundle.networks.blocks import ResidualBlock, enlarge, repeat, transposed, unfold, up_block
+from bundle.networks.blocks import ResidualBlock, enlarge, fold, repeat, transposed, unfold, up_block
 from bundle.networks.encoders import ATTRIBUTE_STRIDE, CONTENT_STRIDE
 from bundle.networks.norms import INSTANCE
 
+SHIFT_STRIDE = 2  # image size / size of the grid of the shift: on the content's, changes as small as the hippocampus are lost
 START = 0.1  # scale of the first weights of what moves a scan, so that learning starts from the scan itself
 
 
@@ -148,7 +149,7 @@ class DeformingGenerator(Decoder):
         max_shift: float = 1.5,
     ) -> None:
         super().__init__()
-        self.stride = CONTENT_STRIDE
+        self.stride, self.shift_stride = CONTENT_STRIDE, SHIFT_STRIDE
         self.max_shift = max_shift
         self.image_channels = out_channels * CONTENT_STRIDE**spatial_dims
         self.feature_channels = content_channels - self.image_channels - 1
@@ -157,13 +158,12 @@ class DeformingGenerator(Decoder):
         self.widen = _widen(spatial_dims, attribute_channels, norm)
         self.blocks = _blocks(spatial_dims, self.feature_channels + attribute_channels, channels, num_blocks, norm)
         self.strengthen = nn.Linear(prod(size // ATTRIBUTE_STRIDE for size in image_size), channels)
-        last = Convolution(spatial_dims, channels // 2, spatial_dims, conv_only=True)
+        half, parts = channels // 2, out_channels * SHIFT_STRIDE**spatial_dims
+        self.place = Convolution(spatial_dims, channels, half, adn_ordering="A", act="leakyrelu")
+        last = Convolution(spatial_dims, half, spatial_dims, conv_only=True)
         for weight in last.parameters():
             weight.data.mul_(START)
-        self.place = nn.Sequential(
-            Convolution(spatial_dims, channels, channels // 2, adn_ordering="A", act="leakyrelu"),
-            last,
-        )
+        self.refine = nn.Sequential(Convolution(spatial_dims, half + parts, half, adn_ordering="A", act="leakyrelu"), last)
 
     def forward(self, content: Tensor, attribute: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return images in the range of the scan, shape (n * B, out_channels, H, W[, D])."""
@@ -175,14 +175,17 @@ class DeformingGenerator(Decoder):
         return self.move(content, shift), shift
 
     def draw_shift(self, content: Tensor, attribute: Tensor) -> Tensor:
-        """Return the shift along each axis, in voxels of the image, shape (n * B, spatial_dims, H/4, W/4[, D/4])."""
+        """Return the shift along each axis, in voxels of the image, shape (n * B, spatial_dims, H/2, W/2[, D/2])."""
         repeats = attribute.shape[0] // content.shape[0]
-        features, own, _ = content.split([self.feature_channels, 1, self.image_channels], dim=1)
+        features, own, image = content.split([self.feature_channels, 1, self.image_channels], dim=1)
         own = functional.interpolate(own, attribute.shape[2:]).to(attribute)  # (B, 1, H/16, W/16[, D/16])
         latent = torch.cat([repeat(features, repeats + 1), self.widen(torch.cat([attribute, own]))], dim=1)
         modes = self.blocks(latent)  # ((n + 1) * B, channels, H/4, W/4[, D/4])
         strength = 1 + self.strengthen(torch.cat([attribute, own]).flatten(1))  # ((n + 1) * B, channels)
-        places = self.place(modes * strength.reshape(list(strength.shape) + [1] * (modes.ndim - 2))).float()
+        coarse = self.place(modes * strength.reshape(list(strength.shape) + [1] * (modes.ndim - 2)))
+        fine = enlarge(coarse, self.stride // self.shift_stride)  # ((n + 1) * B, channels / 2, H/2, W/2[, D/2])
+        image = fold(unfold(image, self.stride), self.shift_stride).to(fine)
+        places = self.refine(torch.cat([fine, repeat(image, repeats + 1)], dim=1)).float()
         wanted, present = places.split([attribute.shape[0], content.shape[0]])
         return self.max_shift * ((wanted - repeat(present, repeats)) / self.max_shift).tanh()
 
@@ -190,7 +193,7 @@ class DeformingGenerator(Decoder):
         """Bend the scans that contents keep by shifts of `draw_shift`, to images of shape (n * B, out_channels, H, W[, D])."""
         folded = content[:, self.feature_channels + 1 :]
         image = unfold(folded.float(), self.stride)  # (B, out_channels, H, W[, D])
-        return bend(repeat(image, shift.shape[0] // image.shape[0]), enlarge(shift, self.stride))
+        return bend(repeat(image, shift.shape[0] // image.shape[0]), enlarge(shift, self.shift_stride))
 
 
 def bend(image: Tensor, shift: Tensor) -> Tensor:

@@ -146,7 +146,7 @@ class Translation:
 
     @property
     def shift(self) -> Tensor:
-        """Shift of the tissue in the translations, voxels, shape (2B, spatial_dims, H/4, W/4[, D/4]).
+        """Shift of the tissue in the translations, voxels, shape (2B, spatial_dims, H/2, W/2[, D/2]).
 
         Raises:
             ValueError: When the generator moves nothing.

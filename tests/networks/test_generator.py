@@ -62,9 +62,20 @@ def test_the_whole_attribute_reaches_every_place(make_network, image: torch.Tens
 
 def test_no_tissue_moves_further_than_allowed(make_network, image: torch.Tensor) -> None:
     generator = make_network(generator=DeformingGenerator).generator
-    generator.place.register_forward_hook(lambda module, inputs, output: 1000 * output)  # far beyond the limit
+    generator.refine.register_forward_hook(lambda module, inputs, output: 1000 * output)  # far beyond the limit
     ramp = torch.arange(image.shape[2]).float().view(1, 1, -1, *[1] * (image.ndim - 3)).expand_as(image)
     features = torch.zeros(4, generator.feature_channels, *(size // 4 for size in image.shape[2:]))
     content = torch.cat([features, torch.zeros_like(features[:, :1]), fold(ramp, 4)], dim=1)
     moved = generator(content, torch.randn(4, 1, *(size // 16 for size in image.shape[2:]))) - ramp
     assert 1.4 < moved.abs().max() <= generator.max_shift + 1e-3
+
+
+def test_the_shift_is_drawn_on_half_the_grid_and_sees_the_image_there(make_network, image: torch.Tensor) -> None:
+    network = make_network(generator=DeformingGenerator).eval()
+    content, mean, _ = network.encode(image)
+    generator = network.generator
+    shift = generator.draw_shift(content, mean.flip(0))
+    assert shift.shape == (len(image), image.ndim - 2, *(size // 2 for size in image.shape[2:]))
+    blind = content.clone()
+    blind[:, generator.feature_channels + 1 :] = 0  # features and attribute as before
+    assert (generator.draw_shift(blind, mean.flip(0)) - shift).abs().max() > 1e-6

@@ -105,6 +105,52 @@ def test_blocks_divide_the_image(size: list[int], factor: int) -> None:
         MeanChange(2, size, factor)
 
 
+def observe_persons(size: list[int], num_confounds: int) -> tuple[MeanChange, np.ndarray]:
+    """A loss that has seen the scans of a cohort for several epochs, and the deviations of these scans from their class's mean.
+
+    Persons differ most along three directions, along which class 1 lies further by chance.
+    """
+    random = torch.Generator().manual_seed(0)
+    labels = torch.tensor([0, 1]).repeat(20)
+    places = torch.randn(len(labels), 3, generator=random) * torch.tensor([3.0, 2.0, 1.5]) + 0.5 * labels[:, None]
+    directions = torch.randn(3, SIZE ** len(size), generator=random)
+    image = draw(size, labels) + (places @ directions).view(len(labels), 1, *size)
+    module = MeanChange(2, size, factor=1, num_confounds=num_confounds)
+    for _ in range(8):
+        for part in torch.arange(len(labels)).split(8):
+            module.observe(image[part], labels[part])
+        module.find_confounds()
+    means = torch.stack([image[labels == k].mean(0) for k in (0, 1)])
+    torch.testing.assert_close(module.scans, means, atol=1e-4, rtol=1e-4)
+    return module, (image - means[labels]).flatten(1).numpy()
+
+
+def test_confounds_are_the_principal_components_of_the_scans_of_a_class(size: list[int]) -> None:
+    module, deviations = observe_persons(size, 3)
+    wanted = np.linalg.svd(deviations, full_matrices=False)[2][:3]
+    angles = np.linalg.svd(wanted @ module.confounds.numpy().T)[1]  # cosines
+    assert angles.min() > 0.99
+
+
+def test_what_classes_differ_by_along_confounds_is_not_asked_for(size: list[int]) -> None:
+    labels, target = torch.tensor([0, 1]), torch.tensor([1, 0] * 2)
+    image = draw(size, labels)
+    change = difference(size).unsqueeze(0) * torch.tensor([1.0, -1.0] * 2).view(-1, *[1] * (len(size) + 1))
+    translated = image.repeat(2, *[1] * (len(size) + 1)) + change  # what distinguishes the classes but for chance
+    losses = []
+    for num_confounds in (0, 3):
+        module, _ = observe_persons(size, num_confounds)
+        module.momentum = 0.0
+        losses.append(float(module(image, labels, translated, target)))
+    assert losses[1] < 0.05 * losses[0]
+
+
+@pytest.mark.parametrize("num_confounds", [-1, 10**4])
+def test_there_are_no_more_confounds_than_blocks(size: list[int], num_confounds: int) -> None:
+    with pytest.raises(ValueError, match=r"num_confounds must be 0 to \d+, the blocks of an image, got"):
+        MeanChange(2, size, num_confounds=num_confounds)
+
+
 def test_the_term_moves_the_generator_and_is_refused_without_means(make_network, image, labels) -> None:
     partner = pair_classes(labels)
     means = MeanChange(int(labels.max()) + 1, image.shape[2:])
