@@ -191,7 +191,8 @@ def synchronise(step: nn.Module) -> nn.Module:
     """
     if count_ranks() == 1:
         return step
-    return DistributedDataParallel(step, static_graph=True)  # static: phases leave weights out
+    # phases leave weights out, hence static; buffers are the same in all processes already
+    return DistributedDataParallel(step, static_graph=True, broadcast_buffers=False)
 
 
 def average(values: Tensor) -> Tensor:

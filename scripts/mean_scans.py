@@ -8,7 +8,7 @@ Run: python scripts/mean_scans.py data/conversion [--numbers "[0,3,10,30,100]"]
 from collections.abc import Sequence
 
 import fire
-import nibabel as nib
+import nibabel
 import numpy as np
 import pandas as pd
 from scipy.ndimage import binary_dilation
@@ -25,7 +25,7 @@ SHARE = 0.3  # of the persons, who have the region in a block
 
 def read(path: str) -> np.ndarray:
     """Read an image of a cohort, shape (X, Y, Z)."""
-    return np.asarray(nib.load(path).dataobj, dtype=np.float32)
+    return np.asarray(nibabel.nifti1.load(path).get_fdata(), dtype=np.float32)
 
 
 def average(image: np.ndarray) -> np.ndarray:
@@ -38,14 +38,17 @@ def find_scale(scan: np.ndarray) -> float:
     return 2 / float(np.percentile(scan[scan > 0], PERCENTILE))
 
 
-def main(dataset_dir: str, numbers: Sequence[int] = (0, 3, 10, 30, 100)) -> None:
+def main(dataset_dir: str, numbers: int | Sequence[int] = (0, 3, 10, 30, 100)) -> None:
     """Print the slopes, means of both sides, and the correlation over the whole image, tab-separated."""
+    numbers = np.atleast_1d(numbers).tolist()
     manifest = read_manifest(dataset_dir, num_classes=2)
     training = manifest[manifest.split == "train"]
     known = manifest[(manifest.split != "train") & (manifest.label == 0)]
     scans = [read(name) for name in training.image]
     blocks = np.stack([average(np.clip(scan * find_scale(scan) - 1, -1, 1)) for scan in scans])
     blocks = np.concatenate([blocks, blocks[:, ::-1]])  # mirrored as well, as training sees them
+    if max(numbers) > len(blocks) - 2 or min(numbers) < 0:
+        raise SystemExit(f"numbers must be 0 to {len(blocks) - 2}, as many as scans and their mirror images allow, got {numbers}")
     labels, images = np.tile(training.label, 2), blocks.reshape(len(blocks), -1)
     means = np.stack([images[labels == label].mean(0) for label in (0, 1)])
     difference, deviations = means[1] - means[0], images - means[labels]

@@ -21,6 +21,8 @@ TINY = {
     "max_epochs": "4",
     "warmup_epochs": "1",
     "warmup_iterations": "2",
+    "loss_weights#mean_change": "100.0",
+    "train#mean_change#num_confounds": "3",
     "device": "cpu",
 }
 

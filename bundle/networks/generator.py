@@ -17,7 +17,7 @@ from bundle.networks.blocks import ResidualBlock, enlarge, fold, repeat, transpo
 from bundle.networks.encoders import ATTRIBUTE_STRIDE, CONTENT_STRIDE
 from bundle.networks.norms import INSTANCE
 
-SHIFT_STRIDE = 2  # image size / size of the grid of the shift: on the content's, changes as small as the hippocampus are lost
+SHIFT_STRIDE = 2  # image size / size of the grid of the shift: the content's would move neighbouring structures alike
 START = 0.1  # scale of the first weights of what moves a scan, so that learning starts from the scan itself
 
 
@@ -158,12 +158,12 @@ class DeformingGenerator(Decoder):
         self.widen = _widen(spatial_dims, attribute_channels, norm)
         self.blocks = _blocks(spatial_dims, self.feature_channels + attribute_channels, channels, num_blocks, norm)
         self.strengthen = nn.Linear(prod(size // ATTRIBUTE_STRIDE for size in image_size), channels)
-        half, parts = channels // 2, out_channels * SHIFT_STRIDE**spatial_dims
+        half, folded = channels // 2, out_channels * SHIFT_STRIDE**spatial_dims  # channels
         self.place = Convolution(spatial_dims, channels, half, adn_ordering="A", act="leakyrelu")
         last = Convolution(spatial_dims, half, spatial_dims, conv_only=True)
         for weight in last.parameters():
             weight.data.mul_(START)
-        self.refine = nn.Sequential(Convolution(spatial_dims, half + parts, half, adn_ordering="A", act="leakyrelu"), last)
+        self.refine = nn.Sequential(Convolution(spatial_dims, half + folded, half, adn_ordering="A", act="leakyrelu"), last)
 
     def forward(self, content: Tensor, attribute: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return images in the range of the scan, shape (n * B, out_channels, H, W[, D])."""
@@ -184,7 +184,7 @@ class DeformingGenerator(Decoder):
         strength = 1 + self.strengthen(torch.cat([attribute, own]).flatten(1))  # ((n + 1) * B, channels)
         coarse = self.place(modes * strength.reshape(list(strength.shape) + [1] * (modes.ndim - 2)))
         fine = enlarge(coarse, self.stride // self.shift_stride)  # ((n + 1) * B, channels / 2, H/2, W/2[, D/2])
-        image = fold(unfold(image, self.stride), self.shift_stride).to(fine)
+        image = fold(unfold(image, self.stride), self.shift_stride).to(fine)  # (B, folded, H/2, W/2[, D/2])
         places = self.refine(torch.cat([fine, repeat(image, repeats + 1)], dim=1)).float()
         wanted, present = places.split([attribute.shape[0], content.shape[0]])
         return self.max_shift * ((wanted - repeat(present, repeats)) / self.max_shift).tanh()

@@ -26,7 +26,7 @@ from bundle.training.phases import has_whole_objective, name_phase
 
 REPLACED = {"dataset_dir": "images"}  # settings of earlier versions, and those in their place: an old state has neither checked
 # settings that are absent in states of earlier versions; the text of their value then, None where it is not known
-ADDED = {"store_dtype": "float32", "class_names": None, "scans_per_class": "None"}
+ADDED = {"store_dtype": "float32", "class_names": None, "scans_per_class": "None", "mean_change": "None"}
 BLOCK = 4096  # bytes
 
 logger = logging.getLogger(__name__)

@@ -1,9 +1,10 @@
 """Mean change of translations into each class, beside the difference of the mean scans of the classes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 
 import torch
+from ignite.engine import Engine, Events
 from monai.networks.layers.factories import Pool
 from torch import Tensor, nn
 
@@ -21,7 +22,8 @@ class MeanChange(nn.Module):
 
     The means of a few hundred scans also differ by chance, most along the directions in which persons differ most, such as the
     shape of the head. These directions are left out of the errors: the first principal components of the scans within their
-    classes. They are found by power iteration, one step an epoch.
+    classes. They are found by power iteration, one step an epoch. An epoch needs more scans than there are components: the
+    others are arbitrary directions, which take little from the errors.
 
     Source: Li et al., ICML 2015 (https://arxiv.org/abs/1502.02761), the first moment, of the change in place of the image;
     components: Mitliagkas et al., NIPS 2013 (https://arxiv.org/abs/1307.0032). Ours.
@@ -33,10 +35,10 @@ class MeanChange(nn.Module):
         momentum: share of the old value that the error of a class keeps in an iteration.
         scan_momentum: the same of the mean scan of a class, at most: at first it is the plain mean of what was seen.
         channels: channels of an image.
-        num_confounds: principal components of the scans that are left out.
+        num_confounds: number of principal components that are left out.
 
     Raises:
-        ValueError: When the blocks do not divide the image, or `num_confounds` is below 0 or above their number.
+        ValueError: When the blocks do not divide the image, or `num_confounds` is below 0 or above the number of blocks.
     """
 
     def __init__(
@@ -65,10 +67,20 @@ class MeanChange(nn.Module):
         self.register_buffer("errors", torch.zeros(shape))
         self.register_buffer("num_updates", torch.zeros(()))
         self.confounds: Tensor  # orthonormal directions that are left out, at first random ones, (num_confounds, C * h * w[ * d])
-        self.products: Tensor  # the same times the covariance of the scans of an epoch
         first = torch.randn(size, num_confounds, generator=torch.Generator().manual_seed(0))
         self.register_buffer("confounds", torch.linalg.qr(first).Q.T.contiguous())
-        self.register_buffer("products", torch.zeros_like(self.confounds))
+        self._products = torch.zeros_like(
+            self.confounds
+        )  # the same times the covariance of the scans of this process in an epoch
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "MeanChange":
+        """Move what is no buffer as well: a buffer would be that of the first process in all."""
+        self._products = fn(self._products)
+        return super()._apply(fn, recurse)
+
+    def attach(self, engine: Engine) -> None:
+        """Register with a trainer, before what saves its state."""
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self.find_confounds)
 
     @torch.no_grad()
     def observe(self, image: Tensor, labels: Tensor) -> None:
@@ -83,15 +95,16 @@ class MeanChange(nn.Module):
             share = ((self.num_updates - 1) / self.num_updates).clamp(max=self.scan_momentum)
             scans = self.pool(image.float())
             move_class_means(self.scans, scans, labels, share)
-            within = (scans - self.scans[labels]).flatten(1)
-            self.products += average(self.confounds @ within.T @ within)
+            within = (scans - self.scans[labels]).flatten(1).to(self.confounds)
+            self._products += self.confounds @ within.T @ within
 
     @torch.no_grad()
     def find_confounds(self) -> None:
-        """Take a step of the power iteration with the scans that were observed since the last one."""
-        if self.products.any():
-            self.confounds.copy_(torch.linalg.qr(self.products.T).Q.T)
-            self.products.zero_()
+        """Take a step of the power iteration with the scans that the processes observed since the last one."""
+        products = average(self._products)
+        if products.any():
+            self.confounds.copy_(torch.linalg.qr(products.T).Q.T)
+            self._products.zero_()
 
     def forward(self, image: Tensor, labels: Tensor, translated: Tensor, target: Tensor) -> Tensor:
         """Move the mean errors towards those of a batch that was observed, and return their mean square.
@@ -108,4 +121,5 @@ class MeanChange(nn.Module):
             move_class_means(self.errors, errors.detach(), target, self.momentum)
             batch = find_class_means(errors, target, len(self.errors))[0]
             found = (self.errors + batch - batch.detach()).flatten(1)  # the gradient goes through the batch
-            return (found - found @ self.confounds.T @ self.confounds).square().mean()
+            confounds = self.confounds.to(found)
+            return (found - found @ confounds.T @ confounds).square().mean()

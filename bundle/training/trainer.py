@@ -145,8 +145,6 @@ class ICAMTrainer(SupervisedTrainer):
 
     def start_epoch(self) -> None:
         """Give the batches the size that they have in this epoch's phase, and begin a new phase with its steps."""
-        if self.mean_change is not None:
-            self.mean_change.find_confounds()
         phase = self.find_phase()
         if phase is not self._phase:
             self._phase = phase

@@ -14,6 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from training_run import Run
 
 from bundle.checkpoints import read_about
+from bundle.training import MeanChange
 from bundle.training.trainer import LOCK
 
 pytestmark = pytest.mark.slow
@@ -32,6 +33,13 @@ def test_the_best_network_is_completed(uninterrupted: Run) -> None:
     weights = torch.load(uninterrupted.train_dir / "model.pt", weights_only=True)["model"]
     assert weights["distributions.means"].any(dim=-1)[:, 0].all() and weights["typicality.count"] > 0
     assert read_about(uninterrupted.train_dir / "model.pt")["temperature"] > 0
+
+
+def test_the_confounds_of_the_mean_change_are_found(uninterrupted: Run) -> None:
+    found = torch.load(uninterrupted.train_dir / "state.pt", weights_only=True)["mean_change"]["confounds"]
+    first = MeanChange(2, [32, 32], num_confounds=3).confounds
+    assert found.shape == first.shape and (found @ first.T).abs().max() < 0.9
+    torch.testing.assert_close(found @ found.T, torch.eye(3))
 
 
 def test_tensorboard_has_every_loss_and_pictures(uninterrupted: Run) -> None:
