@@ -40,15 +40,15 @@ def find_scale(scan: np.ndarray) -> float:
 
 def main(dataset_dir: str, numbers: int | Sequence[int] = (0, 3, 10, 30, 100)) -> None:
     """Print the slopes, means of both sides, and the correlation over the whole image, tab-separated."""
-    numbers = np.atleast_1d(numbers).tolist()
+    counts: list[int] = np.atleast_1d(np.asarray(numbers)).tolist()
     manifest = read_manifest(dataset_dir, num_classes=2)
     training = manifest[manifest.split == "train"]
     known = manifest[(manifest.split != "train") & (manifest.label == 0)]
     scans = [read(name) for name in training.image]
     blocks = np.stack([average(np.clip(scan * find_scale(scan) - 1, -1, 1)) for scan in scans])
     blocks = np.concatenate([blocks, blocks[:, ::-1]])  # mirrored as well, as training sees them
-    if max(numbers) > len(blocks) - 2 or min(numbers) < 0:
-        raise SystemExit(f"numbers must be 0 to {len(blocks) - 2}, as many as scans and their mirror images allow, got {numbers}")
+    if max(counts) > len(blocks) - 2 or min(counts) < 0:
+        raise SystemExit(f"numbers must be 0 to {len(blocks) - 2}, as many as scans and their mirror images allow, got {counts}")
     labels, images = np.tile(training.label, 2), blocks.reshape(len(blocks), -1)
     means = np.stack([images[labels == label].mean(0) for label in (0, 1)])
     difference, deviations = means[1] - means[0], images - means[labels]
@@ -57,9 +57,9 @@ def main(dataset_dir: str, numbers: int | Sequence[int] = (0, 3, 10, 30, 100)) -
     change = ((change + change[::-1]) / 2).ravel()
     maps = [read(name) for name in manifest[manifest.split == "validation"].regions]
     variances, weights = np.linalg.eigh(deviations @ deviations.T)
-    components = (deviations.T @ weights[:, ::-1][:, : max(numbers)]) / np.sqrt(variances[::-1][: max(numbers)])
+    components = (deviations.T @ weights[:, ::-1][:, : max(counts)]) / np.sqrt(variances[::-1][: max(counts)])
     rows = []
-    for number in numbers:
+    for number in counts:
         left = [image - components[:, :number] @ (components[:, :number].T @ image) for image in (difference, change)]
         row = {"num_confounds": number, "correlation": np.corrcoef(*left)[0, 1]}
         for structure in STRUCTURES:
