@@ -58,14 +58,17 @@ def main(dataset_dir: str, numbers: int | Sequence[int] = (0, 3, 10, 30, 100)) -
     maps = [read(name) for name in manifest[manifest.split == "validation"].regions]
     variances, weights = np.linalg.eigh(deviations @ deviations.T)
     components = (deviations.T @ weights[:, ::-1][:, : max(counts)]) / np.sqrt(variances[::-1][: max(counts)])
+    inside = {}
+    for structure in STRUCTURES:
+        sides = [index + 1 for index, name in enumerate(REGIONS) if name.endswith(structure)]
+        present = np.mean([average(binary_dilation(np.isin(each, sides), iterations=REACH)) for each in maps], axis=0)
+        inside[structure] = present.ravel() > SHARE
     rows = []
     for number in counts:
         left = [image - components[:, :number] @ (components[:, :number].T @ image) for image in (difference, change)]
         row = {"num_confounds": number, "correlation": np.corrcoef(*left)[0, 1]}
-        for structure in STRUCTURES:
-            sides = [index + 1 for index, name in enumerate(REGIONS) if name.endswith(structure)]
-            present = np.mean([average(binary_dilation(np.isin(each, sides), iterations=REACH)) for each in maps], axis=0)
-            found, true = (image[present.ravel() > SHARE] for image in left)
+        for structure, region in inside.items():
+            found, true = (image[region] for image in left)
             row[structure] = (found @ true) / (true @ true)
         rows.append(row)
     print(pd.DataFrame(rows).round(2).to_csv(sep="\t", index=False), end="")

@@ -69,9 +69,8 @@ class MeanChange(nn.Module):
         self.confounds: Tensor  # orthonormal directions that are left out, at first random ones, (num_confounds, C * h * w[ * d])
         first = torch.randn(size, num_confounds, generator=torch.Generator().manual_seed(0))
         self.register_buffer("confounds", torch.linalg.qr(first).Q.T.contiguous())
-        self._products = torch.zeros_like(
-            self.confounds
-        )  # the same times the covariance of the scans of this process in an epoch
+        # the same, times the covariance of the scans that this process observed in an epoch
+        self._products = torch.zeros_like(self.confounds)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "MeanChange":
         """Move what is no buffer as well: a buffer would be that of the first process in all."""

@@ -132,7 +132,7 @@ class ICAMTrainer(SupervisedTrainer):
         self._phase: Phase | None = None  # that the steps below belong to
         self._begin: Callable[[Tensor, Tensor, Tensor, Tensor | None], Begun]  # both are set where a phase begins
         self._finish: Callable[[Begun], dict[str, Tensor]]
-        handlers = [*([] if self.mean_change is None else [self.mean_change]), *(train_handlers or [])]
+        handlers = [each for each in (self.mean_change, *(train_handlers or [])) if each is not None]
         kwargs = {"prepare_batch": move_batch, "train_handlers": handlers, "amp": amp, "decollate": False} | kwargs
         super().__init__(
             device, max_epochs, train_data_loader, network=generator.module, optimizer=generator.optimizer,
