@@ -70,9 +70,13 @@ class Bootstrap:
             return {"mean": np.nan, "ci_low": np.nan, "ci_high": np.nan, "n": 0}
         draws = figure(self._resample(np.zeros(count) if strata is None else strata))
         draws = draws[~np.isnan(draws)]
-        ends = (1 - self.level) / 2, (1 + self.level) / 2
-        low, high = np.quantile(draws, ends) if count > 1 and draws.size else (np.nan, np.nan)
-        return {"mean": float(figure(np.ones((1, count)))[0]), "ci_low": float(low), "ci_high": float(high), "n": count}
+        low, high = self.find_range(draws) if count > 1 and draws.size else (np.nan, np.nan)
+        return {"mean": float(figure(np.ones((1, count)))[0]), "ci_low": low, "ci_high": high, "n": count}
+
+    def find_range(self, draws: np.ndarray) -> tuple[float, float]:
+        """Return the range in which the middle ones of some draws lie, as many as `level` says."""
+        low, high = np.quantile(draws, ((1 - self.level) / 2, (1 + self.level) / 2))
+        return float(low), float(high)
 
     def _resample(self, strata: np.ndarray) -> np.ndarray:
         """Return how often each resample draws each scan, shape (R, N)."""

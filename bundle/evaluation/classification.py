@@ -69,15 +69,27 @@ def calibration_error(weights: np.ndarray, labels: np.ndarray, probabilities: np
     return np.sum(parts, axis=0) / weights.sum(1)
 
 
+def draw_chance_errors(probabilities: np.ndarray, num_draws: int, seed: int = 0) -> np.ndarray:
+    """Return calibration errors that chance alone gives, shape (num_draws,), where the probabilities (N, K) hold.
+
+    Few scans never come true exactly as often as their probabilities say, so that the error of the best classifier is not 0.
+    """
+    bins, confidences = bin_confidence(probabilities), probabilities.max(1)
+    surplus = confidences - (np.random.default_rng(seed).random((num_draws, len(bins))) < confidences)
+    parts = [np.abs(surplus[:, bins == each].sum(1)) for each in np.unique(bins)]
+    return np.sum(parts, axis=0) / len(bins)
+
+
 def bin_confidence(probabilities: np.ndarray) -> np.ndarray:
     """Return the group, 0 to `NUM_BINS` - 1, of the probability of each scan's predicted class, shape (N,)."""
     return np.minimum((probabilities.max(1) * NUM_BINS).astype(int), NUM_BINS - 1)
 
 
 NUM_BINS = 10  # groups of the expected calibration error and the reliability diagram, of equal width
+CALIBRATION = "calibration_error"
 OF_ALL_CLASSES = ("balanced_accuracy", "f1", "auc")  # figures that say nothing where a class has no scan
 FIGURES: dict[str, Figure] = {
-    "accuracy": accuracy, "balanced_accuracy": balanced_accuracy, "f1": f1, "auc": auc, "calibration_error": calibration_error,
+    "accuracy": accuracy, "balanced_accuracy": balanced_accuracy, "f1": f1, "auc": auc, CALIBRATION: calibration_error,
 }  # fmt: skip
 
 
@@ -164,12 +176,20 @@ def score_predictions(
     """Return figures of predicted probabilities (N, K) of scans of classes (N,), those of `FIGURES` that are named.
 
     Columns are metric, mean, std, ci_low, ci_high and n. `mean` is the figure; `std` is the spread over scans, which only the
-    accuracy has: the others are no means over scans.
+    accuracy has: the others are no means over scans. The calibration error has no interval, as resamples of scans have larger
+    errors than the scans; `calibration_error_by_chance` follows it, with mean and interval of `draw_chance_errors`.
     """
     correct = probabilities.argmax(1) == labels
     rows = []
     for name in names:
         figures = bootstrap.estimate(partial(FIGURES[name], labels=labels, probabilities=probabilities), len(labels))
         spread = correct.std(ddof=1) if name == "accuracy" and len(labels) > 1 else np.nan
+        if name == CALIBRATION:
+            figures |= {"ci_low": np.nan, "ci_high": np.nan}
         rows.append({"metric": name, "mean": figures.pop("mean"), "std": spread} | figures)
+        if name == CALIBRATION and len(labels):
+            errors = draw_chance_errors(probabilities, bootstrap.num_resamples, bootstrap.seed)
+            low, high = bootstrap.find_range(errors)
+            row = {"mean": errors.mean(), "std": np.nan, "ci_low": low, "ci_high": high, "n": len(labels)}
+            rows.append({"metric": f"{CALIBRATION}_by_chance"} | row)
     return pd.DataFrame(rows)

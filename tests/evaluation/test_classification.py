@@ -5,7 +5,13 @@ import pytest
 from sklearn import metrics
 
 from bundle.evaluation import Bootstrap
-from bundle.evaluation.classification import FIGURES, OF_ALL_CLASSES, calibration_error, score_predictions
+from bundle.evaluation.classification import (
+    FIGURES,
+    OF_ALL_CLASSES,
+    calibration_error,
+    draw_chance_errors,
+    score_predictions,
+)
 
 
 def random_predictions(num_classes: int, count: int = 60) -> tuple[np.ndarray, np.ndarray]:
@@ -83,3 +89,29 @@ def test_probabilities_that_come_true_as_often_as_they_say_have_no_calibration_e
     weights = np.ones((1, 1000))
     assert calibration_error(weights, labels, np.tile([0.8, 0.2], (1000, 1)))[0] == pytest.approx(0)
     assert calibration_error(weights, labels, np.tile([1.0, 0.0], (1000, 1)))[0] == pytest.approx(0.2)
+
+
+def test_errors_by_chance_are_those_of_classes_drawn_from_the_probabilities():
+    probabilities = random_predictions(3, 60)[1]
+    random, errors = np.random.default_rng(1), []
+    for _ in range(2000):
+        labels = (random.random(60)[:, None] > probabilities.cumsum(1)).sum(1)
+        errors.append(calibration_error(np.ones((1, 60)), labels, probabilities)[0])
+    found = draw_chance_errors(probabilities, 2000)
+    assert np.quantile(found, [0.025, 0.5, 0.975]) == pytest.approx(np.quantile(errors, [0.025, 0.5, 0.975]), abs=0.01)
+
+
+def test_chance_gives_one_scan_the_closed_form_error():
+    assert draw_chance_errors(np.array([[0.2, 0.8]]), 20000).mean() == pytest.approx(2 * 0.2 * 0.8, abs=0.01)
+
+
+def test_the_error_by_chance_stands_beside_the_calibration_error_and_carries_the_interval():
+    labels, probabilities = random_predictions(2)
+    table = score_predictions(labels, probabilities, Bootstrap(num_resamples=500)).set_index("metric")
+    chance = table.loc["calibration_error_by_chance"]
+    assert chance["ci_low"] < chance["mean"] < chance["ci_high"] and chance["n"] == len(labels)
+    assert table.loc["calibration_error", ["ci_low", "ci_high"]].isna().all()
+    assert (
+        "calibration_error_by_chance"
+        not in score_predictions(labels, probabilities, Bootstrap(), ["accuracy"])["metric"].tolist()
+    )
