@@ -192,29 +192,53 @@ class DeformingGenerator(Decoder):
     def move(self, content: Tensor, shift: Tensor) -> Tensor:
         """Bend the scans that contents keep by shifts of `draw_shift`, to images of shape (n * B, out_channels, H, W[, D])."""
         folded = content[:, self.feature_channels + 1 :]
-        image = unfold(folded.float(), self.stride)  # (B, out_channels, H, W[, D])
-        return bend(repeat(image, shift.shape[0] // image.shape[0]), enlarge(shift, self.shift_stride))
+        return bend(unfold(folded, self.stride), enlarge(shift, self.shift_stride))
 
 
 def bend(image: Tensor, shift: Tensor) -> Tensor:
-    """Read an image at shifted positions: the result at x is the image at x + shift(x), its border repeated outwards.
+    """Read images at shifted positions: a result at x is its image at x + shift(x), the border repeated outwards.
 
-    MONAI's `Warp` does the same, to 1e-6; TorchScript cannot compile it.
+    Between voxels values are linear, less f (1 - f) / 2 times the second difference along each axis, at the fraction f of a voxel
+    (Bessel's formula): exact for polynomials of degree 2. Linear values alone blur whatever moves by a fraction of a voxel, which
+    looks like a change. All is in single precision: in half precision positions are wrong by a quarter of a voxel.
+
+    Source: Hildebrand, Introduction to Numerical Analysis, 1974, ch. 4.
 
     Args:
-        image: shape (B, C, H, W[, D]).
-        shift: in voxels along each axis, shape (B, spatial_dims, H, W[, D]).
+        image: intensities in [-1, 1], shape (B, C, H, W[, D]).
+        shift: in voxels along each axis, shape (n * B, spatial_dims, H, W[, D]).
 
     Returns:
-        Image of the same shape, linearly interpolated.
+        Images in [-1, 1], shape (n * B, C, H, W[, D]).
     """
+    image, shift = image.float(), shift.float()
     sizes = image.shape[2:]
-    axes = [torch.linspace(-1, 1, size, dtype=shift.dtype, device=shift.device) for size in sizes]
-    identity = torch.stack(torch.meshgrid(axes, indexing="ij"))  # (spatial_dims, H, W[, D])
-    steps = torch.cat([torch.full([1], 2 / (size - 1), dtype=shift.dtype, device=shift.device) for size in sizes])  # of a voxel
-    places = torch.addcmul(identity, shift, steps.reshape([-1] + [1] * len(sizes)))
-    turned = image.permute([0, 1] + list(range(image.ndim - 1, 1, -1)))  # grid_sample takes the last axis first
-    return functional.grid_sample(turned, places.movedim(1, -1), padding_mode="border", align_corners=True)
+    axes = [torch.arange(size, dtype=shift.dtype, device=shift.device) for size in sizes]
+    last = torch.cat([torch.full([1], size - 1, dtype=shift.dtype, device=shift.device) for size in sizes])
+    last = last.reshape([-1] + [1] * len(sizes))
+    places = torch.stack(torch.meshgrid(axes, indexing="ij")) + shift  # voxels, (n * B, spatial_dims, H, W[, D])
+    places = torch.minimum(places.clamp(min=0), last)
+    layers = [image]
+    for axis in range(2, image.ndim):
+        layers.append(_find_curvature(image, axis))
+    values = repeat(torch.cat(layers, dim=1), shift.shape[0] // image.shape[0])
+    turned = values.permute([0, 1] + list(range(image.ndim - 1, 1, -1)))  # grid_sample takes the last axis first
+    grid = (2 * places / last - 1).movedim(1, -1)
+    parts = functional.grid_sample(turned, grid, padding_mode="border", align_corners=True).chunk(1 + len(sizes), dim=1)
+    fraction = places - places.floor()
+    excess = 0.5 * fraction * (1 - fraction)
+    result = parts[0]
+    for axis in range(len(sizes)):
+        result = result - excess[:, axis : axis + 1] * parts[axis + 1]
+    return result.clamp(-1, 1)
+
+
+def _find_curvature(image: Tensor, axis: int) -> Tensor:
+    """Return the second differences of an image along an axis, the border repeated outwards."""
+    size = image.shape[axis]
+    before = torch.cat([image.narrow(axis, 0, 1), image.narrow(axis, 0, size - 1)], dim=axis)
+    after = torch.cat([image.narrow(axis, 1, size - 1), image.narrow(axis, size - 1, 1)], dim=axis)
+    return before + after - 2 * image
 
 
 def _widen(spatial_dims: int, channels: int, norm: str | tuple | None) -> nn.Module:
