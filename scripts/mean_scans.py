@@ -1,7 +1,8 @@
 """By how much the mean scans of two classes show the mean change, region by region, without the principal components of persons.
 
 Of a simulated cohort of volumes with two classes, whose exact change is known: slope of the difference of the mean scans of the
-training split on the mean exact change of the other splits (1: all of it, 0: hidden by chance), both without the components.
+training split on the mean exact change of the other splits (1: all of it, 0: hidden by chance), both without the components, and
+the share of the squared mean change that is left without them.
 Run: python scripts/mean_scans.py data/conversion [--numbers "[0,3,10,30,100]"]
 """
 
@@ -66,7 +67,7 @@ def main(dataset_dir: str, numbers: int | Sequence[int] = (0, 3, 10, 30, 100)) -
     rows = []
     for number in counts:
         left = [image - components[:, :number] @ (components[:, :number].T @ image) for image in (difference, change)]
-        row = {"num_confounds": number, "correlation": np.corrcoef(*left)[0, 1]}
+        row = {"num_confounds": number, "left": left[1] @ left[1] / (change @ change), "correlation": np.corrcoef(*left)[0, 1]}
         for structure, region in inside.items():
             found, true = (image[region] for image in left)
             row[structure] = (found @ true) / (true @ true)

@@ -198,43 +198,37 @@ class DeformingGenerator(Decoder):
 def bend(image: Tensor, shift: Tensor) -> Tensor:
     """Read images at shifted positions: a result at x is its image at x + shift(x), the border repeated outwards.
 
-    Between voxels values are linear, less f (1 - f) / 2 times the second difference along each axis, at the fraction f of a voxel
-    (Bessel's formula): exact for polynomials of degree 2. Linear values alone blur whatever moves by a fraction of a voxel, which
-    looks like a change. All is in single precision: in half precision positions are wrong by a quarter of a voxel.
-
-    Source: Hildebrand, Introduction to Numerical Analysis, 1974, ch. 4.
+    Linear interpolation at the fraction f of a voxel blurs, as a filter of variance f (1 - f) does, and the blur looks like a
+    change. It is taken back to first order: the result is less by f (1 - f) / 2 times its second difference along each axis. All is
+    in single precision: in half precision positions are wrong by a quarter of a voxel. Ours.
 
     Args:
         image: intensities in [-1, 1], shape (B, C, H, W[, D]).
-        shift: in voxels along each axis, shape (n * B, spatial_dims, H, W[, D]).
+        shift: in voxels along each axis, smooth, shape (n * B, spatial_dims, H, W[, D]).
 
     Returns:
         Images in [-1, 1], shape (n * B, C, H, W[, D]).
     """
-    image, shift = image.float(), shift.float()
+    image, shift = repeat(image.float(), shift.shape[0] // image.shape[0]), shift.float()
     sizes = image.shape[2:]
     axes = [torch.arange(size, dtype=shift.dtype, device=shift.device) for size in sizes]
     last = torch.cat([torch.full([1], size - 1, dtype=shift.dtype, device=shift.device) for size in sizes])
     last = last.reshape([-1] + [1] * len(sizes))
-    places = torch.stack(torch.meshgrid(axes, indexing="ij")) + shift  # voxels, (n * B, spatial_dims, H, W[, D])
+    places = torch.stack(torch.meshgrid(axes, indexing="ij")) + shift  # voxels
     places = torch.minimum(places.clamp(min=0), last)
-    layers = [image]
-    for axis in range(2, image.ndim):
-        layers.append(_find_curvature(image, axis))
-    values = repeat(torch.cat(layers, dim=1), shift.shape[0] // image.shape[0])
-    turned = values.permute([0, 1] + list(range(image.ndim - 1, 1, -1)))  # grid_sample takes the last axis first
+    turned = image.permute([0, 1] + list(range(image.ndim - 1, 1, -1)))  # grid_sample takes the last axis first
     grid = (2 * places / last - 1).movedim(1, -1)
-    parts = functional.grid_sample(turned, grid, padding_mode="border", align_corners=True).chunk(1 + len(sizes), dim=1)
+    linear = functional.grid_sample(turned, grid, padding_mode="border", align_corners=True)
     fraction = places - places.floor()
-    excess = 0.5 * fraction * (1 - fraction)
-    result = parts[0]
+    blur = 0.5 * fraction * (1 - fraction)
+    result = linear
     for axis in range(len(sizes)):
-        result = result - excess[:, axis : axis + 1] * parts[axis + 1]
+        result = result - blur[:, axis : axis + 1] * _find_curvature(linear, axis + 2)
     return result.clamp(-1, 1)
 
 
 def _find_curvature(image: Tensor, axis: int) -> Tensor:
-    """Return the second differences of an image along an axis, the border repeated outwards."""
+    """Return the second difference of an image along an axis, the border repeated outwards."""
     size = image.shape[axis]
     before = torch.cat([image.narrow(axis, 0, 1), image.narrow(axis, 0, size - 1)], dim=axis)
     after = torch.cat([image.narrow(axis, 1, size - 1), image.narrow(axis, size - 1, 1)], dim=axis)

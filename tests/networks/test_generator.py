@@ -6,7 +6,6 @@ import torch
 from scipy.ndimage import correlate1d, gaussian_filter, map_coordinates
 
 from bundle.networks import DeformingGenerator
-from bundle.networks.blocks import fold
 from bundle.networks.generator import bend
 
 
@@ -30,33 +29,34 @@ def read(image: torch.Tensor, voxels: torch.Tensor, order: int) -> torch.Tensor:
     ]
 
 
-def test_bending_reads_shifted_voxels_by_the_formula_of_bessel(image: torch.Tensor) -> None:
+def test_bending_is_linear_interpolation_less_its_blur(image: torch.Tensor) -> None:
     shift = torch.randn(len(image), image.ndim - 2, *image.shape[2:]) * 2
     voxels = shift_voxels(image, shift)
     fraction = voxels - voxels.floor()
-    expected = read(image, voxels, 1)
+    linear = read(image, voxels, 1)
+    expected = linear.clone()
     for axis in range(image.ndim - 2):
-        curvature = torch.from_numpy(correlate1d(image.numpy(), [1.0, -2, 1], axis=axis + 2, mode="nearest"))
-        expected -= (0.5 * fraction * (1 - fraction))[:, axis, None] * read(curvature, voxels, 1)
-    torch.testing.assert_close(bend(image, shift), expected.clamp(-1, 1), atol=1e-4, rtol=1e-4)
+        curvature = torch.from_numpy(correlate1d(linear.numpy(), [1.0, -2, 1], axis=axis + 2, mode="nearest"))
+        expected -= (0.5 * fraction * (1 - fraction))[:, axis, None] * curvature
+    torch.testing.assert_close(bend(image, shift), expected.clamp(-1, 1), atol=2e-4, rtol=1e-4)
 
 
-def test_bending_is_exact_for_polynomials_of_degree_two(image: torch.Tensor) -> None:
+def test_an_even_shift_of_a_polynomial_of_degree_two_is_exact(image: torch.Tensor) -> None:
     middle = (torch.tensor(image.shape[2:]) - 1.0).view(-1, *[1] * (image.ndim - 2)) / 2
-    shift = torch.randn(len(image), image.ndim - 2, *image.shape[2:])
+    shift = torch.randn(len(image), image.ndim - 2, *[1] * (image.ndim - 2)).expand(-1, -1, *image.shape[2:])
 
     def bowl(voxels: torch.Tensor) -> torch.Tensor:
         return ((voxels - middle) / 100).square().sum(1, keepdim=True)
 
     voxels = shift_voxels(image, shift)
-    far = ((voxels - middle).abs() < middle - 1).all(1, keepdim=True)  # from the border
+    far = ((voxels - middle).abs() < middle - 3).all(1, keepdim=True)  # from the border
     bent = bend(bowl(shift_voxels(image, torch.zeros_like(shift))), shift)
     torch.testing.assert_close(bent[far], bowl(voxels)[far], atol=1e-5, rtol=1e-4)
 
 
 def test_bending_blurs_less_than_a_quarter_of_linear_interpolation(image: torch.Tensor) -> None:
     image = smooth(image)
-    shift = torch.rand(len(image), image.ndim - 2, *image.shape[2:])
+    shift = 0.5 + 2 * torch.cat([smooth(torch.rand_like(image) - 0.5) for _ in range(image.ndim - 2)], dim=1)
     voxels = shift_voxels(image, shift)
     spline = read(image, voxels, 3)
     assert (bend(image, shift) - spline).square().mean() < (read(image, voxels, 1) - spline).square().mean() / 16
@@ -120,12 +120,9 @@ def test_the_whole_attribute_reaches_every_place(make_network, image: torch.Tens
 def test_no_tissue_moves_further_than_allowed(make_network, image: torch.Tensor) -> None:
     generator = make_network(generator=DeformingGenerator).generator
     generator.refine.register_forward_hook(lambda module, inputs, output: 1000 * output)  # far beyond the limit
-    ramp = torch.linspace(-1, 1, image.shape[2]).view(1, 1, -1, *[1] * (image.ndim - 3)).expand_as(image)
-    features = torch.zeros(4, generator.feature_channels, *(size // 4 for size in image.shape[2:]))
-    content = torch.cat([features, torch.zeros_like(features[:, :1]), fold(ramp, 4)], dim=1)
-    moved = generator(content, torch.randn(4, 1, *(size // 16 for size in image.shape[2:]))) - ramp
-    moved = moved.narrow(2, 3, image.shape[2] - 6) * (image.shape[2] - 1) / 2  # voxels, far from the border, where the ramp bends
-    assert 1.4 < moved.abs().max() <= generator.max_shift + 1e-3
+    content = torch.randn(4, generator.feature_channels + 1 + generator.image_channels, *(size // 4 for size in image.shape[2:]))
+    shift = generator.draw_shift(content, torch.randn(4, 1, *(size // 16 for size in image.shape[2:])))
+    assert 1.4 < shift.abs().max() <= generator.max_shift
 
 
 def test_the_shift_is_drawn_on_half_the_grid_and_sees_the_image_there(make_network, image: torch.Tensor) -> None:
