@@ -199,8 +199,8 @@ def bend(image: Tensor, shift: Tensor) -> Tensor:
     """Read images at shifted positions: a result at x is its image at x + shift(x), the border repeated outwards.
 
     Linear interpolation at the fraction f of a voxel blurs, as a filter of variance f (1 - f) does, and the blur looks like a
-    change. It is taken back to first order: the result is less by f (1 - f) / 2 times its second difference along each axis. All is
-    in single precision: in half precision positions are wrong by a quarter of a voxel. Ours.
+    change. It is taken back to first order: the result is less by f (1 - f) / 2 times its second difference along each axis. All
+    is in single precision: in half precision positions are wrong by a quarter of a voxel. Ours.
 
     Args:
         image: intensities in [-1, 1], shape (B, C, H, W[, D]).
