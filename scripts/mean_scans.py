@@ -3,7 +3,7 @@
 Of a simulated cohort of volumes with two classes, whose exact change is known: slope of the difference of the mean scans of the
 training split on the mean exact change of the other splits (1: all of it, 0: hidden by chance), both without the components, and
 the share of the squared mean change that is left without them.
-Run: python scripts/mean_scans.py data/conversion [--numbers "[0,3,10,30,100]"]
+Run: python scripts/mean_scans.py data/conversion [--numbers "[0,3,10,20,40,100]"]
 """
 
 from collections.abc import Sequence
@@ -39,8 +39,8 @@ def find_scale(scan: np.ndarray) -> float:
     return 2 / float(np.percentile(scan[scan > 0], PERCENTILE))
 
 
-def main(dataset_dir: str, numbers: int | Sequence[int] = (0, 3, 10, 30, 100)) -> None:
-    """Print the slopes, means of both sides, and the correlation over the whole image, tab-separated."""
+def main(dataset_dir: str, numbers: int | Sequence[int] = (0, 3, 10, 20, 40, 100)) -> None:
+    """Print the share that is left, the correlation over the whole image, and the slopes, means of both sides, tab-separated."""
     counts: list[int] = np.atleast_1d(np.asarray(numbers)).tolist()
     manifest = read_manifest(dataset_dir, num_classes=2)
     training = manifest[manifest.split == "train"]

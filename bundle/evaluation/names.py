@@ -82,7 +82,7 @@ TITLES = {  # names in the words of the field, for readers; all others are read 
     "auc": "AUC",
     "f1": "F1",
     "calibration_error": "expected calibration error",
-    "calibration_error_by_chance": "the same of a calibrated classifier, by chance",
+    "calibration_error_by_chance": "calibration error by chance",
     "mae": "mean absolute error, years",
     "r2": "R²",
     "map_of_converters": "mean absolute map of converters",
