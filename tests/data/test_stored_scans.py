@@ -18,6 +18,7 @@ from tiny_store import NoteReading, make_transform, save_cohort
 
 from bundle.data import CachedScans, RecordScansd, StoredScans, check_scans
 from bundle.data.stored_scans import write_size
+from bundle.files import TEMPORARY_PREFIX
 from bundle.workers import Workers
 
 PROCESS = """
@@ -152,7 +153,8 @@ class Writer:
         self.process = PythonProcess([script], PYTHONPATH=os.pathsep.join([str(ROOT), str(ROOT / "tests")]))
 
     def list_files(self) -> list[Path]:
-        return sorted(self.store.glob("*/*-*.npz"))
+        found = self.store.glob("*/*-*.npz")
+        return sorted(path for path in found if not path.name.startswith(TEMPORARY_PREFIX))
 
 
 @pytest.mark.slow
