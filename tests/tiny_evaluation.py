@@ -27,6 +27,8 @@ from bundle.evaluation.reporting import Results
 from bundle.evaluation.uncertainty import Uncertainty
 from bundle.networks import ICAM
 
+CLASS_FIGURES = {"accuracy", "balanced_accuracy", "f1", "auc", "calibration_error", "calibration_error_by_chance"}
+
 
 def make_scan(label: int, image: torch.Tensor | None = None, **fields: Any) -> Scan:
     return Scan({}, label, torch.zeros(1, 2, 3) if image is None else image, **fields)

@@ -5,6 +5,7 @@ The figures are scikit-learn's with sample weights, for thousands of rows of wei
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -64,9 +65,8 @@ def calibration_error(weights: np.ndarray, labels: np.ndarray, probabilities: np
 
     Source: Guo et al., ICML 2017, Sec. 2 (https://arxiv.org/abs/1706.04599).
     """
-    bins, surplus = bin_confidence(probabilities), probabilities.max(1) - (probabilities.argmax(1) == labels)
-    parts = [np.abs((weights * (bins == each)) @ surplus) for each in np.unique(bins)]
-    return np.sum(parts, axis=0) / weights.sum(1)
+    surplus = probabilities.max(1) - (probabilities.argmax(1) == labels)
+    return _sum_groups(weights * surplus, probabilities) / weights.sum(1)
 
 
 def draw_chance_errors(probabilities: np.ndarray, num_draws: int, seed: int = 0) -> np.ndarray:
@@ -74,10 +74,15 @@ def draw_chance_errors(probabilities: np.ndarray, num_draws: int, seed: int = 0)
 
     Few scans never come true exactly as often as their probabilities say, so that the error of the best classifier is not 0.
     """
-    bins, confidences = bin_confidence(probabilities), probabilities.max(1)
-    surplus = confidences - (np.random.default_rng(seed).random((num_draws, len(bins))) < confidences)
-    parts = [np.abs(surplus[:, bins == each].sum(1)) for each in np.unique(bins)]
-    return np.sum(parts, axis=0) / len(bins)
+    confidences = probabilities.max(1)
+    surplus = confidences - (np.random.default_rng(seed).random((num_draws, len(confidences))) < confidences)
+    return _sum_groups(surplus, probabilities) / len(confidences)
+
+
+def _sum_groups(surplus: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Return the magnitude of the surplus (R, N) of each group of scans of similar probability (N, K), summed, shape (R,)."""
+    bins = bin_confidence(probabilities)
+    return np.sum([np.abs(surplus[:, bins == each].sum(1)) for each in np.unique(bins)], axis=0)
 
 
 def bin_confidence(probabilities: np.ndarray) -> np.ndarray:
@@ -182,14 +187,21 @@ def score_predictions(
     correct = probabilities.argmax(1) == labels
     rows = []
     for name in names:
+        if name == CALIBRATION:
+            rows += _score_calibration(labels, probabilities, bootstrap)
+            continue
         figures = bootstrap.estimate(partial(FIGURES[name], labels=labels, probabilities=probabilities), len(labels))
         spread = correct.std(ddof=1) if name == "accuracy" and len(labels) > 1 else np.nan
-        if name == CALIBRATION:
-            figures |= {"ci_low": np.nan, "ci_high": np.nan}
         rows.append({"metric": name, "mean": figures.pop("mean"), "std": spread} | figures)
-        if name == CALIBRATION and len(labels):
-            errors = draw_chance_errors(probabilities, bootstrap.num_resamples, bootstrap.seed)
-            low, high = bootstrap.find_range(errors)
-            row = {"mean": errors.mean(), "std": np.nan, "ci_low": low, "ci_high": high, "n": len(labels)}
-            rows.append({"metric": f"{CALIBRATION}_by_chance"} | row)
     return pd.DataFrame(rows)
+
+
+def _score_calibration(labels: np.ndarray, probabilities: np.ndarray, bootstrap: Bootstrap) -> list[dict[str, Any]]:
+    """Return the rows of the calibration error and of that by chance."""
+    error = calibration_error(np.ones((1, len(labels))), labels, probabilities)[0]
+    chance = draw_chance_errors(probabilities, bootstrap.num_resamples, bootstrap.seed)
+    figures = (CALIBRATION, error, (np.nan, np.nan)), (f"{CALIBRATION}_by_chance", chance.mean(), bootstrap.find_range(chance))
+    return [
+        {"metric": name, "mean": mean, "std": np.nan, "ci_low": low, "ci_high": high, "n": len(labels)}
+        for name, mean, (low, high) in figures
+    ]

@@ -230,10 +230,8 @@ def bend(image: Tensor, shift: Tensor) -> Tensor:
 
 def _find_curvature(image: Tensor, axis: int) -> Tensor:
     """Return the second difference of an image along an axis, the border repeated outwards."""
-    size = image.shape[axis]
-    before = torch.cat([image.narrow(axis, 0, 1), image.narrow(axis, 0, size - 1)], dim=axis)
-    after = torch.cat([image.narrow(axis, 1, size - 1), image.narrow(axis, size - 1, 1)], dim=axis)
-    return before + after - 2 * image
+    first, last = image.narrow(axis, 0, 1), image.narrow(axis, image.shape[axis] - 1, 1)
+    return image.diff(n=2, dim=axis, prepend=first, append=last)
 
 
 def _widen(spatial_dims: int, channels: int, norm: str | tuple | None) -> nn.Module:

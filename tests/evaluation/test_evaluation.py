@@ -6,7 +6,7 @@ from filelock import FileLock
 
 from bundle.evaluation.names import COLUMNS
 from bundle.evaluation.reporting.results import LOCK
-from tests.tiny_evaluation import build_evaluation
+from tests.tiny_evaluation import CLASS_FIGURES, build_evaluation
 
 
 def evaluate(network, cohort, folder, **arguments) -> pd.DataFrame:
@@ -61,14 +61,7 @@ def test_classifier_and_probes_are_scored_in_each_split(make_cohort, make_networ
     assert set(classes["method"]) == {
         "classifier", "probe_content_pooled", "probe_content", "probe_content_kernel", "probe_content_network", "probe_attribute",
     }  # fmt: skip
-    assert set(classes["metric"]) == {
-        "accuracy",
-        "balanced_accuracy",
-        "f1",
-        "auc",
-        "calibration_error",
-        "calibration_error_by_chance",
-    }
+    assert set(classes["metric"]) == CLASS_FIGURES
     predictions = pd.read_csv(tmp_path / "eval" / "predictions.csv")
     seen = predictions[predictions["split"] == "seen"]
     accuracy = classes[(classes["split"] == "seen") & (classes["metric"] == "accuracy")]["mean"].item()

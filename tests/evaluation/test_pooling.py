@@ -9,6 +9,7 @@ import pytest
 
 from bundle.evaluation import Bootstrap, pool_folds
 from bundle.evaluation.reporting import Results
+from tests.tiny_evaluation import CLASS_FIGURES
 
 BOOTSTRAP = Bootstrap(num_resamples=50)
 
@@ -50,14 +51,7 @@ def test_folds_without_scores_of_maps_have_their_classes_pooled(tmp_path: Path) 
     folds = [write_fold(tmp_path / str(fold), [f"{fold}a", f"{fold}b"], [True, True]) for fold in range(3)]
     metrics = pool_folds(folds, Results(tmp_path / "eval"), BOOTSTRAP)
     figures = metrics.set_index("metric")["mean"]
-    assert set(figures.index) == {
-        "accuracy",
-        "balanced_accuracy",
-        "f1",
-        "auc",
-        "calibration_error",
-        "calibration_error_by_chance",
-    }
+    assert set(figures.index) == CLASS_FIGURES
     assert (figures.drop(["calibration_error", "calibration_error_by_chance"]) == 1).all()
 
 

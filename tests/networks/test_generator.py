@@ -24,9 +24,8 @@ def smooth(image: torch.Tensor) -> torch.Tensor:
 def read(image: torch.Tensor, voxels: torch.Tensor, order: int) -> torch.Tensor:
     """Interpolate images by SciPy's splines of some order."""
     pairs = zip(image[:, 0].numpy(), voxels.numpy(), strict=True)
-    return torch.from_numpy(np.stack([map_coordinates(scan, place, order=order, mode="nearest") for scan, place in pairs]))[
-        :, None
-    ]
+    read_images = [map_coordinates(scan, place, order=order, mode="nearest") for scan, place in pairs]
+    return torch.from_numpy(np.stack(read_images))[:, None]
 
 
 def test_bending_is_linear_interpolation_less_its_blur(image: torch.Tensor) -> None:
