@@ -1,13 +1,16 @@
 """Write the tables of a shipped network for the results page, from its evaluation.
 
-Usage: python docs/results_tables.py lesions output [--ten_views output/ten_views]
-The first is the prefix of the tables, then come output folders: of training and evaluation, and of an evaluation in ten views.
+Usage: python docs/results_tables.py lesions output [--ten_views output/ten_views] [--seeds output/seed1 output/seed2]
+The first is the prefix of the tables, then come output folders: of training and evaluation, of an evaluation in ten views, and of
+evaluations of networks that were trained with other seeds.
 """
 
 import argparse
 from pathlib import Path
 
 import pandas as pd
+
+from bundle.benchmark.summary import seed_interval
 
 TABLES = Path(__file__).parent / "tables"
 COLUMNS = ["split", "protocol", "method", "direction", "metric", "mean", "ci_low", "ci_high", "n"]
@@ -20,6 +23,11 @@ QUERIES = {  # rows of metrics.csv, by table
     "regions": "protocol == 'regions'",
     "uncertainty": "protocol == 'uncertainty' and not metric.str.contains('quantile|_50|_80|_95|width')",
 }
+SEEDS = (
+    "not method.str.endswith('_input') and (protocol in ('pairs', 'ages') or method == 'classifier'"
+    " or method.str.startswith('probe_') or protocol == 'paper' and metric == 'ncc_image'"
+    " or protocol == 'regions' and not method.str.startswith('sampled') and direction in ('-', '+'))"
+)
 
 
 def write(table: pd.DataFrame, name: str) -> None:
@@ -34,17 +42,30 @@ def read_metrics(output_dir: Path) -> pd.DataFrame:
     return pd.read_csv(output_dir / "eval" / "metrics.csv")
 
 
+def compare_seeds(folders: list[Path]) -> pd.DataFrame:
+    """Return the figures of trainings with other seeds side by side, their mean, and its 95 % interval by Student's t."""
+    figures = [read_metrics(folder).query(SEEDS).fillna(dict.fromkeys(COLUMNS[:5], "")) for folder in folders]
+    columns = [each.set_index(COLUMNS[:5])["mean"].rename(f"seed_{number}") for number, each in enumerate(figures)]
+    seeds = pd.concat(columns, axis=1)
+    seeds = seeds[seeds.nunique(axis=1) > 1]  # the others depend on no training
+    intervals = [seed_interval(row) for row in seeds.to_numpy()]
+    return seeds.join(pd.DataFrame(intervals, index=seeds.index, columns=["mean", "ci_low", "ci_high"])).reset_index()
+
+
 def main() -> None:
     """Write all tables for which the evaluation has figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", help="of the cohort, as the tables' names begin")
     parser.add_argument("output_dir", type=Path, help="of the evaluation, and of the training if it shall be drawn")
     parser.add_argument("--ten_views", type=Path, help="output folder of an evaluation with mirror_axis 0 and shift 2")
+    parser.add_argument("--seeds", type=Path, nargs="*", default=[], help="output folders with the seeds 1, 2, ...")
     args = parser.parse_args()
     tables = {name: read_metrics(args.output_dir).query(query)[COLUMNS] for name, query in QUERIES.items()}
     if args.ten_views:
         more = read_metrics(args.ten_views).query(QUERIES["uncertainty"])[COLUMNS]
         tables["uncertainty"] = pd.concat([tables["uncertainty"].assign(views=1), more.assign(views=10)])
+    if args.seeds:
+        tables["seeds"] = compare_seeds([args.output_dir, *args.seeds])
     for name, table in tables.items():
         write(table, f"{args.name}_{name}")
     history = args.output_dir / "train" / "train.csv"
