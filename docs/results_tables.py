@@ -13,7 +13,8 @@ import pandas as pd
 from bundle.benchmark.summary import seed_interval
 
 TABLES = Path(__file__).parent / "tables"
-COLUMNS = ["split", "protocol", "method", "direction", "metric", "mean", "ci_low", "ci_high", "n"]
+KEYS = ["split", "protocol", "method", "direction", "metric"]
+COLUMNS = [*KEYS, "mean", "ci_low", "ci_high", "n"]
 LEARNING = ["epoch", "iteration", "phase", "val_ncc_minus", "val_ncc_plus", "val_accuracy", "val_agreement", "reconstruction_l1"]
 QUERIES = {  # rows of metrics.csv, by table
     "maps": "metric in ('ncc_image', 'ncc_brain') and protocol != 'uncertainty'",
@@ -23,11 +24,12 @@ QUERIES = {  # rows of metrics.csv, by table
     "regions": "protocol == 'regions'",
     "uncertainty": "protocol == 'uncertainty' and not metric.str.contains('quantile|_50|_80|_95|width')",
 }
-SEEDS = (
-    "not method.str.endswith('_input') and (protocol in ('pairs', 'ages') or method == 'classifier'"
-    " or method.str.startswith('probe_') or protocol == 'paper' and metric == 'ncc_image'"
-    " or protocol == 'regions' and not method.str.startswith('sampled') and direction in ('-', '+'))"
-)
+OWN = "not method.str.contains('^(?:image|noise|oracle|measure|training_mean)')"  # of the network
+SEEDS = [
+    *(QUERIES[name] for name in ("classes", "pairs", "ages")),
+    "metric == 'ncc_image'",
+    "method in ('longitudinal', 'exemplar_reconstruction')",
+]
 
 
 def write(table: pd.DataFrame, name: str) -> None:
@@ -44,10 +46,11 @@ def read_metrics(output_dir: Path) -> pd.DataFrame:
 
 def compare_seeds(folders: list[Path]) -> pd.DataFrame:
     """Return the figures of trainings with other seeds side by side, their mean, and its 95 % interval by Student's t."""
-    figures = [read_metrics(folder).query(SEEDS).fillna(dict.fromkeys(COLUMNS[:5], "")) for folder in folders]
-    columns = [each.set_index(COLUMNS[:5])["mean"].rename(f"seed_{number}") for number, each in enumerate(figures)]
-    seeds = pd.concat(columns, axis=1)
-    seeds = seeds[seeds.nunique(axis=1) > 1]  # the others depend on no training
+    columns = []
+    for seed, folder in enumerate(folders):
+        figures = read_metrics(folder).query(OWN).query(" or ".join(f"({query})" for query in SEEDS))
+        columns.append(figures.fillna(dict.fromkeys(KEYS, "")).set_index(KEYS)["mean"].rename(f"seed_{seed}"))
+    seeds = pd.concat(columns, axis=1, join="inner")
     intervals = [seed_interval(row) for row in seeds.to_numpy()]
     return seeds.join(pd.DataFrame(intervals, index=seeds.index, columns=["mean", "ci_low", "ci_high"])).reset_index()
 
@@ -58,7 +61,9 @@ def main() -> None:
     parser.add_argument("name", help="of the cohort, as the tables' names begin")
     parser.add_argument("output_dir", type=Path, help="of the evaluation, and of the training if it shall be drawn")
     parser.add_argument("--ten_views", type=Path, help="output folder of an evaluation with mirror_axis 0 and shift 2")
-    parser.add_argument("--seeds", type=Path, nargs="*", default=[], help="output folders with the seeds 1, 2, ...")
+    parser.add_argument(
+        "--seeds", type=Path, nargs="+", default=[], help="output folders with the seeds 1, 2, ..., in this order"
+    )
     args = parser.parse_args()
     tables = {name: read_metrics(args.output_dir).query(query)[COLUMNS] for name, query in QUERIES.items()}
     if args.ten_views:
