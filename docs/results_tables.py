@@ -24,12 +24,8 @@ QUERIES = {  # rows of metrics.csv, by table
     "regions": "protocol == 'regions'",
     "uncertainty": "protocol == 'uncertainty' and not metric.str.contains('quantile|_50|_80|_95|width')",
 }
-OWN = "not method.str.contains('^(?:image|noise|oracle|measure|training_mean)')"  # of the network
-SEEDS = [
-    *(QUERIES[name] for name in ("classes", "pairs", "ages")),
-    "metric == 'ncc_image'",
-    "method in ('longitudinal', 'exemplar_reconstruction')",
-]
+TRIVIAL = "^(?:image|noise|oracle|measure|training_mean)"  # what depends on no training
+SEEDS = f"protocol != 'uncertainty' and not method.str.contains('{TRIVIAL}|_input$')"
 
 
 def write(table: pd.DataFrame, name: str) -> None:
@@ -48,8 +44,8 @@ def compare_seeds(folders: list[Path]) -> pd.DataFrame:
     """Return the figures of trainings with other seeds side by side, their mean, and its 95 % interval by Student's t."""
     columns = []
     for seed, folder in enumerate(folders):
-        figures = read_metrics(folder).query(OWN).query(" or ".join(f"({query})" for query in SEEDS))
-        columns.append(figures.fillna(dict.fromkeys(KEYS, "")).set_index(KEYS)["mean"].rename(f"seed_{seed}"))
+        figures = read_metrics(folder).query(SEEDS).fillna(dict.fromkeys(KEYS, ""))
+        columns.append(figures.set_index(KEYS)["mean"].rename(f"seed_{seed}"))
     seeds = pd.concat(columns, axis=1, join="inner")
     intervals = [seed_interval(row) for row in seeds.to_numpy()]
     return seeds.join(pd.DataFrame(intervals, index=seeds.index, columns=["mean", "ci_low", "ci_high"])).reset_index()
