@@ -1,6 +1,6 @@
 """A batch of scans, encoded once in every view."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 import torch
@@ -59,7 +59,7 @@ class EncodedScans:
     def reconstruction(self) -> Tensor:
         """The scans decoded with their own attributes, in every view, shape (V, B, C, H, W[, D])."""
         with eval_mode(self.network), torch.inference_mode():
-            return torch.stack(list(self._decode([latents.mean for latents in self.latents], self.labels)))
+            return torch.stack(list(self.decode_views([latents.mean for latents in self.latents], self.labels)))
 
     def decode(self, attributes: Attributes, labels: Tensor | None) -> Iterator[Tensor]:
         """Yield the translations of each view, on the grid of the scans, (n * B, C, H, W[, D]); one view is in memory at a time.
@@ -69,8 +69,9 @@ class EncodedScans:
             labels: their classes, shape (n * B,).
         """
         values, mirrored = attributes
-        return self._decode([values if mirrored is None or not view.flipped else mirrored for view in self.views], labels)
+        return self.decode_views([values if mirrored is None or not view.flipped else mirrored for view in self.views], labels)
 
-    def _decode(self, attributes: list[Tensor], labels: Tensor | None) -> Iterator[Tensor]:
+    def decode_views(self, attributes: Sequence[Tensor], labels: Tensor | None) -> Iterator[Tensor]:
+        """Yield what `decode` yields, with the attributes of each view, V of shape (n * B, *latent_shape)."""
         for view, latents, attribute in zip(self.views, self.latents, attributes, strict=True):
             yield view.undo(self.network.decode(latents.content, attribute, labels))

@@ -42,10 +42,7 @@ def exemplar_maps(
     """
     with eval_mode(scans.network), torch.inference_mode():
         origin = _reference_images(scans, reference)
-        translated = torch.stack(list(scans.decode(attributes, target)))
-        maps = translated - origin
-    mean = maps.mean(0)
-    return AttributionMaps(target, mean, maps.var(0) if len(maps) > 1 else torch.zeros_like(mean), translated.mean(0))
+        return _average_views(target, torch.stack(list(scans.decode(attributes, target))), origin)
 
 
 def sampled_maps(
@@ -129,13 +126,15 @@ def value_maps(scans: EncodedScans, value: Tensor, reference: str = "reconstruct
 
     Source: Bass et al., NeurIPS 2020, Sec. 3.1 (https://arxiv.org/abs/2006.08287), with regression; the step is ours.
 
+    The value of a scan is that of the view as it is, and the attribute moves by the same step in every view.
+
     Args:
-        scans: encoded scans, B, of a network with a regressor; the view as they are is translated.
+        scans: encoded scans, B in V views, of a network with a regressor.
         value: wanted values in the regressor's units, shape (B,).
         reference: what is subtracted, "reconstruction" or "input".
 
     Returns:
-        Maps with zero variance; their `target` is `value`.
+        Mean map over the views, with their unbiased variance, zero with one view; its `target` is `value`.
 
     Raises:
         ValueError: When the network has no regressor, its regressor is constant, or `reference` is unknown.
@@ -148,11 +147,11 @@ def value_maps(scans: EncodedScans, value: Tensor, reference: str = "reconstruct
             raise ValueError("the network's regressor is constant (all its weights are 0): no attribute has another value")
         distributions = scans.network.distributions
         direction = weight if distributions is None else (distributions.covariance @ weight.double()).to(weight)
-        steps = (value.to(regressed) - regressed) / (weight * direction).sum()
-        attribute = scans.attribute + (steps[:, None] * direction).view_as(scans.attribute)
-        translated = scans.network.decode(scans.latents[0].content, attribute, scans.labels)
-        mean = translated - _reference_images(scans, reference)[0]
-    return AttributionMaps(value, mean, torch.zeros_like(mean), translated)
+        lengths = (value.to(regressed) - regressed) / (weight * direction).sum()
+        step = (lengths[:, None] * direction).view_as(scans.attribute)
+        moved = [latents.mean + step for latents in scans.latents]
+        origin = _reference_images(scans, reference)
+        return _average_views(value, torch.stack(list(scans.decode_views(moved, scans.labels))), origin)
 
 
 def interpolate(
@@ -206,6 +205,13 @@ def _map_each(
         given, labels = Attributes(chunk.flatten(0, 1), other.flatten(0, 1)), target.repeat(len(chunk))
         for translated, own in zip(scans.decode(given, labels), origin, strict=True):  # (n * B, C, H, W[, D])
             yield from ((draw, image - own) for draw, image in enumerate(translated.split(len(scans.image)), start))
+
+
+def _average_views(target: Tensor, translated: Tensor, origin: Tensor) -> AttributionMaps:
+    """Return mean and unbiased variance over the views of scans that were translated once in each, (V, B, C, H, W[, D])."""
+    maps = translated - origin
+    mean = maps.mean(0)
+    return AttributionMaps(target, mean, maps.var(0) if len(maps) > 1 else torch.zeros_like(mean), translated.mean(0))
 
 
 def _reference_images(scans: EncodedScans, reference: str) -> Tensor:

@@ -37,6 +37,7 @@ class Ages:
 
     def __init__(self, explainer: TranslatingExplainer, mean: float = 0.0, scale: float = 1.0) -> None:
         self.network, self.split, self.device = explainer.network, explainer.split, explainer.device
+        self.augmentation = explainer.augmentation
         self.mean, self.scale = mean, scale
 
     def describe(self) -> dict[str, Any]:
@@ -94,10 +95,11 @@ class Ages:
         return (values.double() * self.scale + self.mean).tolist()
 
     def make_maps(self, indices: Sequence[int]) -> AttributionMaps:
-        """Translate test scans that have a target age to it, against their own reconstruction."""
+        """Translate test scans that have a target age to it, in every view, against their own reconstruction."""
         image, labels = self.split.stack(indices).to(self.device), torch.from_numpy(self.split.labels[indices])
         ages = torch.tensor([float(self.split.rows[i]["target_age"]) for i in indices])
-        return value_maps(EncodedScans(self.network, image, labels=labels), (ages - self.mean) / self.scale)
+        scans = EncodedScans(self.network, image, self.augmentation, labels)
+        return value_maps(scans, (ages - self.mean) / self.scale)
 
 
 def summarise_ages(ages: pd.DataFrame, training_mean: float, bootstrap: Bootstrap) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from bundle.attribution import EncodedScans, TestTimeAugmentation, exemplar_maps, sampled_maps, single_maps
+from bundle.attribution import EncodedScans, TestTimeAugmentation, exemplar_maps, sampled_maps, single_maps, value_maps
 from bundle.networks import ICAM
 from bundle.structures import Attributes
 
@@ -37,6 +37,16 @@ def test_two_views_are_the_mean_of_the_map_and_the_mirrored_map_of_the_mirrored_
     mirrored = exemplar_maps(EncodedScans(network, image.flip(flipped)), Attributes(other), 1 - labels).mean.flip(flipped)
     torch.testing.assert_close(both.mean, (plain + mirrored) / 2, **NEAR)
     torch.testing.assert_close(both.variance, (plain - mirrored).square() / 2, **NEAR)
+
+
+def test_maps_to_a_value_move_the_attribute_by_the_same_step_in_both_views(make_network, image: torch.Tensor) -> None:
+    network, wanted = make_network(regression=True), torch.tensor([-2.0, 0.0, 1.0, 3.0])
+    scans, mirrored = EncodedScans(network, image), EncodedScans(network, image.flip([2]))
+    plain, other = value_maps(scans, wanted), value_maps(mirrored, mirrored.values + wanted - scans.values)
+    both = value_maps(EncodedScans(network, image, MIRRORED), wanted)
+    torch.testing.assert_close(both.mean, (plain.mean + other.mean.flip([2])) / 2, **NEAR)
+    torch.testing.assert_close(both.translated, (plain.translated + other.translated.flip([2])) / 2, **NEAR)
+    assert (plain.mean - both.mean).abs().max() > 1e-3 and not plain.variance.any() and both.variance.any()
 
 
 def test_map_of_a_mirrored_scan_is_the_mirrored_map(network: ICAM, image: torch.Tensor, labels: torch.Tensor) -> None:

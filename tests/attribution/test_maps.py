@@ -153,8 +153,8 @@ def test_the_attribute_moves_as_those_of_the_cohort_until_the_value_is_reached(m
     monkeypatch.setattr(network, "decode", lambda *parts: given.append(parts[1]) or decode(*parts))
     value_maps(scans, wanted)
     with torch.inference_mode():
-        torch.testing.assert_close(network.attribute_encoder.regress(given[0]), wanted, atol=1e-4, rtol=1e-4)
-        steps = (given[0] - scans.attribute).flatten(1)
+        torch.testing.assert_close(network.attribute_encoder.regress(given[-1]), wanted, atol=1e-4, rtol=1e-4)
+        steps = (given[-1] - scans.attribute).flatten(1)
     draws = torch.cat([MixtureSource(network, 20000, threshold=1e-9).draw(label).values.flatten(1) for label in (0, 1)])
     expected = draws.T.cov() @ network.attribute_encoder.regressor.weight[0].detach()
     assert (torch.nn.functional.cosine_similarity(steps.clone(), expected[None]).abs() > 0.99).all()

@@ -16,13 +16,16 @@ WITHOUT_TORCH = """
 import sys
 sys.modules.update(torch=None, monai=None, bundle=None)  # importing them is an error
 from scripts.onnx_maps import main
-main(*sys.argv[1:])
+folder, images, maps, *axis = sys.argv[1:]
+main(folder, images, maps, *map(int, axis))
 """
 
 
 def test_maps_are_those_of_inference(exported: Exported, tmp_path: Path) -> None:
     image, maps = exported.folder / "image.npy", tmp_path / "maps.npz"
-    subprocess.run([sys.executable, "-c", WITHOUT_TORCH, exported.folder, image, maps], cwd=ROOT, check=True)
+    axis = exported.parser.get_parsed_content("mirror_axis")
+    given = [] if axis is None else [str(axis)]  # of volumes
+    subprocess.run([sys.executable, "-c", WITHOUT_TORCH, exported.folder, image, maps, *given], cwd=ROOT, check=True)
     network, scans = exported.parser.get_parsed_content("network"), torch.from_numpy(np.load(image))
     wanted = exported.parser.get_parsed_content("inferer")(scans, network)
     with torch.no_grad():
