@@ -26,7 +26,7 @@ from bundle.renaming import COPIES, find_files, is_path, list_options, renew_arg
 BASES = ("train", "evaluate", "inference", "baselines/attribution", "faithfulness")
 OPTIONS = {"config_file", "meta_file", "logging_file", "run_id", "init_id", "final_id", "args_file", "tracking", "workflow_name"}
 ALWAYS = ("imports", "initialize", "finalize")  # what MONAI evaluates beside the run
-NONE, WITH_NONE = "none", ("atlas",)  # word that a command line can give in place of null, and keys that accept it
+NONE, WITH_NONE = "none", ("atlas", "mirror_axis")  # word that a command line can give in place of null, and keys that accept it
 CONDITIONS = "only_with"  # key of a config: keys, and the one without which each changes nothing
 
 logger = logging.getLogger(__name__)

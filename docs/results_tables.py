@@ -1,8 +1,9 @@
 """Write the tables of a shipped network for the results page, from its evaluation.
 
 Usage: python docs/results_tables.py lesions output [--ten_views output/ten_views] [--seeds output/seed1 output/seed2]
-The first is the prefix of the tables, then come output folders: of training and evaluation, of an evaluation in ten views, and of
-evaluations of networks that were trained with other seeds.
+           [--one_view output/one_view0 output/one_view1 output/one_view2]
+The first is the prefix of the tables, then come output folders: of training and evaluation, of an evaluation in ten views, of
+evaluations of networks that were trained with other seeds, and of evaluations of all of them in one view.
 """
 
 import argparse
@@ -60,6 +61,13 @@ def main() -> None:
     parser.add_argument(
         "--seeds", type=Path, nargs="+", default=[], help="output folders with the seeds 1, 2, ..., in this order"
     )
+    parser.add_argument(
+        "--one_view",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="output folders of evaluations with mirror_axis none, seeds 0, 1, ...",
+    )
     args = parser.parse_args()
     tables = {name: read_metrics(args.output_dir).query(query)[COLUMNS] for name, query in QUERIES.items()}
     if args.ten_views:
@@ -67,6 +75,8 @@ def main() -> None:
         tables["uncertainty"] = pd.concat([tables["uncertainty"].assign(views=1), more.assign(views=10)])
     if args.seeds:
         tables["seeds"] = compare_seeds([args.output_dir, *args.seeds])
+    if args.one_view:
+        tables["one_view"] = compare_seeds(args.one_view)
     for name, table in tables.items():
         write(table, f"{args.name}_{name}")
     history = args.output_dir / "train" / "train.csv"

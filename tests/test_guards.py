@@ -85,16 +85,32 @@ def test_keys_that_change_nothing_in_a_run_are_named(arguments: list[str], sente
     assert [record.getMessage() for record in caplog.records] == sentences
 
 
-@pytest.mark.parametrize(("run", "key"), [(INFERENCE, "region_table"), (EVALUATION, "scorer#regions")])
-def test_no_atlas_is_a_word_of_the_command_line_and_null_of_a_file(run: list[str], key: str) -> None:
-    check_overrides([*run, "--atlas", "none"])
-    with pytest.raises(ValueError, match="--atlas null is ignored by MONAI: write --atlas none"):
-        check_overrides([*run, "--atlas", "null"])
+@pytest.mark.parametrize(
+    ("run", "key", "place", "other"),
+    [
+        (INFERENCE, "atlas", "region_table#atlas", "aal"),
+        (EVALUATION, "atlas", "scorer#regions#atlas", "aal"),
+        (INFERENCE, "mirror_axis", "inferer#augmentation#mirror_axis", 0),
+        (INFERENCE, "mirror_axis", "predictions#settings#mirror_axis", 0),
+        (EVALUATION, "mirror_axis", "test_time_augmentation#mirror_axis", 0),
+    ],
+)
+def test_none_is_a_word_of_the_command_line_and_null_of_a_file(run: list[str], key: str, place: str, other: object) -> None:
+    check_overrides([*run, f"--{key}", "none"])
+    with pytest.raises(ValueError, match=f"--{key} null is ignored by MONAI: write --{key} none"):
+        check_overrides([*run, f"--{key}", "null"])
     config = read_configs(find_files(run))
-    for given, value in (("none", None), (None, None), ("aal", "aal")):
-        config["atlas"] = given
+    for given, value in (("none", None), (None, None), (other, other)):
+        config[key] = given
         config.parse(reset=True)
-        assert config.get_parsed_content(f"{key}#atlas") == value
+        assert config.get_parsed_content(place) == value
+
+
+@pytest.mark.parametrize(("run", "place"), [(INFERENCE, "inferer#augmentation"), (EVALUATION, "test_time_augmentation")])
+def test_maps_of_volumes_alone_are_averaged_over_mirror_images(run: list[str], place: str) -> None:
+    for overlays, axis in ((), None), (("configs/volumes.yaml",), 0):
+        config = read_configs([*find_files(run), *overlays])
+        assert config.get_parsed_content(f"{place}#mirror_axis") == axis
 
 
 @pytest.mark.parametrize("files", [["train"], ["train", "evaluate"], ["inference"]])

@@ -251,9 +251,9 @@ class RegionTable:
         return table
 
     def _rate(self, table: pd.DataFrame) -> pd.DataFrame:
-        """Return the table with the reliability of each region, empty where it was not measured for this network and atlas."""
+        """Return the table with the reliability of each region, empty where it was not measured with this network and atlas."""
         record = read_record(self.results.folder / RECORD, None) or {}
-        known = find_reliability(record.get("weights"), str(self.atlas))
+        known = find_reliability(record.get("weights"), str(self.atlas), record.get("mirror_axis") is not None)
         places = zip(table["region"], table["side"], strict=True)
         table = table.assign(reliability=[known.get(place, np.nan) for place in places])
         doubtful = dict.fromkeys(f"{row.side} {row.region}" for row in table[table["reliability"] < LEAST].itertuples())

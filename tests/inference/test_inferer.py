@@ -115,7 +115,7 @@ def test_views_are_averaged_and_views_that_there_are_not_are_refused_at_once(mak
     scans = EncodedScans(network, image, TestTimeAugmentation(0, 1))
     expected = sampled_maps(scans, torch.zeros(len(image), dtype=torch.long), {0: PriorSource(network, 2).draw(0)})
     torch.testing.assert_close(answer["fa_variance"], expected.variance.clone())
-    with pytest.raises(ValueError, match="mirror_axis must be null or one of 0 to"):
+    with pytest.raises(ValueError, match="mirror_axis must be none or one of 0 to"):
         infer(network, image, augmentation=TestTimeAugmentation(3))
 
 

@@ -203,8 +203,11 @@ def test_regions_that_a_shipped_network_does_not_draw_reliably_are_marked(
     table = pd.read_csv(tmp_path / "output" / TABLE, sep="\t")
     assert table["reliability"].isna().all() and "reliably" not in caplog.text
     weights = hash_weights(bundle.load("conversion", device="cpu").network)  # the network that was measured
-    write_record(tmp_path / "output" / "settings.json", "", {"weights": weights})
-    table = RegionTable(tmp_path / "output", atlas="regions").write()
-    values = pd.read_csv(table, sep="\t").set_index(["region", "side"])["reliability"]
-    assert values["lateral-ventricle", "left"] == 0.95 and values["frontal", "left"] == 0.29
-    assert values.notna().all() and "left frontal" in caplog.text and "left lateral-ventricle" not in caplog.text
+    for mirror_axis, frontal in ((0, 0.7), (None, 0.29)):  # with the mirrored view all regions are drawn
+        assert "reliably" not in caplog.text
+        write_record(tmp_path / "output" / "settings.json", "", {"weights": weights, "mirror_axis": mirror_axis})
+        table = RegionTable(tmp_path / "output", atlas="regions").write()
+        values = pd.read_csv(table, sep="\t").set_index(["region", "side"])["reliability"]
+        assert values["lateral-ventricle", "left"] == 0.95 and values["frontal", "left"] == frontal
+        assert values.notna().all()
+    assert "left frontal" in caplog.text and "left lateral-ventricle" not in caplog.text
