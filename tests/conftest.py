@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from monai.bundle import ConfigParser
+from tiny_scans import fill_erasure
 from tiny_trained_network import build_trained_network, save_scans
 
 from bundle.networks import ICAM, AttributeEncoder, ContentEncoder, DeformingGenerator, Generator, ResidualGenerator
@@ -104,6 +105,7 @@ def make_network(spatial_dims: int, image_size: tuple[int, ...]):
         )
         network = ICAM(content_encoder, attribute_encoder, decoder, **parts)
         network.class_attributes.normal_()
+        fill_erasure(network)
         return network
 
     return make
@@ -114,9 +116,9 @@ VARIANTS = [(Generator, True), (ResidualGenerator, True), (ResidualGenerator, Fa
 
 @pytest.fixture(params=VARIANTS, ids=[f"{kind.__name__}{'' if full else '-half'}" for kind, full in VARIANTS])
 def network(request: pytest.FixtureRequest, make_network) -> ICAM:
-    """An untrained network of two classes, with each generator."""
+    """An untrained network of two classes, with each generator, whose content is made uncorrelated with the attribute."""
     generator, full_resolution = request.param
-    return make_network(generator=generator, full_resolution=full_resolution)
+    return make_network(generator=generator, full_resolution=full_resolution, erased_components=2)
 
 
 @pytest.fixture

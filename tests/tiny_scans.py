@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from monai.bundle import ConfigParser
 
+from bundle.networks import ICAM
+
 ROOT = Path(__file__).parents[1]
 TINY = {  # keys of configs/inference.yaml
     "content_encoder::channels": 2,
@@ -39,6 +41,13 @@ def save_scan(path: Path, shape: tuple[int, ...], affine: np.ndarray, seed: int 
     return path
 
 
+def fill_erasure(network: ICAM) -> None:
+    """Let a network erase something, with random readers of the attribute, as a trained one does."""
+    if network.erasure is not None:
+        for buffer in (network.erasure.readers, network.erasure.cross_covariance):
+            torch.nn.init.normal_(buffer)
+
+
 def save_checkpoint(parser: ConfigParser, path: Path, std: float = 0.3) -> None:
     """Save random weights for the network of a config."""
     torch.manual_seed(0)
@@ -46,6 +55,7 @@ def save_checkpoint(parser: ConfigParser, path: Path, std: float = 0.3) -> None:
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=std)
     torch.nn.init.normal_(network.class_attributes)
+    fill_erasure(network)
     path.parent.mkdir(parents=True, exist_ok=True)
     torch.save({"model": network.state_dict()}, path)
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from bundle.networks import ICAM, ContentEncoder, LatentEncoder
+from bundle.networks import ICAM
 
 
 class Part(NamedTuple):
@@ -27,17 +27,18 @@ class Part(NamedTuple):
 
 
 class Encoder(nn.Module):
-    """Both encoders as one part."""
+    """Both encoders, and the erasure of the attribute from the content, as one part."""
 
-    def __init__(self, content_encoder: ContentEncoder, attribute_encoder: LatentEncoder) -> None:
+    def __init__(self, network: ICAM) -> None:
         super().__init__()
-        self.content_encoder = content_encoder
-        self.attribute_encoder = attribute_encoder
+        self.content_encoder, self.attribute_encoder = network.content_encoder, network.attribute_encoder
+        self.erasure = network.erasure
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return content (B, C, H/4, W/4[, D/4]), attribute mean and log-variance (B, 1, H/16, W/16[, D/16])."""
         mean, log_variance = self.attribute_encoder(image)
-        return self.content_encoder(image, mean), mean, log_variance
+        content = self.content_encoder(image, mean)
+        return content if self.erasure is None else self.erasure(content, mean), mean, log_variance
 
 
 def split_network(network: ICAM) -> dict[str, Part]:
@@ -57,7 +58,7 @@ def split_network(network: ICAM) -> dict[str, Part]:
     if encoder.classifier is None:
         raise ValueError("an exported network predicts classes, and this one has no classifier (classification is false)")
     parts = {
-        "encoder": Part(Encoder(network.content_encoder, encoder), ("image",), ("content", "mean", "log_variance")),
+        "encoder": Part(Encoder(network), ("image",), ("content", "mean", "log_variance")),
         "classifier": Part(nn.Sequential(nn.Flatten(), encoder.classifier), ("attribute",), ("logits",)),
         "generator": Part(network.generator, ("content", "attribute"), ("translated",)),
         "map": Part(network, ("image",), ("pred",)),  # named as in configs/metadata.json
