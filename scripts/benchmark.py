@@ -41,6 +41,7 @@ CASES: dict[str, dict[str, Any]] = {
 }
 SAMPLES = {"slices": (SLICE, 50), "volumes": (VOLUME, 10)}  # grid and number of draws
 SHIPPED, PLAIN, WIDE, DEFAULT = "authors' code as shipped", "without anomaly detection", "the paper's networks", "default"
+BOTH = "default, both views"  # of inference of volumes
 ALONE = "{}, convolutions alone"
 SIZES = ([32, 48, 32], [64, 80, 64], [96, 112, 96])  # voxels
 PREPARATION = ("bias correction", "registration to the template", "registration of a pair")
@@ -73,8 +74,8 @@ def make_work(task: str, size: list[int], count: int, reference: str = "") -> Ca
     """Build a computation.
 
     Args:
-        task: "step", its "convolutions" or "maps", of ours "default" or "wide", or of the reference "shipped" or "plain", such as
-            "step wide"; or "part" and one of `PARTS`; or "preparation" and one of `PREPARATION`; or "reading".
+        task: "step", its "convolutions" or "maps", of ours "default" or "wide", of maps "mirrored" too, or of the reference "shipped"
+            or "plain", such as "step wide"; or "part" and one of `PARTS`; or "preparation" and one of `PREPARATION`; or "reading".
         size: voxels along each axis.
         count: scans of a batch, or draws, or scans on disk.
         reference: checkout of the authors' code.
@@ -96,7 +97,7 @@ def make_work(task: str, size: list[int], count: int, reference: str = "") -> Ca
         return lambda: model.step(scans[:count], classes, variant == "shipped")
     overlays, changes = choose_configs(size, variant == "wide")
     if kind == "maps":
-        return make_maps(overlays, changes, count)
+        return make_maps(overlays, changes, count, 0 if variant == "mirrored" else None)
     return make_step(overlays, changes | {"batch_size": count})[0]
 
 
@@ -124,7 +125,8 @@ def compare_steps(reference: str, rounds: int, cases: list[str]) -> None:
 def compare_maps(reference: str, rounds: int) -> None:
     """Print time and memory of the sampled maps of one scan."""
     for name, (size, count) in SAMPLES.items():
-        variants = {DEFAULT: "default", WIDE: "wide"} | ({SHIPPED: "shipped"} if reference else {})
+        variants = {DEFAULT: "default"} | ({BOTH: "mirrored"} if len(size) == 3 else {})
+        variants |= {WIDE: "wide"} | ({SHIPPED: "shipped"} if reference else {})
         where = {"size": size, "count": count, "reference": reference}
         measured = measure_interleaved({title: (f"maps {variant}", where) for title, variant in variants.items()}, rounds)
         rows = []

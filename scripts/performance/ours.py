@@ -8,7 +8,7 @@ from monai.bundle import ConfigParser
 from monai.data import Dataset
 
 from bundle import CONFIGS
-from bundle.attribution import EncodedScans, PriorSource, sampled_maps
+from bundle.attribution import EncodedScans, PriorSource, TestTimeAugmentation, sampled_maps
 from bundle.memory import keep_memory
 from bundle.training import ICAMTrainer
 from bundle.training.augmentation import move_batch
@@ -71,21 +71,24 @@ def make_step(overlays: Sequence[str], changes: Mapping[str, Any]) -> tuple[Call
     return lambda: trainer._iteration(trainer, batch), sum(weight.numel() for weight in trainer.network.parameters())
 
 
-def make_maps(overlays: Sequence[str], changes: Mapping[str, Any], num_samples: int) -> Callable[[], Any]:
+def make_maps(
+    overlays: Sequence[str], changes: Mapping[str, Any], num_samples: int, mirror_axis: int | None = None
+) -> Callable[[], Any]:
     """Build a function that makes mean and variance of the maps of one scan.
 
     Args:
         overlays: names of the overlays of train.yaml.
         changes: keys to change.
         num_samples: attributes that are drawn.
+        mirror_axis: spatial axis of a second view; None for one view.
     """
     parser = make_parser(overlays, changes)
     network = parser.get_parsed_content("network").eval()
-    image = torch.rand(1, 1, *parser["image_size"]) * 2 - 1
+    image, views = torch.rand(1, 1, *parser["image_size"]) * 2 - 1, TestTimeAugmentation(mirror_axis)
 
     def explain() -> None:
         with torch.inference_mode():
             draws = {1: PriorSource(network, num_samples).draw(1)}
-            sampled_maps(EncodedScans(network, image), torch.tensor([1]), draws)
+            sampled_maps(EncodedScans(network, image, views), torch.tensor([1]), draws)
 
     return explain
