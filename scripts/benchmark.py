@@ -74,8 +74,9 @@ def make_work(task: str, size: list[int], count: int, reference: str = "") -> Ca
     """Build a computation.
 
     Args:
-        task: "step", its "convolutions" or "maps", of ours "default" or "wide", of maps "mirrored" too, or of the reference "shipped"
-            or "plain", such as "step wide"; or "part" and one of `PARTS`; or "preparation" and one of `PREPARATION`; or "reading".
+        task: "step", its "convolutions" or "maps", of ours "default" or "wide", of maps "mirrored" too, or of the reference
+            "shipped" or "plain", such as "step wide"; or "part" and one of `PARTS`; or "preparation" and one of `PREPARATION`; or
+            "reading".
         size: voxels along each axis.
         count: scans of a batch, or draws, or scans on disk.
         reference: checkout of the authors' code.
