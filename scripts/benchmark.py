@@ -3,6 +3,7 @@
 Usage: python scripts/benchmark.py steps   [--reference FOLDER] [--rounds 5] [--cases WORD ...]   an iteration of training
        python scripts/benchmark.py maps    [--reference FOLDER] [--rounds 3]   mean and variance of the maps of one scan
        python scripts/benchmark.py growth  [--rounds 3]   time over voxels, batch, draws and scans on disk, with exponents
+       python scripts/benchmark.py memory   a training iteration and maps of volumes by size, GiB
        python scripts/benchmark.py processes [--rounds 3] [--counts 1 2]   a training and an inference by several processes
        python scripts/benchmark.py parts   [--rounds 5]   an iteration with other parts
        python scripts/benchmark.py preparation [--rounds 1]   what is computed of a scan of 1 mm before it is learnt from
@@ -44,6 +45,7 @@ SHIPPED, PLAIN, WIDE, DEFAULT = "authors' code as shipped", "without anomaly det
 BOTH = "default, both views"  # of inference of volumes
 ALONE = "{}, convolutions alone"
 SIZES = ([32, 48, 32], [64, 80, 64], [96, 112, 96])  # voxels
+LARGE = [128, 160, 128]  # voxels
 PREPARATION = ("bias correction", "registration to the template", "registration of a pair")
 QUALITIES = (0.4, 0.5, 0.6, 0.65, 0.7)  # NCC of exemplar maps of the validation split
 BATCHES, DRAWS, SCANS = (4, 8, 16, 32), (10, 50, 250), (250, 1000, 4000)
@@ -74,9 +76,9 @@ def make_work(task: str, size: list[int], count: int, reference: str = "") -> Ca
     """Build a computation.
 
     Args:
-        task: "step", its "convolutions" or "maps", of ours "default" or "wide", of maps "mirrored" too, or of the reference
-            "shipped" or "plain", such as "step wide"; or "part" and one of `PARTS`; or "preparation" and one of `PREPARATION`; or
-            "reading".
+        task: "step", its "convolutions" or "maps", of ours "default", "wide" or "checkpointed", of maps "mirrored", or of the
+            reference "shipped" or "plain", such as "step wide"; or "part" and one of `PARTS`; or "preparation" and one of
+            `PREPARATION`; or "reading".
         size: voxels along each axis.
         count: scans of a batch, or draws, or scans on disk.
         reference: checkout of the authors' code.
@@ -97,6 +99,7 @@ def make_work(task: str, size: list[int], count: int, reference: str = "") -> Ca
         classes = torch.eye(2).repeat_interleave(count // 2, 0)
         return lambda: model.step(scans[:count], classes, variant == "shipped")
     overlays, changes = choose_configs(size, variant == "wide")
+    changes["activation_checkpointing"] = variant == "checkpointed"
     if kind == "maps":
         return make_maps(overlays, changes, count, 0 if variant == "mirrored" else None)
     return make_step(overlays, changes | {"batch_size": count})[0]
@@ -158,6 +161,17 @@ def show_growth(rounds: int) -> None:
         print_table(["size", "CPU s", "MiB"], [[int(v), t, round(m)] for v, t, m in zip(values, seconds, memory, strict=True)])
 
 
+def show_memory() -> None:
+    """Print the memory of an iteration of volumes, batch 2, and of 50 maps of a scan in both views, by size."""
+    rows = []
+    for size in (*SIZES[1:], LARGE):
+        tasks = {"step default": 2, "step checkpointed": 2, "maps mirrored": 50}
+        work = {task: (task, {"size": size, "count": count}) for task, count in tasks.items()}
+        memory = [measure_interleaved({task: settings}, 1)[task].memory / 1024 for task, settings in work.items()]
+        rows.append([" x ".join(map(str, size)), *memory])
+    print_table(["voxels", "training, GiB", "with activation_checkpointing, GiB", "50 maps of a scan, GiB"], rows)
+
+
 def compare_processes(counts: list[int], rounds: int) -> None:
     """Print wall time of a training and of an inference by several processes, with the exponents of fitted power laws."""
     rows = []
@@ -199,7 +213,7 @@ def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "verb", choices=["steps", "maps", "growth", "processes", "parts", "preparation", "cohort", "quality", "repeat"]
+        "verb", choices=["steps", "maps", "growth", "memory", "processes", "parts", "preparation", "cohort", "quality", "repeat"]
     )
     parser.add_argument("arguments", nargs="*", help="of quality: folders of trainings, such as output/train")
     parser.add_argument("--reference", default="", help="checkout of the authors' code")
@@ -214,6 +228,7 @@ def main() -> None:
         "steps": lambda: compare_steps(given.reference, given.rounds, given.cases),
         "maps": lambda: compare_maps(given.reference, given.rounds),
         "growth": lambda: show_growth(given.rounds),
+        "memory": show_memory,
         "processes": lambda: compare_processes(given.counts, given.rounds),
         "parts": lambda: compare_parts(given.rounds),
         "preparation": lambda: show_preparation(given.rounds),
