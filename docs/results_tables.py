@@ -1,12 +1,14 @@
 """Write the tables of a shipped network for the results page, from its evaluation.
 
 Usage: python docs/results_tables.py lesions output [--ten_views output/ten_views] [--seeds output/seed1 output/seed2]
-           [--one_view output/one_view0 output/one_view1 output/one_view2]
+           [--one_view output/one_view0 output/one_view1 output/one_view2] [--views output/one_view0 output/both_views]
 The first is the prefix of the tables, then come output folders: of training and evaluation, of an evaluation in ten views, of
-evaluations of networks that were trained with other seeds, and of evaluations of all of them in one view.
+evaluations of networks that were trained with other seeds, of evaluations of all of them in one view, and of evaluations of one
+network in several views, which are compared.
 """
 
 import argparse
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -25,6 +27,11 @@ QUERIES = {  # rows of metrics.csv, by table
     "regions": "protocol == 'regions'",
     "uncertainty": "protocol == 'uncertainty' and not metric.str.contains('quantile|_50|_80|_95|width')",
 }
+VIEWS = (  # of the networks' own maps
+    "protocol == 'paired' and metric == 'ncc_image' and method.str.endswith('_reconstruction')"
+    " or protocol == 'uncertainty' and method.str.endswith('_mixture') and not metric.str.contains('quantile|_50|_80|_95|width')"
+    " or protocol == 'regions' and method == 'sampled_reconstruction' and metric.str.startswith('correlation_')"
+)
 TRIVIAL = "^(?:image|noise|oracle|measure|training_mean)"  # what depends on no training
 SEEDS = f"protocol != 'uncertainty' and not method.str.contains('{TRIVIAL}|_input$')"
 
@@ -39,6 +46,12 @@ def write(table: pd.DataFrame, name: str) -> None:
 def read_metrics(output_dir: Path) -> pd.DataFrame:
     """Read the figures of an evaluation."""
     return pd.read_csv(output_dir / "eval" / "metrics.csv")
+
+
+def compare_views(folder: Path) -> pd.DataFrame:
+    """Return the figures of the maps of an evaluation, with the views that it had."""
+    maps = json.loads((folder / "eval" / "settings.json").read_text())["maps"]
+    return read_metrics(folder).query(VIEWS)[COLUMNS].assign(mirror_axis=maps["mirror_axis"], shift=maps["shift"])
 
 
 def compare_seeds(folders: list[Path]) -> pd.DataFrame:
@@ -68,6 +81,7 @@ def main() -> None:
         default=[],
         help="output folders of evaluations with mirror_axis none, seeds 0, 1, ...",
     )
+    parser.add_argument("--views", type=Path, nargs="+", default=[], help="output folders of evaluations with other views")
     args = parser.parse_args()
     tables = {name: read_metrics(args.output_dir).query(query)[COLUMNS] for name, query in QUERIES.items()}
     if args.ten_views:
@@ -75,6 +89,8 @@ def main() -> None:
         tables["uncertainty"] = pd.concat([tables["uncertainty"].assign(views=1), more.assign(views=10)])
     if args.seeds:
         tables["seeds"] = compare_seeds([args.output_dir, *args.seeds])
+    if args.views:
+        tables["views"] = pd.concat(map(compare_views, args.views))
     if args.one_view:
         tables["one_view"] = compare_seeds(args.one_view)
     for name, table in tables.items():

@@ -167,8 +167,8 @@ def show_memory() -> None:
     for size in (*SIZES[1:], LARGE):
         tasks = {"step default": 2, "step checkpointed": 2, "maps mirrored": 50}
         work = {task: (task, {"size": size, "count": count}) for task, count in tasks.items()}
-        memory = [measure_interleaved({task: settings}, 1)[task].memory / 1024 for task, settings in work.items()]
-        rows.append([" x ".join(map(str, size)), *memory])
+        measured = measure_interleaved(work, 1).values()
+        rows.append([" x ".join(map(str, size)), *(each.memory / 1024 for each in measured)])
     print_table(["voxels", "training, GiB", "with activation_checkpointing, GiB", "50 maps of a scan, GiB"], rows)
 
 

@@ -28,12 +28,14 @@ def explain(folder: str | Path, image: np.ndarray, mirror_axis: int | None = Non
         `fa_mean` and `fa_variance` over the attributes in `attributes.npy`, those of inference.
 
     Raises:
-        ValueError: When the scans are not what the network takes.
+        ValueError: When the scans are not what the network takes, or have no such axis.
     """
     parts = {name: InferenceSession(Path(folder) / f"{name}.onnx") for name in ("encoder", "classifier", "generator", "map")}
     size = parts["encoder"].get_inputs()[0].shape[1:]
     if image.dtype != np.float32 or list(image.shape[1:]) != size:
         raise ValueError(f"images must be float32, B of shape {size}, got {image.dtype} of shape {list(image.shape)}")
+    if mirror_axis not in (None, *range(image.ndim - 2)):
+        raise ValueError(f"mirror_axis must be one of 0 to {image.ndim - 3}, or left out for one view, got {mirror_axis}")
     (logits,) = run(parts["classifier"], run(parts["encoder"], image)[1])
     target = np.argsort(logits, axis=1)[:, -2]
     drawn = np.load(Path(folder) / "attributes.npy")[target]  # (B, N, 1, H/16, W/16[, D/16])
@@ -73,7 +75,7 @@ if __name__ == "__main__":
     parser.add_argument("folder", help="what the export wrote")
     parser.add_argument("images", help=".npy file of scans as the network takes them, float32, (B, 1, H, W[, D])")
     parser.add_argument("maps", help=".npz file to write")
-    parser.add_argument("--mirror_axis", type=int, choices=(0, 1, 2), help="average the maps over scans and their mirror images")
+    parser.add_argument("--mirror_axis", type=int, choices=(0, 1, 2), help="average the maps over both views: 0, left to right")
     try:
         main(**vars(parser.parse_args()))
     except (ValueError, OSError) as error:

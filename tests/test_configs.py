@@ -172,3 +172,15 @@ def test_who_is_tested_does_not_depend_on_the_seed_of_a_training(path: Path) -> 
     text = path.read_text()
     assert 'seed: "@cohort_seed"' in text and 'seed: "@seed"' not in text
     assert all(load(stage)["cohort_seed"] == 0 for stage in STAGES)
+
+
+def test_maps_of_the_benchmark_have_as_many_views_in_volumes_as_in_slices() -> None:
+    parser = ConfigParser()
+    parser.read_config([CONFIGS / f"{name}.yaml" for name in ("benchmark", "benchmark_faithfulness")])
+    views = {
+        name: parser.get_parsed_content(f"measures#{name}#options").get("mirror_axis")
+        for name, measure in parser["measures"].items()
+        if measure["entry"] != "attribution"
+    }
+    assert views.pop("maps") == views.pop("faithfulness_views") == 0
+    assert set(views.values()) == {"none"}

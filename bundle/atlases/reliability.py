@@ -35,10 +35,12 @@ _ONE_VIEW = {  # the same, maps of one view
     ("occipital", "left"): (0.80, 0.87),
     ("occipital", "right"): (0.79, 0.81),
 }
-_MEASURED = {"1ce83a0cdf96a748": {True: _MIRRORED, False: _ONE_VIEW}}  # by `bundle.checkpoints.hash_weights`
+_MEASURED: dict[str, dict[int | None, dict[tuple[str, str], tuple[float, float]]]] = {
+    "1ce83a0cdf96a748": {0: _MIRRORED, None: _ONE_VIEW}
+}  # by `bundle.checkpoints.hash_weights`
 
 
-def find_reliability(weights: str | None, atlas: str, mirrored: bool) -> dict[tuple[str, str], float]:
+def find_reliability(weights: str | None, atlas: str, mirror_axis: int | None, shift: int) -> dict[tuple[str, str], float]:
     """Return the correlation of the mean change that a network draws in a region with the exact one, by region and side.
 
     It is the lower one of seen and unseen anatomies, over simulated scans of both directions.
@@ -46,10 +48,12 @@ def find_reliability(weights: str | None, atlas: str, mirrored: bool) -> dict[tu
     Args:
         weights: hash of the network's weights; None where it is not known.
         atlas: its name.
-        mirrored: maps are averaged over scans and their mirror images.
+        mirror_axis: axis of the mirrored view, None for one view.
+        shift: voxels of the shifted views, 0 for none.
 
     Returns:
-        Correlations; none of a network or atlas that was not measured.
+        Correlations; none of a network, atlas or views that were not measured.
     """
-    measured = _MEASURED.get(weights or "", {}).get(mirrored, {}) if atlas == ATLAS else {}
+    known = _MEASURED.get(weights or "", {}) if atlas == ATLAS and not shift else {}
+    measured = known.get(mirror_axis, {})
     return {region: min(values) for region, values in measured.items()}

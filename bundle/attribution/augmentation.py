@@ -58,7 +58,8 @@ class TestTimeAugmentation(NamedTuple):
         Raises:
             ValueError: When scans have no such axis, or the shift is out of range.
         """
-        if self.mirror_axis is not None and self.mirror_axis not in range(spatial_dims):
+        known = self.mirror_axis in range(spatial_dims) and type(self.mirror_axis) is int  # neither True nor 0.0
+        if self.mirror_axis is not None and not known:
             raise ValueError(f"mirror_axis must be none or one of 0 to {spatial_dims - 1}, got {self.mirror_axis}")
         if self.shift not in range(LARGEST_SHIFT + 1):
             raise ValueError(f"shift must be a number of voxels, 0 to {LARGEST_SHIFT}, got {self.shift}")

@@ -253,14 +253,16 @@ class RegionTable:
     def _rate(self, table: pd.DataFrame) -> pd.DataFrame:
         """Return the table with the reliability of each region, empty where it was not measured with this network and atlas."""
         record = read_record(self.results.folder / RECORD, None) or {}
-        known = find_reliability(record.get("weights"), str(self.atlas), record.get("mirror_axis") is not None)
+        mirror_axis, shift = record.get("mirror_axis"), record.get("shift") or 0
+        known = find_reliability(record.get("weights"), str(self.atlas), mirror_axis, shift)
         places = zip(table["region"], table["side"], strict=True)
         table = table.assign(reliability=[known.get(place, np.nan) for place in places])
         doubtful = dict.fromkeys(f"{row.side} {row.region}" for row in table[table["reliability"] < LEAST].itertuples())
         if doubtful:
             logger.warning(
-                "this network does not draw the change of these regions reliably, as measured on simulated scans: %s: do not"
-                " report them (column reliability of %s)", ", ".join(doubtful), self.results.folder / TABLE,
+                "this network does not draw the change of these regions reliably%s, as measured on simulated scans: %s: do not"
+                " report them (column reliability of %s)",
+                " in one view (mirror_axis: none)" * (mirror_axis is None), ", ".join(doubtful), self.results.folder / TABLE,
             )  # fmt: skip
         return table
 

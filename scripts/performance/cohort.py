@@ -37,7 +37,7 @@ def describe_cohort(scans: int) -> tuple[list[str], list[list[str]]]:
             *(_write(steps * STEP / gpus) for gpus, _ in MACHINES),
         ],
         ["training, with what is beside them", *(_write(steps * STEP * TRAINING_OVER_STEPS / gpus) for gpus, _ in MACHINES)],
-        ["50 maps of a scan in both views, without reading and writing", *(_write(scans * MAPS / gpus) for gpus, _ in MACHINES)],
+        ["50 maps of each scan, both views, without reading and writing", *(_write(scans * MAPS / gpus) for gpus, _ in MACHINES)],
     ]
     return [f"{scans:,} volumes", *(f"{gpus} GPU{'s' * (gpus > 1)}, {cores} processor cores" for gpus, cores in MACHINES)], rows
 

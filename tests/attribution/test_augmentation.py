@@ -89,7 +89,8 @@ def test_mirrored_views_are_given_the_same_attributes_where_there_are_no_others(
 
 
 def test_axis_that_scans_do_not_have_and_negative_shift_are_refused(network: ICAM, image: torch.Tensor) -> None:
-    with pytest.raises(ValueError, match="mirror_axis must be none or one of 0 to"):
-        EncodedScans(network, image, TestTimeAugmentation(image.ndim - 2))
+    for axis in (image.ndim - 2, -1, True, 0.0, "0"):
+        with pytest.raises(ValueError, match=f"mirror_axis must be none or one of 0 to {image.ndim - 3}, got {axis}"):
+            EncodedScans(network, image, TestTimeAugmentation(axis))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="shift must be a number of voxels, 0 to 7, got -1"):
         EncodedScans(network, image, TestTimeAugmentation(None, -1))

@@ -15,17 +15,18 @@ from scripts.onnx_maps import explain
 WITHOUT_TORCH = """
 import sys
 sys.modules.update(torch=None, monai=None, bundle=None)  # importing them is an error
-from scripts.onnx_maps import main
-folder, images, maps, *axis = sys.argv[1:]
-main(folder, images, maps, *map(int, axis))
+import runpy
+sys.argv.pop(0)
+runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
 def test_maps_are_those_of_inference(exported: Exported, tmp_path: Path) -> None:
     image, maps = exported.folder / "image.npy", tmp_path / "maps.npz"
     axis = exported.parser.get_parsed_content("mirror_axis")
-    given = [] if axis is None else [str(axis)]  # of volumes
-    subprocess.run([sys.executable, "-c", WITHOUT_TORCH, exported.folder, image, maps, *given], cwd=ROOT, check=True)
+    script = [ROOT / "scripts" / "onnx_maps.py", exported.folder, image, maps]
+    script += [] if axis is None else ["--mirror_axis", str(axis)]  # of volumes
+    subprocess.run([sys.executable, "-c", WITHOUT_TORCH, *script], check=True)
     network, scans = exported.parser.get_parsed_content("network"), torch.from_numpy(np.load(image))
     wanted = exported.parser.get_parsed_content("inferer")(scans, network)
     with torch.no_grad():
@@ -42,3 +43,9 @@ def test_scans_of_another_grid_are_refused(exported: Exported) -> None:
     size = [16] * len(exported.parser["image_size"])
     with pytest.raises(ValueError, match=r"images must be float32, B of shape \[1, 32, 32.*got float32 of shape \[2, 1, 16, 16"):
         explain(exported.folder, np.zeros((2, 1, *size), np.float32))
+
+
+def test_an_axis_that_scans_do_not_have_is_refused(exported: Exported) -> None:
+    image = np.load(exported.folder / "image.npy")
+    with pytest.raises(ValueError, match=f"mirror_axis must be one of 0 to {image.ndim - 3}, or left out for one view, got"):
+        explain(exported.folder, image, image.ndim - 2)

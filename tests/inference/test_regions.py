@@ -203,11 +203,17 @@ def test_regions_that_a_shipped_network_does_not_draw_reliably_are_marked(
     table = pd.read_csv(tmp_path / "output" / TABLE, sep="\t")
     assert table["reliability"].isna().all() and "reliably" not in caplog.text
     weights = hash_weights(bundle.load("conversion", device="cpu").network)  # the network that was measured
-    for mirror_axis, frontal in ((0, 0.7), (None, 0.29)):  # with the mirrored view all regions are drawn
+    views = [(1, 0, None), (0, 2, None), (None, 2, None), (0, 0, 0.7), (None, 0, 0.29)]  # mirror_axis, shift, reliability
+    for mirror_axis, shift, frontal in views:
         assert "reliably" not in caplog.text
-        write_record(tmp_path / "output" / "settings.json", "", {"weights": weights, "mirror_axis": mirror_axis})
+        record = {"weights": weights, "mirror_axis": mirror_axis, "shift": shift}
+        write_record(tmp_path / "output" / "settings.json", "", record)
         table = RegionTable(tmp_path / "output", atlas="regions").write()
         values = pd.read_csv(table, sep="\t").set_index(["region", "side"])["reliability"]
+        if frontal is None:  # not measured
+            assert values.isna().all()
+            continue
         assert values["lateral-ventricle", "left"] == 0.95 and values["frontal", "left"] == frontal
         assert values.notna().all()
+    assert "reliably in one view" in caplog.text
     assert "left frontal" in caplog.text and "left lateral-ventricle" not in caplog.text
