@@ -29,7 +29,7 @@ QUERIES = {  # rows of metrics.csv, by table
 }
 VIEWS = (  # of the networks' own maps
     "protocol == 'paired' and metric == 'ncc_image' and method.str.endswith('_reconstruction')"
-    " or protocol == 'uncertainty' and method.str.endswith('_mixture') and not metric.str.contains('quantile|_50|_80|_95|width')"
+    f" or {QUERIES['uncertainty']} and method.str.endswith('_mixture')"
     " or protocol == 'regions' and method == 'sampled_reconstruction' and metric.str.startswith('correlation_')"
 )
 TRIVIAL = "^(?:image|noise|oracle|measure|training_mean)"  # what depends on no training

@@ -36,13 +36,13 @@ def explain(folder: str | Path, image: np.ndarray, mirror_axis: int | None = Non
         raise ValueError(f"images must be float32, B of shape {size}, got {image.dtype} of shape {list(image.shape)}")
     if mirror_axis not in (None, *range(image.ndim - 2)):
         raise ValueError(f"mirror_axis must be one of 0 to {image.ndim - 3}, or left out for one view, got {mirror_axis}")
-    (logits,) = run(parts["classifier"], run(parts["encoder"], image)[1])
+    views: list[tuple[int, ...]] = [()] if mirror_axis is None else [(), (2 + mirror_axis,)]
+    encoded = [run(parts["encoder"], np.flip(image, mirrored)) for mirrored in views]
+    (logits,) = run(parts["classifier"], encoded[0][1])
     target = np.argsort(logits, axis=1)[:, -2]
     drawn = np.load(Path(folder) / "attributes.npy")[target]  # (B, N, 1, H/16, W/16[, D/16])
     maps = []
-    views: list[tuple[int, ...]] = [()] if mirror_axis is None else [(), (2 + mirror_axis,)]
-    for mirrored in views:
-        content, mean, _ = run(parts["encoder"], np.flip(image, mirrored))
+    for mirrored, (content, mean, _) in zip(views, encoded, strict=True):
         (own,) = run(parts["generator"], content, mean)
         translated = (run(parts["generator"], content, attribute)[0] for attribute in drawn.swapaxes(0, 1))
         maps += [np.flip(scans - own, mirrored) for scans in translated]

@@ -42,10 +42,11 @@ def save_scan(path: Path, shape: tuple[int, ...], affine: np.ndarray, seed: int 
 
 
 def fill_erasure(network: ICAM) -> None:
-    """Let a network erase something, with random readers of the attribute, as a trained one does."""
+    """Let a network erase something, with random readers of the attribute, as a trained one does; the seed goes on as without."""
     if network.erasure is not None:
+        random = torch.Generator().manual_seed(0)
         for buffer in (network.erasure.readers, network.erasure.cross_covariance):
-            torch.nn.init.normal_(buffer)
+            buffer.normal_(generator=random)
 
 
 def save_checkpoint(parser: ConfigParser, path: Path, std: float = 0.3) -> None:

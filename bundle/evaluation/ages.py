@@ -9,7 +9,7 @@ import torch
 from monai.networks.utils import eval_mode
 from torch import Tensor
 
-from bundle.attribution import EncodedScans, value_maps
+from bundle.attribution import value_maps
 from bundle.evaluation.bootstrap import Bootstrap, correlation, determination, mean_of
 from bundle.evaluation.explainers import TranslatingExplainer
 from bundle.evaluation.ground_truth.truths import find_own_change
@@ -37,7 +37,7 @@ class Ages:
 
     def __init__(self, explainer: TranslatingExplainer, mean: float = 0.0, scale: float = 1.0) -> None:
         self.network, self.split, self.device = explainer.network, explainer.split, explainer.device
-        self.augmentation = explainer.augmentation
+        self.encode_batch = explainer.encode_batch
         self.mean, self.scale = mean, scale
 
     def describe(self) -> dict[str, Any]:
@@ -96,10 +96,8 @@ class Ages:
 
     def make_maps(self, indices: Sequence[int]) -> AttributionMaps:
         """Translate test scans that have a target age to it, in every view, against their own reconstruction."""
-        image, labels = self.split.stack(indices).to(self.device), torch.from_numpy(self.split.labels[indices])
         ages = torch.tensor([float(self.split.rows[i]["target_age"]) for i in indices])
-        scans = EncodedScans(self.network, image, self.augmentation, labels)
-        return value_maps(scans, (ages - self.mean) / self.scale)
+        return value_maps(self.encode_batch(indices), (ages - self.mean) / self.scale)
 
 
 def summarise_ages(ages: pd.DataFrame, training_mean: float, bootstrap: Bootstrap) -> pd.DataFrame:

@@ -37,7 +37,7 @@ class Encoder(nn.Module):
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return content (B, C, H/4, W/4[, D/4]), attribute mean and log-variance (B, 1, H/16, W/16[, D/16])."""
         mean, log_variance = self.attribute_encoder(image)
-        content = self.content_encoder(image, mean)
+        content = self.content_encoder(image, mean)  # as `ICAM.encode`, which TorchScript does not compile outside its network
         return content if self.erasure is None else self.erasure(content, mean), mean, log_variance
 
 
